@@ -34,7 +34,12 @@ static SIGNAL: Signal = Signal {
 fn report() -> Report {
     let mut reading = Reading::new(Timestamp(1_790_000_000.123));
     reading.collections = (0..10)
-        .map(|it| CollectorResult { source: "filesystem", success: true, seconds: 1.2e-5 * f64::from(it) })
+        .map(|it| CollectorResult {
+            source: "filesystem",
+            success: true,
+            seconds: 1.2e-5 * f64::from(it),
+            omitted: 0,
+        })
         .collect();
     for idx in 0..22 {
         let name = format!("device{idx}");

@@ -296,6 +296,7 @@ impl Config {
         sources::SourceSettings {
             window: usize::try_from(self.detection.window).unwrap_or(usize::MAX),
             interval: self.detection.interval.duration(),
+            blocking: sources::BlockingReads::default(),
             roots: self.path.clone(),
             disk: self.disk.clone(),
             filesystem: self.filesystem.clone(),

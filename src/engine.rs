@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::alert::{self, AlertRule};
 use crate::budget::Budget;
+use crate::counter_reset::CounterResets;
 use crate::detect::baseline::BaselineStatistics;
 use crate::detect::detector_settings::DetectorSettings;
 use crate::detect::eif::ForestModel;
@@ -145,6 +146,8 @@ pub struct Engine {
     handover: StateHandover,
     /// The previous reading, for rates.
     before: Arc<Reading>,
+    /// Keeps the counters of readings from falling.
+    counters: CounterResets,
     watch: GraceWatcher,
     impacts: BTreeMap<SubjectKind, Vec<&'static ImpactFormula>>,
     learning: bool,
@@ -168,6 +171,7 @@ impl Engine {
             waiting: BTreeMap::new(),
             handover: StateHandover::default(),
             before: Arc::new(Reading::default()),
+            counters: CounterResets::default(),
             watch: GraceWatcher::new(&[], settings.grace),
             impacts: BTreeMap::new(),
             learning: true,
@@ -202,7 +206,9 @@ impl Engine {
 
     /// Scores one reading, then learns it. [`take_handover`](Self::take_handover) returns the states that move to and
     /// from the store.
-    pub fn step(&mut self, now: Reading) -> Report {
+    pub fn step(&mut self, mut now: Reading) -> Report {
+        let booted = self.watch.booted(&self.before, &now);
+        self.counters.settle(&mut now, booted);
         let left = self.update_subjects(&now);
         let mut assessments = BTreeMap::new();
         let grace = self.watch.step(&self.before, &now);
@@ -246,6 +252,7 @@ impl Engine {
 
     /// Sets the previous reading, against which the next step takes rates.
     pub fn resume_from(&mut self, reading: Arc<Reading>) {
+        self.counters.settle(&mut Reading::clone(&reading), false);
         self.before = reading;
     }
 

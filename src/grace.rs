@@ -126,6 +126,15 @@ impl GraceWatcher {
         self.grace = grace;
     }
 
+    /// Whether the host booted between two readings: its uptime fell.
+    pub fn booted(&self, before: &Reading, now: &Reading) -> bool {
+        let boot = self.triggers.iter().find(|it| it.reason == GraceReason::Boot);
+        boot.is_some_and(|it| match ((it.last_seen)(before, before), (it.last_seen)(before, now)) {
+            (Some(then), Some(now)) => now < then,
+            _ => false,
+        })
+    }
+
     /// The grace periods at the newer of two readings; `None` if no trigger applies to these readings.
     pub fn step(&mut self, before: &Reading, now: &Reading) -> Option<Grace> {
         // A backward clock step passes no time. A forward step ends active periods, but is itself a reason.

@@ -22,6 +22,7 @@ pub mod signal;
 pub mod grace;
 pub mod maintenance;
 pub mod episode_pattern;
+pub mod counter_reset;
 pub mod window;
 pub mod drift;
 pub mod forecast;

@@ -2,6 +2,7 @@
 //!
 //! A reading is data: it can be stored, attached to a bug report and replayed. Missing values are absent, never 0 or NaN.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -113,7 +114,8 @@ impl SubjectKind {
     }
 }
 
-/// Longest label value, in bytes; longer ones are truncated at a character boundary.
+/// Longest label value, in bytes. A longer one is cut at a character boundary and ends with a hash of the whole, so that two
+/// that begin alike stay distinct.
 pub const LABEL_BYTES_MAX: usize = 128;
 
 /// The label values of one series, in the order of [`Metric::labels`]; cheap to clone.
@@ -137,7 +139,7 @@ impl Labels {
 
     /// One value for each label name of the metric.
     pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
-        Self(Some(values.into_iter().map(|it| Box::from(cut(it))).collect()))
+        Self(Some(values.into_iter().map(|it| cut(it).into()).collect()))
     }
 
     /// The values, in order.
@@ -146,8 +148,22 @@ impl Labels {
     }
 }
 
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(LABEL_BYTES_MAX)]
+fn cut(text: &str) -> Cow<'_, str> {
+    /// Bytes of the mark that follows what is left: a tilde and 12 digits.
+    const MARK_BYTES: usize = 13;
+    if text.len() <= LABEL_BYTES_MAX {
+        return text.into();
+    }
+    let kept = &text[..text.floor_char_boundary(LABEL_BYTES_MAX - MARK_BYTES)];
+    format!("{kept}~{}", name_hash(text.as_bytes())).into()
+}
+
+/// Twelve hexadecimal digits that tell names apart whose visible parts are equal; the same in every run (FNV-1a).
+pub fn name_hash(name: &[u8]) -> String {
+    let hash = name.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{:012x}", hash >> 16)
 }
 
 /// One value of one series.
@@ -162,8 +178,17 @@ pub struct Sample {
 }
 
 /// All values of one subject at one instant, in the order of the sources.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Values(Vec<Sample>);
+#[derive(Debug, Clone, Default)]
+pub struct Values(Vec<Sample>, Vec<(&'static Metric, Labels)>);
+
+/// Largest number of refused values that are noted.
+const REFUSED_MAX: usize = 1024;
+
+impl PartialEq for Values {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
 
 impl Values {
     /// Adds the value of a metric without labels; a value that is not finite is skipped.
@@ -171,9 +196,13 @@ impl Values {
         self.set_by(metric, &Labels::NONE, value);
     }
 
-    /// Adds the value of one series of a metric; a value that is not finite is skipped.
+    /// Adds the value of one series of a metric; NaN is skipped. An infinite value is kept aside in
+    /// [`refused`](Self::take_refused).
     pub fn set_by(&mut self, metric: &'static Metric, labels: &Labels, value: f64) {
         debug_assert_eq!(metric.labels.len(), labels.values().len(), "labels of {metric}");
+        if value.is_infinite() && self.1.len() < REFUSED_MAX {
+            self.1.push((metric, labels.clone()));
+        }
         if value.is_finite() {
             self.0.push(Sample { metric, labels: labels.clone(), value });
         }
@@ -190,13 +219,43 @@ impl Values {
     }
 
     /// All series of a metric.
-    pub fn each(&self, metric: &'static Metric) -> impl Iterator<Item = &Sample> {
+    pub fn each<'a>(&'a self, metric: &'static Metric) -> impl Iterator<Item = &'a Sample> + use<'a> {
         self.0.iter().filter(move |it| it.metric == metric)
     }
 
     /// Every value.
     pub fn iter(&self) -> impl Iterator<Item = &Sample> {
         self.0.iter()
+    }
+
+    /// The series whose values were infinite, because they cannot be; the list is empty afterwards.
+    pub fn take_refused(&mut self) -> Vec<(&'static Metric, Labels)> {
+        std::mem::take(&mut self.1)
+    }
+
+    /// Number of values.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Drops each value from the `from`th on for which `holds` returns false; it gets the values as they were.
+    pub fn keep(&mut self, from: usize, mut holds: impl FnMut(&Self, &Sample) -> bool) {
+        let wrong: Vec<usize> =
+            (from..self.0.len()).filter(|idx| !self.0.get(*idx).is_none_or(|it| holds(self, it))).collect();
+        for idx in wrong.into_iter().rev() {
+            self.0.remove(idx);
+        }
+    }
+
+    /// Replaces values by those that `change` returns for their index; `None` drops one.
+    pub fn replace(&mut self, changes: Vec<(usize, Option<f64>)>) {
+        for (idx, value) in changes.into_iter().rev() {
+            match (value, self.0.get_mut(idx)) {
+                (Some(value), Some(sample)) => sample.value = value,
+                (None, Some(_)) => drop(self.0.remove(idx)),
+                (_, None) => {}
+            }
+        }
     }
 }
 
@@ -218,6 +277,19 @@ pub struct CollectorResult {
     pub success: bool,
     /// Duration, in seconds.
     pub seconds: f64,
+    /// Number of lines, names and values that are not shown: malformed, impossible, or over a bound.
+    pub omitted: usize,
+}
+
+/// What a source read and does not show.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Omission {
+    /// What is omitted, the same each time, so that it is said once.
+    pub key: String,
+    /// Why, in words, with path and line.
+    pub what: String,
+    /// Number of lines, names or values.
+    pub count: usize,
 }
 
 /// All values read at one instant.
@@ -231,12 +303,19 @@ pub struct Reading {
     pub problems: Vec<ReadProblem>,
     /// One row for each source that was read.
     pub collections: Vec<CollectorResult>,
+    /// What the source being read does not show; the list is empty once all sources were read.
+    pub omissions: Vec<Omission>,
 }
 
 impl Reading {
     /// An empty reading.
     pub fn new(at: Timestamp) -> Self {
         Self { at, ..Self::default() }
+    }
+
+    /// Notes that a source does not show something.
+    pub fn omit(&mut self, count: usize, key: impl Into<String>, what: impl Into<String>) {
+        self.omissions.push(Omission { key: key.into(), what: what.into(), count });
     }
 
     /// The values of the host, if any.
@@ -252,6 +331,8 @@ impl Reading {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     static SHARE: Metric = Metric::gauge("share_ratio", "A share");
@@ -267,8 +348,30 @@ mod tests {
     #[test]
     fn a_long_label_is_cut_between_characters() {
         let labels = Labels::new(["é".repeat(LABEL_BYTES_MAX).as_str()]);
-        assert_eq!(labels.values()[0].len(), LABEL_BYTES_MAX);
-        let labels = Labels::new([format!("x{}", "é".repeat(LABEL_BYTES_MAX)).as_str()]);
         assert_eq!(labels.values()[0].len(), LABEL_BYTES_MAX - 1);
+        let labels = Labels::new([format!("x{}", "é".repeat(LABEL_BYTES_MAX)).as_str()]);
+        assert_eq!(labels.values()[0].len(), LABEL_BYTES_MAX);
+    }
+
+    #[test]
+    fn values_are_dropped_and_replaced_by_their_place() {
+        let mut values = Values::default();
+        (0..5).for_each(|it| values.set(&SHARE, f64::from(it)));
+        values.keep(1, |_, it| (it.value - 2.0).abs() > 0.5);
+        values.replace(vec![(0, Some(9.0)), (2, None)]);
+        assert_eq!(values.iter().map(|it| it.value).collect::<Vec<_>>(), [9.0, 1.0, 4.0]);
+    }
+
+    proptest! {
+        #[test]
+        fn labels_that_begin_alike_stay_distinct(
+            start in "[a-zé]{100,200}",
+            one in "[a-zé]{0,40}",
+            other in "[a-zé]{0,40}",
+        ) {
+            let labels = [&one, &other].map(|end| Labels::new([format!("{start}{end}").as_str()]));
+            prop_assert_eq!(labels[0] == labels[1], one == other);
+            prop_assert!(labels.iter().all(|it| it.values()[0].len() <= LABEL_BYTES_MAX));
+        }
     }
 }

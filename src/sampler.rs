@@ -32,6 +32,7 @@ mod status;
 mod state_transfers;
 mod throttle;
 mod verdicts;
+mod reading_notes;
 
 pub use events::{CommandInbox, SamplerHandle, channel};
 pub(crate) use jobs::lower_priority;
@@ -43,6 +44,7 @@ use control::PendingCommands;
 use events::LoopEvent;
 use jobs::{FinishedJob, Job, JobOutcome, Jobs};
 use models::ModelMetrics;
+use reading_notes::ReadingNotes;
 use scenes::EpisodeScenes;
 use selftest_metrics::SelftestMetrics;
 use state_transfers::StateTransfers;
@@ -91,9 +93,6 @@ pub static METRICS: &[&Metric] = &[
 /// adopted then.
 const RESTORE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Largest number of skipped intervals; the engine computes no rates over longer gaps.
-const SKIPPED_MAX: u32 = 3;
-
 /// Settings of the loop.
 #[derive(Debug, Clone)]
 pub struct SamplerOptions {
@@ -133,8 +132,7 @@ pub struct Sampler {
     backfilled: Option<bool>,
     ticks: u64,
     missed: u64,
-    /// Whether the last reading took too long for rates, to log it once.
-    is_slow: bool,
+    notes: ReadingNotes,
     /// Timing of the last tick.
     last_timing: Option<TickTiming>,
     newest: Option<Arc<Report>>,
@@ -164,7 +162,7 @@ impl Sampler {
             backfilled: None,
             ticks: 0,
             missed: 0,
-            is_slow: false,
+            notes: ReadingNotes::default(),
             last_timing: None,
             newest: None,
             persistent,
@@ -221,6 +219,7 @@ impl Sampler {
         let at = clock::now();
         let reading = tracing::info_span!("read").in_scope(|| self.sources.read_all(at));
         let mut report = tracing::info_span!("step").in_scope(|| self.persistent.step(reading));
+        self.notes.note_signals(&report, &self.persistent.engine);
         self.scenes.update(&mut report);
         tracing::info_span!("store")
             .in_scope(|| self.persistent.save_tick(&report, self.ticks, self.options.interval));
@@ -244,11 +243,7 @@ impl Sampler {
         let skipped = late.as_nanos() / interval.as_nanos().max(1);
         let skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
         self.missed += u64::from(skipped);
-        let is_slow = skipped >= SKIPPED_MAX;
-        if is_slow && !self.is_slow {
-            tracing::warn!(skipped, "readings skipped; if this persists, raise --interval");
-        }
-        self.is_slow = is_slow;
+        self.notes.note_skipped(skipped, self.newest.as_deref());
         due + interval * skipped.saturating_add(1)
     }
 

@@ -91,7 +91,7 @@ impl<'a> ReadingPair<'a> {
     }
 
     /// Rate of each series of a counter that is in both readings and was not reset.
-    pub fn rates(&self, counter: &'static Metric) -> impl Iterator<Item = (&'a Labels, f64)> {
+    pub fn rates(&self, counter: &'static Metric) -> impl Iterator<Item = (&'a Labels, f64)> + use<'a> {
         let Self { before, now, elapsed } = *self;
         // Sources list their series in a stable order, so a cursor finds each partner at once.
         let mut partners = before.each(counter).peekable();
@@ -121,9 +121,21 @@ pub fn highest<'a>(values: impl Iterator<Item = (&'a str, f64)>) -> Option<(&'a 
     values.reduce(|highest, it| if it.1 > highest.1 { it } else { highest })
 }
 
-/// `part / whole`, clamped to 0 and 1; `None` if the whole is 0.
+/// Largest rate of a counter of time that is taken for rounding and late readings, in seconds per second.
+const TIME_RATE_MAX: f64 = 2.0;
+
+/// A rate of a counter of time as a share, at most 1; `None` if it is larger by more than rounding and late readings.
+pub fn share_of_time(rate: f64) -> Option<f64> {
+    (rate <= TIME_RATE_MAX).then(|| rate.min(1.0))
+}
+
+/// Largest share by which a part may exceed its whole: both are rounded.
+const ROUNDING_MAX: f64 = 0.01;
+
+/// `part / whole`, clamped to 0 and 1; `None` if the whole is 0, or if the part is outside it by more than rounding.
 pub fn share(part: f64, whole: f64) -> Option<f64> {
-    (whole > 0.0).then(|| (part / whole).clamp(0.0, 1.0))
+    let share = (whole > 0.0).then(|| part / whole)?;
+    (-ROUNDING_MAX..=1.0 + ROUNDING_MAX).contains(&share).then(|| share.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -161,6 +173,21 @@ mod tests {
     #[test]
     fn devices_may_come_go_and_change_places() {
         check(&[("a", 1.0), ("b", 2.0)], &[("c", 9.0), ("b", 4.0), ("a", 3.0)], Some(2.0), Some(1.0));
+    }
+
+    #[test]
+    fn shares_are_between_0_and_1_or_unknown() {
+        for (part, whole, expect) in [
+            (1.0, 4.0, Some(0.25)),
+            (4.02, 4.0, Some(1.0)),
+            (-0.01, 4.0, Some(0.0)),
+            (5.0, 4.0, None),
+            (-1.0, 4.0, None),
+            (1.0, 0.0, None),
+        ] {
+            assert_eq!(share(part, whole), expect, "{part} of {whole}");
+        }
+        assert_eq!([0.3, 1.2, 3.0].map(share_of_time), [Some(0.3), Some(1.0), None]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
     allow(dead_code, reason = "readers of Linux; their metrics and signals are used everywhere")
 )]
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +22,10 @@ use crate::reading::{CollectorResult, ReadProblem, Reading, SubjectKind, Timesta
 use crate::signal::Signal;
 
 mod root_paths;
+mod source_error;
 mod kernel_file;
+mod impossible_values;
+mod blocking_reads;
 mod exclude_pattern;
 mod device_filter;
 mod timing;
@@ -31,10 +35,11 @@ mod cpu;
 mod memory;
 mod load;
 mod pressure;
+mod disk_device;
 mod disk;
 mod mounts;
-mod statfs_worker;
 mod filesystem;
+mod network_device;
 mod network;
 mod tcp;
 mod stat;
@@ -47,6 +52,7 @@ mod non_linux;
 #[cfg(all(any(test, fuzzing), target_os = "linux"))]
 pub mod fuzzing;
 
+pub use blocking_reads::BlockingReads;
 pub use cgroup::{CgroupSettings, GROUPS_MAX};
 pub use disk::DiskSettings;
 pub use exclude_pattern::{ExcludePattern, ExcludePatternError, IncludePattern};
@@ -54,6 +60,9 @@ pub use filesystem::FilesystemSettings;
 pub use network::NetworkSettings;
 pub use root_paths::RootPaths;
 pub use scene_values::{fullest_mounts, socket_counts};
+pub use source_error::SourceError;
+
+use source_error::excerpt;
 
 /// All sources, in the order in which they are read and exposed.
 #[cfg(not(target_os = "linux"))]
@@ -204,53 +213,6 @@ pub trait Source: Send + fmt::Debug {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError>;
 }
 
-/// Why a source failed. An unavailable feature is no failure.
-#[derive(Debug)]
-pub enum SourceError {
-    /// This machine lacks the feature: an old kernel, a disabled option, another system.
-    Unavailable {
-        /// The missing path.
-        path: PathBuf,
-    },
-    /// The file exists and could not be read.
-    Read {
-        /// Its path.
-        path: PathBuf,
-        /// The error.
-        source: std::io::Error,
-    },
-    /// The file does not have the format documented by the kernel.
-    Parse {
-        /// Its path.
-        path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
-        /// The malformed text, shortened for a message.
-        text: String,
-    },
-}
-
-impl fmt::Display for SourceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unavailable { path } => write!(f, "{} does not exist on this host", path.display()),
-            Self::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
-            Self::Parse { path, line, text } => {
-                write!(f, "{}:{line}: malformed: {text:?}", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for SourceError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Read { source, .. } => Some(source),
-            Self::Unavailable { .. } | Self::Parse { .. } => None,
-        }
-    }
-}
-
 /// Settings of the sources.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -261,6 +223,9 @@ pub struct SourceSettings {
     /// Time between two readings; 0 if unknown.
     #[serde(skip)]
     pub interval: Duration,
+    /// The thread for reads that may block; each loop has one of its own.
+    #[serde(skip)]
+    pub blocking: BlockingReads,
     /// Roots of the kernel's files.
     pub roots: RootPaths,
     /// Settings of the source `disk`.
@@ -285,7 +250,12 @@ struct OpenSource {
     source: Box<dyn Source>,
     /// Whether it is available.
     presence: SourcePresence,
+    /// What it does not show and was said, by the keys of the omissions.
+    said: BTreeSet<String>,
 }
+
+/// Largest number of omissions of one source that are said; further ones are only counted.
+const SAID_MAX: usize = 64;
 
 /// Whether this machine has the feature that a source reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -301,18 +271,20 @@ enum SourcePresence {
 impl Sources {
     /// Opens the sources for which `on` returns true.
     pub fn open(settings: &SourceSettings, on: impl Fn(&str) -> bool) -> Self {
+        let settings = SourceSettings { blocking: BlockingReads::default(), ..settings.clone() };
         let rows = SOURCES.iter().filter(|row| on(row.name));
         let open = |row: &SourceInfo| OpenSource {
             name: row.name,
-            source: (row.open)(settings),
+            source: (row.open)(&settings),
             presence: SourcePresence::Unknown,
+            said: BTreeSet::new(),
         };
         Self(rows.map(open).collect())
     }
 
     /// Adds one more source.
     pub fn with(mut self, name: &'static str, source: Box<dyn Source>) -> Self {
-        self.0.push(OpenSource { name, source, presence: SourcePresence::Unknown });
+        self.0.push(OpenSource { name, source, presence: SourcePresence::Unknown, said: BTreeSet::new() });
         self
     }
 
@@ -327,11 +299,16 @@ impl Sources {
 impl OpenSource {
     fn read(&mut self, into: &mut Reading) {
         let started = clock::instant();
+        let before = impossible_values::Before::of(into);
         let outcome = self.source.read(into);
+        impossible_values::drop_from(into, before);
         let seconds = started.elapsed().as_secs_f64();
+        let omitted = self.say_omissions(into);
         match &outcome {
             Ok(()) => self.presence = SourcePresence::Here,
-            Err(error @ SourceError::Unavailable { .. }) if self.presence != SourcePresence::Here => {
+            Err(error @ (SourceError::Unavailable { .. } | SourceError::SwitchedOff { .. }))
+                if self.presence != SourcePresence::Here =>
+            {
                 if self.presence == SourcePresence::Unknown {
                     tracing::info!(collector = self.name, reason = %error, "collector is unavailable here");
                     self.presence = SourcePresence::Absent;
@@ -340,7 +317,25 @@ impl OpenSource {
             }
             Err(error) => into.problems.push(ReadProblem { source: self.name, what: error.to_string() }),
         }
-        into.collections.push(CollectorResult { source: self.name, success: outcome.is_ok(), seconds });
+        into.collections.push(CollectorResult {
+            source: self.name,
+            success: outcome.is_ok(),
+            seconds,
+            omitted,
+        });
+    }
+
+    /// Logs what the source does not show, each once; returns how much it is.
+    fn say_omissions(&mut self, into: &mut Reading) -> usize {
+        let mut omitted = 0;
+        for omission in into.omissions.drain(..) {
+            omitted += omission.count;
+            if self.said.len() < SAID_MAX && self.said.insert(omission.key) {
+                let count = omission.count;
+                tracing::warn!(collector = self.name, count, reason = omission.what, "reading is incomplete");
+            }
+        }
+        omitted
     }
 }
 
@@ -373,10 +368,4 @@ pub fn host_signals(on: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static 
 /// The signal of this name, if this program knows it; those of several kinds differ in the kind only.
 pub fn signal(name: &str) -> Option<&'static Signal> {
     signals(|_| true).find(|it| it.name == name)
-}
-
-/// Shortens the text of a file for a log line.
-fn excerpt(text: &str) -> String {
-    const CHARS_MAX: usize = 80;
-    text.chars().take(CHARS_MAX).collect()
 }

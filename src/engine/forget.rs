@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Engine, StateHandover};
+use crate::counter_reset::CounterResets;
 use crate::grace::GraceWatcher;
 use crate::reading::{Subject, SubjectTurnover};
 
@@ -19,6 +20,7 @@ impl Engine {
             waiting: BTreeMap::new(),
             handover: StateHandover::default(),
             before: Arc::default(),
+            counters: CounterResets::default(),
             watch: GraceWatcher::new(&[], self.settings.grace),
             impacts: self.impacts.clone(),
             learning: self.learning,

@@ -48,8 +48,10 @@ const BUCKETS_PER_DAY: usize = 48;
 /// Values that a subject of a changing population keeps for drift: one day.
 const LOG_ROWS_MAX: usize = 144;
 
-/// A gap of more than this many intervals restarts the window.
+/// A gap of more than this many intervals, and of more than this share of the window, restarts the window: a tick that is
+/// late now and then must not keep it from ever being full.
 const GAP_INTERVALS: f64 = 3.0;
+const GAP_SHARE: f64 = 1.0 / 3.0;
 const DAY_SECONDS: f64 = 86_400.0;
 
 /// The state of one subject.
@@ -89,6 +91,9 @@ pub(super) struct SubjectState {
     is_lent: bool,
     /// Readings since the last whole point.
     since_point: usize,
+    /// Seconds between the last two readings.
+    #[serde(skip)]
+    pace: f64,
     ready_at: Timestamp,
     ready: bool,
     /// Recent values of the signals.
@@ -158,6 +163,7 @@ impl SubjectState {
             was_away: false,
             is_lent: false,
             since_point: 0,
+            pace: 0.0,
             ready_at: Timestamp::default(),
             ready: false,
             log: DriftSamples::new(floors).with_rows_max(log_max),
@@ -377,7 +383,10 @@ impl SubjectState {
         change: Option<ReadingPair<'_>>,
         settings: &EngineSettings,
     ) -> Option<f64> {
-        let gap_max = GAP_INTERVALS * settings.interval;
+        // Where each reading takes several intervals, that is the pace, and no gap.
+        let pace = self.pace.clamp(settings.interval, settings.point_seconds().max(settings.interval));
+        let gap_max = (GAP_INTERVALS * pace).max(GAP_SHARE * settings.point_seconds());
+        self.pace = change.map_or(0.0, |it| it.elapsed);
         let change = change.filter(|it| it.elapsed <= gap_max);
         if let Some(change) = &change {
             self.observed += change.elapsed;

@@ -142,6 +142,11 @@ static COLLECTOR_DURATION: Metric = Metric::gauge(
     "Duration of the collector in the last reading, in seconds",
 )
 .by(&["collector"]);
+static COLLECTOR_OMITTED: Metric = Metric::gauge(
+    "hostnorm_collector_omitted",
+    "Lines, names and values of the last reading that are not shown, because they are malformed, impossible, or over a bound",
+)
+.by(&["collector"]);
 static SCRAPES: Metric =
     Metric::counter("hostnorm_scrapes_total", "Scrapes served, by exposition format").by(&["format"]);
 static DROPPED: Metric = Metric::counter(
@@ -183,6 +188,7 @@ pub static METRICS: &[&Metric] = &[
     &LAST_SAMPLE,
     &COLLECTOR_SUCCESS,
     &COLLECTOR_DURATION,
+    &COLLECTOR_OMITTED,
     &SCRAPES,
     &DROPPED,
     &REQUESTS,
@@ -354,6 +360,7 @@ impl Exposition {
         let collections = || reading.collections.iter();
         families.add(&COLLECTOR_SUCCESS, collections().map(|it| ([it.source], one_if(it.success))))?;
         families.add(&COLLECTOR_DURATION, collections().map(|it| ([it.source], it.seconds)))?;
+        families.add(&COLLECTOR_OMITTED, collections().map(|it| ([it.source], it.omitted as f64)))?;
         let [openmetrics, text, dropped] = self.counts.rows();
         families.add(&SCRAPES, [(["openmetrics"], openmetrics as f64), (["text"], text as f64)])?;
         families.add(&DROPPED, [([""; 0], dropped as f64)])?;

@@ -266,19 +266,39 @@ impl Route {
     }
 }
 
-/// The process answers.
-async fn healthy(_: &AppState, _: Request) -> Result<Response, ProblemDetails> {
-    Ok(plain(StatusCode::OK, HEALTHY))
+/// Seconds without a reading after which a restart may help. The loop skips single intervals on a busy host.
+const HEALTHY_SECONDS_MAX: f64 = 10.0;
+/// The same in intervals, whichever is longer.
+const HEALTHY_INTERVALS_MAX: u32 = 10;
+
+/// The process answers, and its loop takes readings once it took the first.
+async fn healthy(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
+    let limit = (state.interval * HEALTHY_INTERVALS_MAX).as_secs_f64().max(HEALTHY_SECONDS_MAX);
+    match reading_age(state) {
+        // A reading of the future means that the clock stepped back.
+        Some(age) if age >= limit => {
+            let text = format!(
+                "hostnorm is not Healthy: the last reading is {age:.1} s old, the maximum is {limit:.1} s\n"
+            );
+            Ok(plain(StatusCode::SERVICE_UNAVAILABLE, text))
+        }
+        _ => Ok(plain(StatusCode::OK, HEALTHY)),
+    }
+}
+
+/// Seconds since the newest reading; `None` before the first.
+fn reading_age(state: &AppState) -> Option<f64> {
+    let taken_at = state.reports.borrow().as_ref().map(|it| it.reading.at)?;
+    Some((state.now)().0 - taken_at.0)
 }
 
 /// The newest report is young enough to be true.
 async fn ready(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
     const INTERVALS_MAX: u32 = 3;
-    let Some(taken_at) = state.reports.borrow().as_ref().map(|it| it.reading.at) else {
+    let Some(age) = reading_age(state) else {
         let text = "hostnorm is not Ready: no reading yet\n";
         return Ok(plain(StatusCode::SERVICE_UNAVAILABLE, text));
     };
-    let age = (state.now)().0 - taken_at.0;
     let limit = (state.interval * INTERVALS_MAX).as_secs_f64();
     // The age is unknown after the clock stepped back; the next reading settles it.
     if age.abs() < limit {

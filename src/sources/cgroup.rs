@@ -187,6 +187,14 @@ impl Source for Cgroup {
             host.set_by(&GROUPS, labels, count as f64);
         }
         host.set(&DROPPED, self.dropped as f64);
+        if self.dropped > 0 {
+            let what = format!(
+                "there are more than {} groups (setting cgroup.subjects_max)",
+                self.settings.subjects_max
+            );
+            into.omit(self.dropped, "groups", what);
+        }
+        let host = into.host();
         if self.groups.iter().any(|it| it.throttled.is_some()) {
             host.set(&THROTTLED, self.throttled);
         }
@@ -206,16 +214,18 @@ impl Cgroup {
             place = place.wrapping_add(1);
             let due = if place.is_multiple_of(*turn) { Some(Cadence::Slow) } else { otherwise };
             let (presence, read) = group.files.read(due, reader, devices);
-            if let Err(error) = read
-                && outcome.is_ok()
-            {
-                outcome = Err(error);
+            match read {
+                // One odd file costs its values.
+                Err(error @ SourceError::Parse { .. }) => {
+                    into.omit(1, error.path().display().to_string(), error.to_string());
+                }
+                read => outcome = std::mem::replace(&mut outcome, Ok(())).and(read),
             }
             if presence == GroupPresence::Gone {
                 return false;
             }
             let values = group.files.values();
-            let total = values.frequent.throttled_seconds;
+            let total = values.frequent.throttled_seconds.filter(|it| it.is_finite());
             let gained = |before: f64| total.map_or(0.0, |it| (it - before).max(0.0));
             *throttled += group.throttled.map_or(0.0, gained);
             group.throttled = total;

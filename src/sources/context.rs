@@ -6,18 +6,23 @@
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::kernel_file::{KernelFile, KernelLine, KernelText, optional};
+use super::blocking_reads::{BlockingReader, Known, silence};
+use super::kernel_file::{KernelFile, KernelLine, KernelText, SkippedLines, optional};
 use super::{Source, SourceError, SourceSettings};
 use crate::clock;
 use crate::grace::{GraceReason, GraceTrigger};
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, Timestamp, Values};
+use crate::reading::{Labels, Omission, Reading, Timestamp, Values};
 use crate::signal::Signal;
 
+/// No host is up for a century.
+const UPTIME_MAX: f64 = 3.2e9;
+
 static UPTIME: Metric =
-    Metric::gauge("hostnorm_uptime_seconds", "Time since boot in seconds, including suspend");
+    Metric::gauge("hostnorm_uptime_seconds", "Time since boot in seconds, including suspend")
+        .within(0.0, UPTIME_MAX);
 static SUSPENDED: Metric = Metric::counter(
     "hostnorm_suspended_seconds_total",
     "Time the machine was suspended since boot, in seconds",
@@ -84,6 +89,8 @@ pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
         locks: KernelFile::new(roots.procfs.join("locks")),
         managers: LOCK_FILES.map(|(name, path)| (Labels::new([name]), roots.rootfs.join(path))),
         marker: (!marker.as_os_str().is_empty()).then(|| below(marker)),
+        touched: settings.blocking.reader(),
+        malformed: None,
         asked: None,
     })
 }
@@ -95,6 +102,10 @@ struct Context {
     /// Labels and lock file of each package manager.
     managers: [(Labels, PathBuf); LOCK_FILES.len()],
     marker: Option<PathBuf>,
+    /// When the marker was touched, as asked beside the loop, because it may be on a network share.
+    touched: BlockingReader<Result<Option<SystemTime>, SourceError>>,
+    /// Malformed lines of the last query of locks.
+    malformed: Option<Omission>,
     /// Time of the last query of locks, and whether each present manager held its own.
     asked: Option<(Timestamp, Vec<(Labels, bool)>)>,
 }
@@ -102,6 +113,9 @@ struct Context {
 /// Seconds for which the result of a query of locks is used, because the kernel blocks all file locking for some
 /// milliseconds.
 const LOCKS_SECONDS: f64 = 10.0;
+
+/// Longest wait for the time of the marker; a later answer counts at the next reading.
+const MARKER_WAIT: Duration = Duration::from_millis(20);
 
 impl Source for Context {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
@@ -113,7 +127,9 @@ impl Source for Context {
             host.set(&SUSPENDED, seconds);
         }
         let locks = self.set_locks(at, host);
-        locks.and(self.set_marker(host))
+        let marker = self.set_marker(host);
+        into.omissions.extend(self.malformed.clone());
+        locks.and(marker)
     }
 }
 
@@ -142,24 +158,39 @@ impl Context {
             return Ok(Vec::new());
         }
         let Some(text) = optional(self.locks.read())? else { return Ok(Vec::new()) };
+        let (mut skipped, mut is_list) = (SkippedLines::default(), text.text.trim_ascii().is_empty());
         for lock in locks(text) {
-            let lock = lock?;
+            let Some(lock) = skipped.take(lock) else { continue };
+            is_list = true;
             for (_, file, held) in &mut wanted {
                 *held |= lock.is_held && lock.file.is(*file);
             }
         }
+        if !is_list {
+            return Err(skipped.fail(text.error()));
+        }
+        self.malformed = skipped.omission();
         Ok(wanted.into_iter().map(|(labels, _, held)| (labels.clone(), held)).collect())
     }
 
-    fn set_marker(&self, into: &mut Values) -> Result<(), SourceError> {
+    fn set_marker(&mut self, into: &mut Values) -> Result<(), SourceError> {
         let Some(path) = &self.marker else { return Ok(()) };
-        if let Some(touched) = optional_metadata(path, |it| it.modified())? {
-            // A time before 1970 does not come from a deploy.
-            if let Ok(since) = touched.duration_since(UNIX_EPOCH) {
-                into.set(&MARKER, since.as_secs_f64());
+        self.touched.ask(path, |path| optional_metadata(path, |it| it.modified()))?;
+        self.touched.wait(MARKER_WAIT);
+        let now = clock::instant();
+        self.touched.update(now);
+        match self.touched.known(path, now) {
+            Known::Pending | Known::Answered(Ok(None)) => Ok(()),
+            Known::Silent => silence(&[path]),
+            Known::Answered(Ok(Some(touched))) => {
+                // A time before 1970 does not come from a deploy.
+                if let Ok(since) = touched.duration_since(UNIX_EPOCH) {
+                    into.set(&MARKER, since.as_secs_f64());
+                }
+                Ok(())
             }
+            Known::Answered(Err(error)) => Err(error.again()),
         }
-        Ok(())
     }
 }
 

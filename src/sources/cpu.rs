@@ -1,14 +1,19 @@
 //! CPU time by mode, from `/proc/stat` (`Documentation/filesystems/proc.rst`, §1.7).
 
-use super::kernel_file::{KernelFile, KernelText};
+use super::kernel_file::{KernelFile, KernelText, SkippedLines, count};
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, SubjectKind, Values};
 use crate::signal::{ReadingPair, Signal, SignalUnit, share};
 
 pub(super) static SECONDS: Metric =
-    Metric::counter("hostnorm_cpu_seconds_total", "CPU time of all CPUs in seconds, by mode").by(&["mode"]);
-pub(super) static COUNT: Metric = Metric::gauge("hostnorm_cpus_online", "CPUs online");
+    Metric::counter("hostnorm_cpu_seconds_total", "CPU time of all CPUs in seconds, by mode")
+        .by(&["mode"])
+        .gains_at_most_per(1.0, &COUNT);
+pub(super) static COUNT: Metric = Metric::gauge("hostnorm_cpus_online", "CPUs online").within(1.0, CPUS_MAX);
+
+/// More CPUs than any kernel supports.
+const CPUS_MAX: f64 = 65_536.0;
 
 pub(super) static METRICS: &[&Metric] = &[&SECONDS, &COUNT];
 
@@ -60,14 +65,19 @@ const fn ratio(
     }
 }
 
-/// Share of these modes in the elapsed time; `None` if the system reports none of them.
+/// Share of these modes in the elapsed time; `None` if the system reports none of them, or the time of any mode is unknown.
 fn ratio_of(change: &ReadingPair<'_>, modes: &[&str]) -> Option<f64> {
-    let (mut part, mut whole) = (None, 0.0);
+    let (mut part, mut whole, mut known) = (None, 0.0, 0);
     for (labels, rate) in change.rates(&SECONDS) {
         whole += rate;
+        known += 1;
         if modes.contains(&&*labels.values()[0]) {
             part = Some(part.unwrap_or(0.0) + rate);
         }
+    }
+    let modes_of = |values: &Values| values.each(&SECONDS).count();
+    if known < modes_of(change.before).max(modes_of(change.now)) {
+        return None;
     }
     share(part?, whole)
 }
@@ -87,39 +97,69 @@ struct Cpu {
 
 impl Source for Cpu {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
-        set(self.stat.read()?, &self.labels, into.host())
+        set(self.stat.read()?, &self.labels, into.host())?.note(into);
+        Ok(())
     }
 }
 
-/// Sets the time of each mode and the number of CPUs.
+/// Sets the time of each mode and the number of CPUs. Of several lines of all CPUs, the first one counts.
 pub(super) fn set(
     text: KernelText<'_>,
     labels: &[Labels; MODES.len()],
     into: &mut Values,
-) -> Result<(), SourceError> {
-    let total = text.lines().find(|it| it.text.starts_with("cpu ")).ok_or_else(|| text.error())?;
-    let ticks = parse_total(total.text).ok_or_else(|| total.error())?;
-    let count = text.lines().take_while(|it| it.text.starts_with("cpu")).count().saturating_sub(1);
+) -> Result<SkippedLines, SourceError> {
+    let mut skipped = SkippedLines::default();
+    let mut total = None;
+    for line in text.lines().filter(|it| it.text.starts_with("cpu ")) {
+        match parse_total(line.text) {
+            Some(ticks) if total.is_none() => total = Some(ticks),
+            _ => skipped.add(line.error()),
+        }
+    }
+    let Some(ticks) = total else { return Err(skipped.fail(text.error())) };
     for (labels, ticks) in labels.iter().zip(ticks) {
         into.set_by(&SECONDS, labels, ticks / TICKS_PER_SECOND);
     }
-    into.set(&COUNT, count as f64);
-    Ok(())
+    match count_cpus(text) {
+        // Some containers have no line for each CPU.
+        0 => {}
+        cpus => into.set(&COUNT, cpus as f64),
+    }
+    Ok(skipped)
 }
 
-/// The columns of the line `cpu  …`; kernels before 2.6.11 have fewer.
+/// The number of lines `cpuN …`, each CPU once; they are in order.
+pub(super) fn count_cpus(text: KernelText<'_>) -> usize {
+    let mut last = None;
+    let cpus =
+        text.lines().filter_map(|it| it.text.strip_prefix("cpu")?.split(' ').next()?.parse::<u32>().ok());
+    let is_next = |cpu: &u32| {
+        let is_next = last.is_none_or(|it| it < *cpu);
+        last = last.max(Some(*cpu));
+        is_next
+    };
+    cpus.filter(is_next).count()
+}
+
+/// Modes that every kernel has: user, nice, system and idle. Some containers show no others.
+const MODES_MIN: usize = 4;
+
+/// The columns of the line `cpu  …`; NaN for a mode that it lacks.
 fn parse_total(line: &str) -> Option<[f64; MODES.len()]> {
-    let mut ticks = [0.0; MODES.len()];
-    let mut columns = line.split_ascii_whitespace().skip(1);
-    for value in &mut ticks {
-        *value = columns.next()?.parse::<u64>().ok()? as f64;
+    let mut ticks = [f64::NAN; MODES.len()];
+    let columns = line.split_ascii_whitespace().skip(1);
+    for (value, column) in ticks.iter_mut().zip(columns) {
+        *value = count(column)?;
     }
-    Some(ticks)
+    ticks.iter().take(MODES_MIN).all(|it| !it.is_nan()).then_some(ticks)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse_total;
+    use std::path::Path;
+
+    use super::super::kernel_file::IMPOSSIBLE;
+    use super::*;
 
     #[test]
     fn reads_eight_modes() {
@@ -131,8 +171,40 @@ mod tests {
 
     #[test]
     fn refuses_what_the_kernel_does_not_write() {
-        for line in ["cpu ", "cpu 1 2 3", "cpu a b c d e f g h", "cpu 1 2 3 4 5 6 7 -8"] {
+        for line in ["cpu ", "cpu 1 2 3", "cpu a b c d e f g h", "cpu 1 2 3 4 5 6 7 8x"] {
             assert_eq!(parse_total(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn a_line_may_be_short_or_have_one_impossible_column() {
+        let ticks = parse_total("cpu 1 2 3 4 18446744073709551615 -7").unwrap();
+        assert_eq!(ticks[..6], [1.0, 2.0, 3.0, 4.0, IMPOSSIBLE, IMPOSSIBLE]);
+        assert!(ticks[6..].iter().all(|it| it.is_nan()));
+    }
+
+    #[test]
+    fn odd_lines_cost_themselves() {
+        let text =
+            "\0\0\0\ncpu x\ncpu  1 2 3 4 5 6 7 8\ncpu  9 9 9 9 9 9 9 9\ncpu0 1\n\0\ncpu2 1\ncpu0 1\ncpu2 1\n";
+        let mut values = Values::default();
+        let labels = MODES.map(|mode| Labels::new([mode]));
+        let mut reading = Reading::default();
+        set(KernelText::of(Path::new("stat"), text), &labels, &mut values).unwrap().note(&mut reading);
+        assert_eq!(values.get_by(&SECONDS, &labels[0]), Some(0.01));
+        assert_eq!(values.get(&COUNT), Some(2.0));
+        assert_eq!(reading.omissions.iter().map(|it| it.count).sum::<usize>(), 2);
+    }
+
+    #[test]
+    fn a_mode_of_unknown_time_makes_all_shares_unknown() {
+        let read = |modes: &[(&str, f64)]| {
+            let mut values = Values::default();
+            modes.iter().for_each(|(mode, seconds)| values.set_by(&SECONDS, &Labels::new([*mode]), *seconds));
+            values
+        };
+        let before = read(&[("user", 1.0), ("idle", 1.0), ("iowait", 1.0)]);
+        let now = read(&[("user", 2.0), ("iowait", 1.0)]);
+        assert_eq!((SIGNALS[0].formula)(&ReadingPair::new(&before, &now, 1.0).unwrap()), None);
     }
 }

@@ -1,38 +1,57 @@
 //! Disks, from `/proc/diskstats` (`Documentation/admin-guide/iostats.rst`).
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
-use super::device_filter::Devices;
+use super::device_filter::{Devices, counted_devices};
+use super::disk_device::{self, DiskKinds};
 use super::exclude_pattern::ExcludePattern;
-use super::kernel_file::{KernelFile, KernelText};
+use super::kernel_file::{KernelFile, KernelText, SkippedLines, number};
 use super::{Source, SourceError};
+use crate::clock;
 use crate::culprit::Resource;
 use crate::impact::ImpactFormula;
 use crate::metric::Metric;
-use crate::reading::{Reading, SubjectKind, Values};
-use crate::signal::{ReadingPair, Signal, SignalUnit, highest};
+use crate::reading::{Labels, Reading, SubjectKind, Values};
+use crate::signal::{ReadingPair, Signal, SignalUnit, highest, share_of_time};
 
-static READ: Metric = Metric::counter("hostnorm_disk_read_bytes_total", "Bytes read").by(&["device"]);
-static WRITTEN: Metric =
-    Metric::counter("hostnorm_disk_written_bytes_total", "Bytes written").by(&["device"]);
-static READS: Metric =
-    Metric::counter("hostnorm_disk_reads_completed_total", "Reads completed").by(&["device"]);
-static WRITES: Metric =
-    Metric::counter("hostnorm_disk_writes_completed_total", "Writes completed").by(&["device"]);
+/// More bytes, and more operations, per second than any disk.
+const BYTES_MAX: f64 = 1e11;
+const OPERATIONS_MAX: f64 = 1e8;
+
+static READ: Metric =
+    Metric::counter("hostnorm_disk_read_bytes_total", "Bytes read").by(&["device"]).gains_at_most(BYTES_MAX);
+static WRITTEN: Metric = Metric::counter("hostnorm_disk_written_bytes_total", "Bytes written")
+    .by(&["device"])
+    .gains_at_most(BYTES_MAX);
+static READS: Metric = Metric::counter("hostnorm_disk_reads_completed_total", "Reads completed")
+    .by(&["device"])
+    .gains_at_most(OPERATIONS_MAX);
+static WRITES: Metric = Metric::counter("hostnorm_disk_writes_completed_total", "Writes completed")
+    .by(&["device"])
+    .gains_at_most(OPERATIONS_MAX);
 static IO_TIME: Metric = Metric::counter(
     "hostnorm_disk_io_time_seconds_total",
     "Time with at least one I/O in progress, in seconds",
 )
-.by(&["device"]);
+.by(&["device"])
+.gains_at_most(1.0);
 static WEIGHTED: Metric = Metric::counter(
     "hostnorm_disk_io_time_weighted_seconds_total",
     "Time with I/O in progress, multiplied by the number of I/Os, in seconds",
 )
 .by(&["device"]);
+static COUNTED: Metric = Metric::gauge(
+    "hostnorm_disk_device_counted",
+    "Whether the signals contain the I/O of the device (1), or other devices count the same I/O (0)",
+)
+.by(&["device"]);
 static DROPPED: Metric =
     Metric::gauge("hostnorm_disk_devices_dropped", "Disks not exposed because there are too many");
 
-pub(super) static METRICS: &[&Metric] = &[&READ, &WRITTEN, &READS, &WRITES, &IO_TIME, &WEIGHTED, &DROPPED];
+pub(super) static METRICS: &[&Metric] =
+    &[&READ, &WRITTEN, &READS, &WRITES, &IO_TIME, &WEIGHTED, &COUNTED, &DROPPED];
 
 pub(super) static SIGNALS: &[Signal] = &[
     Signal {
@@ -44,8 +63,8 @@ pub(super) static SIGNALS: &[Signal] = &[
         // Log rotation or a package list update keeps a disk busy for four seconds of a window; a saturated disk is at
         // 1.
         floor: 0.15,
-        device: Some(|it| Some(highest(physical(it, &IO_TIME))?.0)),
-        formula: |it| Some(highest(physical(it, &IO_TIME))?.1.min(1.0)),
+        device: Some(|it| Some(highest(physical(it, &IO_TIME)?.into_iter())?.0)),
+        formula: |it| share_of_time(highest(physical(it, &IO_TIME)?.into_iter())?.1),
     },
     Signal {
         kind: SubjectKind::Host,
@@ -56,7 +75,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         // 450 MB within a window; even a slow disk reads ten times as much when saturated.
         floor: 15e6,
         device: None,
-        formula: |it| sum(physical(it, &READ)),
+        formula: |it| sum(it, &[&READ]),
     },
     Signal {
         kind: SubjectKind::Host,
@@ -67,7 +86,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         // As for reading.
         floor: 15e6,
         device: None,
-        formula: |it| sum(physical(it, &WRITTEN)),
+        formula: |it| sum(it, &[&WRITTEN]),
     },
     Signal {
         kind: SubjectKind::Host,
@@ -78,7 +97,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         // 15,000 small files within a window; spinning disks saturate below that, which shows as a busy disk.
         floor: 500.0,
         device: None,
-        formula: |it| sum(physical(it, &READS).chain(physical(it, &WRITES))),
+        formula: |it| sum(it, &[&READS, &WRITES]),
     },
 ];
 
@@ -91,49 +110,42 @@ pub(super) static IMPACTS: &[ImpactFormula] = &[ImpactFormula {
     kind: SubjectKind::Host,
     resource: Resource::Io,
     formula: |it| {
-        let operations = sum(physical(it, &READS).chain(physical(it, &WRITES)))?;
-        let waited = sum(physical(it, &WEIGHTED))?;
+        let operations = sum(it, &[&READS, &WRITES])?;
+        let waited = sum(it, &[&WEIGHTED])?;
         Some(if operations < OPERATIONS_MIN { 0.0 } else { waited / operations / LATENCY_MAX })
     },
 }];
 
-fn sum<'a>(rates: impl Iterator<Item = (&'a str, f64)>) -> Option<f64> {
-    rates.map(|(_, rate)| rate).reduce(|sum, rate| sum + rate)
-}
-
-/// Rates of physical disks only: I/O through a mapper or an array is counted again by its disks, and that of a
-/// partition by its disk.
-fn physical<'a>(change: &ReadingPair<'a>, counter: &'static Metric) -> impl Iterator<Item = (&'a str, f64)> {
-    let mut whole = "";
-    change.rates(counter).filter_map(move |(labels, rate)| {
-        let name = &**labels.values().first()?;
-        if is_virtual(name) || is_partition(whole, name) {
-            return None;
+/// Sum of the rates of some counters over physical disks; `None` while a gain is unknown, or without disks.
+fn sum(change: &ReadingPair<'_>, counters: &[&'static Metric]) -> Option<f64> {
+    let mut sum = None;
+    for counter in counters {
+        for (_, rate) in physical(change, counter)? {
+            sum = Some(sum.unwrap_or(0.0) + rate);
         }
-        whole = name;
-        Some((name, rate))
-    })
+    }
+    sum
 }
 
-/// Whether a device consists of others (`Documentation/admin-guide/devices.txt`; `zd` is a volume of ZFS).
-fn is_virtual(name: &str) -> bool {
-    ["dm-", "md", "bcache", "drbd", "zd", "loop", "ram", "zram"].iter().any(|it| name.starts_with(it))
-}
-
-/// Whether the device is a partition of the disk listed before it: the number follows a `p` if the disk's name ends
-/// with a digit (`block/genhd.c`, `disk_name`).
-fn is_partition(whole: &str, name: &str) -> bool {
-    let Some(rest) = name.strip_prefix(whole).filter(|_| !whole.is_empty()) else { return false };
-    let number =
-        if whole.ends_with(|it: char| it.is_ascii_digit()) { rest.strip_prefix('p') } else { Some(rest) };
-    number.is_some_and(|it| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit()))
+/// Rates of physical disks only: I/O through a mapper or an array is counted again by its disks, and that of a partition by
+/// its disk. `None` while a gain is unknown.
+fn physical<'a>(change: &ReadingPair<'a>, counter: &'static Metric) -> Option<Vec<(&'a str, f64)>> {
+    let name_of = |labels: &'a Labels| labels.values().first().map(|it| &**it);
+    if let Some(counted) = counted_devices(change, counter, &COUNTED) {
+        return counted.map(|(labels, rate)| Some((name_of(labels)?, rate?))).collect();
+    }
+    // Readings of earlier versions do not say.
+    let names: Vec<&str> = change.now.each(counter).filter_map(|it| name_of(&it.labels)).collect();
+    let rates = change.rates(counter).filter_map(|(labels, rate)| Some((name_of(labels)?, rate)));
+    Some(rates.filter(|(name, _)| disk_device::is_counted_by_name(name, &names)).collect())
 }
 
 /// Settings of the source `disk`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiskSettings {
-    /// Regular expression of devices to leave out; by default RAM disks, loop devices, floppies and partitions.
+    /// Regular expression of devices to leave out; by default RAM disks, loop devices, floppies and partitions
+    /// of a disk that is listed.
     pub device_exclude: ExcludePattern,
 }
 
@@ -145,49 +157,98 @@ impl Default for DiskSettings {
 }
 
 pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
+    let exclude = settings.disk.device_exclude.clone();
+    let block = settings.roots.sysfs.join("class/block");
     Box::new(Disk {
         diskstats: KernelFile::new(settings.roots.procfs.join("diskstats")),
-        devices: Devices::new(settings.disk.device_exclude.clone()),
+        disks: DiskList::new(exclude, block),
     })
 }
 
 #[derive(Debug)]
 struct Disk {
     diskstats: KernelFile,
-    devices: Devices,
+    disks: DiskList,
 }
 
 impl Source for Disk {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
-        set(self.diskstats.read()?, &mut self.devices, into.host())
+        let text = self.diskstats.read()?;
+        self.disks.kinds.update(text, clock::instant());
+        set(text, &mut self.disks, into.host())?.note(into);
+        self.disks.devices.note_dropped(into);
+        Ok(())
+    }
+}
+
+/// The disks of the file.
+#[derive(Debug)]
+pub(super) struct DiskList {
+    devices: Devices,
+    kinds: DiskKinds,
+    /// Whether the settings leave out partitions as hostnorm does on its own.
+    leaves_out_partitions: bool,
+}
+
+impl DiskList {
+    /// Disks without those of this pattern, described below this directory.
+    pub(super) fn new(exclude: ExcludePattern, block: PathBuf) -> Self {
+        let leaves_out_partitions = exclude == DiskSettings::default().device_exclude;
+        Self { devices: Devices::new(exclude), kinds: DiskKinds::new(block), leaves_out_partitions }
+    }
+
+    /// The labels of a device that is shown. One that only looks like a partition is not left out with them.
+    fn labels(&mut self, name: &str) -> Option<&Labels> {
+        if self.leaves_out_partitions && self.kinds.only_looks_like_partition(name) {
+            self.devices.labels_of_included(name)
+        } else {
+            self.devices.labels(name)
+        }
     }
 }
 
 /// Sets the counters of each disk.
-pub(super) fn set(text: KernelText<'_>, devices: &mut Devices, into: &mut Values) -> Result<(), SourceError> {
-    devices.begin();
-    for line in text.lines() {
+pub(super) fn set(
+    text: KernelText<'_>,
+    disks: &mut DiskList,
+    into: &mut Values,
+) -> Result<SkippedLines, SourceError> {
+    let mut skipped = SkippedLines::default();
+    let mut shown = Vec::new();
+    let mut is_list = false;
+    disks.devices.begin();
+    for line in text.lines().filter(|it| !it.text.trim_ascii().is_empty()) {
         let mut fields = line.text.split_ascii_whitespace();
-        let name = fields.nth(2).ok_or_else(|| line.error())?;
-        let Some(labels) = devices.labels(name) else { continue };
-        let values = parse(fields).ok_or_else(|| line.error())?;
+        let row = fields.nth(2).and_then(|name| Some((name, parse(fields)?)));
+        let Some((name, values)) = row else {
+            skipped.add(line.error());
+            continue;
+        };
+        is_list = true;
+        let Some(labels) = disks.labels(name) else { continue };
         for (metric, value) in METRICS.iter().zip(values) {
             into.set_by(metric, labels, value);
         }
+        let is_used = values.get(2..4).is_some_and(|it| it.iter().any(|it| *it > 0.0));
+        shown.push((name, labels.clone(), is_used));
     }
-    into.set(&DROPPED, devices.end().into());
-    Ok(())
+    for (name, labels, _) in &shown {
+        let is_used = |name: &str| shown.iter().any(|it| it.0 == name && it.2);
+        into.set_by(&COUNTED, labels, f64::from(u8::from(disks.kinds.is_counted(name, is_used))));
+    }
+    into.set(&DROPPED, disks.devices.end().into());
+    // A machine without disks has an empty list.
+    if is_list || skipped.is_empty() { Ok(skipped) } else { Err(skipped.fail(text.error())) }
 }
 
 /// Bytes of a sector in the statistics, regardless of the disk's sectors.
 const SECTOR_BYTES: f64 = 512.0;
 
 /// The columns after the name, in the order of [`METRICS`]; newer kernels have more.
-fn parse<'a>(fields: impl Iterator<Item = &'a str>) -> Option<[f64; 6]> {
+fn parse<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<[f64; 6]> {
     let mut columns = [0.0; 11];
-    let mut fields = fields.map(|it| it.parse::<u64>().ok());
     for column in &mut columns {
-        *column = fields.next()?? as f64;
+        *column = number(&mut fields)?;
     }
     let [reads, _, read, _, writes, _, written, _, _, busy_ms, weighted_ms] = columns;
     Some([read * SECTOR_BYTES, written * SECTOR_BYTES, reads, writes, busy_ms / 1e3, weighted_ms / 1e3])
@@ -198,7 +259,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reading::Labels;
 
     #[test]
     fn reads_the_columns_of_a_disk() {
@@ -208,7 +268,7 @@ mod tests {
 
     #[test]
     fn refuses_what_the_kernel_does_not_write() {
-        for line in ["", "1 2 3", "1 2 3 4 5 6 7 8 9 10 x", "-1 2 3 4 5 6 7 8 9 10 11"] {
+        for line in ["", "1 2 3", "1 2 3 4 5 6 7 8 9 10 x"] {
             assert_eq!(parse(line.split(' ')), None, "{line}");
         }
     }
@@ -225,7 +285,7 @@ mod tests {
         }
         let change = ReadingPair::new(&values[0], &values[1], 1.0).unwrap();
         // sda, sdaa, mmcblk0, nvme0n1, nvme0n10.
-        assert_eq!(sum(physical(&change, &READ)), Some(5.0));
+        assert_eq!(sum(&change, &[&READ]), Some(5.0));
     }
 
     #[test]
@@ -253,8 +313,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(whole in ".*", text in ".*") {
-            let _ = (parse(text.split_ascii_whitespace()), is_virtual(&text), is_partition(&whole, &text));
+        fn no_text_makes_it_panic(text in ".*") {
+            let _ = parse(text.split_ascii_whitespace());
         }
     }
 }

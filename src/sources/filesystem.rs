@@ -1,24 +1,23 @@
 //! Filesystems, from `/proc/1/mountinfo` and `statvfs`.
 //!
-//! They are queried every [`ASK_SECONDS`] on a separate thread (see [`statfs_worker`](super::statfs_worker)); each
-//! reading has the newest results. Usage changes slowly, and a query of a network share takes a round trip to its
-//! server.
+//! They are queried every [`ASK_SECONDS`] beside the loop (see [`blocking_reads`](super::blocking_reads)); each reading has
+//! the newest results. Usage changes slowly, and a query of a network share takes a round trip to its server.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::blocking_reads::{BlockingReader, FIRST_WAIT, Known, silence};
 use super::exclude_pattern::ExcludePattern;
-use super::kernel_file::KernelFile;
-use super::mounts::{self, MountFilter};
-use super::statfs_worker::{ANSWER_SECONDS_MAX, FilesystemUsage, StatfsWorker};
+use super::kernel_file::{KernelFile, SkippedLines};
+use super::mounts::{self, MOUNTS_MAX, Mount, MountFilter};
 use super::{Source, SourceError, excerpt};
 use crate::clock;
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, SubjectKind, Values};
+use crate::reading::{Labels, Omission, Reading, SubjectKind, Values, name_hash};
 use crate::signal::{ReadingPair, Signal, SignalUnit, highest, share};
 
 const LABELS: &[&str] = &["device", "mountpoint", "fstype"];
@@ -27,14 +26,18 @@ pub(super) static SIZE: Metric =
     Metric::gauge("hostnorm_filesystem_size_bytes", "Size of the filesystem in bytes").by(LABELS);
 pub(super) static FREE: Metric =
     Metric::gauge("hostnorm_filesystem_free_bytes", "Free space in bytes, including space reserved for root")
-        .by(LABELS);
+        .by(LABELS)
+        .part_of(&SIZE);
 pub(super) static AVAILABLE: Metric =
     Metric::gauge("hostnorm_filesystem_available_bytes", "Free space available to non-root users, in bytes")
-        .by(LABELS);
+        .by(LABELS)
+        .part_of(&SIZE);
 static INODES: Metric =
     Metric::gauge("hostnorm_filesystem_inodes", "Total inodes of the filesystem").by(LABELS);
 static INODES_FREE: Metric =
-    Metric::gauge("hostnorm_filesystem_inodes_free", "Free inodes of the filesystem").by(LABELS);
+    Metric::gauge("hostnorm_filesystem_inodes_free", "Free inodes of the filesystem")
+        .by(LABELS)
+        .part_of(&INODES);
 pub(super) static READ_ONLY: Metric =
     Metric::gauge("hostnorm_filesystem_read_only", "Whether the filesystem is mounted read-only").by(LABELS);
 static ERROR: Metric =
@@ -125,12 +128,23 @@ impl Default for FilesystemSettings {
 /// Seconds between two rounds of queries.
 const ASK_SECONDS: u64 = 5;
 
-/// Longest wait of the first reading for results, so that it is complete on a healthy machine.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// Usage of a filesystem.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct FilesystemUsage {
+    /// Size, in bytes.
+    size: f64,
+    /// Free bytes.
+    free: f64,
+    /// Free bytes that are not reserved for root.
+    available: f64,
+    /// Number of inodes; 0 if they are created on demand.
+    inodes: f64,
+    /// Number of free inodes.
+    inodes_free: f64,
+}
 
 pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
     let super::RootPaths { procfs, rootfs, .. } = &settings.roots;
-    let root: Arc<Path> = rootfs.as_path().into();
     Box::new(Filesystem {
         mountinfo: KernelFile::first_of([procfs.join("1/mountinfo"), procfs.join("self/mountinfo")]),
         filter: MountFilter {
@@ -138,10 +152,12 @@ pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
             fstypes: settings.filesystem.fstype_exclude.clone(),
             rootfs: rootfs.clone(),
         },
-        statfs: StatfsWorker::new(move |point| ask(&root.join(point.strip_prefix("/").unwrap_or(point)))),
+        rootfs: rootfs.as_path().into(),
+        usages: settings.blocking.reader(),
         asked: None,
         dropped: 0,
-        shown: Vec::new(),
+        malformed: None,
+        mounts: Vec::new(),
     })
 }
 
@@ -149,22 +165,25 @@ pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
 struct Filesystem {
     mountinfo: KernelFile,
     filter: MountFilter,
-    statfs: StatfsWorker,
+    rootfs: Arc<Path>,
+    /// Queries mounts by their mount points; `None` for one that cannot be queried.
+    usages: BlockingReader<Option<FilesystemUsage>>,
     /// Start of the last round of queries.
     asked: Option<Instant>,
     /// Mounts beyond the maximum, in the newest list.
     dropped: usize,
-    /// The newest results.
-    shown: Vec<ShownMount>,
+    /// Malformed lines of the newest list.
+    malformed: Option<Omission>,
+    /// The newest list.
+    mounts: Vec<ShownMount>,
 }
 
-/// One filesystem as exposed until the next results.
+/// One filesystem as exposed.
 #[derive(Debug)]
 struct ShownMount {
+    point: PathBuf,
     labels: Labels,
     read_only: bool,
-    /// `None` without an answer.
-    usage: Option<FilesystemUsage>,
 }
 
 impl Source for Filesystem {
@@ -172,61 +191,89 @@ impl Source for Filesystem {
         let now = clock::instant();
         let due =
             self.asked.is_none_or(|it| Duration::from_secs(ASK_SECONDS) <= now.saturating_duration_since(it));
-        self.take_answers(now);
+        let mut outcome = Ok(());
         if due {
-            self.start_round()?;
-            if self.asked.replace(now).is_none() {
-                self.statfs.wait(FIRST_WAIT);
-                self.take_answers(now);
+            // A list that cannot be read is tried again at the next reading.
+            outcome = self.start_round();
+            if self.mounts.is_empty() && outcome.is_err() {
+                return outcome;
+            }
+            if outcome.is_ok() && self.asked.replace(now).is_none() {
+                self.usages.wait(FIRST_WAIT);
             }
         }
+        self.usages.update(now);
         let host = into.host();
-        self.shown.iter().for_each(|it| it.set(host));
-        host.set(&DROPPED, self.dropped as f64);
-        match self.statfs.stuck().into_iter().next() {
-            Some(path) => {
-                let what = format!("no answer within {ANSWER_SECONDS_MAX} s");
-                Err(SourceError::Read { path, source: io::Error::new(io::ErrorKind::TimedOut, what) })
+        let mut silent: Vec<&Path> = Vec::new();
+        for mount in &self.mounts {
+            match self.usages.known(&mount.point, now) {
+                Known::Pending => {}
+                Known::Answered(usage) => mount.set(*usage, host),
+                Known::Silent => {
+                    mount.set(None, host);
+                    silent.push(&mount.point);
+                }
             }
-            None => Ok(()),
         }
+        host.set(&DROPPED, self.dropped as f64);
+        into.omissions.extend(self.malformed.clone());
+        if self.dropped > 0 {
+            let what = format!("there are more than {MOUNTS_MAX} filesystems");
+            into.omit(self.dropped, "filesystems", what);
+        }
+        outcome.and(silence(&silent))
     }
 }
 
 impl Filesystem {
+    /// Lists the mounts and queries each. Their labels are made anew each time: mounts are few and rounds are rare.
     fn start_round(&mut self) -> Result<(), SourceError> {
         let (path, bytes) = self.mountinfo.read_bytes()?;
-        let mounts = mounts::parse(bytes, &self.filter).map_err(|bad| SourceError::Parse {
+        let bad_line = |bad: mounts::BadLine<'_>| SourceError::Parse {
             path: path.into(),
             line: bad.0,
             text: excerpt(&String::from_utf8_lossy(bad.1.get(..256).unwrap_or(bad.1))),
-        })?;
+        };
+        let mounts = mounts::parse(bytes, &self.filter).map_err(bad_line)?;
+        let mut skipped = SkippedLines::default();
+        mounts.malformed.into_iter().for_each(|it| skipped.add(bad_line(it)));
+        self.malformed = skipped.omission();
         self.dropped = mounts.dropped;
-        let outcome = self.statfs.start(mounts.shown);
-        outcome.map_err(|source| SourceError::Read { path: path.into(), source })
-    }
-
-    /// Rebuilds the labels with each round: mounts are few and rounds are rare.
-    fn take_answers(&mut self, now: Instant) {
-        let Some(answers) = self.statfs.fetch(now) else { return };
-        self.shown.clear();
-        for (mount, usage) in answers {
-            let point = mount.point.to_string_lossy();
-            let labels = Labels::new([&*mount.device, &*point, &*mount.fstype]);
-            // Two long mount points may be truncated to the same label.
-            if self.shown.iter().all(|it| it.labels != labels) {
-                self.shown.push(ShownMount { labels, read_only: mount.read_only, usage });
-            }
-        }
+        self.mounts = shown(mounts.shown);
+        let mounts = &self.mounts;
+        self.usages.keep(|point| mounts.iter().any(|it| it.point == point));
+        mounts.iter().try_for_each(|mount| {
+            let root = Arc::clone(&self.rootfs);
+            self.usages.ask(&mount.point, move |point| {
+                ask(&root.join(point.strip_prefix("/").unwrap_or(point))).ok()
+            })
+        })
     }
 }
 
+/// The mounts with their labels. Mount points that differ only in bytes that are no text end with a hash of theirs, but the
+/// first one.
+fn shown(mounts: Vec<Mount>) -> Vec<ShownMount> {
+    let mut shown: Vec<ShownMount> = Vec::with_capacity(mounts.len());
+    for Mount { device, point, fstype, read_only } in mounts {
+        let text = point.to_string_lossy();
+        let mut labels = Labels::new([&*device, &*text, &*fstype]);
+        if shown.iter().any(|it| it.labels.values().get(1) == labels.values().get(1)) {
+            let distinct = format!("{text}~{}", name_hash(point.as_os_str().as_encoded_bytes()));
+            labels = Labels::new([&*device, &*distinct, &*fstype]);
+        }
+        shown.push(ShownMount { point, labels, read_only });
+    }
+    shown
+}
+
 impl ShownMount {
-    fn set(&self, into: &mut Values) {
+    /// Sets what is known of the filesystem; without usage, that it cannot be queried.
+    fn set(&self, usage: Option<FilesystemUsage>, into: &mut Values) {
         let mut set = |metric, value| into.set_by(metric, &self.labels, value);
         set(&READ_ONLY, f64::from(u8::from(self.read_only)));
-        set(&ERROR, f64::from(u8::from(self.usage.is_none())));
-        let Some(usage) = self.usage else { return };
+        set(&ERROR, f64::from(u8::from(usage.is_none())));
+        let Some(usage) = usage else { return };
         set(&SIZE, usage.size);
         set(&FREE, usage.free);
         set(&AVAILABLE, usage.available);
@@ -271,7 +318,7 @@ mod tests {
                 inodes: 0.0,
                 inodes_free: 0.0,
             };
-            ShownMount { labels, read_only: *read_only, usage: Some(usage) }.set(&mut values);
+            ShownMount { point: PathBuf::new(), labels, read_only: *read_only }.set(Some(usage), &mut values);
         }
         let change = ReadingPair::new(&values, &values, 1.0).unwrap();
         assert_eq!((SIGNALS[0].formula)(&change), expected.map(|it| it.1));
@@ -285,6 +332,27 @@ mod tests {
         check(&[(100.0, 60.0, 40.0, false)], Some(("/0", 0.5)));
         check(&[(100.0, 60.0, 40.0, false), (100.0, 10.0, 10.0, false)], Some(("/1", 0.9)));
         check(&[(100.0, 0.0, 0.0, true), (0.0, 0.0, 0.0, false)], None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn mount_points_stay_distinct() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+
+        let long = "/x".repeat(100);
+        let points = [&b"/a\xff"[..], b"/a\xfe", long.as_bytes(), &[long.as_bytes(), b"y"].concat()];
+        let mount = |point: &[u8]| Mount {
+            device: "d".into(),
+            point: OsStr::from_bytes(point).into(),
+            fstype: "f".into(),
+            read_only: false,
+        };
+        let labels: Vec<Labels> = shown(points.map(mount).into()).into_iter().map(|it| it.labels).collect();
+        assert_eq!(&*labels[0].values()[1], "/a\u{FFFD}");
+        for (idx, one) in labels.iter().enumerate() {
+            assert!(labels[..idx].iter().all(|it| it != one), "{one:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::context::{locks, parse_uptime};
 use super::device_filter::Devices;
-use super::kernel_file::KernelText;
+use super::kernel_file::{KernelText, SkippedLines};
 use super::mounts::{self, MOUNTS_MAX, MountFilter};
 use super::{
     FilesystemSettings, SOURCES, SourceError, SourceSettings, cpu, disk, load, memory, network, pressure,
@@ -16,30 +16,38 @@ use crate::signal::ReadingPair;
 /// Longest message; a line of the file is shortened to 80 characters.
 const MESSAGE_CHARS_MAX: usize = 600;
 
-type Parser = fn(KernelText<'_>, &mut Values) -> Result<(), SourceError>;
+type Parser = fn(KernelText<'_>, &mut Values) -> Result<SkippedLines, SourceError>;
 
 /// The parsers of text, chosen by the first byte.
 const PARSERS: [Parser; 13] = [
     |text, into| cpu::set(text, &cpu::MODES.map(|mode| Labels::new([mode])), into),
-    load::set,
+    |text, into| whole(load::set(text, into)),
     |text, into| memory::set(text, &memory::MEMINFO, 1024.0, into),
     |text, into| memory::set(text, &memory::VMSTAT, 1.0, into),
     |text, into| pressure::set(text, &pressure::FILES[0].1, into),
-    |text, into| disk::set(text, &mut Devices::new(SourceSettings::default().disk.device_exclude), into),
+    |text, into| {
+        let exclude = SourceSettings::default().disk.device_exclude;
+        disk::set(text, &mut disk::DiskList::new(exclude, "/nonexistent".into()), into)
+    },
     |text, into| {
         network::set(text, &mut Devices::new(SourceSettings::default().network.device_exclude), into)
     },
     tcp::set_snmp,
     tcp::set_sockstat,
     stat::set_stat,
-    stat::set_files,
-    |text, _| locks(text).try_for_each(|it| it.map(|_| ())),
+    |text, into| whole(stat::set_files(text, into)),
+    |text, _| whole(locks(text).try_for_each(|it| it.map(|_| ()))),
     |text, _| {
         assert!(parse_uptime(text.text).is_none_or(|it| it.is_finite() && it >= 0.0));
         assert!(process_self::parse_boot_time(text).is_none_or(f64::is_finite));
-        process_self::parse(text.text).map(|_| ()).ok_or_else(|| text.error())
+        whole(process_self::parse(text.text).map(|_| ()).ok_or_else(|| text.error()))
     },
 ];
+
+/// The result of a parser of a whole file.
+fn whole(outcome: Result<(), SourceError>) -> Result<SkippedLines, SourceError> {
+    outcome.map(|()| SkippedLines::default())
+}
 
 /// Parses a kernel file. The first byte chooses the parser; a NUL separates two successive contents of the file.
 ///

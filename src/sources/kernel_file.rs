@@ -1,8 +1,9 @@
 //! A kernel file that is read at each tick.
 //!
 //! The file stays open and is read from its start, which costs a third less than opening it again. The buffer is reused, so
-//! a tick does not allocate.
+//! a tick does not allocate. It is opened without waiting, so that a pipe in its place is an error instead of a hang.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 #[cfg(unix)]
@@ -10,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::{SourceError, excerpt};
+use crate::reading::{Omission, Reading};
 
 /// Largest size of a file; the kernel's are far smaller on any known machine.
 pub(super) const FILE_BYTES_MAX: usize = 4 << 20;
@@ -24,6 +26,8 @@ pub(super) struct KernelFile {
     open: Option<File>,
     /// Starts with the text; it keeps its length between readings.
     buffer: Vec<u8>,
+    /// The text, if it is not UTF-8.
+    decoded: String,
 }
 
 /// Initial size of the buffer; most files of the kernel are smaller.
@@ -36,20 +40,28 @@ impl KernelFile {
 
     /// The first of several paths that can be opened; errors name the last one.
     pub(super) fn first_of(paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        Self { paths: paths.into_iter().collect(), at: 0, open: None, buffer: Vec::new() }
+        Self {
+            paths: paths.into_iter().collect(),
+            at: 0,
+            open: None,
+            buffer: Vec::new(),
+            decoded: String::new(),
+        }
     }
 
     fn path(&self) -> &Path {
         self.paths.get(self.at).map_or(Path::new(""), PathBuf::as_path)
     }
 
-    /// Reads the file as text.
+    /// Reads the file as text; see [`decode`] for bytes that are none.
     ///
     /// # Errors
-    /// If it is missing, cannot be read, exceeds [`FILE_BYTES_MAX`], or is not UTF-8.
+    /// If it is missing, cannot be read, or exceeds [`FILE_BYTES_MAX`].
     pub(super) fn read(&mut self) -> Result<KernelText<'_>, SourceError> {
-        let (path, bytes) = self.read_bytes()?;
-        text_of(path, bytes)
+        let length = self.read_bytes()?.1.len();
+        let bytes = self.buffer.get(..length).unwrap_or_default();
+        let text = decode(bytes, &mut self.decoded);
+        Ok(KernelText { path: self.paths.get(self.at).map_or(Path::new(""), PathBuf::as_path), text })
     }
 
     /// Reads the file as bytes, because file names need not be text; returns its path as well.
@@ -76,18 +88,29 @@ impl KernelFile {
         fill(file, &mut self.buffer)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is where the sources open their files")]
     fn open_first(&mut self) -> io::Result<File> {
         let mut outcome = Err(ErrorKind::NotFound.into());
         for (at, path) in self.paths.iter().enumerate() {
             self.at = at;
-            outcome = File::open(path);
+            outcome = open(path);
             if outcome.is_ok() {
                 break;
             }
         }
         outcome
     }
+}
+
+/// Opens a file without waiting for anything.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    options.open(path)
 }
 
 /// Reads a file from its start into the buffer; returns the length of the text.
@@ -126,32 +149,41 @@ fn failed(path: &Path, source: io::Error) -> SourceError {
     const ENODEV: i32 = 19;
     let path = path.to_owned();
     match source.kind() {
-        // A kernel booted with pressure accounting disabled has the files and refuses to read them.
-        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::Unsupported => {
-            SourceError::Unavailable { path }
-        }
+        ErrorKind::NotFound | ErrorKind::NotADirectory => SourceError::Unavailable { path },
+        ErrorKind::Unsupported => SourceError::SwitchedOff { path },
         _ if source.raw_os_error() == Some(ENODEV) => SourceError::Unavailable { path },
         _ => SourceError::Read { path, source },
     }
 }
 
-/// The bytes as text.
-fn text_of<'a>(path: &'a Path, bytes: &'a [u8]) -> Result<KernelText<'a>, SourceError> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(KernelText { path, text }),
-        Err(error) => {
-            let (good, bad) = bytes.split_at(error.valid_up_to());
-            let line = good.iter().filter(|it| **it == b'\n').count() + 1;
-            let bad = bad.get(..bad.len().min(256)).unwrap_or_default();
-            Err(SourceError::Parse { path: path.into(), line, text: excerpt(&String::from_utf8_lossy(bad)) })
-        }
+/// The character of byte 0 of those that are no text: from here on, Unicode assigns none.
+const ODD_BYTES: u32 = 0x0010_FF00;
+
+/// The bytes as text. One that is no UTF-8 becomes a character of its own, so that names that differ in it stay distinct;
+/// [`visible`] shows it.
+fn decode<'a>(bytes: &'a [u8], into: &'a mut String) -> &'a str {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text;
     }
+    into.clear();
+    for chunk in bytes.utf8_chunks() {
+        into.push_str(chunk.valid());
+        into.extend(chunk.invalid().iter().filter_map(|it| char::from_u32(ODD_BYTES + u32::from(*it))));
+    }
+    into
+}
+
+/// The text as people see it: with a replacement character for each byte that is no text.
+pub(super) fn visible(text: &str) -> Cow<'_, str> {
+    let is_odd = |it: char| ODD_BYTES <= u32::from(it);
+    if text.contains(is_odd) { text.replace(is_odd, "\u{FFFD}").into() } else { text.into() }
 }
 
 /// Reads files that are not kept open, because there are many; all share one buffer.
 #[derive(Debug, Default)]
 pub(super) struct FileReader {
     buffer: Vec<u8>,
+    decoded: String,
 }
 
 impl FileReader {
@@ -159,9 +191,8 @@ impl FileReader {
     ///
     /// # Errors
     /// As [`KernelFile::read`]; also unavailable if its directory was removed meanwhile.
-    #[expect(clippy::disallowed_methods, reason = "this is where the sources open their files")]
     pub(super) fn read<'a>(&'a mut self, path: &'a Path) -> Result<KernelText<'a>, SourceError> {
-        let length = match File::open(path).and_then(|it| fill_once(&it, &mut self.buffer)) {
+        let length = match open(path).and_then(|it| fill_once(&it, &mut self.buffer)) {
             Ok(length) => length,
             Err(error) => {
                 // The room that a huge file needed would stay.
@@ -169,7 +200,8 @@ impl FileReader {
                 return Err(failed(path, error));
             }
         };
-        text_of(path, self.buffer.get(..length).unwrap_or_default())
+        let text = decode(self.buffer.get(..length).unwrap_or_default(), &mut self.decoded);
+        Ok(KernelText { path, text })
     }
 }
 
@@ -221,7 +253,7 @@ pub(super) struct KernelLine<'a> {
 impl KernelLine<'_> {
     /// The error that this line has an unexpected format.
     pub(super) fn error(&self) -> SourceError {
-        SourceError::Parse { path: self.path.into(), line: self.number, text: excerpt(self.text) }
+        SourceError::Parse { path: self.path.into(), line: self.number, text: excerpt(&visible(self.text)) }
     }
 }
 
@@ -229,50 +261,72 @@ impl KernelLine<'_> {
 pub(super) fn optional<T>(outcome: Result<T, SourceError>) -> Result<Option<T>, SourceError> {
     match outcome {
         Ok(it) => Ok(Some(it)),
-        Err(SourceError::Unavailable { .. }) => Ok(None),
+        Err(SourceError::Unavailable { .. } | SourceError::SwitchedOff { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Parses the next field as an integer.
+/// Lines of a file that are not used because they are malformed.
+#[derive(Debug, Default)]
+pub(super) struct SkippedLines {
+    count: usize,
+    first: Option<SourceError>,
+}
+
+impl SkippedLines {
+    pub(super) fn add(&mut self, error: SourceError) {
+        self.count += 1;
+        self.first.get_or_insert(error);
+    }
+
+    /// Takes the value of a line; an error is added to the lines.
+    pub(super) fn take<T>(&mut self, outcome: Result<T, SourceError>) -> Option<T> {
+        outcome.map_err(|it| self.add(it)).ok()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The file was of no use: the error of its first malformed line, or the given one.
+    pub(super) fn fail(self, otherwise: SourceError) -> SourceError {
+        self.first.unwrap_or(otherwise)
+    }
+
+    /// Adds the lines to what a reading does not show.
+    pub(super) fn note(self, into: &mut Reading) {
+        into.omissions.extend(self.omission());
+    }
+
+    /// The lines as something that a reading does not show.
+    pub(super) fn omission(self) -> Option<Omission> {
+        let error = self.first?;
+        let what = error.to_string();
+        let key = match error {
+            SourceError::Parse { path, .. } => path.display().to_string(),
+            _ => what.clone(),
+        };
+        Some(Omission { key, what, count: self.count })
+    }
+}
+
+/// The value of a number that the kernel cannot mean: one below zero, or so large that its sign was lost. A reading treats it
+/// as missing, and says so.
+pub(super) const IMPOSSIBLE: f64 = f64::INFINITY;
+
+/// Parses a whole number; `None` if it is none, and [`IMPOSSIBLE`] if it is below zero.
+pub(super) fn count(text: &str) -> Option<f64> {
+    match text.parse::<u64>() {
+        Ok(value) if i64::try_from(value).is_ok() => Some(value as f64),
+        Ok(_) => Some(IMPOSSIBLE),
+        Err(_) => text.parse::<i64>().ok().map(|_| IMPOSSIBLE),
+    }
+}
+
+/// Parses the next field as a whole number, as [`count`] does.
 pub(super) fn number<'a>(fields: &mut impl Iterator<Item = &'a str>) -> Option<f64> {
-    fields.next()?.parse::<u64>().ok().map(|it| it as f64)
+    count(fields.next()?)
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::disallowed_methods, reason = "tests make files")]
-
-    use super::{KernelFile, SourceError, optional};
-
-    #[test]
-    fn the_first_path_that_opens_is_read_and_read_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let (absent, present) = (dir.path().join("absent"), dir.path().join("present"));
-        std::fs::write(&present, "one\n").unwrap();
-        let mut file = KernelFile::first_of([absent, present.clone()]);
-        assert_eq!(file.read().unwrap().text, "one\n");
-        std::fs::write(&present, "2\n").unwrap();
-        assert_eq!(file.read().unwrap().text, "2\n");
-    }
-
-    #[test]
-    fn a_missing_file_is_unavailable_and_may_appear() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("late");
-        let mut file = KernelFile::new(path.clone());
-        assert!(matches!(file.read(), Err(SourceError::Unavailable { .. })));
-        assert!(optional(file.read()).unwrap().is_none());
-        std::fs::write(&path, "now").unwrap();
-        assert_eq!(file.read().unwrap().text, "now");
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_are_named_by_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("binary");
-        std::fs::write(&path, b"good\nalso good\nb\xffd\n").unwrap();
-        let error = KernelFile::new(path).read().unwrap_err();
-        assert!(error.to_string().contains("binary:3: "), "{error}");
-    }
-}
+mod tests;

@@ -4,14 +4,16 @@
 //! pressure show the same without delay.
 
 use super::kernel_file::{KernelFile, KernelText};
+use super::stat::TASKS_MAX;
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
 use crate::reading::{Reading, Values};
 use crate::signal::Signal;
 
-static LOAD1: Metric = Metric::gauge("hostnorm_load1", "Load average over 1 minute");
-static LOAD5: Metric = Metric::gauge("hostnorm_load5", "Load average over 5 minutes");
-static LOAD15: Metric = Metric::gauge("hostnorm_load15", "Load average over 15 minutes");
+static LOAD1: Metric = Metric::gauge("hostnorm_load1", "Load average over 1 minute").within(0.0, TASKS_MAX);
+static LOAD5: Metric = Metric::gauge("hostnorm_load5", "Load average over 5 minutes").within(0.0, TASKS_MAX);
+static LOAD15: Metric =
+    Metric::gauge("hostnorm_load15", "Load average over 15 minutes").within(0.0, TASKS_MAX);
 
 pub(super) static METRICS: &[&Metric] = &[&LOAD1, &LOAD5, &LOAD15];
 pub(super) static SIGNALS: &[Signal] = &[];

@@ -1,31 +1,40 @@
 //! Memory, swap and page faults, from `/proc/meminfo` and `/proc/vmstat`
 //! (`Documentation/filesystems/proc.rst`, §1.3; `mm/vmstat.c`).
 
-use super::kernel_file::{KernelFile, KernelText, optional};
+use super::kernel_file::{KernelFile, KernelText, SkippedLines, count, optional};
 use super::{Source, SourceError, SourceSettings};
 use crate::culprit::Resource;
 use crate::impact::ImpactFormula;
-use crate::metric::Metric;
+use crate::metric::{COUNT_MAX, Metric, fits};
 use crate::reading::{Reading, SubjectKind, Values};
 use crate::signal::{ReadingPair, Signal, SignalUnit, share};
 
-pub(super) static TOTAL: Metric = Metric::gauge("hostnorm_memory_size_bytes", "Total memory in bytes");
+pub(super) static TOTAL: Metric =
+    Metric::gauge("hostnorm_memory_size_bytes", "Total memory in bytes").within(1.0, COUNT_MAX);
 pub(super) static USED: Metric =
-    Metric::gauge("hostnorm_memory_used_bytes", "Memory not available to new programs, in bytes");
+    Metric::gauge("hostnorm_memory_used_bytes", "Memory not available to new programs, in bytes")
+        .part_of(&TOTAL);
 pub(super) static AVAILABLE: Metric = Metric::gauge(
     "hostnorm_memory_available_bytes",
-    "Memory available to new programs without swapping, in bytes",
-);
-pub(super) static FREE: Metric = Metric::gauge("hostnorm_memory_free_bytes", "Unused memory in bytes");
+    "Memory available to new programs without swapping, in bytes; estimated on kernels that do not say",
+)
+.part_of(&TOTAL);
+pub(super) static FREE: Metric =
+    Metric::gauge("hostnorm_memory_free_bytes", "Unused memory in bytes").part_of(&TOTAL);
 static CACHED: Metric =
-    Metric::gauge("hostnorm_memory_cached_bytes", "Page cache in bytes, including shared memory");
-static BUFFERS: Metric = Metric::gauge("hostnorm_memory_buffers_bytes", "Buffers of block devices in bytes");
+    Metric::gauge("hostnorm_memory_cached_bytes", "Page cache in bytes, including shared memory")
+        .part_of(&TOTAL);
+static BUFFERS: Metric =
+    Metric::gauge("hostnorm_memory_buffers_bytes", "Buffers of block devices in bytes").part_of(&TOTAL);
 static DIRTY: Metric =
-    Metric::gauge("hostnorm_memory_dirty_bytes", "Memory waiting to be written to disk, in bytes");
+    Metric::gauge("hostnorm_memory_dirty_bytes", "Memory waiting to be written to disk, in bytes")
+        .part_of(&TOTAL);
 static SLAB: Metric =
-    Metric::gauge("hostnorm_memory_slab_bytes", "Memory for data structures of the kernel, in bytes");
+    Metric::gauge("hostnorm_memory_slab_bytes", "Memory for data structures of the kernel, in bytes")
+        .part_of(&TOTAL);
 pub(super) static SWAP_SIZE: Metric = Metric::gauge("hostnorm_swap_size_bytes", "Total swap space in bytes");
-pub(super) static SWAP_FREE: Metric = Metric::gauge("hostnorm_swap_free_bytes", "Unused swap space in bytes");
+pub(super) static SWAP_FREE: Metric =
+    Metric::gauge("hostnorm_swap_free_bytes", "Unused swap space in bytes").part_of(&SWAP_SIZE);
 static FAULTS: Metric = Metric::counter("hostnorm_page_faults_total", "Page faults, minor and major");
 static MAJOR_FAULTS: Metric =
     Metric::counter("hostnorm_page_major_faults_total", "Major page faults, which read from disk");
@@ -151,16 +160,53 @@ struct Memory {
 impl Source for Memory {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let host = into.host();
-        let memory = self.meminfo.read().and_then(|text| set(text, &MEMINFO, 1024.0, host));
-        if let (Some(total), Some(available)) = (host.get(&TOTAL), host.get(&AVAILABLE)) {
+        let memory = self.meminfo.read().and_then(|text| {
+            let skipped = set(text, &MEMINFO, 1024.0, host)?;
+            Ok((skipped, set_available(text, host)))
+        });
+        if let (Some(total), Some(available)) = (host.get(&TOTAL), host.get(&AVAILABLE))
+            && fits(available, total)
+        {
             host.set(&USED, (total - available).max(0.0));
         }
         let events = optional(self.vmstat.read()).and_then(|text| match text {
             Some(text) => set(text, &VMSTAT, 1.0, host),
-            None => Ok(()),
+            None => Ok(SkippedLines::default()),
         });
-        memory.and(events)
+        let memory = memory.map(|(skipped, available)| {
+            skipped.note(into);
+            if available == Availability::Estimated {
+                into.omit(1, "MemAvailable", "this kernel does not say how much memory is available; it is estimated from free and cached memory");
+            }
+        });
+        memory.and(events.map(|it| it.note(into)))
     }
+}
+
+/// Where the available memory is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Availability {
+    /// The kernel, or nobody.
+    Given,
+    /// An estimate, because kernels before 3.14, and some containers, do not say.
+    Estimated,
+}
+
+/// Estimates the available memory if the file lacks it: what is free, and the page cache without shared memory, which cannot
+/// be dropped.
+fn set_available(text: KernelText<'_>, into: &mut Values) -> Availability {
+    let value = |key: &str| {
+        let line = text.lines().find(|it| it.text.split(':').next() == Some(key))?;
+        let kilobytes = count(line.text.split_ascii_whitespace().nth(1)?)?;
+        kilobytes.is_finite().then_some(kilobytes * 1024.0)
+    };
+    if text.lines().any(|it| it.text.starts_with("MemAvailable:")) {
+        return Availability::Given;
+    }
+    let (Some(free), Some(cached)) = (into.get(&FREE), into.get(&CACHED)) else { return Availability::Given };
+    let shared = value("Shmem").unwrap_or(0.0);
+    into.set(&AVAILABLE, free + into.get(&BUFFERS).unwrap_or(0.0) + (cached - shared).max(0.0));
+    Availability::Estimated
 }
 
 /// Sets the metric of each line `key value` or `key: value kB` in the table. A key that this kernel lacks stays
@@ -170,7 +216,8 @@ pub(super) fn set<const N: usize>(
     table: &[(&str, &'static Metric); N],
     factor: f64,
     into: &mut Values,
-) -> Result<(), SourceError> {
+) -> Result<SkippedLines, SourceError> {
+    let mut skipped = SkippedLines::default();
     // Found rows are removed: a duplicate key counts once, and parsing ends early.
     let mut missing = table.map(Some);
     let mut left = N;
@@ -180,19 +227,15 @@ pub(super) fn set<const N: usize>(
         let Some(row) = missing.iter_mut().find(|row| row.is_some_and(|(name, _)| name == key)) else {
             continue;
         };
-        let value = rest
-            .trim_start_matches(':')
-            .split_ascii_whitespace()
-            .next()
-            .and_then(|it| it.parse::<u64>().ok());
-        let value = value.ok_or_else(|| line.error())?;
+        let value = rest.trim_start_matches(':').split_ascii_whitespace().next().and_then(count);
+        let Some(value) = skipped.take(value.ok_or_else(|| line.error())) else { continue };
         if let Some((_, metric)) = row.take() {
-            into.set(metric, value as f64 * factor);
+            into.set(metric, value * factor);
         }
         left -= 1;
         if left == 0 {
             break;
         }
     }
-    if left == N { Err(text.error()) } else { Ok(()) }
+    if left == N { Err(skipped.fail(text.error())) } else { Ok(skipped) }
 }

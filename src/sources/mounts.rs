@@ -33,23 +33,31 @@ pub(super) struct MountFilter {
 
 /// The mounts of one list.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Mounts {
+pub(super) struct Mounts<'a> {
     /// In the order of the list, each mount point once.
     pub(super) shown: Vec<Mount>,
     /// Mounts beyond [`MOUNTS_MAX`].
     pub(super) dropped: usize,
+    /// Malformed lines.
+    pub(super) malformed: Vec<BadLine<'a>>,
 }
 
 /// A malformed line, counted from 1.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadLine<'a>(pub(super) usize, pub(super) &'a [u8]);
 
-/// Parses a list, without the mounts that the filter leaves out.
-pub(super) fn parse<'a>(bytes: &'a [u8], filter: &MountFilter) -> Result<Mounts, BadLine<'a>> {
+/// Parses a list, without the mounts that the filter leaves out and without malformed lines.
+///
+/// # Errors
+/// If no line is a mount; the first malformed line is returned.
+pub(super) fn parse<'a>(bytes: &'a [u8], filter: &MountFilter) -> Result<Mounts<'a>, BadLine<'a>> {
     let mut mounts = Mounts::default();
     let mut empty = true;
     for (idx, line) in bytes.split(|it| *it == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
-        let mut mount = parse_line(line).ok_or(BadLine(idx + 1, line))?;
+        let Some(mut mount) = parse_line(line) else {
+            mounts.malformed.push(BadLine(idx + 1, line));
+            continue;
+        };
         empty = false;
         mount.point = below(&filter.rootfs, &mount.point);
         if filter.fstypes.matches(&mount.fstype) || filter.points.matches(&mount.point.to_string_lossy()) {
@@ -65,7 +73,11 @@ pub(super) fn parse<'a>(bytes: &'a [u8], filter: &MountFilter) -> Result<Mounts,
         }
     }
     // There is always a root.
-    if empty { Err(BadLine(1, b"")) } else { Ok(mounts) }
+    match (empty, mounts.malformed.first()) {
+        (false, _) => Ok(mounts),
+        (true, Some(BadLine(number, line))) => Err(BadLine(*number, line)),
+        (true, None) => Err(BadLine(1, b"")),
+    }
 }
 
 /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`: any number of optional fields, up
@@ -195,7 +207,9 @@ mod tests {
     #[test]
     fn a_malformed_line_is_reported() {
         let text = b"1 0 8:1 / /srv rw - ext4 /dev/a rw\n\n1 0 8:1 / /srv rw ext4 /dev/a rw\n";
-        assert_eq!(parse(text, &filter("/")).map_err(|it| it.0), Err(3));
+        let mounts = parse(text, &filter("/")).unwrap();
+        assert_eq!((mounts.shown.len(), mounts.malformed.iter().map(|it| it.0).collect()), (1, vec![3]));
+        assert_eq!(parse(&text[35..], &filter("/")).map_err(|it| it.0), Err(2));
         assert_eq!(parse(b"", &filter("/")), Err(BadLine(1, b"")));
         assert_eq!(parse(b"\n\n", &filter("/")), Err(BadLine(1, b"")));
     }

@@ -4,26 +4,31 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::device_filter::Devices;
+use super::device_filter::{Devices, counted_rates};
 use super::exclude_pattern::ExcludePattern;
-use super::kernel_file::{KernelFile, KernelText};
+use super::kernel_file::{KernelFile, KernelText, SkippedLines, number};
+use super::network_device::{self, NetworkLinks};
 use super::{Source, SourceError};
+use crate::clock;
 use crate::culprit::Resource;
 use crate::impact::ImpactFormula;
 use crate::metric::Metric;
-use crate::reading::{Reading, SubjectKind, Values};
+use crate::reading::{Labels, Reading, Sample, SubjectKind, Values};
 use crate::signal::{ReadingPair, Signal, SignalUnit};
 
 pub(super) static RECEIVED: Metric =
-    Metric::counter("hostnorm_network_receive_bytes_total", "Bytes received").by(&["device"]);
+    Metric::counter("hostnorm_network_receive_bytes_total", "Bytes received")
+        .by(&["device"])
+        .gains_at_most_per(1.0, &SPEED);
 pub(super) static RECEIVED_PACKETS: Metric =
     Metric::counter("hostnorm_network_receive_packets_total", "Packets received").by(&["device"]);
 pub(super) static RECEIVE_ERRORS: Metric =
     Metric::counter("hostnorm_network_receive_errors_total", "Receive errors").by(&["device"]);
 static RECEIVE_DROPS: Metric =
     Metric::counter("hostnorm_network_receive_drops_total", "Received packets dropped").by(&["device"]);
-pub(super) static SENT: Metric =
-    Metric::counter("hostnorm_network_transmit_bytes_total", "Bytes sent").by(&["device"]);
+pub(super) static SENT: Metric = Metric::counter("hostnorm_network_transmit_bytes_total", "Bytes sent")
+    .by(&["device"])
+    .gains_at_most_per(1.0, &SPEED);
 pub(super) static SENT_PACKETS: Metric =
     Metric::counter("hostnorm_network_transmit_packets_total", "Packets sent").by(&["device"]);
 pub(super) static SEND_ERRORS: Metric =
@@ -31,6 +36,16 @@ pub(super) static SEND_ERRORS: Metric =
 static SEND_DROPS: Metric =
     Metric::counter("hostnorm_network_transmit_drops_total", "Packets dropped before transmission")
         .by(&["device"]);
+static COUNTED: Metric = Metric::gauge(
+    "hostnorm_network_device_counted",
+    "Whether the signals contain the traffic of the device (1), or other devices count the same packets (0)",
+)
+.by(&["device"]);
+static SPEED: Metric = Metric::gauge(
+    "hostnorm_network_speed_bytes_per_second",
+    "Speed of the link in bytes per second; absent if the driver does not say",
+)
+.by(&["device"]);
 static DROPPED: Metric = Metric::gauge(
     "hostnorm_network_devices_dropped",
     "Network devices not exposed because there are too many",
@@ -45,6 +60,8 @@ pub(super) static METRICS: &[&Metric] = &[
     &SENT_PACKETS,
     &SEND_ERRORS,
     &SEND_DROPS,
+    &COUNTED,
+    &SPEED,
     &DROPPED,
 ];
 
@@ -53,7 +70,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Host,
         name: "network_received_bytes_per_second",
         title: "network in",
-        help: "Bytes received per second, all network devices except loopback",
+        help: "Bytes received per second, each packet once, without loopback",
         unit: SignalUnit::BytesPerSecond,
         // 150 MB within a window: package lists and most packages are smaller.
         floor: 5e6,
@@ -64,7 +81,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Host,
         name: "network_sent_bytes_per_second",
         title: "network out",
-        help: "Bytes sent per second, all network devices except loopback",
+        help: "Bytes sent per second, each packet once, without loopback",
         unit: SignalUnit::BytesPerSecond,
         // As for receiving.
         floor: 5e6,
@@ -75,7 +92,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Host,
         name: "network_packets_per_second",
         title: "network packets",
-        help: "Packets received and sent per second, all network devices except loopback",
+        help: "Packets received and sent per second, each packet once, without loopback",
         unit: SignalUnit::PerSecond,
         // The number of packets at the floor of the bytes, with 1,000 bytes each.
         floor: 5_000.0,
@@ -86,7 +103,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Host,
         name: "network_errors_per_second",
         title: "network errors and drops",
-        help: "Packet errors and drops per second, all network devices except loopback",
+        help: "Packet errors and drops per second, each packet once, without loopback",
         unit: SignalUnit::PerSecond,
         // Devices drop packets that no program listens to, on busy segments a few per second.
         floor: 10.0,
@@ -126,37 +143,36 @@ pub(super) static IMPACTS: &[ImpactFormula] = &[ImpactFormula {
     },
 }];
 
-/// Sum of the rates of some counters over all devices whose packets no other device counts.
+/// Sum of the rates of some counters over all devices whose packets no other device counts; `None` while a gain is unknown.
 fn physical(change: &ReadingPair<'_>, counters: &[&'static Metric]) -> Option<f64> {
-    let rates = counters.iter().flat_map(|counter| change.rates(counter));
-    let counted = rates.filter(|(labels, _)| labels.values().first().is_some_and(|it| !is_virtual(it)));
-    counted.map(|(_, rate)| rate).reduce(|sum, rate| sum + rate)
+    let mut sum = None;
+    for counter in counters {
+        match counted_rates(change, counter, &COUNTED) {
+            Some(rates) => {
+                for rate in rates {
+                    sum = Some(sum.unwrap_or(0.0) + rate?);
+                }
+            }
+            // Readings of earlier versions do not say.
+            None => {
+                let names: Vec<&str> = change.now.each(counter).filter_map(name_of).collect();
+                for (labels, rate) in change.rates(counter) {
+                    if labels
+                        .values()
+                        .first()
+                        .is_some_and(|it| network_device::is_counted_by_name(it, &names))
+                    {
+                        sum = Some(sum.unwrap_or(0.0) + rate);
+                    }
+                }
+            }
+        }
+    }
+    sum
 }
 
-/// Whether a device passes its packets to others that count them again: loopback, bonds, bridges, container networks,
-/// tunnels, virtual LANs (`eth0.7`), recognized by their usual names.
-fn is_virtual(name: &str) -> bool {
-    const PREFIXES: [&str; 18] = [
-        "bond",
-        "team",
-        "br-",
-        "br0",
-        "virbr",
-        "docker",
-        "cni",
-        "podman",
-        "flannel",
-        "vxlan",
-        "geneve",
-        "tun",
-        "tap",
-        "wg",
-        "macv",
-        "ipvl",
-        "vlan",
-        "tailscale",
-    ];
-    name == "lo" || name.contains('.') || PREFIXES.iter().any(|it| name.starts_with(it))
+fn name_of(sample: &Sample) -> Option<&str> {
+    sample.labels.values().first().map(|it| &**it)
 }
 
 /// Settings of the source `network`.
@@ -178,6 +194,7 @@ pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
     Box::new(Network {
         dev: KernelFile::first_of(settings.roots.of_process_1("1/net/dev", "net/dev")),
         devices: Devices::new(settings.network.device_exclude.clone()),
+        links: NetworkLinks::new(settings.roots.sysfs.join("class/net"), &settings.blocking),
     })
 }
 
@@ -185,41 +202,72 @@ pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
 struct Network {
     dev: KernelFile,
     devices: Devices,
+    links: NetworkLinks,
 }
-
-/// Number of header lines.
-const HEADER_LINES: usize = 2;
 
 impl Source for Network {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
-        set(self.dev.read()?, &mut self.devices, into.host())
+        set(self.dev.read()?, &mut self.devices, into.host())?.note(into);
+        self.devices.note_dropped(into);
+        let now = clock::instant();
+        let host = into.host();
+        let labels: Vec<Labels> = host.each(&RECEIVED).map(|it| it.labels.clone()).collect();
+        let names: Vec<&str> = labels.iter().filter_map(|it| Some(&**it.values().first()?)).collect();
+        let outcome = self.links.update(&names, now);
+        // Rates across a replaced device would be wrong.
+        let replaced = self.links.replaced();
+        host.keep(0, |_, it| {
+            it.metric.labels != RECEIVED.labels
+                || !METRICS.contains(&it.metric)
+                || name_of(it).is_none_or(|it| !replaced.contains(it))
+        });
+        for (labels, name) in labels.iter().zip(&names).filter(|(_, name)| !replaced.contains(**name)) {
+            if let Some(is_counted) = self.links.is_counted(name, &names) {
+                host.set_by(&COUNTED, labels, f64::from(u8::from(is_counted)));
+            }
+            host.set_by(&SPEED, labels, self.links.speed(name, now).unwrap_or(f64::NAN));
+        }
+        self.links.note_silent(now, into);
+        outcome
     }
 }
 
 /// Sets the counters of each network device.
-pub(super) fn set(text: KernelText<'_>, devices: &mut Devices, into: &mut Values) -> Result<(), SourceError> {
-    if text.text.lines().nth(HEADER_LINES - 1).is_none_or(|it| !it.contains('|')) {
-        return Err(text.error());
-    }
+pub(super) fn set(
+    text: KernelText<'_>,
+    devices: &mut Devices,
+    into: &mut Values,
+) -> Result<SkippedLines, SourceError> {
+    let mut skipped = SkippedLines::default();
+    let mut is_list = false;
     devices.begin();
-    for line in text.lines().skip(HEADER_LINES) {
-        let (name, columns) = line.text.rsplit_once(':').ok_or_else(|| line.error())?;
+    for line in text.lines().filter(|it| !it.text.trim_ascii().is_empty()) {
+        // The titles of the columns.
+        if line.text.contains('|') {
+            is_list = true;
+            continue;
+        }
+        let row = line.text.rsplit_once(':').and_then(|(name, columns)| Some((name, parse(columns)?)));
+        let Some((name, values)) = row else {
+            skipped.add(line.error());
+            continue;
+        };
+        is_list = true;
         let Some(labels) = devices.labels(name.trim_ascii_start()) else { continue };
-        let values = parse(columns).ok_or_else(|| line.error())?;
         for (metric, value) in METRICS.iter().zip(values) {
             into.set_by(metric, labels, value);
         }
     }
     into.set(&DROPPED, devices.end().into());
-    Ok(())
+    if is_list { Ok(skipped) } else { Err(skipped.fail(text.error())) }
 }
 
 /// Bytes, packets, errors and drops of both directions, in the order of [`METRICS`].
 fn parse(columns: &str) -> Option<[f64; 8]> {
     let mut values = [0.0; 12];
-    let mut fields = columns.split_ascii_whitespace().map(|it| it.parse::<u64>().ok());
+    let mut fields = columns.split_ascii_whitespace();
     for value in &mut values {
-        *value = fields.next()?? as f64;
+        *value = number(&mut fields)?;
     }
     let [received, packets, errors, drops, _, _, _, _, sent, sent_packets, send_errors, send_drops] = values;
     Some([received, packets, errors, drops, sent, sent_packets, send_errors, send_drops])
@@ -227,10 +275,11 @@ fn parse(columns: &str) -> Option<[f64; 8]> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reading::Labels;
 
     #[test]
     fn reads_both_directions() {
@@ -239,9 +288,22 @@ mod tests {
     }
 
     #[test]
+    fn an_odd_line_costs_itself() {
+        let text = "\0\0\na|b\neth0: 1 2 3 4 5 6 7 8 9 10 11 12\neth1: 1 2 3\nno colon\n\neth2: -5 2 3 4 5 6 7 8 9 10 11 12\n";
+        let mut reading = Reading::default();
+        let mut devices = Devices::new(ExcludePattern::default());
+        let text = KernelText::of(Path::new("dev"), text);
+        set(text, &mut devices, reading.host()).unwrap().note(&mut reading);
+        assert_eq!(reading.host().each(&RECEIVED).count(), 1);
+        assert_eq!(reading.host().each(&SENT).count(), 2);
+        assert_eq!(reading.omissions[0].count, 3);
+        assert!(reading.omissions[0].what.contains("dev:1: malformed"), "{:?}", reading.omissions);
+    }
+
+    #[test]
     fn refuses_what_the_kernel_does_not_write() {
         for columns in
-            ["", "1 2 3", "1 2 3 4 5 6 7 8 9 10 11", "a b c d e f g h i j k l", "-1 2 3 4 5 6 7 8 9 0 1 2"]
+            ["", "1 2 3", "1 2 3 4 5 6 7 8 9 10 11", "a b c d e f g h i j k l", "1x 2 3 4 5 6 7 8 9 0 1 2"]
         {
             assert_eq!(parse(columns), None, "{columns}");
         }
@@ -276,7 +338,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in ".*") {
-            let _ = (parse(&text), is_virtual(&text));
+            let _ = (parse(&text), network_device::is_counted_by_name(&text, &[&text]));
         }
     }
 }

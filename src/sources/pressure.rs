@@ -4,38 +4,47 @@
 //! Only the totals are read, because the averages lag.
 
 use super::cpu_throttling::throttled_rate;
-use super::kernel_file::{KernelFile, KernelText};
+use super::kernel_file::{KernelFile, KernelText, SkippedLines, count};
 use super::{Source, SourceError, SourceSettings};
 use crate::culprit::Resource;
 use crate::impact::ImpactFormula;
 use crate::metric::Metric;
 use crate::reading::{Reading, SubjectKind, Values};
-use crate::signal::{ReadingPair, Signal, SignalUnit};
+use crate::signal::{ReadingPair, Signal, SignalUnit, share_of_time};
 
 static CPU_WAITING: Metric = Metric::counter(
     "hostnorm_pressure_cpu_waiting_seconds_total",
     "Time in which at least one task waited for CPU, in seconds",
-);
+)
+.gains_at_most(1.0);
 static CPU_STALLED: Metric = Metric::counter(
     "hostnorm_pressure_cpu_stalled_seconds_total",
     "Time in which all tasks waited for CPU, in seconds",
-);
+)
+.gains_at_most(1.0)
+.part_of(&CPU_WAITING);
 static MEMORY_WAITING: Metric = Metric::counter(
     "hostnorm_pressure_memory_waiting_seconds_total",
     "Time in which at least one task waited for memory, in seconds",
-);
+)
+.gains_at_most(1.0);
 static MEMORY_STALLED: Metric = Metric::counter(
     "hostnorm_pressure_memory_stalled_seconds_total",
     "Time in which all tasks waited for memory, in seconds",
-);
+)
+.gains_at_most(1.0)
+.part_of(&MEMORY_WAITING);
 static IO_WAITING: Metric = Metric::counter(
     "hostnorm_pressure_io_waiting_seconds_total",
     "Time in which at least one task waited for I/O, in seconds",
-);
+)
+.gains_at_most(1.0);
 static IO_STALLED: Metric = Metric::counter(
     "hostnorm_pressure_io_stalled_seconds_total",
     "Time in which all tasks waited for I/O, in seconds",
-);
+)
+.gains_at_most(1.0)
+.part_of(&IO_WAITING);
 
 pub(super) static METRICS: &[&Metric] =
     &[&CPU_WAITING, &CPU_STALLED, &MEMORY_WAITING, &MEMORY_STALLED, &IO_WAITING, &IO_STALLED];
@@ -106,13 +115,13 @@ fn at_least_half(some: f64, change: &ReadingPair<'_>, full: &'static Metric) -> 
 /// It weights CPUs by their load, so the throttled time is the most that it can have added; when much is throttled, the
 /// pressure of the host is underestimated rather than blamed on a limit.
 fn cpu_ratio(change: &ReadingPair<'_>) -> Option<f64> {
-    let waited = change.rate(&CPU_WAITING)?;
+    let waited = share_of_time(change.rate(&CPU_WAITING)?)?;
     Some((waited - throttled_rate(change).unwrap_or(0.0)).clamp(0.0, 1.0))
 }
 
 /// Seconds waited per second.
 fn ratio_of(change: &ReadingPair<'_>, total: &'static Metric) -> Option<f64> {
-    change.rate(total).map(|it| it.min(1.0))
+    share_of_time(change.rate(total)?)
 }
 
 pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
@@ -127,21 +136,23 @@ struct Pressure {
 
 impl Source for Pressure {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
-        let host = into.host();
         let (mut found, mut outcome) = (false, Ok(()));
-        let mut absent = None;
+        let mut absent = Vec::new();
         for (file, metrics) in &mut self.files {
             let read = match file.read() {
-                Err(error @ SourceError::Unavailable { .. }) => {
-                    absent.get_or_insert(error);
+                Err(error @ (SourceError::Unavailable { .. } | SourceError::SwitchedOff { .. })) => {
+                    absent.push(error);
                     continue;
                 }
-                read => read.and_then(|text| set(text, metrics, host)),
+                read => read.and_then(|text| set(text, metrics, into.host())),
             };
             found = true;
-            outcome = outcome.and(read);
+            outcome = outcome.and(read.map(|it| it.note(into)));
         }
-        match absent {
+        if found {
+            absent.iter().for_each(|it| into.omit(1, it.to_string(), it.to_string()));
+        }
+        match absent.into_iter().next() {
             Some(error) if !found => Err(error),
             _ => outcome,
         }
@@ -153,25 +164,24 @@ pub(super) fn set(
     text: KernelText<'_>,
     metrics: &[&'static Metric; 2],
     into: &mut Values,
-) -> Result<(), SourceError> {
+) -> Result<SkippedLines, SourceError> {
     let mut seen = [false; 2];
+    let mut skipped = SkippedLines::default();
     for line in text.lines() {
-        let (which, seconds) = parse(line.text).ok_or_else(|| line.error())?;
+        let Some((which, seconds)) = skipped.take(parse(line.text).ok_or_else(|| line.error())) else {
+            continue;
+        };
         if !std::mem::replace(&mut seen[which as usize], true) {
             into.set(metrics[which as usize], seconds);
         }
     }
-    if seen[PressureLine::Some as usize] { Ok(()) } else { Err(text.error()) }
+    if seen[PressureLine::Some as usize] { Ok(skipped) } else { Err(skipped.fail(text.error())) }
 }
 
 /// The total of the line `some`, in seconds.
 pub(super) fn some_total(text: KernelText<'_>) -> Result<f64, SourceError> {
-    for line in text.lines() {
-        if let (PressureLine::Some, seconds) = parse(line.text).ok_or_else(|| line.error())? {
-            return Ok(seconds);
-        }
-    }
-    Err(text.error())
+    let lines = text.lines().filter_map(|it| parse(it.text));
+    lines.filter(|it| it.0 == PressureLine::Some).map(|it| it.1).next().ok_or_else(|| text.error())
 }
 
 /// A line of a pressure file.
@@ -191,8 +201,8 @@ fn parse(line: &str) -> Option<(PressureLine, f64)> {
         "full" => PressureLine::Full,
         _ => return None,
     };
-    let total: u64 = fields.find_map(|it| it.strip_prefix("total="))?.parse().ok()?;
-    Some((which, total as f64 / 1e6))
+    let total = count(fields.find_map(|it| it.strip_prefix("total="))?)?;
+    Some((which, total / 1e6))
 }
 
 #[cfg(test)]
@@ -209,7 +219,7 @@ mod tests {
 
     #[test]
     fn refuses_what_the_kernel_does_not_write() {
-        for line in ["", "some", "full avg10=0.12", "some total=", "some total=-1", "half total=1"] {
+        for line in ["", "some", "full avg10=0.12", "some total=", "some total=x", "half total=1"] {
             assert_eq!(parse(line), None, "{line}");
         }
     }

@@ -15,7 +15,8 @@ use crate::reading::{Reading, Values};
 use crate::signal::Signal;
 
 static CPU: Metric =
-    Metric::counter("process_cpu_seconds_total", "User and system CPU time of hostnorm in seconds");
+    Metric::counter("process_cpu_seconds_total", "User and system CPU time of hostnorm in seconds")
+        .of_process();
 static RESIDENT: Metric =
     Metric::gauge("process_resident_memory_bytes", "Resident memory of hostnorm in bytes");
 static VIRTUAL: Metric = Metric::gauge("process_virtual_memory_bytes", "Virtual memory of hostnorm in bytes");

@@ -3,18 +3,25 @@
 //!
 //! The source `cpu` reads `/proc/stat` too; sources are independent.
 
-use super::kernel_file::{KernelFile, KernelText, number, optional};
+use super::cpu::count_cpus;
+use super::kernel_file::{IMPOSSIBLE, KernelFile, KernelText, SkippedLines, number, optional};
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
 use crate::reading::{Reading, SubjectKind, Values};
 use crate::signal::{Signal, SignalUnit};
 
-static RUNNING: Metric = Metric::gauge("hostnorm_tasks_running", "Tasks running or ready to run");
+/// Largest number of tasks: the limit of their identifiers (`include/linux/threads.h`, `PID_MAX_LIMIT`).
+pub(super) const TASKS_MAX: f64 = 4_194_304.0;
+
+static RUNNING: Metric =
+    Metric::gauge("hostnorm_tasks_running", "Tasks running or ready to run").within(0.0, TASKS_MAX);
 static RUNNING_PER_CPU: Metric = Metric::gauge(
     "hostnorm_tasks_running_per_cpu",
     "Tasks running or ready to run, divided by the CPUs online",
-);
-static BLOCKED: Metric = Metric::gauge("hostnorm_tasks_blocked", "Tasks waiting for I/O");
+)
+.within(0.0, TASKS_MAX);
+static BLOCKED: Metric =
+    Metric::gauge("hostnorm_tasks_blocked", "Tasks waiting for I/O").within(0.0, TASKS_MAX);
 static FORKS: Metric = Metric::counter("hostnorm_forks_total", "Tasks started");
 static SWITCHES: Metric = Metric::counter("hostnorm_context_switches_total", "Context switches");
 static INTERRUPTS: Metric = Metric::counter("hostnorm_interrupts_total", "Interrupts served");
@@ -102,33 +109,30 @@ impl Source for Process {
             Some(text) => set_files(text, host),
             None => Ok(()),
         });
-        stat.and(files)
+        stat.map(|it| it.note(into)).and(files)
     }
 }
 
-pub(super) fn set_stat(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
+pub(super) fn set_stat(text: KernelText<'_>, into: &mut Values) -> Result<SkippedLines, SourceError> {
     let mut missing = STAT.map(Some);
-    let mut cpus = 0.0;
+    let mut skipped = SkippedLines::default();
+    let cpus = count_cpus(text) as f64;
     for line in text.lines() {
         // The line of interrupts has thousands of columns on large machines; only the first is used.
         let mut fields = line.text.split_ascii_whitespace();
         let Some(key) = fields.next() else { continue };
-        if key.starts_with("cpu") && key.len() > 3 {
-            cpus += 1.0;
-            continue;
-        }
         let Some(row) = missing.iter_mut().find(|row| row.is_some_and(|(name, _)| name == key)) else {
             continue;
         };
-        let value = number(&mut fields).ok_or_else(|| line.error())?;
+        let Some(value) = skipped.take(number(&mut fields).ok_or_else(|| line.error())) else { continue };
         if let Some((_, metric)) = row.take() {
             into.set(metric, value);
-            if *metric == RUNNING && cpus > 0.0 {
+            if *metric == RUNNING && cpus > 0.0 && metric.can_be(value) {
                 into.set(&RUNNING_PER_CPU, value / cpus);
             }
         }
     }
-    if missing.iter().all(Option::is_some) { Err(text.error()) } else { Ok(()) }
+    if missing.iter().all(Option::is_some) { Err(skipped.fail(text.error())) } else { Ok(skipped) }
 }
 
 /// Allocated handles, allocated but unused handles (always 0 since 2.6), and the maximum.
@@ -136,7 +140,10 @@ pub(super) fn set_files(text: KernelText<'_>, into: &mut Values) -> Result<(), S
     let mut fields = text.text.split_ascii_whitespace();
     let mut next = || number(&mut fields).ok_or_else(|| text.error());
     let (allocated, unused, limit) = (next()?, next()?, next()?);
-    into.set(&FILES_OPEN, (allocated - unused).max(0.0));
+    into.set(
+        &FILES_OPEN,
+        if allocated.is_finite() && unused.is_finite() { (allocated - unused).max(0.0) } else { IMPOSSIBLE },
+    );
     into.set(&FILES_LIMIT, limit);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! TCP and sockets, from `/proc/1/net/snmp` (RFC 4022 names the counters) and `/proc/1/net/sockstat`
 //! (`net/ipv4/proc.c`), of the same network namespace as the source `network`.
 
-use super::kernel_file::{KernelFile, KernelText, number, optional};
+use super::kernel_file::{KernelFile, KernelText, SkippedLines, count, number, optional};
 use super::{Source, SourceError, SourceSettings};
 use crate::culprit::Resource;
 use crate::impact::ImpactFormula;
@@ -9,18 +9,26 @@ use crate::metric::Metric;
 use crate::reading::{Reading, SubjectKind, Values};
 use crate::signal::{Signal, SignalUnit};
 
+/// More sockets than the memory of any host has room for.
+const SOCKETS_MAX: f64 = 2_147_483_647.0;
+
 static ESTABLISHED: Metric =
-    Metric::gauge("hostnorm_tcp_connections_established", "Established TCP connections");
+    Metric::gauge("hostnorm_tcp_connections_established", "Established TCP connections")
+        .within(0.0, SOCKETS_MAX);
 static RECEIVED: Metric = Metric::counter("hostnorm_tcp_segments_received_total", "TCP segments received");
 static SENT: Metric =
     Metric::counter("hostnorm_tcp_segments_sent_total", "TCP segments sent, without retransmissions");
 static RETRANSMITTED: Metric =
     Metric::counter("hostnorm_tcp_segments_retransmitted_total", "TCP segments retransmitted");
-static SOCKETS: Metric = Metric::gauge("hostnorm_sockets_used", "Sockets in use, all protocols");
-static IN_USE: Metric = Metric::gauge("hostnorm_tcp_sockets_used", "TCP sockets in use");
+static SOCKETS: Metric =
+    Metric::gauge("hostnorm_sockets_used", "Sockets in use, all protocols").within(0.0, SOCKETS_MAX);
+static IN_USE: Metric =
+    Metric::gauge("hostnorm_tcp_sockets_used", "TCP sockets in use").within(0.0, SOCKETS_MAX);
 static ORPHANED: Metric =
-    Metric::gauge("hostnorm_tcp_sockets_orphaned", "Orphaned TCP sockets, not attached to any process");
-static TIME_WAIT: Metric = Metric::gauge("hostnorm_tcp_sockets_time_wait", "TCP sockets in TIME_WAIT");
+    Metric::gauge("hostnorm_tcp_sockets_orphaned", "Orphaned TCP sockets, not attached to any process")
+        .within(0.0, SOCKETS_MAX);
+static TIME_WAIT: Metric =
+    Metric::gauge("hostnorm_tcp_sockets_time_wait", "TCP sockets in TIME_WAIT").within(0.0, SOCKETS_MAX);
 
 pub(super) static METRICS: &[&Metric] =
     &[&ESTABLISHED, &RECEIVED, &SENT, &RETRANSMITTED, &SOCKETS, &IN_USE, &ORPHANED, &TIME_WAIT];
@@ -98,32 +106,34 @@ impl Source for Tcp {
         let snmp = self.snmp.read().and_then(|text| set_snmp(text, host));
         let sockstat = optional(self.sockstat.read()).and_then(|text| match text {
             Some(text) => set_sockstat(text, host),
-            None => Ok(()),
+            None => Ok(SkippedLines::default()),
         });
-        snmp.and(sockstat)
+        snmp.map(|it| it.note(into)).and(sockstat.map(|it| it.note(into)))
     }
 }
 
 /// Each group has two lines: the names of its columns, then their values.
-pub(super) fn set_snmp(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
+pub(super) fn set_snmp(text: KernelText<'_>, into: &mut Values) -> Result<SkippedLines, SourceError> {
     let mut group = text.lines().filter(|it| it.text.starts_with("Tcp: "));
     let (Some(names), Some(values)) = (group.next(), group.next()) else { return Err(text.error()) };
     let mut missing = SNMP.map(Some);
+    let mut skipped = SkippedLines::default();
     for (name, value) in names.text.split_ascii_whitespace().zip(values.text.split_ascii_whitespace()) {
         let Some(row) = missing.iter_mut().find(|row| row.is_some_and(|(it, _)| it == name)) else {
             continue;
         };
-        let value = value.parse::<u64>().map_err(|_| values.error())?;
+        let Some(value) = skipped.take(count(value).ok_or_else(|| values.error())) else { continue };
         if let Some((_, metric)) = row.take() {
-            into.set(metric, value as f64);
+            into.set(metric, value);
         }
     }
-    if missing.iter().all(Option::is_some) { Err(names.error()) } else { Ok(()) }
+    if missing.iter().all(Option::is_some) { Err(skipped.fail(names.error())) } else { Ok(skipped) }
 }
 
 /// Each line is a protocol, followed by pairs of a word and a number.
-pub(super) fn set_sockstat(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
+pub(super) fn set_sockstat(text: KernelText<'_>, into: &mut Values) -> Result<SkippedLines, SourceError> {
     let mut missing = SOCKSTAT.map(Some);
+    let mut skipped = SkippedLines::default();
     for line in text.lines() {
         let mut fields = line.text.split_ascii_whitespace();
         let Some(protocol) = fields.next() else { continue };
@@ -132,11 +142,11 @@ pub(super) fn set_sockstat(text: KernelText<'_>, into: &mut Values) -> Result<()
             let wanted =
                 |row: &Option<(&str, &str, _)>| row.is_some_and(|it| (it.0, it.1) == (protocol, word));
             let Some(row) = missing.iter_mut().find(|row| wanted(row)) else { continue };
-            let value = value.ok_or_else(|| line.error())?;
+            let Some(value) = skipped.take(value.ok_or_else(|| line.error())) else { continue };
             if let Some((_, _, metric)) = row.take() {
                 into.set(metric, value);
             }
         }
     }
-    if missing.iter().all(Option::is_some) { Err(text.error()) } else { Ok(()) }
+    if missing.iter().all(Option::is_some) { Err(skipped.fail(text.error())) } else { Ok(skipped) }
 }

@@ -57,8 +57,8 @@ const fn signal(name: &'static str, title: &'static str) -> Signal {
 fn reading() -> Reading {
     let mut reading = Reading::new(Timestamp(1_790_000_000.25));
     reading.collections = vec![
-        CollectorResult { source: "load", success: true, seconds: 0.000_012_5 },
-        CollectorResult { source: "filesystem", success: false, seconds: 5.0 },
+        CollectorResult { source: "load", success: true, seconds: 0.000_012_5, omitted: 0 },
+        CollectorResult { source: "filesystem", success: false, seconds: 5.0, omitted: 0 },
     ];
     let host = reading.host();
     host.set_by(&SIZE, &Labels::new(["/dev/sda1", "/"]), 1_000_204_886_016.0);
@@ -284,7 +284,7 @@ fn metrics_follow_the_conventions() {
         .copied()
         .chain(sources::metrics())
     {
-        let Metric { name, help, ty, labels } = metric;
+        let Metric { name, help, ty, labels, .. } = metric;
         assert!(names.insert(*name), "{name} is declared twice");
         assert_eq!(
             name.ends_with("_total"),

@@ -148,8 +148,15 @@ fn healthy_at_once_and_ready_while_readings_are_young() {
     let stale = check(client, ("GET", "/-/ready", ""), 503, PLAIN);
     assert_eq!(stale.text(), "hostnorm is not Ready: the last reading is 3.0 s old, the maximum is 3.0 s\n");
     check(client, ("GET", "/-/healthy", ""), 200, PLAIN);
-    server.publish(1, 1003.0);
+    NOW.store(1010, Ordering::Relaxed);
+    let stale = check(client, ("GET", "/-/healthy", ""), 503, PLAIN);
+    assert_eq!(
+        stale.text(),
+        "hostnorm is not Healthy: the last reading is 10.0 s old, the maximum is 10.0 s\n"
+    );
+    server.publish(1, 1010.0);
     check(client, ("GET", "/-/ready", ""), 200, PLAIN);
+    check(client, ("GET", "/-/healthy", ""), 200, PLAIN);
     server.stop();
 }
 

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["version", "duration", "byte_size", "roc", "learned_state_codec", "budget"],
     &["metric"],
     &["reading"],
-    &["signal", "grace", "maintenance", "episode_pattern"],
+    &["signal", "grace", "maintenance", "episode_pattern", "counter_reset"],
     &["window"],
     &["detect", "drift", "forecast"],
     &["culprit"],

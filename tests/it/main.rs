@@ -37,6 +37,10 @@ mod layering;
 mod links;
 #[cfg(target_os = "linux")]
 mod malformed_kernel_files;
+#[cfg(target_os = "linux")]
+mod learned_host;
+#[cfg(target_os = "linux")]
+mod odd_readings;
 mod otlp;
 mod project_files;
 mod quiet_hosts;

@@ -5,6 +5,7 @@ use crate::captured_tree;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hostnorm::metric::fits;
 use hostnorm::reading::{Reading, Sample, Timestamp};
 use hostnorm::sources::{RootPaths, SOURCES, SourceInfo, SourceSettings, Sources};
 use proptest::prelude::*;
@@ -43,6 +44,20 @@ const FILES: &[(&str, &[&str])] = &[
     ("sys/fs/cgroup/system.slice/ssh.service/cpu.pressure", &["cgroup"]),
     ("sys/fs/cgroup/system.slice/ssh.service/memory.pressure", &["cgroup"]),
     ("sys/fs/cgroup/system.slice/ssh.service/io.pressure", &["cgroup"]),
+];
+
+/// Files with one thing in each line.
+const LINES: &[&str] = &[
+    "proc/locks",
+    "proc/stat",
+    "proc/meminfo",
+    "proc/vmstat",
+    "proc/pressure/cpu",
+    "proc/diskstats",
+    "proc/1/mountinfo",
+    "proc/1/net/dev",
+    "proc/1/net/snmp",
+    "proc/1/net/sockstat",
 ];
 
 /// Larger than the maximum of a file.
@@ -90,6 +105,7 @@ impl Tree {
             assert_eq!(of(row, &reading), of(row, &self.sound), "{} is spoiled by {file}", row.name);
         }
         no_series_comes_twice(&reading);
+        no_value_is_impossible(&reading);
         reading
     }
 }
@@ -110,6 +126,17 @@ fn no_series_comes_twice(reading: &Reading) {
         series.sort();
         for pair in series.windows(2) {
             assert_ne!(pair[0], pair[1]);
+        }
+    }
+}
+
+/// Each value is in the range of its metric, and no part is larger than its whole.
+fn no_value_is_impossible(reading: &Reading) {
+    for values in reading.subjects.values() {
+        for sample in values.iter() {
+            assert!(sample.metric.can_be(sample.value), "{sample:?}");
+            let whole = sample.metric.whole.and_then(|it| values.get_by(it, &sample.labels));
+            assert!(whole.is_none_or(|it| fits(sample.value, it)), "{sample:?} of {whole:?}");
         }
     }
 }
@@ -234,7 +261,7 @@ fn thousands_of_devices_are_bounded_and_counted() {
         let reading = tree.check(file, &[name], text.as_bytes());
         assert_eq!(reading.problems, []);
         let given = of(row(name), &reading);
-        assert!(given.len() < 256 * 9, "{name} gives {}", given.len());
+        assert!(given.len() < 256 * 10, "{name} gives {}", given.len());
         let dropped = given.iter().find(|it| it.metric.name.ends_with("_dropped")).unwrap();
         assert!(9000.0 < dropped.value, "{name} drops {}", dropped.value);
     }
@@ -248,6 +275,63 @@ proptest! {
         let tree = Tree::new();
         let (file, readers) = FILES[idx];
         tree.check(file, readers, text.as_bytes());
+    }
+
+    /// Any number of any file may be any other.
+    #[test]
+    fn no_number_makes_a_value_impossible(
+        idx in 0..FILES.len(),
+        place in any::<prop::sample::Index>(),
+        number in prop_oneof![
+            any::<u64>().prop_map(|it| it.to_string()),
+            any::<i64>().prop_map(|it| it.to_string()),
+            (0u64..20).prop_map(|it| it.to_string()),
+            (0u64..1_000_000).prop_map(|it| (u64::MAX - it).to_string()),
+            Just("-1".to_owned()),
+        ],
+    ) {
+        let tree = Tree::new();
+        let (file, readers) = FILES[idx];
+        let content = fs::read_to_string(tree.path(file)).unwrap();
+        let is_number = |it: &str| it.bytes().all(|it| it.is_ascii_digit());
+        let words: Vec<&str> = content.split_inclusive([' ', '\n', '=']).collect();
+        let numbers: Vec<usize> = (0..words.len())
+            .filter(|it| is_number(words[*it].trim_end_matches([' ', '\n', '='])) && words[*it].len() > 1)
+            .collect();
+        prop_assume!(!numbers.is_empty());
+        let chosen = *place.get(&numbers);
+        let end = words[chosen].trim_start_matches(|it: char| it.is_ascii_digit());
+        let changed = [&words[..chosen].concat(), &number, end, &words[chosen + 1..].concat()].concat();
+        tree.check(file, readers, changed.as_bytes());
+    }
+
+    /// An odd line costs itself: all values of the other lines are there.
+    #[test]
+    fn an_odd_line_costs_one_line(
+        idx in 0..LINES.len(),
+        place in any::<prop::sample::Index>(),
+        odd in prop_oneof![
+            prop::collection::vec(any::<u8>().prop_filter("no line end", |it| *it != b'\n'), 1..30),
+            Just(vec![0; 40]),
+            Just(b"\xff\xfe".to_vec()),
+            Just(b"x".repeat(5000)),
+        ],
+    ) {
+        let tree = Tree::new();
+        let file = LINES[idx];
+        let readers = FILES.iter().find(|it| it.0 == file).unwrap().1;
+        let content = fs::read(tree.path(file)).unwrap();
+        let mut lines: Vec<&[u8]> = content.split_inclusive(|it| *it == b'\n').collect();
+        let odd = [&odd[..], b"\n"].concat();
+        lines.insert(place.index(lines.len()), &odd);
+        let reading = tree.check(file, readers, &lines.concat());
+        assert_eq!(reading.problems, []);
+        for row in readers.iter().map(|it| row(it)).filter(|it| comparable(it)) {
+            let found = of(row, &reading);
+            for sample in of(row, &tree.sound) {
+                assert!(found.contains(&sample), "{file} lacks {sample:?}");
+            }
+        }
     }
 
     #[test]

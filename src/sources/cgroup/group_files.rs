@@ -306,7 +306,9 @@ impl GroupFiles {
             let read =
                 reader.read(&file.path).and_then(|text| (file.row.set)(text, &mut self.values, devices));
             match read {
-                Err(SourceError::Unavailable { .. }) => (file.absent, vanished) = (true, true),
+                Err(SourceError::Unavailable { .. } | SourceError::SwitchedOff { .. }) => {
+                    (file.absent, vanished) = (true, true);
+                }
                 read => outcome = outcome.and(read),
             }
         }

@@ -1,7 +1,7 @@
 //! Parsers of the files of a group.
 
 use crate::sources::SourceError;
-use crate::sources::kernel_file::KernelText;
+use crate::sources::kernel_file::{IMPOSSIBLE, KernelText, count};
 
 /// Microseconds and nanoseconds of a second.
 const MICROSECONDS: f64 = 1e6;
@@ -13,7 +13,7 @@ const UNLIMITED_BYTES: u64 = 1 << 62;
 /// The values of these keys in a file of lines `KEY NUMBER`; others are ignored.
 ///
 /// # Errors
-/// If one of them is no whole number, or the file has none of them.
+/// If the file has none of them. A malformed one is impossible, which counts as missing.
 pub(super) fn keyed<const N: usize>(
     text: KernelText<'_>,
     keys: [&str; N],
@@ -22,16 +22,16 @@ pub(super) fn keyed<const N: usize>(
     for line in text.lines() {
         let Some((key, number)) = line.text.split_once(' ') else { continue };
         if let Some(place) = keys.iter().position(|it| *it == key) {
-            let number: u64 = number.parse().map_err(|_| line.error())?;
-            values[place].get_or_insert(number as f64);
+            // A malformed number costs this value only.
+            values[place].get_or_insert(count(number).unwrap_or(IMPOSSIBLE));
         }
     }
-    if values.iter().all(Option::is_none) { Err(text.error()) } else { Ok(values) }
+    if values.iter().flatten().any(|it| it.is_finite()) { Ok(values) } else { Err(text.error()) }
 }
 
 /// A file with one whole number.
 pub(super) fn single(text: KernelText<'_>) -> Result<f64, SourceError> {
-    text.text.trim_ascii_end().parse::<u64>().map(|it| it as f64).map_err(|_| text.error())
+    count(text.text.trim_ascii_end()).ok_or_else(|| text.error())
 }
 
 /// A file with one whole number or `max`; `None` for no limit.
@@ -205,7 +205,8 @@ mod tests {
 
         #[test]
         fn whole_numbers_are_read_back(numbers in prop::array::uniform2(any::<u64>())) {
-            let [one, other] = numbers;
+            // The kernel's numbers have 63 bits; larger ones are below zero.
+            let [one, other] = numbers.map(|it| it >> 1);
             let content = format!("a {one}\nb {other}\n");
             prop_assert_eq!(keyed(text(&content), ["b", "a"]).unwrap(), [Some(other as f64), Some(one as f64)]);
             let stat = format!("8:0 rbytes={one} wbytes={other}\n");

@@ -1,0 +1,74 @@
+//! Drops values that cannot be: outside the range that their metric declares, or larger than the whole of which they are a
+//! part.
+//!
+//! Each source declares both in its metrics, by [`Metric::within`] and [`Metric::part_of`]. Kernels, containers and
+//! hypervisors print such values now and then: more memory available than there is, less than no connections.
+
+use crate::metric::{self, Metric};
+use crate::reading::{Labels, Reading, Sample, Subject, Values};
+
+/// How much a reading has before a source is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before {
+    host_values: usize,
+    subjects: usize,
+}
+
+impl Before {
+    pub(super) fn of(reading: &Reading) -> Self {
+        Self { host_values: reading.host_values().map_or(0, Values::count), subjects: reading.subjects.len() }
+    }
+}
+
+/// Drops the impossible values that a source added, and notes each metric that lacks one. Values of other subjects than the
+/// host come from one source only.
+pub(super) fn drop_from(reading: &mut Reading, before: Before) {
+    let mut found: Vec<Impossible> = Vec::new();
+    let has_others = before.subjects.max(1) < reading.subjects.len();
+    for (subject, values) in &mut reading.subjects {
+        let from = match subject {
+            Subject::Host => before.host_values,
+            _ if has_others => 0,
+            _ => continue,
+        };
+        for (metric, labels) in values.take_refused() {
+            found.push(Impossible { metric, labels, why: "below zero".to_owned() });
+        }
+        values.keep(from, |all, sample| {
+            let why = impossible(all, sample);
+            let holds = why.is_none();
+            found.extend(why.map(|why| Impossible {
+                metric: sample.metric,
+                labels: sample.labels.clone(),
+                why,
+            }));
+            holds
+        });
+    }
+    for Impossible { metric, labels, why } in found {
+        let labels =
+            if labels.values().is_empty() { String::new() } else { format!("{:?}", labels.values()) };
+        reading.omit(
+            1,
+            metric.name,
+            format!("{metric}{labels} is {why}, which cannot be; it counts as missing"),
+        );
+    }
+}
+
+struct Impossible {
+    metric: &'static Metric,
+    labels: Labels,
+    why: String,
+}
+
+/// Why a value cannot be.
+fn impossible(all: &Values, sample: &Sample) -> Option<String> {
+    let Sample { metric, labels, value } = sample;
+    if !metric.can_be(*value) {
+        return Some(format!("{value:e}"));
+    }
+    let whole = metric.whole?;
+    let size = all.get_by(whole, labels)?;
+    (!metric::fits(*value, size)).then(|| format!("{value:e}, more than {whole}, {size:e}"))
+}

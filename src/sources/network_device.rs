@@ -1,0 +1,315 @@
+//! What a network device is, from `/sys/class/net` (`Documentation/ABI/testing/sysfs-class-net`): whether other devices
+//! count its packets again, how fast its link is, and whether it is still the same one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::SourceError;
+use super::blocking_reads::{ANSWER_SECONDS_MAX, BlockingReader, BlockingReads, FIRST_WAIT, Known};
+use super::kernel_file::FileReader;
+use crate::reading::Reading;
+
+/// Seconds between two looks at a device: they are rewired rarely.
+const ASK_SECONDS: u64 = 10;
+
+/// Bytes per second of a megabit per second, in which `speed` is given.
+const MEGABIT: f64 = 125_000.0;
+
+/// Largest number of entries of a directory that are used.
+const ENTRIES_MAX: usize = 256;
+
+/// The network devices of sysfs.
+#[derive(Debug)]
+pub(super) struct NetworkLinks {
+    directory: PathBuf,
+    links: BlockingReader<Option<NetworkLink>>,
+    speeds: BlockingReader<Option<f64>>,
+    /// Names of ports, where several devices are one piece of hardware.
+    ports: BlockingReader<Option<String>>,
+    asked: Option<Instant>,
+    known: BTreeMap<String, KnownDevice>,
+    /// Devices that were replaced since the last reading by others of the same names.
+    replaced: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct KnownDevice {
+    path: PathBuf,
+    /// The number of its entry in sysfs, which another device of the name does not share; 0 without an entry.
+    entry: u64,
+    /// `None` until it is known, or without an entry.
+    link: Option<NetworkLink>,
+    /// Whether nothing is known yet.
+    is_pending: bool,
+    is_port_of_guest: bool,
+}
+
+/// What one directory says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct NetworkLink {
+    /// The hardware below it, as the path of its device; `None` for a virtual device.
+    hardware: Option<PathBuf>,
+    /// The bond, bridge or device of the hypervisor that it is a member of.
+    master: Option<String>,
+    /// The devices of the physical function that it is a virtual function of.
+    physical_functions: Vec<String>,
+    /// Its number, and that of the device through which its packets leave.
+    index: Option<u64>,
+    link_index: Option<u64>,
+}
+
+impl NetworkLinks {
+    pub(super) fn new(directory: PathBuf, blocking: &BlockingReads) -> Self {
+        Self {
+            directory,
+            links: blocking.reader(),
+            speeds: blocking.reader(),
+            ports: blocking.reader(),
+            asked: None,
+            known: BTreeMap::new(),
+            replaced: BTreeSet::new(),
+        }
+    }
+
+    /// Devices that were replaced since the last reading.
+    pub(super) fn replaced(&self) -> &BTreeSet<String> {
+        &self.replaced
+    }
+
+    /// Looks at new and replaced devices at once, and at all now and then; forgets those that are gone.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub(super) fn update(&mut self, names: &[&str], now: Instant) -> Result<(), SourceError> {
+        let is_first = self.asked.is_none();
+        let is_fresh = |asked| now.saturating_duration_since(asked) < Duration::from_secs(ASK_SECONDS);
+        let ask_all = !self.asked.is_some_and(is_fresh);
+        if ask_all {
+            self.asked = Some(now);
+        }
+        self.replaced.clear();
+        self.known.retain(|name, _| names.contains(&name.as_str()));
+        for name in names {
+            let path = self.directory.join(name);
+            let entry = entry_number(&path);
+            let before = self.known.get(*name).map(|it| it.entry);
+            if before.is_some_and(|it| it != entry) {
+                self.replaced.insert((*name).to_owned());
+            }
+            if before == Some(entry) && !ask_all {
+                continue;
+            }
+            if entry != 0 {
+                self.links.ask(&path, |path| Some(read_link(path)))?;
+            }
+            if before != Some(entry) {
+                let device =
+                    KnownDevice { path, entry, link: None, is_pending: entry != 0, is_port_of_guest: false };
+                self.known.insert((*name).to_owned(), device);
+            }
+        }
+        if is_first {
+            self.links.wait(FIRST_WAIT);
+        }
+        self.take_answers(ask_all || is_first, now)
+    }
+
+    fn take_answers(&mut self, ask_all: bool, now: Instant) -> Result<(), SourceError> {
+        self.links.update(now);
+        self.speeds.update(now);
+        self.ports.update(now);
+        for device in self.known.values_mut() {
+            match self.links.known(&device.path, now) {
+                Known::Pending => {}
+                Known::Answered(link) => (device.link, device.is_pending) = (link.clone(), false),
+                Known::Silent => (device.link, device.is_pending) = (None, false),
+            }
+        }
+        let hardware: Vec<PathBuf> =
+            self.known.values().filter_map(|it| it.link.as_ref()?.hardware.clone()).collect();
+        for device in self.known.values_mut() {
+            let Some(own) = device.link.as_ref().and_then(|it| it.hardware.as_ref()) else { continue };
+            let is_shared = hardware.iter().filter(|it| *it == own).count() > 1;
+            let (speed, port) = (device.path.join("speed"), device.path.join("phys_port_name"));
+            if ask_all {
+                self.speeds.ask(&speed, read_speed)?;
+            }
+            if ask_all && is_shared {
+                self.ports.ask(&port, |path| {
+                    FileReader::default().read(path).ok().map(|it| it.text.trim().to_owned())
+                })?;
+            }
+            if let Known::Answered(Some(name)) = self.ports.known(&port, now) {
+                device.is_port_of_guest = is_guest_port(name);
+            }
+        }
+        let known = &self.known;
+        let is_known = |path: &Path| known.values().any(|it| path.starts_with(&it.path));
+        self.links.keep(is_known);
+        self.speeds.keep(is_known);
+        self.ports.keep(is_known);
+        Ok(())
+    }
+
+    /// The speed of a link in bytes per second.
+    pub(super) fn speed(&self, name: &str, now: Instant) -> Option<f64> {
+        let device = self.known.get(name)?;
+        match self.speeds.known(&device.path.join("speed"), now) {
+            Known::Answered(speed) => *speed,
+            Known::Pending | Known::Silent => None,
+        }
+    }
+
+    /// Notes the files that do not answer.
+    pub(super) fn note_silent(&self, now: Instant, into: &mut Reading) {
+        for device in self.known.values() {
+            let files = [device.path.join("speed"), device.path.join("phys_port_name")];
+            let silent = [
+                matches!(self.speeds.known(&files[0], now), Known::Silent),
+                matches!(self.ports.known(&files[1], now), Known::Silent),
+            ];
+            for (file, _) in files.iter().zip(silent).filter(|it| it.1) {
+                let path = file.display().to_string();
+                let what = format!("no answer from {path} within {ANSWER_SECONDS_MAX} s");
+                into.omit(1, path, what);
+            }
+        }
+    }
+
+    /// Whether the packets of a device are counted, because no other one counts them; `None` until that is known.
+    pub(super) fn is_counted(&self, name: &str, names: &[&str]) -> Option<bool> {
+        let device = self.known.get(name)?;
+        if device.is_pending {
+            return None;
+        }
+        let has_hardware =
+            self.known.values().any(|it| it.link.as_ref().is_some_and(|it| it.hardware.is_some()));
+        match &device.link {
+            Some(link) if has_hardware => Some(link.hardware.is_some() && !self.is_repeated(device, link)),
+            _ => Some(is_counted_by_name(name, names)),
+        }
+    }
+
+    /// Whether another device counts the packets of this hardware.
+    fn is_repeated(&self, device: &KnownDevice, link: &NetworkLink) -> bool {
+        let is_hardware = |it: &KnownDevice| it.link.as_ref().is_some_and(|it| it.hardware.is_some());
+        let is_listed = |name: &String| self.known.get(name).is_some_and(is_hardware);
+        // The network device of a hypervisor counts the packets of its virtual function; a bond or bridge is no hardware.
+        let of_master = link.master.as_ref().is_some_and(is_listed);
+        let of_physical = link.physical_functions.iter().any(is_listed);
+        // The ports of a switch send through the device that connects it.
+        let of_lower = link.link_index.filter(|it| link.index != Some(*it)).is_some_and(|lower| {
+            self.known
+                .values()
+                .any(|it| is_hardware(it) && it.link.as_ref().is_some_and(|it| it.index == Some(lower)))
+        });
+        of_master || of_physical || of_lower || device.is_port_of_guest
+    }
+}
+
+/// Reads the directory of a device. Nothing of this asks the driver.
+#[expect(clippy::disallowed_methods, reason = "reads links")]
+fn read_link(path: &Path) -> NetworkLink {
+    let name_of = |path: PathBuf| Some(path.file_name()?.to_str()?.to_owned());
+    let number = |name: &str| FileReader::default().read(&path.join(name)).ok()?.text.trim().parse().ok();
+    let device = path.join("device");
+    let bus = std::fs::read_link(device.join("subsystem")).ok().and_then(name_of);
+    // Xen shows what it serves to guests as hardware.
+    let is_hardware = bus.as_deref() != Some("xen-backend");
+    let functions = std::fs::read_dir(device.join("physfn/net")).into_iter().flatten().take(ENTRIES_MAX);
+    NetworkLink {
+        hardware: is_hardware.then(|| std::fs::canonicalize(&device).ok()).flatten(),
+        master: std::fs::read_link(path.join("master")).ok().and_then(name_of),
+        physical_functions: functions.filter_map(|it| it.ok()?.file_name().into_string().ok()).collect(),
+        index: number("ifindex"),
+        link_index: number("iflink"),
+    }
+}
+
+/// The speed in bytes per second; a device without a link has none.
+#[expect(clippy::disallowed_methods, reason = "asks the driver, which may block")]
+fn read_speed(path: &Path) -> Option<f64> {
+    let megabits: f64 = std::fs::read_to_string(path).ok()?.trim().parse().ok()?;
+    (megabits > 0.0).then_some(megabits * MEGABIT)
+}
+
+/// Whether a port belongs to a function of a guest: `pf0vf3`, `c1pf0sf7` (`Documentation/networking/devlink`).
+fn is_guest_port(name: &str) -> bool {
+    name.contains("pf") && (name.contains("vf") || name.contains("sf"))
+}
+
+/// The number of a directory entry, without following a link; 0 if there is none.
+#[cfg(unix)]
+fn entry_number(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::symlink_metadata(path).map_or(0, |it| it.ino())
+}
+
+#[cfg(not(unix))]
+fn entry_number(_: &Path) -> u64 {
+    0
+}
+
+/// Whether the packets of a device are counted, where sysfs does not say what it is: not those of loopback, bonds, bridges,
+/// tunnels, virtual LANs (`eth0.7`) and devices of containers and guests, recognized by their usual names.
+pub(super) fn is_counted_by_name(name: &str, all: &[&str]) -> bool {
+    if !is_virtual(name) {
+        // Azure names virtual functions so, whose packets the device of the hypervisor counts.
+        let is_function = name.starts_with("enP") && all.iter().any(|it| it.starts_with("eth"));
+        return !is_function;
+    }
+    // A modem is the only way out, or dials through another device.
+    name.starts_with("ppp") && all.iter().all(|it| is_virtual(it))
+}
+
+fn is_virtual(name: &str) -> bool {
+    const PREFIXES: [&str; 42] = [
+        "bond",
+        "team",
+        "br-",
+        "br0",
+        "virbr",
+        "vmbr",
+        "lxdbr",
+        "lxcbr",
+        "incusbr",
+        "xenbr",
+        "docker",
+        "cni",
+        "podman",
+        "nerdctl",
+        "flannel",
+        "cilium",
+        "cali",
+        "kube-",
+        "nodelocaldns",
+        "weave",
+        "ovs-",
+        "vxlan",
+        "geneve",
+        "genev_sys",
+        "tun",
+        "tap",
+        "wg",
+        "ppp",
+        "macv",
+        "ipvl",
+        "vlan",
+        "tailscale",
+        "zt",
+        "veth",
+        "lxc",
+        "vnet",
+        "fwbr",
+        "fwpr",
+        "fwln",
+        "ifb",
+        "dummy",
+        "vif",
+    ];
+    name == "lo" || name.contains('.') || PREFIXES.iter().any(|it| name.starts_with(it))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! Tests of [`NetworkLinks`].
+#![expect(clippy::disallowed_methods, reason = "tests make files")]
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn check(links: &NetworkLinks, names: &[&str], counted: &[&str]) {
+    let found: Vec<&str> =
+        names.iter().filter(|it| links.is_counted(it, names) == Some(true)).copied().collect();
+    assert_eq!(found, counted, "of {names:?}");
+}
+
+/// Devices with these links, as if sysfs had said so.
+fn known(links: impl IntoIterator<Item = (String, NetworkLink)>) -> NetworkLinks {
+    let mut devices = NetworkLinks::new("/nonexistent".into(), &BlockingReads::default());
+    for (entry, (name, link)) in (1..).zip(links) {
+        let path = devices.directory.join(&name);
+        let device =
+            KnownDevice { path, entry, link: Some(link), is_pending: false, is_port_of_guest: false };
+        devices.known.insert(name, device);
+    }
+    devices
+}
+
+fn hardware(device: &str) -> NetworkLink {
+    NetworkLink { hardware: Some(device.into()), ..NetworkLink::default() }
+}
+
+fn with_master(link: NetworkLink, master: &str) -> NetworkLink {
+    NetworkLink { master: Some(master.into()), ..link }
+}
+
+#[test]
+fn without_sysfs_names_say_what_a_device_is() {
+    let check = |names: &[&str], counted: &[&str]| {
+        let found: Vec<&str> = names.iter().filter(|it| is_counted_by_name(it, names)).copied().collect();
+        assert_eq!(found, counted, "of {names:?}");
+    };
+    check(&["lo", "eth0", "enP35596s1"], &["eth0"]);
+    check(&["lo", "enP4p65s0"], &["enP4p65s0"]);
+    check(&["lo", "eth0", "lxdbr0", "ppp0"], &["eth0"]);
+    check(&["lo", "ppp0"], &["ppp0"]);
+    check(&["eno1", "vmbr0", "fwbr100i0", "fwpr100p0", "fwln100i0", "tap100i0"], &["eno1"]);
+    check(&["ens3", "ovs-system", "genev_sys_6081", "cilium_net", "cilium_host", "cilium_vxlan"], &["ens3"]);
+}
+
+#[test]
+fn packets_that_pass_several_devices_are_counted_once() {
+    let links = [
+        ("eth0", hardware("vmbus")),
+        ("enP1s1", with_master(hardware("pci1"), "eth0")),
+        ("ens1", with_master(hardware("pci2"), "bond0")),
+        ("ens2", with_master(hardware("pci3"), "bond0")),
+        ("bond0", with_master(NetworkLink::default(), "br0")),
+        ("br0", NetworkLink::default()),
+        ("ens1v0", NetworkLink { physical_functions: vec!["ens1".into()], ..hardware("pci4") }),
+        ("conduit", NetworkLink { index: Some(7), link_index: Some(7), ..hardware("soc") }),
+        ("lan1", NetworkLink { index: Some(8), link_index: Some(7), ..hardware("mdio") }),
+        ("anything", NetworkLink::default()),
+    ];
+    let names = links.each_ref().map(|it| it.0);
+    let links = known(links.map(|(name, link)| (name.to_owned(), link)));
+    check(&links, &names, &["eth0", "ens1", "ens2", "conduit"]);
+    // A device that sysfs lists later is not counted before that is known.
+    assert_eq!(links.is_counted("new", &["new"]), None);
+}
+
+#[test]
+fn a_container_without_hardware_is_judged_by_names() {
+    let links =
+        known([("eth0".to_owned(), NetworkLink::default()), ("docker0".to_owned(), NetworkLink::default())]);
+    check(&links, &["lo", "eth0", "docker0"], &["eth0"]);
+}
+
+#[test]
+fn ports_of_guests_are_told_by_their_names() {
+    for (name, expect) in [("pf0vf3", true), ("c1pf0sf7", true), ("p0", false), ("", false), ("pf0", false)] {
+        assert_eq!(is_guest_port(name), expect, "{name}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn sysfs_says_what_a_device_is() {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    let dir = tempfile::tempdir().unwrap();
+    let net = dir.path().join("class/net");
+    let add = |name: &str, bus: &str| {
+        let device = dir.path().join("devices").join(name);
+        fs::create_dir_all(net.join(name)).unwrap();
+        if !bus.is_empty() {
+            fs::create_dir_all(device.join("physfn/net/ens1")).unwrap();
+            symlink(Path::new("../../bus").join(bus), device.join("subsystem")).unwrap();
+            symlink(&device, net.join(name).join("device")).unwrap();
+        }
+    };
+    ["ens1", "ens2"].into_iter().for_each(|it| add(it, "pci"));
+    add("br7", "");
+    add("guest1", "xen-backend");
+    fs::remove_dir_all(dir.path().join("devices/ens1/physfn")).unwrap();
+    symlink("../br7", net.join("ens1/master")).unwrap();
+    fs::write(net.join("ens1/speed"), "1000\n").unwrap();
+    fs::write(net.join("ens2/speed"), "-1\n").unwrap();
+    let names = ["lo", "ens1", "ens2", "br7", "guest1"];
+    let mut links = NetworkLinks::new(net.clone(), &BlockingReads::default());
+    let now = crate::clock::instant();
+    links.update(&names, now).unwrap();
+    links.speeds.wait(Duration::from_secs(60));
+    links.update(&names, now).unwrap();
+    check(&links, &names, &["ens1"]);
+    assert_eq!(names.map(|it| links.speed(it, now)), [None, Some(125e6), None, None, None]);
+    assert!(links.replaced().is_empty());
+
+    // Another device of the name; the old one is kept so that the number is another.
+    fs::rename(net.join("br7"), dir.path().join("kept")).unwrap();
+    add("br7", "");
+    links.update(&names, now).unwrap();
+    assert_eq!(links.replaced().iter().collect::<Vec<_>>(), ["br7"]);
+}
+
+/// A way of packets through devices of the host; one of them is to be counted.
+fn chain(kind: usize, number: usize) -> Vec<(String, NetworkLink)> {
+    let name = |it: &str| format!("{it}{number}");
+    let nic = || hardware(&name("pci"));
+    match kind {
+        0 => vec![(name("nic"), nic())],
+        1 => vec![(name("nic"), with_master(nic(), &name("x"))), (name("x"), NetworkLink::default())],
+        2 => vec![(name("nic"), nic()), (name("vf"), with_master(hardware(&name("vf")), &name("nic")))],
+        3 => vec![
+            (name("nic"), nic()),
+            (name("vf"), NetworkLink { physical_functions: vec![name("nic")], ..hardware(&name("vf")) }),
+        ],
+        _ => vec![
+            (name("nic"), with_master(nic(), &name("x"))),
+            (name("x"), with_master(NetworkLink::default(), &name("y"))),
+            (name("y"), NetworkLink::default()),
+            (name("z"), NetworkLink::default()),
+        ],
+    }
+}
+
+proptest! {
+    #[test]
+    fn each_way_is_counted_once(kinds in prop::collection::vec(0usize..5, 1..20)) {
+        let all: Vec<_> = kinds.iter().enumerate().flat_map(|(number, kind)| chain(*kind, number)).collect();
+        let names: Vec<String> = all.iter().map(|it| it.0.clone()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let links = known(all.clone());
+        let counted = names.iter().filter(|it| links.is_counted(it, &names) == Some(true)).count();
+        prop_assert_eq!(counted, kinds.len());
+    }
+
+    #[test]
+    fn no_name_makes_it_panic(name in ".{0,20}") {
+        let _ = (is_counted_by_name(&name, &[&name]), is_guest_port(&name));
+    }
+}

@@ -1,0 +1,262 @@
+//! A host that was learned, read once a second: nothing that kernels, drivers and clocks do with counters is an anomaly.
+
+use std::fs;
+use std::path::Path;
+
+use hostnorm::detect::seeded_rng::SeededRng;
+use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::metric::MetricType;
+use hostnorm::reading::{Subject, SubjectKind, Timestamp};
+use hostnorm::report::Report;
+use hostnorm::sources::{self, RootPaths, SourceSettings, Sources};
+use hostnorm::training;
+use tempfile::TempDir;
+
+use crate::captured_tree::{copy, fixtures};
+
+/// Those whose files change here.
+fn on(source: &str) -> bool {
+    ["context", "cpu", "disk", "network", "tcp"].contains(&source)
+}
+
+/// Seconds of learning before anything happens.
+const LEARNED: usize = 420;
+/// Seconds after it.
+const AFTER: usize = 90;
+
+/// What the files show.
+#[derive(Debug, Clone)]
+struct Shown {
+    /// Bytes received by each interface.
+    bytes: [(&'static str, u64); 2],
+    /// Ticks of CPU time: user, idle, waiting for I/O.
+    cpu: [u64; 3],
+    cpus: usize,
+    connections: u64,
+    sectors: u64,
+    /// Seconds by which the wall clock is ahead, and since boot.
+    clock: f64,
+    uptime: f64,
+}
+
+struct Host {
+    tree: TempDir,
+    sources: Sources,
+    engine: Engine,
+    random: SeededRng,
+    shown: Shown,
+}
+
+impl Host {
+    fn new() -> Self {
+        let tree = tempfile::tempdir().unwrap();
+        copy(&fixtures(), tree.path());
+        let root = |name: &str| tree.path().join(name);
+        let roots = RootPaths {
+            procfs: root("proc"),
+            sysfs: root("sys"),
+            rootfs: tree.path().into(),
+            ..RootPaths::default()
+        };
+        for name in ["eth0", "eth1"] {
+            fs::create_dir_all(root("sys/class/net").join(name).join("device")).unwrap();
+        }
+        let settings = EngineSettings { warmup: 300.0, ..EngineSettings::default() };
+        let sources = Sources::open(&SourceSettings { roots, ..SourceSettings::default() }, on);
+        let engine = Engine::new(sources::signals(on), &settings).with_cues(sources::cues(on));
+        let shown = Shown {
+            bytes: [("eth0", 155_000_000_000), ("eth1", 9_000_000_000)],
+            cpu: [212_000, 363_299, 174_706],
+            cpus: 2,
+            connections: 40,
+            sectors: 1_734_521,
+            clock: 0.0,
+            uptime: 350_000.0,
+        };
+        Self { tree, sources, engine, random: SeededRng::new(3), shown }
+    }
+
+    fn put(&self, file: &str, text: &str) {
+        fs::write(self.tree.path().join(file), text).unwrap();
+    }
+
+    /// One second of ordinary life.
+    fn live(&mut self) {
+        let some = |random: &mut SeededRng, of: f32| (of * (0.9 + 0.2 * random.uniform())) as u64;
+        for (_, bytes) in &mut self.shown.bytes {
+            *bytes += some(&mut self.random, 20_000.0);
+        }
+        let busy = some(&mut self.random, 20.0);
+        let ticks = [busy, 200 - busy - 1, 1];
+        self.shown.cpu.iter_mut().zip(ticks).for_each(|(total, gained)| *total += gained);
+        self.shown.sectors += some(&mut self.random, 200.0);
+        self.shown.connections = 35 + some(&mut self.random, 10.0);
+        self.shown.uptime += 1.0;
+    }
+
+    fn write(&self, shown: &Shown) {
+        let row = |name: &str, bytes: u64| {
+            let packets = bytes / 1000;
+            format!("{name}: {bytes} {packets} 0 0 0 0 0 0 {bytes} {packets} 0 0 0 0 0 0\n")
+        };
+        let rows: String = shown.bytes.iter().map(|(name, bytes)| row(name, *bytes)).collect();
+        self.put("proc/1/net/dev", &format!("a | b\na | b\n{rows}"));
+        let [user, idle, waiting] = shown.cpu;
+        let cpus: String = (0..shown.cpus).map(|it| format!("cpu{it} 1 1 1 1 1 1 1 1\n")).collect();
+        self.put("proc/stat", &format!("cpu  {user} 0 9 {idle} {waiting} 0 0 0 0 0\n{cpus}ctxt 1\n"));
+        let sectors = shown.sectors;
+        let operations = sectors / 8;
+        self.put(
+            "proc/diskstats",
+            &format!("8 0 sda {operations} 0 {sectors} 9 {operations} 0 {sectors} 9 0 {operations} 9\n"),
+        );
+        let names = "RtoAlgorithm CurrEstab InSegs OutSegs RetransSegs";
+        self.put("proc/1/net/snmp", &format!("Tcp: {names}\nTcp: 1 {} 5 5 5\n", shown.connections));
+        self.put("proc/uptime", &format!("{:.2} 1.00\n", shown.uptime));
+    }
+
+    /// Reads what is shown; no counter may fall.
+    fn step(&mut self, second: usize, shown: &Shown, before: Option<&Report>) -> Report {
+        self.write(shown);
+        let at = 1_790_000_000.0 + second as f64 + shown.clock;
+        let report = self.engine.step(self.sources.read_all(Timestamp(at)));
+        if let Some(set) = self.engine.due(SubjectKind::Host) {
+            let trained = training::train(&set, &training::TrainingSettings::default(), 1).unwrap();
+            self.engine.install(SubjectKind::Host, &trained.eif);
+        }
+        let (Some(now), Some(before)) =
+            (report.reading.host_values(), before.and_then(|it| it.reading.host_values()))
+        else {
+            return report;
+        };
+        for sample in now.iter().filter(|it| it.metric.ty == MetricType::Counter) {
+            let old = before.get_by(sample.metric, &sample.labels);
+            assert!(old.is_none_or(|it| it <= sample.value), "{sample:?} was {old:?} at {second}");
+        }
+        report
+    }
+}
+
+/// Learns a host, then shows what `change` makes of each second, counted from the end of learning. There must be no anomaly,
+/// and the score must be that of an ordinary host.
+fn check(mut change: impl FnMut(usize, &mut Shown, &Path)) {
+    let mut host = Host::new();
+    let mut before = None;
+    for second in 0..LEARNED + AFTER {
+        host.live();
+        let mut shown = host.shown.clone();
+        if let Some(after) = second.checked_sub(LEARNED) {
+            change(after, &mut shown, host.tree.path());
+        }
+        let report = host.step(second, &shown, before.as_ref());
+        let assessment = &report.assessments[&Subject::Host];
+        assert_eq!(assessment.transition, None, "at {second}: {:?}", assessment.details);
+        if let Some(details) = assessment.details.as_ref().filter(|_| second > LEARNED) {
+            assert!(details.momentary < 0.7, "at {second}: {} by {:?}", details.momentary, details.causes);
+        }
+        before = Some(report);
+    }
+    assert!(before.unwrap().assessments[&Subject::Host].ready);
+}
+
+#[test]
+fn one_reading_of_zeros_is_no_anomaly() {
+    check(|after, shown, _| {
+        if after % 20 == 5 {
+            shown.bytes[0].1 = 0;
+            shown.sectors = 0;
+        }
+    });
+}
+
+#[test]
+fn a_reset_is_no_anomaly() {
+    let mut reset = None;
+    check(|after, shown, _| {
+        if after >= 10 {
+            let reset = *reset.get_or_insert((shown.bytes[0].1, shown.sectors));
+            shown.bytes[0].1 -= reset.0;
+            shown.sectors -= reset.1;
+        }
+    });
+}
+
+#[test]
+fn a_cpu_that_comes_or_goes_is_no_anomaly() {
+    check(|after, shown, _| {
+        if (10..50).contains(&after) {
+            shown.cpus = 1;
+            shown.cpu[1] -= 300_000;
+            shown.cpu[2] -= 100_000;
+        }
+    });
+    check(|after, shown, _| {
+        if after >= 10 {
+            shown.cpus = 4;
+            shown.cpu[1] += 90_000_000;
+        }
+    });
+}
+
+#[test]
+fn waiting_time_that_steps_back_is_no_anomaly() {
+    check(|after, shown, _| shown.cpu[2] -= (after % 7) as u64 / 3 * 2);
+}
+
+#[test]
+fn a_suspend_is_no_anomaly() {
+    check(|after, shown, _| {
+        if after >= 10 {
+            shown.clock = 7200.0;
+            shown.uptime += 7200.0;
+        }
+    });
+}
+
+#[test]
+fn a_clock_step_is_no_anomaly() {
+    for seconds in [-3600.0, -5.0, -0.4, 2.0, 8.0, 3600.0] {
+        check(|after, shown, _| {
+            if after >= 10 {
+                shown.clock = seconds;
+            }
+        });
+    }
+}
+
+#[test]
+fn a_replaced_interface_is_no_anomaly() {
+    for bytes in [0, 7_000_000_000_000] {
+        let mut replaced = None;
+        check(|after, shown, tree| {
+            if after >= 10 {
+                let base = *replaced.get_or_insert_with(|| {
+                    let device = tree.join("sys/class/net/eth0");
+                    fs::rename(&device, tree.join("old")).unwrap();
+                    fs::create_dir_all(device.join("device")).unwrap();
+                    shown.bytes[0].1
+                });
+                shown.bytes[0].1 = shown.bytes[0].1 - base + bytes;
+            }
+        });
+    }
+}
+
+#[test]
+fn an_interface_that_is_gone_for_a_while_is_no_anomaly() {
+    check(|after, shown, _| {
+        if (10..40).contains(&after) {
+            shown.bytes[1] = ("eth7", 1_000);
+        }
+    });
+}
+
+#[test]
+fn impossible_counts_are_no_anomaly() {
+    check(|after, shown, _| {
+        if after % 10 == 3 {
+            shown.connections = u64::MAX - 5;
+            shown.bytes[1].1 = u64::MAX - 7;
+        }
+    });
+}

@@ -1,0 +1,325 @@
+//! Faults of kernels, drivers and hypervisors that people reported: each has the right values, and costs only itself.
+
+use std::fs;
+use std::path::Path;
+
+use hostnorm::reading::{Reading, Sample, Timestamp};
+use hostnorm::signal::ReadingPair;
+use hostnorm::sources::{self, RootPaths, SourceSettings, Sources};
+use tempfile::TempDir;
+
+use crate::captured_tree::{copy, fixtures};
+
+/// A copy of the captured tree, with other files.
+struct Tree(TempDir);
+
+impl Tree {
+    fn with(files: &[(&str, &[u8])]) -> Self {
+        let tree = Self(tempfile::tempdir().unwrap());
+        copy(&fixtures(), tree.0.path());
+        files.iter().for_each(|(file, content)| tree.put(file, content));
+        tree
+    }
+
+    fn put(&self, file: &str, content: &[u8]) {
+        let path = self.0.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// Changes a file of the captured tree.
+    fn change(&self, file: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.0.path().join(file)).unwrap();
+        assert!(text.contains(from), "{file} has no {from}");
+        self.put(file, text.replace(from, to).as_bytes());
+    }
+
+    fn open(&self, source: &str) -> Sources {
+        let root = self.0.path();
+        let roots = RootPaths {
+            procfs: root.join("proc"),
+            sysfs: root.join("sys"),
+            rootfs: root.into(),
+            ..RootPaths::default()
+        };
+        Sources::open(&SourceSettings { roots, ..SourceSettings::default() }, |it| it == source)
+    }
+
+    fn read(&self, source: &str) -> Reading {
+        self.open(source).read_all(Timestamp(1.0))
+    }
+}
+
+fn samples(reading: &Reading) -> impl Iterator<Item = &Sample> {
+    reading.subjects.values().flat_map(|it| it.iter())
+}
+
+/// The values of a metric, as `label value`.
+fn values(reading: &Reading, metric: &str) -> Vec<String> {
+    let line = |it: &Sample| format!("{} {}", it.labels.values().join(" "), it.value).trim_start().to_owned();
+    samples(reading).filter(|it| it.metric.name == metric).map(line).collect()
+}
+
+/// Whether the only source succeeded, and how much it does not show.
+fn result(reading: &Reading) -> (bool, usize) {
+    (reading.collections[0].success, reading.collections[0].omitted)
+}
+
+/// The value of a signal between two readings a second apart.
+fn signal(name: &str, before: &Reading, now: &Reading) -> Option<f64> {
+    let pair = ReadingPair::new(before.host_values()?, now.host_values()?, 1.0)?;
+    (sources::host_signals(|_| true).find(|it| it.name == name).unwrap().formula)(&pair)
+}
+
+const NET: &str = "proc/1/net/dev";
+const TITLES: &str = "Inter-|   Receive   |  Transmit\n face |bytes |bytes\n";
+
+fn net(lines: &str) -> Vec<u8> {
+    format!("{TITLES}{lines}").into_bytes()
+}
+
+#[test]
+fn connections_below_zero_are_missing() {
+    let tree = Tree::with(&[]);
+    let text = fs::read_to_string(fixtures().join("proc/1/net/snmp")).unwrap();
+    let values_line = text.lines().filter(|it| it.starts_with("Tcp: ")).nth(1).unwrap();
+    let names = text.lines().find(|it| it.starts_with("Tcp: ")).unwrap();
+    let at = names.split(' ').position(|it| it == "CurrEstab").unwrap();
+    for count in ["18446744073709540830", "-5", "4294967290"] {
+        let mut fields: Vec<&str> = values_line.split(' ').collect();
+        fields[at] = count;
+        tree.put("proc/1/net/snmp", text.replace(values_line, &fields.join(" ")).as_bytes());
+        let reading = tree.read("tcp");
+        assert_eq!(values(&reading, "hostnorm_tcp_connections_established"), [""; 0], "{count}");
+        assert_eq!(values(&reading, "hostnorm_tcp_segments_sent_total").len(), 1);
+        assert_eq!(result(&reading), (true, 1));
+    }
+}
+
+#[test]
+fn more_free_swap_than_swap_is_missing() {
+    let tree = Tree::with(&[(
+        "proc/meminfo",
+        b"MemTotal: 100 kB\nMemFree: 50 kB\nMemAvailable: 60 kB\nSwapTotal: 0 kB\nSwapFree: 7 kB\n",
+    )]);
+    for free in ["SwapFree: 7 kB", "SwapFree: 18446744073709346016 kB"] {
+        tree.put(
+            "proc/meminfo",
+            format!("MemTotal: 100 kB\nMemFree: 50 kB\nMemAvailable: 60 kB\nSwapTotal: 0 kB\n{free}\n")
+                .as_bytes(),
+        );
+        let reading = tree.read("memory");
+        assert_eq!(values(&reading, "hostnorm_swap_free_bytes"), [""; 0]);
+        assert_eq!(values(&reading, "hostnorm_swap_size_bytes"), ["0"]);
+        assert_eq!(result(&reading), (true, 1));
+    }
+}
+
+#[test]
+fn more_available_memory_than_memory_is_missing() {
+    let tree = Tree::with(&[("proc/meminfo", b"MemTotal: 100 kB\nMemFree: 50 kB\nMemAvailable: 160 kB\n")]);
+    let reading = tree.read("memory");
+    assert_eq!(values(&reading, "hostnorm_memory_available_bytes"), [""; 0]);
+    assert_eq!(values(&reading, "hostnorm_memory_used_bytes"), [""; 0]);
+    assert_eq!(values(&reading, "hostnorm_memory_free_bytes"), ["51200"]);
+}
+
+#[test]
+fn available_memory_is_estimated_where_the_kernel_does_not_say() {
+    let text = b"MemTotal: 1000 kB\nMemFree: 100 kB\nBuffers: 10 kB\nCached: 300 kB\nShmem: 50 kB\n";
+    let reading = Tree::with(&[("proc/meminfo", text)]).read("memory");
+    assert_eq!(values(&reading, "hostnorm_memory_available_bytes"), [(360 * 1024).to_string()]);
+    assert_eq!(values(&reading, "hostnorm_memory_used_bytes"), [(640 * 1024).to_string()]);
+    assert_eq!(result(&reading), (true, 1));
+}
+
+#[test]
+fn excluded_interfaces_do_not_displace_others() {
+    let taps: String = (0..3000).map(|it| format!("tap{it:x}: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n")).collect();
+    for lines in [
+        format!("{taps}eno1: 5 1 0 0 0 0 0 0 5 1 0 0 0 0 0 0\n"),
+        format!("eno1: 5 1 0 0 0 0 0 0 5 1 0 0 0 0 0 0\n{taps}"),
+    ] {
+        let reading = Tree::with(&[(NET, &net(&lines))]).read("network");
+        assert_eq!(values(&reading, "hostnorm_network_receive_bytes_total"), ["eno1 5"]);
+        assert_eq!(values(&reading, "hostnorm_network_devices_dropped"), ["0"]);
+    }
+}
+
+#[test]
+fn names_that_are_no_text_are_shown_and_distinct() {
+    let mut lines = net("eth0: 3 1 0 0 0 0 0 0 3 1 0 0 0 0 0 0\n");
+    for byte in [0xff, 0xfe] {
+        lines.extend([b"abc", &[byte][..], b"def: 2 1 0 0 0 0 0 0 2 1 0 0 0 0 0 0\n"].concat());
+    }
+    let reading = Tree::with(&[(NET, &lines)]).read("network");
+    let found = values(&reading, "hostnorm_network_receive_bytes_total");
+    assert_eq!(found[..2], ["eth0 3", "abc\u{FFFD}def 2"]);
+    assert!(found[2].starts_with("abc\u{FFFD}def~") && found.len() == 3, "{found:?}");
+    assert_eq!(result(&reading), (true, 0));
+}
+
+#[test]
+fn odd_lines_cost_themselves() {
+    let lines = "\0\0\0\0\0\0\neth0: 3 1 0 0 0 0 0 0 3 1 0 0 0 0 0 0\neth1: 3 1\neth2: x\nno colon\n";
+    let reading = Tree::with(&[(NET, &net(lines))]).read("network");
+    assert_eq!(values(&reading, "hostnorm_network_receive_bytes_total"), ["eth0 3"]);
+    assert_eq!(result(&reading), (true, 4));
+
+    let stat =
+        "\0\0\ncpu  1 2 3 4\ncpu  9 9 9 9 9 9 9 9\ncpu0 1 2 3 4\n\0\ncpu1 1 2 3 4\nctxt 5\nprocesses x\n";
+    let tree = Tree::with(&[("proc/stat", stat.as_bytes())]);
+    let reading = tree.read("cpu");
+    let modes = ["user 0.01", "nice 0.02", "system 0.03", "idle 0.04"];
+    assert_eq!(values(&reading, "hostnorm_cpu_seconds_total"), modes);
+    assert_eq!(values(&reading, "hostnorm_cpus_online"), ["2"]);
+    assert_eq!(result(&reading), (true, 1));
+    let reading = tree.read("stat");
+    assert_eq!(values(&reading, "hostnorm_context_switches_total"), ["5"]);
+    assert_eq!(result(&reading), (true, 1));
+}
+
+#[test]
+fn a_disk_with_a_number_is_a_disk_unless_its_disk_is_listed() {
+    let line = |name: &str| format!("202 1 {name} 10 0 100 5 20 0 200 5 0 10 10\n");
+    for (names, shown) in [
+        (&["xvda1", "xvda2"][..], &["xvda1", "xvda2"][..]),
+        (&["sda", "sda1", "sdb1"], &["sda", "sdb1"]),
+        (&["nvme0n1", "nvme0n1p1", "nvme1n1p1"], &["nvme0n1", "nvme1n1p1"]),
+        (&["vda", "vda1", "loop0", "ram1", "zram0", "fd0"], &["vda"]),
+    ] {
+        let text: String = names.iter().map(|it| line(it)).collect();
+        let reading = Tree::with(&[("proc/diskstats", text.as_bytes())]).read("disk");
+        let expect: Vec<String> = shown.iter().map(|it| format!("{it} 1")).collect();
+        assert_eq!(values(&reading, "hostnorm_disk_device_counted"), expect);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_mapped_disk_is_shown_and_its_members_are_counted() {
+    use std::os::unix::fs::symlink;
+
+    let line = |name: &str, reads: u32| format!("8 0 {name} {reads} 0 {} 5 0 0 0 5 0 0 0\n", reads * 8);
+    let tree = Tree::with(&[]);
+    let block = tree.0.path().join("sys/class/block");
+    for name in ["nvme1n1", "nvme2n1", "dm-3"] {
+        fs::create_dir_all(block.join(name).join("slaves")).unwrap();
+    }
+    symlink("../../nvme1n1", block.join("dm-3/slaves/nvme1n1")).unwrap();
+    let list = |reads: u32| ["nvme1n1", "nvme2n1", "dm-3"].map(|it| line(it, reads)).concat();
+    tree.put("proc/diskstats", list(10).as_bytes());
+    let mut sources = tree.open("disk");
+    let before = sources.read_all(Timestamp(1.0));
+    tree.put("proc/diskstats", list(17).as_bytes());
+    let now = sources.read_all(Timestamp(2.0));
+    assert_eq!(values(&now, "hostnorm_disk_device_counted"), ["nvme1n1 1", "nvme2n1 1", "dm-3 0"]);
+    assert_eq!(signal("disk_operations_per_second", &before, &now), Some(14.0));
+}
+
+#[test]
+fn the_traffic_of_a_virtual_function_is_counted_once() {
+    let lines = |bytes: u32| {
+        ["eth0", "enP35596s1", "lxdbr0", "ppp0"]
+            .map(|it| format!("{it}: {bytes} 1 0 0 0 0 0 0 {bytes} 1 0 0 0 0 0 0\n"))
+            .concat()
+    };
+    let tree = Tree::with(&[(NET, &net(&lines(1000)))]);
+    let mut sources = tree.open("network");
+    let before = sources.read_all(Timestamp(1.0));
+    tree.put(NET, &net(&lines(5000)));
+    let now = sources.read_all(Timestamp(2.0));
+    assert_eq!(signal("network_received_bytes_per_second", &before, &now), Some(4000.0));
+}
+
+#[test]
+fn a_chip_keeps_its_labels_while_another_sleeps() {
+    let tree = Tree::with(&[]);
+    let awake = values(&tree.read("sensors"), "hostnorm_sensor_temperature_celsius");
+    tree.put("sys/class/hwmon/hwmon1/temp1_input", b"");
+    let asleep = values(&tree.read("sensors"), "hostnorm_sensor_temperature_celsius");
+    let gone: Vec<&String> = awake.iter().filter(|it| !asleep.contains(it)).collect();
+    assert_eq!(gone, ["nvme hwmon1 Composite 38.85"]);
+    assert!(asleep.iter().all(|it| awake.contains(it)), "{asleep:?}");
+}
+
+#[test]
+fn a_sleeping_only_sensor_is_no_failure_and_an_impossible_one_is_said() {
+    let tree = Tree::with(&[]);
+    fs::remove_dir_all(tree.0.path().join("sys/class/hwmon")).unwrap();
+    tree.put("sys/class/hwmon/hwmon9/temp1_input", b"");
+    let mut sources = tree.open("sensors");
+    let reading = sources.read_all(Timestamp(1.0));
+    assert_eq!((result(&reading), samples(&reading).count()), ((true, 0), 1));
+    for celsius in ["-128000", "255000", "9999999999999999"] {
+        tree.put("sys/class/hwmon/hwmon9/temp1_input", celsius.as_bytes());
+        let reading = tree.read("sensors");
+        assert_eq!((result(&reading), samples(&reading).count()), ((true, 1), 1), "{celsius}");
+    }
+}
+
+/// A named pipe in place of a file, which no writer opens.
+fn block(path: &Path) {
+    let _ = fs::remove_file(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn a_file_that_blocks_is_named_and_delays_nothing() {
+    let tree = Tree::with(&[]);
+    let input = tree.0.path().join("sys/class/hwmon/hwmon1/temp1_input");
+    block(&input);
+    let mut sources = tree.open("sensors");
+    let first = sources.read_all(Timestamp(1.0));
+    let celsius = |reading: &Reading| values(reading, "hostnorm_sensor_temperature_celsius").len();
+    assert!(result(&first).0, "it is not late yet");
+    let reading = crate::sampler::until("failure of the sensors", || {
+        Some(sources.read_all(Timestamp(2.0))).filter(|it| !it.problems.is_empty() && celsius(it) > 2)
+    });
+    let problem = &reading.problems[0].what;
+    assert!(problem.contains(input.to_str().unwrap()), "{problem}");
+    assert!(problem.contains("no answer within 3 s"), "{problem}");
+    // It answers late: its reader gets an empty text.
+    drop(fs::OpenOptions::new().write(true).open(&input).unwrap());
+    crate::sampler::until("success of the sensors", || {
+        Some(sources.read_all(Timestamp(3.0))).filter(|it| it.problems.is_empty())
+    });
+}
+
+#[test]
+fn the_speed_of_a_link_may_block() {
+    let tree = Tree::with(&[(NET, &net("eth0: 3 1 0 0 0 0 0 0 3 1 0 0 0 0 0 0\n"))]);
+    let device = tree.0.path().join("sys/class/net/eth0");
+    fs::create_dir_all(device.join("device")).unwrap();
+    block(&device.join("speed"));
+    let mut sources = tree.open("network");
+    let reading = crate::sampler::until("note of the speed", || {
+        Some(sources.read_all(Timestamp(2.0))).filter(|it| result(it) == (true, 1))
+    });
+    assert_eq!(values(&reading, "hostnorm_network_receive_bytes_total"), ["eth0 3"]);
+    assert_eq!(values(&reading, "hostnorm_network_device_counted"), ["eth0 1"]);
+    drop(fs::OpenOptions::new().write(true).open(device.join("speed")).unwrap());
+}
+
+#[test]
+fn a_pipe_in_procfs_fails_at_once() {
+    let tree = Tree::with(&[]);
+    for (file, source) in
+        [("proc/stat", "cpu"), ("proc/pressure/io", "pressure"), ("proc/1/mountinfo", "filesystem")]
+    {
+        block(&tree.0.path().join(file));
+        let reading = tree.read(source);
+        assert!(reading.problems[0].what.contains(file), "{:?}", reading.problems);
+    }
+}
+
+#[test]
+fn a_deploy_marker_that_blocks_or_a_missing_pressure_file_is_said() {
+    let tree = Tree::with(&[]);
+    fs::remove_file(tree.0.path().join("proc/pressure/memory")).unwrap();
+    let reading = tree.read("pressure");
+    assert_eq!(result(&reading), (true, 1));
+    tree.change("proc/pressure/io", "some", "half");
+    assert_eq!(tree.read("pressure").problems.len(), 1);
+}
