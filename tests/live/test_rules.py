@@ -95,6 +95,19 @@ def test_shipped(shipped, check):
     well(check, getattr(shipped, check)(SHIPPED))
 
 
+def test_links(tools, folder):
+    """With a Grafana alerts lead to the time of the anomaly; without one they lead nowhere, and never to this machine."""
+    for file in ("hostnorm-rules.yml", "mixin/config.libsonnet"):
+        if "localhost" in (text := (SHIPPED / file).read_text()) or "dashboard_url" in text:
+            pytest.fail(f"{file}: a link of alerts leads to nobody's Grafana")
+    rules(folder, tools.jsonnet, grafanaURL="https://grafana.example.com/", clusterLabel="zone")
+    shutil.copy(ROOT / "tests/live/rule_links.yml", folder)
+    well("links", run([tools.promtool, "test", "rules", "rule_links.yml"], cwd=folder))
+    made = rules(folder, tools.jsonnet, runbookURLPattern="")
+    if "runbook_url" in made.read_text():
+        pytest.fail("alerts have links to runbooks although there is no URL of them")
+
+
 def test_format(tools):
     for source in [*SHIPPED.glob("mixin/**/*.libsonnet"), SHIPPED / "mixin/generate.jsonnet"]:
         well(f"format of {source}", run([tools.jsonnetfmt, *FORMAT, source]))
