@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import pytest
+import yaml
 from shipped_stack import ROOT, SHIPPED, rules
 
 FORMAT = ["-n", "2", "--max-blank-lines", "2", "--string-style", "s", "--comment-style", "s", "--test"]
@@ -106,6 +107,22 @@ def test_links(tools, folder):
     made = rules(folder, tools.jsonnet, runbookURLPattern="")
     if "runbook_url" in made.read_text():
         pytest.fail("alerts have links to runbooks although there is no URL of them")
+
+
+def test_examples_are_of_what_exists():
+    """No host is in two jobs, which would scrape it twice; no receiver is a program on this machine that nobody has."""
+    jobs = yaml.safe_load((SHIPPED / "scrape.yml").read_text())["scrape_configs"]
+    targets = []
+    for job in jobs:
+        static = list(job.get("static_configs", []))
+        for file in (file for it in job.get("file_sd_configs", []) for file in it["files"]):
+            static += yaml.safe_load((SHIPPED / file).read_text())
+        targets += [host for it in static for host in it["targets"]]
+    if len(set(targets)) < len(targets):
+        pytest.fail(f"scrape.yml has a host in two jobs: {sorted(targets)}")
+    for file in ("alertmanager.yml", "examples/alertmanager-newest.yml"):
+        if found := re.findall(r"https?://(?:127\.|localhost)\S*", (SHIPPED / file).read_text()):
+            pytest.fail(f"{file} sends to {found}, where nothing of hostnorm listens")
 
 
 def test_format(tools):
