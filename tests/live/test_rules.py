@@ -167,6 +167,7 @@ def test_mistake(shipped, folder, mistake):
     shutil.copytree(SHIPPED, copy)
     # The mixin makes these too.
     shutil.copytree(ROOT / "grafana", copy.parent / "grafana")
+    shutil.copytree(ROOT / "helm/hostnorm/files", copy.parent / "helm/hostnorm/files")
     text, count = re.subn(pattern, by, (copy / file).read_text())
     assert count, f"{file} has no {pattern} to be changed"
     (copy / file).write_text(text)
