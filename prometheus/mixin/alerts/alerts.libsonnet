@@ -36,9 +36,9 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
     blindSeconds: seconds(config.blindAfter),
   },
 
-  // A link to a dashboard with the labels of the alert selected, from an hour before the query `onset` to a while after now.
+  // A link to a dashboard with the labels of the alert selected, from an hour before the query `start` to a while after now.
   // Without a cluster, there is none to select.
-  local dashboard(of, labels, onset) =
+  local dashboard(of, labels, start) =
     local selected = [
       local value = 'var-%s={{ %s | urlquery }}&';
       if label == config.clusterLabel then '{{ with $labels.%s }}%s{{ end }}' % [label, value % ['cluster', '.']]
@@ -46,13 +46,13 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
       for label in labels
     ];
     '%s/d/%s?%s' % [std.rstripChars(config.grafanaURL, '/'), config.dashboards[of].uid, std.join('', selected)] +
-    '{{ with query %s }}from={{ . | first | value | printf "%%.0f" }}&{{ end }}' % onset +
+    '{{ with query %s }}from={{ . | first | value | printf "%%.0f" }}&{{ end }}' % start +
     '{{ with query "1000 * (time() + 900)" }}to={{ . | first | value | printf "%.0f" }}{{ end }}',
 
   // No link leads to a wrong place: without its URL there is none.
-  local links(name, of, labels, onset) =
+  local links(name, of, labels, start) =
     (if config.runbookURLPattern == '' then {} else { runbook_url: config.runbookURLPattern % name }) +
-    (if config.grafanaURL == '' then {} else { dashboard_url: dashboard(of, labels, onset) }),
+    (if config.grafanaURL == '' then {} else { dashboard_url: dashboard(of, labels, start) }),
 
   local alert(name, of, labels, fields) = {
     alert: name,
@@ -60,16 +60,16 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
     annotations: {
       summary: fields.summary % text,
       description: line(fields.description),
-    } + links(name, of, labels, std.get(fields, 'onset', '"1000 * (time() - 10800)"')),
+    } + links(name, of, labels, std.get(fields, 'start', '"1000 * (time() - 10800)"')),
     expr: line(fields.expr % text),
     'for': fields['for'],
   } + (if std.get(fields, 'keep') != null then { keep_firing_for: fields.keep } else {}),
 
   // The start of the anomaly, else three hours ago.
   local since = ' or on () vector(1000 * (time() - 10800))',
-  local onset = '(printf `1000 * (subject:is_anomaly:start_timestamp_seconds{%(subjectMatching)s} - 3600)%(since)s` %(subjectValues)s)' % (text { since: since }),
-  local firstOnset = '(printf `1000 * (min(subject:is_anomaly:start_timestamp_seconds{%(fleetMatching)s}) - 3600)%(since)s` %(fleetValues)s)' % (text { since: since }),
-  local ofHost(name, fields) = alert(name, 'host', config.hostLabels, { onset: onset } + fields),
+  local start = '(printf `1000 * (subject:is_anomaly:start_timestamp_seconds{%(subjectMatching)s} - 3600)%(since)s` %(subjectValues)s)' % (text { since: since }),
+  local firstStart = '(printf `1000 * (min(subject:is_anomaly:start_timestamp_seconds{%(fleetMatching)s}) - 3600)%(since)s` %(fleetValues)s)' % (text { since: since }),
+  local ofHost(name, fields) = alert(name, 'host', config.hostLabels, { start: start } + fields),
   local ofItself(name, fields) = alert(name, 'itself', config.hostLabels, fields),
 
   local subject = '{{ if ne $labels.kind "host" }}{{ $labels.kind }} {{ $labels.subject }} of {{ end }}{{ $labels.instance }}',
@@ -90,7 +90,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
         rules: $.recordedWithAlerts + [
           // Before HostAnomalySevere, which does not fire while this one does.
           alert('FleetAnomalous', 'fleet', config.fleetLabels, {
-            onset: firstOnset,
+            start: firstStart,
             expr: |||
               fleet:is_anomaly:ratio{%(selector)s} >= %(fleetRatio)g
                 and
