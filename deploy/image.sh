@@ -21,7 +21,7 @@ created=${SOURCE_DATE_EPOCH:-$(git -C "$deploy" log -1 --format=%ct 2>/dev/null 
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 mkdir "$context/state"
-cp "$deploy/../LICENSE" "$context"
+cp "$deploy/../LICENSE" "$deploy/../NOTICE" "$context"
 
 list=localhost/hostnorm:$version
 "${buildah[@]}" manifest rm "$list" >/dev/null 2>&1 || true

@@ -77,7 +77,7 @@ done
 name=hostnorm-$version.linux-$architecture
 root=$stage/tarball/$name
 mkdir -p "$root"
-cp -r $stage/hostnorm $stage/man $stage/completions LICENSE CHANGELOG.md deploy/hostnorm.yaml deploy/web-config.yml deploy/systemd "$root"
+cp -r $stage/hostnorm $stage/man $stage/completions LICENSE NOTICE CHANGELOG.md deploy/hostnorm.yaml deploy/web-config.yml deploy/systemd "$root"
 mkdir -p "$root/prometheus" "$root/grafana"
 cp -r prometheus/*.yml prometheus/templates prometheus/examples "$root/prometheus"
 cp -r grafana/dashboards grafana/provisioning "$root/grafana"

@@ -5,8 +5,8 @@
     generate.py --check    report outdated files with the first line that differs; exit status 1 if there is one
 
 The table of README.md and values.schema.json are generated from values.yaml, the schema of `config` from
-docs/configuration.md. files/ are copies of prometheus/ and grafana/, because a chart can only read files below itself and
-symbolic links do not survive every clone and package. Requires PyYAML.
+docs/configuration.md. files/dashboards are copies of grafana/, because a chart can only read files below itself and symbolic links do not survive
+every clone and package; files/hostnorm-rules.yml is made by prometheus/mixin/generate.sh. Requires PyYAML.
 """
 
 import json
@@ -18,6 +18,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CHART = ROOT / "helm/hostnorm"
+NODE_EXPORTER = CHART / "files/node-exporter-values.yaml"
 BEGIN = "<!-- values: written by helm/generate.py from values.yaml -->"
 END = "<!-- end of values -->"
 
@@ -110,6 +111,8 @@ def schema(found):
             made = {"type": "object", "additionalProperties": False, "properties": {}, **it.extra}
             places[it.path] = made
         places[prefix]["properties"][key] = made
+    for it in yaml.safe_load(NODE_EXPORTER.read_text()):
+        foreign(root, it["key"].split("."))
     # Helm adds this to the values of a dependency.
     about = "For charts that have this one as a dependency, as its condition"
     root["properties"]["enabled"] = {"type": "boolean", "description": about}
@@ -132,6 +135,15 @@ def schema(found):
     }
     head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the chart hostnorm"}
     return json.dumps({**head, **root}, indent=2) + "\n"
+
+
+def foreign(schema, keys):
+    """Allows a value of another chart, whatever it is; the templates refuse it where it would have an effect there."""
+    known = schema["properties"].get(keys[0])
+    if known is None:
+        schema["properties"][keys[0]] = {"description": "A value of the chart prometheus-node-exporter"}
+    elif "properties" in known:
+        foreign(known, keys[1:])
 
 
 def settings(text):
@@ -170,8 +182,6 @@ def files():
     text = (CHART / "values.yaml").read_text()
     found = values(text)
     made = {CHART / "values.schema.json": schema(found)}
-    for source in [ROOT / "prometheus/hostnorm-rules.yml"]:
-        made[CHART / "files" / source.name] = source.read_text()
     for source in sorted((ROOT / "grafana/dashboards").glob("*.json")):
         made[CHART / "files/dashboards" / source.name] = source.read_text()
     readme = CHART / "README.md"
@@ -187,7 +197,7 @@ def main():
         print(__doc__)
         sys.exit(64)
     check, status, made = bool(sys.argv[1:]), 0, files()
-    for stale in set((CHART / "files").rglob("*.*")) - set(made):
+    for stale in set((CHART / "files/dashboards").rglob("*.*")) - set(made):
         print(f"{stale.relative_to(ROOT)}: has no source; delete it")
         status = 1
     for path, text in made.items():

@@ -7,11 +7,13 @@
     // Selects hostnorm's series. The metric name is not enough: vmanomaly exports an anomaly_score too.
     selector: 'job="hostnorm"',
 
-    // With several clusters in one Prometheus, Thanos or Mimir: adds this label to those of hosts and fleets.
-    showMultiCluster: false,
+    // The label that tells clusters apart in a Prometheus, Thanos or Mimir with several: equal names in two clusters are two
+    // hosts, and each cluster is a fleet. Without this label on series nothing differs.
+    showMultiCluster: true,
     clusterLabel: 'cluster',
 
-    // The target labels that identify a host, and those that identify a fleet of peers.
+    // The target labels that identify a host, and those that identify a fleet of peers. Alerts have these and no other target
+    // labels, because those of a pod change when it is replaced. Add a label of yours, such as team, to both to route by it.
     hostLabels: (if self.showMultiCluster then [self.clusterLabel] else []) + ['job', 'instance'],
     fleetLabels: (if self.showMultiCluster then [self.clusterLabel] else []) + ['job'],
 
@@ -85,9 +87,13 @@
       HostnormBlind: 'warning',
     },
 
-    // Links in alerts. A runbook is a file in docs/runbooks with the name of its alert.
+    // How long hostnorm may be away during an anomaly, such as while its pod is replaced, without a new start of the anomaly.
+    replacedWithin: '5m',
+
+    // Links in alerts; '' for none. A runbook is a file in docs/runbooks with the name of its alert. grafanaURL is the address
+    // of Grafana as readers of alerts reach it, such as https://grafana.example.com.
     runbookURLPattern: 'https://github.com/hostnorm/hostnorm/blob/main/docs/runbooks/%s.md',
-    grafanaURL: 'http://localhost:3000',
+    grafanaURL: '',
 
     // The dashboards with the uid for links.
     dashboards: {

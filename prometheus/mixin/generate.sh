@@ -21,7 +21,12 @@ mkdir -p "$made/raw" "$made/prometheus" "$made/grafana/dashboards"
 all=prometheus/mixin/generate.jsonnet
 "${JSONNET:-jsonnet}" -S -e "(import '$all').rules" >"$made/prometheus/hostnorm-rules.yml"
 "${JSONNET:-jsonnet}" -m "$made/raw" -e "(import '$all').dashboards" >/dev/null
-files=prometheus/hostnorm-rules.yml
+# The chart puts the address of Grafana in the place of this one, or removes the links.
+mkdir -p "$made/helm/hostnorm/files"
+"${JSONNET:-jsonnet}" -S -e "(import 'prometheus/mixin/files.libsonnet')((import 'prometheus/mixin/mixin.libsonnet') {
+  _config+:: { grafanaURL: 'https://grafana.invalid' },
+}).rules" >"$made/helm/hostnorm/files/hostnorm-rules.yml"
+files=prometheus/hostnorm-rules.yml$'\n'helm/hostnorm/files/hostnorm-rules.yml
 for raw in "$made"/raw/*.json; do
   file=grafana/dashboards/${raw##*/}
   python3 -m json.tool --indent 2 --no-ensure-ascii "$raw" "$made/$file"

@@ -11,13 +11,14 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CHART = ROOT / "helm/hostnorm"
 RELEASE, NAMESPACE = "release-name", "chart-test"
 RESTRICTED = CHART / "values-restricted.yaml"
+OPENSHIFT = CHART / "values-openshift.yaml"
 # A Helm that is built by `go install` knows no version of Kubernetes, and takes an old one.
 KUBERNETES = "1.35.4"
 
 
 def ci():
     """Each file with values that the chart is tried with: its name without the ending, and its path."""
-    found = [*sorted(CHART.glob("ci/*-values.yaml")), RESTRICTED]
+    found = [*sorted(CHART.glob("ci/*-values.yaml")), RESTRICTED, OPENSHIFT]
     return {it.name.removesuffix("-values.yaml").removesuffix(".yaml"): it for it in found}
 
 

@@ -88,6 +88,10 @@ class Container:
                 (source / name).write_text(text)
         elif mount["mountPath"] == "/var/lib/hostnorm":
             source = self.store
+            if "hostPath" in volume and not source.exists():
+                # As the kubelet and the init container leave it.
+                source.mkdir(mode=0o755)
+                os.chown(source, self.spec["securityContext"]["runAsUser"], self.spec["securityContext"]["runAsGroup"])
             if "emptyDir" in volume:
                 source.mkdir()
                 os.chown(source, 0, self.spec["securityContext"]["fsGroup"])

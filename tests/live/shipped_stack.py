@@ -50,7 +50,7 @@ def alertmanager_config(folder, receivers, **intervals):
         [
             (r"/etc/alertmanager/secrets", str(folder)),
             (r"https://discord\.example\.com/api/webhooks/0/secret", f"{receivers.url}/discord"),
-            (r"http://127\.0\.0\.1:9797/alerts", f"{receivers.url}/webhook"),
+            (r"https://tickets\.example\.com/alerts", f"{receivers.url}/webhook"),
             (r"mail\.example\.com:587", receivers.smarthost),
             (r"^global:", f"global:\n  smtp_require_tls: false\n  pagerduty_url: {receivers.url}/pagerduty"),
             (r"templates/\*\.tmpl", f"{SHIPPED}/templates/*.tmpl"),

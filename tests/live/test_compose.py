@@ -15,6 +15,7 @@ import tempfile
 import pytest
 import yaml
 
+from test_dashboard_types import VERSIONS
 from program import Running, fetch, free_port, note, until
 
 FILE = pathlib.Path(__file__).parents[2] / "deploy/compose.yaml"
@@ -84,6 +85,19 @@ def here(text, volumes):
         if text.endswith(target) or f"{target}/" in text:
             return text.replace(target, str(volumes[target]), 1)
     return text
+
+
+def test_versions():
+    """Images are of the newest versions that ./check --newest tests, and of the newest Grafana that the dashboards are checked by."""
+    pinned = (FILE.parents[1] / "tools/tools.sh").read_text()
+    of = lambda name: re.search(rf"^{name}=v([0-9.]+)", pinned, re.M)[1]
+    # The module of Prometheus 3.15.0 is v0.315.0.
+    _, minor, patch = of("PROMETHEUS").split(".")
+    newest = {"prometheus": f"v{int(minor) // 100}.{int(minor) % 100}.{patch}", "alertmanager": f"v{of('ALERTMANAGER')}"}
+    newest["grafana"] = VERSIONS[-1]
+    found = dict(re.findall(r"docker\.io/(?:prom|grafana)/(\w+):([\w.]+)\}", FILE.read_text()))
+    if found != newest:
+        pytest.fail(f"compose.yaml has {found}, tested are {newest}")
 
 
 @pytest.mark.newest(reason="Prometheus 3 dropped flags of Prometheus 2")

@@ -238,9 +238,9 @@ def findings(all_boards, names, allowed):
 # What is broken in a copy of a dashboard, and what must be said of it.
 BROKEN = [
     ("fleet.json", "max(anomaly_score{", "max(anomaly_scores{", "there is no metric anomaly_scores"),
-    ("itself.json", '"expr": "sum(up{job=~\\"$job\\", ', '"expr": "sum(up{', "target-job-rule"),
+    ("itself.json", '"expr": "sum(up{cluster=~\\"$cluster\\", job=~\\"$job\\", ', '"expr": "sum(up{', "target-job-rule"),
     ("host.json", "rate(hostnorm_forks_total{", "deriv(hostnorm_forks_total{", "target-counter-agg-rule"),
-    ("host.json", 'cpu_waiting_seconds_total{job=~\\"$job\\", instance=~\\"$instance\\"}[$__rate_interval]', 'cpu_waiting_seconds_total{job=~\\"$job\\", instance=~\\"$instance\\"}[5m]', "target-rate-interval-rule"),
+    ("host.json", 'cpu_waiting_seconds_total{cluster=~\\"$cluster\\", job=~\\"$job\\", instance=~\\"$instance\\"}[$__rate_interval]', 'cpu_waiting_seconds_total{cluster=~\\"$cluster\\", job=~\\"$job\\", instance=~\\"$instance\\"}[5m]', "target-rate-interval-rule"),
     ("host.json", "sum by (signal, direction) (", "sum by (signal, side) (", "has the label side"),
     ("host.json", '"{{detector}}"', '"{{detectors}}"', "the legend names the label detectors"),
     ("fleet.json", "sum(is_anomaly{", "sum((is_anomaly{", "target-promql-rule"),

@@ -100,6 +100,11 @@ def rendered(tool):
     return made
 
 
+def expressions(spec):
+    terms = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    return [it for term in terms for it in term["matchExpressions"]]
+
+
 def test_defaults(made):
     """The least privileges that give right numbers."""
     spec, container = pod(made["default"])
@@ -114,7 +119,11 @@ def test_defaults(made):
         "read-only root": secure["readOnlyRootFilesystem"],
         "capabilities": secure["capabilities"] == {"drop": ["ALL"]},
         "escalation": secure["allowPrivilegeEscalation"] is False,
-        "no root": "initContainers" not in spec,
+        "store on the node": next(it for it in spec["volumes"] if it["name"] == "store")["hostPath"]["path"] == "/var/lib/hostnorm",
+        "root for the owner of the store only": [it["command"][0] for it in spec["initContainers"]] == ["chown"]
+        and spec["initContainers"][0]["securityContext"]["capabilities"] == {"add": ["CHOWN"], "drop": ["ALL"]},
+        "architectures": {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64", "arm64"]} in expressions(spec),
+        "not scraped twice": "annotations" not in one(made["default"], "Service")["metadata"],
         "mounts of the host": all(it["readOnly"] for it in container["volumeMounts"] if it["mountPath"].startswith("/host/")),
         "no port of the host": all("hostPort" not in it for it in container["ports"]),
     }
@@ -130,6 +139,74 @@ def test_without_the_host(made):
     text = yaml.safe_load(one(made, "ConfigMap")["data"]["hostnorm.yaml"])
     if volumes or text["collector"] != {"filesystem": False, "network": False, "tcp": False} or "path" in text:
         pytest.fail(f"restricted: {volumes} {text}")
+
+
+def test_openshift(made):
+    """No user or group is asked for, so that the one of the namespace is taken; no directory of the node."""
+    spec, container = pod(made["values-openshift"])
+    asked = {**spec["securityContext"], **container["securityContext"]}
+    if {"runAsUser", "runAsGroup", "fsGroup"} & set(asked) or any("hostPath" in it for it in spec["volumes"]) or "initContainers" in spec:
+        pytest.fail(f"restricted-v2 would refuse {asked} and {spec['volumes']}")
+
+
+def test_node_exporter_values(tool, made):
+    """Values that are copied from the chart of node_exporter are taken, or refused all at once with what to set instead."""
+    monitor = one(made["node-exporter"], "PodMonitor")
+    endpoint = monitor["spec"]["podMetricsEndpoints"][0]
+    expected = {
+        "apiVersion": monitor["apiVersion"] == "monitoring.coreos.com/v1",
+        "defaults of what is empty": (endpoint["filterRunning"], endpoint["enableHttp2"], endpoint["followRedirects"]) == (True, False, False),
+        "instance": endpoint["relabelings"] == [{"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "instance"}],
+        "hostPID": pod(made["node-exporter"])[0]["hostPID"] is True,
+    }
+    wrong = [what for what, well in expected.items() if not well]
+    if wrong:
+        pytest.fail(f"values of node_exporter's chart do not have the effect they should: {', '.join(wrong)}")
+    for each in yaml.safe_load((CHART / "files/node-exporter-values.yaml").read_text()):
+        values, *parents = {}, *each["key"].split(".")
+        place = values
+        for key in parents[:-1]:
+            place = place.setdefault(key, {})
+        place[parents[-1]] = each["default"]
+        for value, refused in ((each["default"], False), ("something", True)):
+            place[parents[-1]] = value
+            found, said = tool.render(values)
+            if bool(said) != refused or (refused and f"{each['key']} is a value of prometheus-node-exporter; {each['instead']}" not in said):
+                pytest.fail(f"{each['key']}={value!r} gives {len(found)} documents and says\n{said}")
+    _, said = tool.render({"image": {"repository": "prometheus/node-exporter"}, "hostNetwork": True, "service": {"port": 9100}})
+    if "image.repository prometheus/node-exporter is not" not in said or "service.port 9100 is that of node_exporter" not in said:
+        pytest.fail(f"the image or the port of node_exporter is taken: {said}")
+
+
+def test_release_label(tool, made):
+    """The Prometheus operator selects by the label of its own release, whatever the release of this chart is called."""
+    labels = {it["kind"]: it["metadata"]["labels"].get("release") for it in made["monitoring"]}
+    if {labels["ServiceMonitor"], labels["PrometheusRule"]} != {"kube-prometheus-stack"} or labels["DaemonSet"]:
+        pytest.fail(f"labels release: {labels}")
+    own, _ = tool.render({"releaseLabel": True, "prometheus": {"monitor": {"enabled": True}}})
+    if one(own, "ServiceMonitor")["metadata"]["labels"]["release"] != "release-name":
+        pytest.fail("releaseLabel=true is not this chart's own release")
+
+
+def test_inhibitions(made):
+    """The AlertmanagerConfig has the inhibitions of alertmanager.yml, with the cluster's label, for alerts of its namespace."""
+    config = one(made["pod-monitor"], "AlertmanagerConfig")
+    shipped = yaml.safe_load((ROOT / "prometheus/alertmanager.yml").read_text())["inhibit_rules"]
+
+    def matchers(rule, side):
+        return sorted(re.sub(r'^(\w+)(=~|!=|=)"(.*)"$', r"\1 \2 \3", it) for it in rule[f"{side}_matchers"])
+
+    def made_matchers(rule, side):
+        return sorted(f"{it['name']} {it['matchType']} {it['value']}" for it in rule[f"{side}Match"])
+
+    for rule, expected in zip(config["spec"]["inhibitRules"], shipped, strict=True):
+        same = all(made_matchers(rule, side) == matchers(expected, side) for side in ("source", "target"))
+        if not same or rule["equal"] != ["zone" if it == "cluster" else it for it in expected["equal"]]:
+            pytest.fail(f"the inhibition {rule} is not {expected}")
+    spec = one(made["pod-monitor"], "PrometheusRule")["spec"]
+    namespaces = {it["labels"].get("namespace") for group in spec["groups"] for it in group["rules"] if "alert" in it}
+    if "route" in config["spec"] or namespaces != {config["metadata"]["namespace"]}:
+        pytest.fail(f"inhibitions of {config['metadata']['namespace']} do not match alerts of {namespaces}")
 
 
 def test_web_config(made):
@@ -161,6 +238,8 @@ def test_rules(made, tools):
     tested = yaml.safe_load((ROOT / "prometheus/hostnorm-rules.yml").read_text())
     if one(made["monitoring"], "PrometheusRule")["spec"] != tested:
         pytest.fail("the PrometheusRule is not prometheus/hostnorm-rules.yml")
+    if "grafana" in json.dumps(tested) or "localhost" in json.dumps(tested):
+        pytest.fail("alerts lead to nobody's Grafana")
     changed = one(made["pod-monitor"], "PrometheusRule")["spec"]
     text = json.dumps(changed)
     alerts = {it["alert"]: it for group in changed["groups"] for it in group["rules"] if "alert" in it}
@@ -168,10 +247,11 @@ def test_rules(made, tools):
     host = alerts["HostAnomalous"]
     expected = {
         "job": 'job=\\"hostnorm\\"' not in text and 'job=\\"nodes\\"' in text,
-        "grafanaURL": "localhost:3000" not in text and "https://grafana.example.com/d/hostnorm-" in text,
+        "grafanaURL": "grafana.invalid" not in text and text.count("https://grafana.example.com/d/hostnorm-") == len(alerts),
+        "clusterLabel": not re.search(r"\bcluster\b", text.replace("var-cluster=", "")) and "by (zone, job)" in text and "zone=%q" in text,
         "runbookURL": host["annotations"]["runbook_url"] == "https://runbooks.example.com/hostnorm/HostAnomalous.md",
         "disabled": set(alerts) == known - {"HostAnomalyLong"},
-        "severities": host["labels"] == {"severity": "info", "team": "nodes"},
+        "severities": host["labels"] == {"severity": "info", "team": "nodes", "namespace": "monitoring"},
         "other severities": alerts["HostnormDown"]["labels"]["severity"] == "critical",
         "for": host["for"] == "5m",
         "interval": {it["name"]: it["interval"] for it in changed["groups"]}["hostnorm-anomalies"] == "1m",
@@ -195,6 +275,15 @@ def test_dashboards(made):
     expected = {f"hostnorm-{it.name}": it.read_text() for it in (ROOT / "grafana/dashboards").glob("*.json")}
     if {key: json.loads(text) for key, text in found.items()} != {key: json.loads(text) for key, text in expected.items()}:
         pytest.fail(f"dashboards {sorted(found)} are not those of grafana/dashboards")
+
+
+def test_dashboards_of_clusters(made):
+    """Another label of clusters is that of all queries; the variable keeps its name."""
+    found = [text for it in made["pod-monitor"] if it["metadata"]["labels"].get("grafana_dashboard") for text in it["data"].values()]
+    text = "\n".join(found)
+    left = re.findall(r".*[^$\w-]cluster\b(?!:queryparam).*", re.sub(r'"(?:name|label)": "[Cc]luster"', "", text))
+    if len(found) < 4 or left or 'zone=~\\"$cluster\\"' not in text or "label_values(hostnorm_build_info, zone)" not in text:
+        pytest.fail(f"dashboards with another label of clusters: {left[:3]}")
 
 
 def test_settings(made, tools):

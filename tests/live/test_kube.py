@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
@@ -12,7 +13,7 @@ import tempfile
 import pytest
 import helm_python
 import yaml
-from chart import CHART, KUBERNETES, RESTRICTED, ROOT, ci, documents
+from chart import CHART, KUBERNETES, OPENSHIFT, RESTRICTED, ROOT, ci, documents
 from program import note, until
 
 # What a node of Linux says of itself, and one that is none.
@@ -24,7 +25,7 @@ NODES = {
 ENFORCE = "pod-security.kubernetes.io/enforce"
 SELECT = "app.kubernetes.io/instance="
 # Objects that a chart of hostnorm makes, in a namespace.
-KINDS = "daemonset,service,configmap,serviceaccount,networkpolicy,servicemonitor,podmonitor,prometheusrule"
+KINDS = "daemonset,service,configmap,serviceaccount,networkpolicy,servicemonitor,podmonitor,prometheusrule,alertmanagerconfig"
 
 
 class Cluster:
@@ -113,7 +114,7 @@ def node(name, labels):
 
 def strictly(it, name, path):
     """The server takes all that is rendered, without a warning and with no unknown field, and where it may, under restricted."""
-    namespace = "closed" if path == RESTRICTED else "open"
+    namespace = "closed" if path in (RESTRICTED, OPENSHIFT) else "open"
     known = ["--kube-version", KUBERNETES, "--api-versions", "autoscaling.k8s.io/v1"]
     made = documents(it.helm("template", f"dry-{name}"[:40], CHART, "-n", namespace, "-f", path, *known))
     for each in made:
@@ -221,8 +222,10 @@ def admission(it):
 
     until("the defaults are refused under restricted", 60, refused)
     message = refused()[0]
-    # Nothing else is wrong with it.
-    if not message.endswith(': restricted volume types (volumes "proc", "sys", "root" use restricted volume type "hostPath")'):
+    # Nothing else is wrong with it: directories of the node, and the container that gives the store to hostnorm's user.
+    reasons = message.partition('violates PodSecurity "restricted:latest": ')[2]
+    of_chown = re.sub(r'(, )?[^,(]+ \(container "own-the-store" [^)]*\)', "", reasons).lstrip(", ")
+    if of_chown != 'restricted volume types (volumes "store", "proc", "sys", "root" use restricted volume type "hostPath")':
         pytest.fail(f"refused for another reason: {message}")
     if pods("closed", "with"):
         pytest.fail("a pod with directories of the host was admitted under restricted")

@@ -117,6 +117,8 @@ def test_deb(release):
     run("dpkg", "--install", package)
     try:
         run("id", "hostnorm")
+        if "ring 0." not in pathlib.Path("/usr/share/doc/hostnorm/NOTICE").read_text():
+            pytest.fail("the package has no licenses of linked crates")
         if run("systemctl", "--root=/", "is-enabled", "hostnorm.service").strip() != "enabled":
             pytest.fail("it would not be started with the next boot")
         # Its example configuration is valid and changes nothing; then it is changed, as an operator does.
@@ -175,7 +177,8 @@ def test_rpm(release, start):
     files = run("rpm", "-qpl", "--nosignature", package).split()
     configuration = set(run("rpm", "-qpc", "--nosignature", package).split())
     for it in ("/usr/bin/hostnorm", "/usr/lib/systemd/system/hostnorm.service", "/usr/lib/sysusers.d/hostnorm.conf",
-               "/usr/share/man/man1/hostnorm.1.gz", "/usr/share/zsh/site-functions/_hostnorm"):  # fmt: skip
+               "/usr/share/man/man1/hostnorm.1.gz", "/usr/share/zsh/site-functions/_hostnorm",
+               "/usr/share/licenses/hostnorm/LICENSE", "/usr/share/licenses/hostnorm/NOTICE"):  # fmt: skip
         if it not in files:
             pytest.fail(f"the rpm has no {it}: {files}")
     if configuration != {"/etc/hostnorm/hostnorm.yaml", "/etc/default/hostnorm"}:

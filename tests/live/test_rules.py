@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import pytest
+import yaml
 from shipped_stack import ROOT, SHIPPED, rules
 
 FORMAT = ["-n", "2", "--max-blank-lines", "2", "--string-style", "s", "--comment-style", "s", "--test"]
@@ -96,6 +97,35 @@ def test_shipped(shipped, check):
     well(check, getattr(shipped, check)(SHIPPED))
 
 
+def test_links(tools, folder):
+    """With a Grafana alerts lead to the time of the anomaly; without one they lead nowhere, and never to this machine."""
+    for file in ("hostnorm-rules.yml", "mixin/config.libsonnet"):
+        if "localhost" in (text := (SHIPPED / file).read_text()) or "dashboard_url" in text:
+            pytest.fail(f"{file}: a link of alerts leads to nobody's Grafana")
+    rules(folder, tools.jsonnet, grafanaURL="https://grafana.example.com/", clusterLabel="zone")
+    shutil.copy(ROOT / "tests/live/rule_links.yml", folder)
+    well("links", run([tools.promtool, "test", "rules", "rule_links.yml"], cwd=folder))
+    made = rules(folder, tools.jsonnet, runbookURLPattern="")
+    if "runbook_url" in made.read_text():
+        pytest.fail("alerts have links to runbooks although there is no URL of them")
+
+
+def test_examples_are_of_what_exists():
+    """No host is in two jobs, which would scrape it twice; no receiver is a program on this machine that nobody has."""
+    jobs = yaml.safe_load((SHIPPED / "scrape.yml").read_text())["scrape_configs"]
+    targets = []
+    for job in jobs:
+        static = list(job.get("static_configs", []))
+        for file in (file for it in job.get("file_sd_configs", []) for file in it["files"]):
+            static += yaml.safe_load((SHIPPED / file).read_text())
+        targets += [host for it in static for host in it["targets"]]
+    if len(set(targets)) < len(targets):
+        pytest.fail(f"scrape.yml has a host in two jobs: {sorted(targets)}")
+    for file in ("alertmanager.yml", "examples/alertmanager-newest.yml"):
+        if found := re.findall(r"https?://(?:127\.|localhost)\S*", (SHIPPED / file).read_text()):
+            pytest.fail(f"{file} sends to {found}, where nothing of hostnorm listens")
+
+
 def test_format(tools):
     for source in [*SHIPPED.glob("mixin/**/*.libsonnet"), SHIPPED / "mixin/generate.jsonnet"]:
         well(f"format of {source}", run([tools.jsonnetfmt, *FORMAT, source]))
@@ -138,6 +168,7 @@ def test_mistake(shipped, folder, mistake):
     shutil.copytree(SHIPPED, copy)
     # The mixin makes these too.
     shutil.copytree(ROOT / "grafana", copy.parent / "grafana")
+    shutil.copytree(ROOT / "helm/hostnorm/files", copy.parent / "helm/hostnorm/files")
     text, count = re.subn(pattern, by, (copy / file).read_text())
     assert count, f"{file} has no {pattern} to be changed"
     (copy / file).write_text(text)

@@ -21,3 +21,8 @@
 {{- fail "prometheus.monitor scrapes through the service: set service.enabled, or enable prometheus.podMonitor in its place" }}
 {{- end }}
 {{- end }}
+
+{{/* The name of the node is the instance; also where values of another chart say that there is no relabeling. */}}
+{{- define "hostnorm.relabelings" -}}
+{{- toYaml (default (list (dict "sourceLabels" (list "__meta_kubernetes_pod_node_name") "targetLabel" "instance")) .relabelings) }}
+{{- end }}

@@ -43,9 +43,20 @@ app.kubernetes.io/part-of: {{ include "hostnorm.name" . }}
 {{- with .Values.commonLabels }}
 {{ tpl (toYaml .) $ }}
 {{- end }}
-{{- if .Values.releaseLabel }}
-release: {{ .Release.Name }}
 {{- end }}
+
+{{/* Labels of what the Prometheus operator selects. Called with the root and more labels. */}}
+{{- define "hostnorm.monitoringLabels" -}}
+{{- $labels := include "hostnorm.labels" .root | fromYaml -}}
+{{- with .root.Values.releaseLabel }}
+{{- $_ := set $labels "release" (ternary . $.root.Release.Name (kindIs "string" .)) }}
+{{- end }}
+{{- toYaml (mergeOverwrite $labels .more) }}
+{{- end }}
+
+{{/* The namespace of rules and inhibitions. */}}
+{{- define "hostnorm.alertNamespace" -}}
+{{- default (include "hostnorm.namespace" .) .Values.prometheusRule.namespace }}
 {{- end }}
 
 {{/* Called with all values and those of one image. */}}

@@ -93,7 +93,7 @@ volumeMounts:
     mountPath: /var/lib/hostnorm
 {{- end }}
 
-{{/* Virtual nodes do not run DaemonSets. */}}
+{{/* Virtual nodes do not run DaemonSets, and an image for another architecture ends with an exec format error. */}}
 {{- define "hostnorm.affinity" -}}
 nodeAffinity:
   requiredDuringSchedulingIgnoredDuringExecution:
@@ -105,4 +105,9 @@ nodeAffinity:
           - key: type
             operator: NotIn
             values: [virtual-kubelet]
+          {{- with .Values.image.architectures }}
+          - key: kubernetes.io/arch
+            operator: In
+            values: {{ toJson . }}
+          {{- end }}
 {{- end }}

@@ -24,6 +24,11 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
     hostValues: values(config.hostLabels),
     subjectMatching: matching(config.hostLabels + ['kind', 'subject']),
     subjectValues: values(config.hostLabels + ['kind', 'subject']),
+    // What a series is about, without the pod that reported it: a replaced pod must not be a second alert.
+    ofSubject: joined(config.hostLabels + ['kind', 'subject']),
+    ofSignal: joined(config.hostLabels + ['kind', 'subject', 'signal']),
+    ofKind: joined(config.hostLabels + ['kind']),
+    ofCollector: joined(config.hostLabels + ['collector']),
     fleetPercent: 100 * config.fleetRatio,
     longSeconds: seconds(config.longAfter),
     fillsSeconds: seconds(config.fillsWithin),
@@ -31,13 +36,23 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
     blindSeconds: seconds(config.blindAfter),
   },
 
-  // A link to a dashboard with the labels of the alert selected.
-  local dashboard(of, labels) =
-    '%s/d/%s%s' % [
-      config.grafanaURL,
-      config.dashboards[of].uid,
-      (if labels == [] then '' else '?') + std.join('&', ['var-%s={{ $labels.%s | urlquery }}' % [label, label] for label in labels]),
-    ],
+  // A link to a dashboard with the labels of the alert selected, from an hour before the query `start` to a while after now.
+  // Without a cluster, there is none to select.
+  local dashboard(of, labels, start) =
+    local selected = [
+      local value = 'var-%s={{ %s | urlquery }}&';
+      if label == config.clusterLabel then '{{ with $labels.%s }}%s{{ end }}' % [label, value % ['cluster', '.']]
+      else value % [label, '$labels.' + label]
+      for label in labels
+    ];
+    '%s/d/%s?%s' % [std.rstripChars(config.grafanaURL, '/'), config.dashboards[of].uid, std.join('', selected)] +
+    '{{ with query %s }}from={{ . | first | value | printf "%%.0f" }}&{{ end }}' % start +
+    '{{ with query "1000 * (time() + 900)" }}to={{ . | first | value | printf "%.0f" }}{{ end }}',
+
+  // No link leads to a wrong place: without its URL there is none.
+  local links(name, of, labels, start) =
+    (if config.runbookURLPattern == '' then {} else { runbook_url: config.runbookURLPattern % name }) +
+    (if config.grafanaURL == '' then {} else { dashboard_url: dashboard(of, labels, start) }),
 
   local alert(name, of, labels, fields) = {
     alert: name,
@@ -45,14 +60,16 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
     annotations: {
       summary: fields.summary % text,
       description: line(fields.description),
-      runbook_url: config.runbookURLPattern % name,
-      dashboard_url: dashboard(of, labels),
-    },
+    } + links(name, of, labels, std.get(fields, 'start', '"1000 * (time() - 10800)"')),
     expr: line(fields.expr % text),
     'for': fields['for'],
   } + (if std.get(fields, 'keep') != null then { keep_firing_for: fields.keep } else {}),
 
-  local ofHost(name, fields) = alert(name, 'host', config.hostLabels, fields),
+  // The start of the anomaly, else three hours ago.
+  local since = ' or on () vector(1000 * (time() - 10800))',
+  local start = '(printf `1000 * (subject:is_anomaly:start_timestamp_seconds{%(subjectMatching)s} - 3600)%(since)s` %(subjectValues)s)' % (text { since: since }),
+  local firstStart = '(printf `1000 * (min(subject:is_anomaly:start_timestamp_seconds{%(fleetMatching)s}) - 3600)%(since)s` %(fleetValues)s)' % (text { since: since }),
+  local ofHost(name, fields) = alert(name, 'host', config.hostLabels, { start: start } + fields),
   local ofItself(name, fields) = alert(name, 'itself', config.hostLabels, fields),
 
   local subject = '{{ if ne $labels.kind "host" }}{{ $labels.kind }} {{ $labels.subject }} of {{ end }}{{ $labels.instance }}',
@@ -73,6 +90,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
         rules: $.recordedWithAlerts + [
           // Before HostAnomalySevere, which does not fire while this one does.
           alert('FleetAnomalous', 'fleet', config.fleetLabels, {
+            start: firstStart,
             expr: |||
               fleet:is_anomaly:ratio{%(selector)s} >= %(fleetRatio)g
                 and
@@ -96,7 +114,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           ofHost('HostAnomalous', {
             // Of hosts only: a node has dozens of containers and services, and one incident must not be dozens of messages.
             // hostnorm decides by the score, the budget and the impact whether an anomaly is worth an alert.
-            expr: 'anomaly_alert{%(selector)s,kind="host"} == 1',
+            expr: 'max by (%(ofSubject)s) (anomaly_alert{%(selector)s,kind="host"}) == 1',
             'for': config.anomalousFor,
             keep: config.anomalousKeepFiringFor,
             summary: 'Anomaly on ' + subject,
@@ -104,7 +122,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           }),
           ofHost('HostUnusual', {
             // For a digest: several times a week on an ordinary host. The shipped routes send it to nobody.
-            expr: 'is_anomaly{%(selector)s,kind="host"} == 1',
+            expr: 'max by (%(ofSubject)s) (is_anomaly{%(selector)s,kind="host"}) == 1',
             'for': config.anomalousFor,
             keep: config.anomalousKeepFiringFor,
             summary: 'Unusual behavior of ' + subject,
@@ -113,8 +131,8 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           ofHost('HostAnomalySevere', {
             // During a fleet-wide anomaly FleetAnomalous has already paged.
             expr: |||
-              anomaly_alert{%(selector)s,kind="host"} == 1
-                and on (%(host)s, kind, subject)
+              max by (%(ofSubject)s) (anomaly_alert{%(selector)s,kind="host"}) == 1
+                and on (%(ofSubject)s)
               (
                   anomaly_score{%(selector)s,kind="host"} >= %(severeScore)g
                 or
@@ -137,7 +155,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           }),
           ofHost('HostFilesystemFillsSoon', {
             // Absent while the disk is flat, rises unsteadily, or rises as it did before without filling up.
-            expr: 'anomaly_forecast_full_seconds{%(selector)s,signal=~"filesystem_.*",bound="likely"} < %(fillsSeconds)d',
+            expr: 'min by (%(ofSignal)s, bound) (anomaly_forecast_full_seconds{%(selector)s,signal=~"filesystem_.*",bound="likely"}) < %(fillsSeconds)d',
             'for': config.fillsFor,
             keep: config.fillsKeepFiringFor,
             summary: 'A filesystem of ' + subject + ' is filling up',
@@ -154,7 +172,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
         name: 'hostnorm-itself',
         rules: [
           ofItself('HostnormDown', {
-            expr: 'up{%(selector)s} == 0',
+            expr: 'max by (%(host)s) (up{%(selector)s}) == 0',
             'for': config.downFor,
             summary: 'hostnorm on {{ $labels.instance }} is down',
             description: |||
@@ -172,7 +190,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           }),
           ofItself('HostnormSamplingStalled', {
             // Not the time of the last reading, because the host's clock may be wrong.
-            expr: 'rate(hostnorm_ticks_total{%(selector)s}[%(stalledWindow)s]) == 0',
+            expr: 'max by (%(host)s) (rate(hostnorm_ticks_total{%(selector)s}[%(stalledWindow)s])) == 0',
             'for': config.stalledFor,
             summary: 'hostnorm on {{ $labels.instance }} has stopped sampling',
             description: |||
@@ -182,7 +200,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             ||| % text,
           }),
           ofItself('HostnormCollectorFailing', {
-            expr: 'hostnorm_collector_success{%(selector)s} == 0',
+            expr: 'max by (%(ofCollector)s) (hostnorm_collector_success{%(selector)s}) == 0',
             'for': config.collectorFor,
             summary: 'A collector of hostnorm on {{ $labels.instance }} fails',
             description: |||
@@ -194,7 +212,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           }),
           ofItself('HostnormModelStale', {
             expr: |||
-              time() - hostnorm_model_trained_timestamp_seconds{%(selector)s} > %(modelSeconds)d
+              time() - max by (%(ofKind)s) (hostnorm_model_trained_timestamp_seconds{%(selector)s}) > %(modelSeconds)d
                 unless on (%(host)s)
               hostnorm_learning{%(selector)s} == 0
             |||,
@@ -207,7 +225,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             ||| % text,
           }),
           ofItself('HostnormConfigReloadFailed', {
-            expr: 'hostnorm_config_last_reload_successful{%(selector)s} == 0',
+            expr: 'max by (%(host)s) (hostnorm_config_last_reload_successful{%(selector)s}) == 0',
             'for': config.reloadFor,
             summary: 'hostnorm on {{ $labels.instance }} cannot reload its settings',
             description: |||
@@ -218,7 +236,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           }),
           ofItself('HostnormStoreFailing', {
             // Absent if hostnorm runs without a store.
-            expr: 'hostnorm_store_success{%(selector)s} == 0',
+            expr: 'max by (%(host)s) (hostnorm_store_success{%(selector)s}) == 0',
             'for': config.storeFor,
             summary: 'hostnorm on {{ $labels.instance }} cannot write its store',
             description: |||
@@ -232,9 +250,9 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             // Before the first success the start of the process counts.
             expr: |||
               time() - (
-                hostnorm_selftest_last_success_timestamp_seconds{%(selector)s}
-                  or on (%(host)s)
-                process_start_time_seconds{%(selector)s}
+                max by (%(host)s) (hostnorm_selftest_last_success_timestamp_seconds{%(selector)s})
+                  or
+                max by (%(host)s) (process_start_time_seconds{%(selector)s})
               ) > %(blindSeconds)d
             |||,
             'for': '1h',

@@ -9,7 +9,7 @@ function(config) {
 
   // The link to the dashboard of a host, from a table or a series with the label `instance`.
   host(instance)::
-    '/d/%s?var-instance=%s&${datasource:queryparam}&${job:queryparam}&${__url_time_range}' % [board.uid('host'), instance],
+    '/d/%s?var-instance=%s&${datasource:queryparam}&%s${job:queryparam}&${__url_time_range}' % [board.uid('host'), instance, if config.showMultiCluster then '${cluster:queryparam}&' else ''],
 
   // A variable with the values of a label. `one` allows a single value only. With `listed`, All means each of the values
   // and not any value.
@@ -155,7 +155,8 @@ function(config) {
     annotations: { list: annotations },
     templating: {
       list: [datasource]
-            + (if config.showMultiCluster then [board.variable('cluster', 'Cluster', 'hostnorm_build_info', config.clusterLabel)] else [])
+            // Its All includes series without the label.
+            + (if config.showMultiCluster then [board.variable('cluster', 'Cluster', 'hostnorm_build_info', config.clusterLabel) { allValue: '.*' }] else [])
             + [
               board.variable('job', 'Job', 'hostnorm_build_info'),
               board.variable('instance', 'Instance', 'hostnorm_build_info{job=~"$job"}', one=oneInstance),

@@ -5,30 +5,42 @@
   local host = std.join(', ', config.hostLabels),
   local ofHosts = '%s, kind="host"' % config.selector,
   local compared = '%s, signal=~"%s"' % [ofHosts, std.join('|', config.peerSignals)],
-  local text = { fleet: fleet, host: host, ofHosts: ofHosts, compared: compared } + config,
+  local ofSubject = std.join(', ', config.hostLabels + ['kind', 'subject']),
+  local text = { fleet: fleet, host: host, ofHosts: ofHosts, ofSubject: ofSubject, compared: compared } + config,
 
   // The share of anomalous hosts, and the order in which anomalies started. They are in the group of the alerts that use
   // them, because groups are evaluated independently and a fleet must be evaluated at the same instant as its hosts.
   recordedWithAlerts:: [
     {
       record: 'fleet:is_anomaly:sum',
-      expr: 'sum by (%(fleet)s) (is_anomaly{%(ofHosts)s})' % text,
+      expr: 'sum by (%(fleet)s) (max by (%(host)s) (is_anomaly{%(ofHosts)s}))' % text,
     },
     {
       record: 'fleet:is_anomaly:count',
-      expr: 'count by (%(fleet)s) (is_anomaly{%(ofHosts)s})' % text,
+      expr: 'count by (%(fleet)s) (count by (%(host)s) (is_anomaly{%(ofHosts)s}))' % text,
     },
     {
       record: 'fleet:is_anomaly:ratio',
       expr: 'fleet:is_anomaly:sum / fleet:is_anomaly:count',
     },
     {
-      // The start of the current anomaly: the value recorded before, as long as the anomaly lasts.
+      // The start of the current anomaly: the value recorded before, as long as the anomaly lasts. It survives the replacement
+      // of a pod, during which there are no series, if the host was not normal in between.
       record: 'subject:is_anomaly:start_timestamp_seconds',
       expr: |||
-        (subject:is_anomaly:start_timestamp_seconds and is_anomaly{%(selector)s} == 1)
-          or
-        (timestamp(is_anomaly{%(selector)s}) and is_anomaly{%(selector)s} == 1)
+        (
+          subject:is_anomaly:start_timestamp_seconds
+            or
+          (
+            last_over_time(subject:is_anomaly:start_timestamp_seconds[%(replacedWithin)s])
+              unless on (%(ofSubject)s)
+            min_over_time(is_anomaly{%(selector)s}[%(replacedWithin)s]) == 0
+          )
+            or
+          min by (%(ofSubject)s) (timestamp(is_anomaly{%(selector)s}) and is_anomaly{%(selector)s} == 1)
+        )
+          and on (%(ofSubject)s)
+        max by (%(ofSubject)s) (is_anomaly{%(selector)s}) == 1
       ||| % text,
     },
     {
@@ -53,7 +65,7 @@
             expr: |||
               quantile by (%(fleet)s, signal) (0.5, anomaly_signal{%(compared)s})
                 and on (%(fleet)s)
-              count by (%(fleet)s) (is_anomaly{%(ofHosts)s}) >= %(fleetHosts)d
+              count by (%(fleet)s) (count by (%(host)s) (is_anomaly{%(ofHosts)s})) >= %(fleetHosts)d
             ||| % text,
           },
           {
