@@ -283,7 +283,7 @@ mod tests {
         );
         check(
             OtlpSettings { cert_file: folder.path().join("gone"), ..settings() },
-            "otlp.cert_file: /gone cannot be read: No such file or directory (os error 2)",
+            "otlp.cert_file: /gone cannot be read: No such file or directory (os error 2); check the path and the permissions",
         );
         assert!(TlsFiles::read(&settings()).is_ok());
     }
