@@ -15,6 +15,7 @@ use crate::config::{
 };
 use crate::duration::HumanDuration;
 use crate::episode_pattern::Verdict;
+use crate::url_credentials::without_credentials;
 use crate::version;
 
 mod accept;
@@ -163,7 +164,7 @@ impl Exit {
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
     let settings = settings();
     let matches = command(&settings).try_get_matches_from(args).map_err(|error| {
-        let text = error.render().to_string().trim_end().to_owned();
+        let text = without_credentials(error.render().to_string().trim_end());
         if error.use_stderr() { Exit::usage(text) } else { Exit::success(text) }
     })?;
     let mut options = GlobalOptions::default();

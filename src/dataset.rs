@@ -35,7 +35,7 @@ const TEXT_MAX: u64 = 64 << 20;
 /// Why a file is invalid, in a sentence that starts with its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatasetError {
-    /// The file, and the line after a colon if one line is invalid.
+    /// The file, and the line if one line is invalid.
     location: String,
     /// The problem, and what to do.
     text: String,
@@ -49,7 +49,7 @@ impl DatasetError {
 
     /// An error of one line, counted from 1.
     fn at(path: &Path, line: u64, text: impl Into<String>) -> Self {
-        Self { location: format!("{}:{line}", path.display()), text: text.into() }
+        Self { location: format!("{}, line {line}", path.display()), text: text.into() }
     }
 }
 

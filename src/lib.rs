@@ -13,6 +13,7 @@
 pub mod version;
 pub mod duration;
 pub mod byte_size;
+pub mod url_credentials;
 pub mod roc;
 pub mod learned_state_codec;
 pub mod budget;
@@ -47,6 +48,7 @@ pub mod settings_search;
 pub mod clock;
 pub mod control;
 pub mod third_party_forest;
+pub mod whole_file;
 pub mod telemetry;
 pub mod sources;
 pub mod table;

@@ -146,7 +146,7 @@ impl Replay {
     ) -> Result<ReplayedRow<'_>, TrainError> {
         let every = self.settings.every;
         let at = at.or_else(|| self.at.map(|it| Timestamp(it.0 + every))).unwrap_or_default();
-        let elapsed = self.at.map_or(every, |before| at.0 - before.0);
+        let elapsed = self.at.map_or(every, |before| (at.0 - before.0).max(0.0));
         if !(0.0..=GAP_ROWS * every).contains(&elapsed) {
             self.scorer.interrupt();
         }

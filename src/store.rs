@@ -22,6 +22,7 @@ mod row_types;
 mod schema;
 mod series_keys;
 mod series_index;
+mod snapshots;
 mod statements;
 mod status;
 mod writer;
@@ -35,7 +36,8 @@ pub use queue::QUEUE_MAX;
 pub use reader::StoreReader;
 pub use row_types::{
     AROUND_SECONDS, BORROWED, BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, LEARNING, MAINTENANCE,
-    MarkerRow, ModelRow, PointRow, ScoreRow, Skipped, SnapshotRow, SubjectStateRow, TimeRange, VerdictRow,
+    MarkerRow, ModelRow, PointRow, ScoreRow, Skipped, SnapshotRow, StoredSnapshot, SubjectStateRow,
+    TimeRange, VerdictRow,
 };
 pub use schema::VALUE_BYTES_MAX;
 pub use settings::{Retention, StoreLocation, StoreSettings};

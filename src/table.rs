@@ -9,6 +9,7 @@ use crate::reading::Timestamp;
 
 mod cell;
 mod csv;
+mod row_time;
 mod error;
 mod validation;
 mod score_writer;
@@ -17,8 +18,9 @@ mod time_argument;
 
 pub use cell::instant;
 pub use csv::{CsvCells, CsvReader};
-pub use error::{ParseTimestampError, TableError, TableProblem, quoted};
+pub use error::{ParseTimestampError, TableError, TableProblem, quoted, separator_hint};
 pub use input_stream::InputStream;
+pub use row_time::day_numbers_hint;
 pub use score_writer::{ScoreDetail, ScoreWriter, ScoredRow, ScoresError};
 pub use time_argument::TimeArg;
 pub use validation::{
@@ -27,6 +29,7 @@ pub use validation::{
 };
 
 use cell::CellValue;
+use row_time::PreviousRow;
 
 /// Largest number of signals, the maximum of the forest.
 pub const COLUMNS_MAX: usize = 256;
@@ -46,6 +49,8 @@ pub struct Table {
     /// Index of the cell with the time.
     time_at: Option<usize>,
     rows: u64,
+    /// The last row with a time.
+    before: Option<PreviousRow>,
     /// Set at the end, and after an error that prevents further reading.
     is_ended: bool,
 }
@@ -114,7 +119,7 @@ impl Table {
         if signals > COLUMNS_MAX {
             return Err(error(Some(header.line), TableProblem::Wide(signals)));
         }
-        Ok(Self { name, lines, columns, time_at, rows: 0, is_ended: false })
+        Ok(Self { name, lines, columns, time_at, rows: 0, before: None, is_ended: false })
     }
 
     fn if_sound(self, problems: Vec<TableProblem>) -> Result<Self, TableError> {
@@ -209,11 +214,33 @@ impl Table {
         if cells.is_long {
             tell(TableProblem::Long);
         } else if cells.count != header {
-            tell(TableProblem::Ragged { cells: cells.count, header, separator: separator(&cells) });
+            let separator = cells.separator().or_else(|| foreign_separator(&self.columns));
+            tell(TableProblem::Ragged { cells: cells.count, header, separator });
         } else {
             fill(row, &cells, &self.columns, self.time_at, tell);
         }
+        if let Some(at) = row.at {
+            let before = self.before.replace(PreviousRow { at, line: row.line });
+            if let Some(PreviousRow { at: before, line }) = before.filter(|it| !row_time::follows(it.at, at))
+            {
+                tell(TableProblem::Order { at, before, line, file: None });
+            }
+        }
         Ok(true)
+    }
+
+    /// Checks that a row of this table follows the last row of another one.
+    ///
+    /// # Errors
+    /// If it is not later.
+    pub fn check_after(&self, history: &Self, row: &TableRow) -> Result<(), TableError> {
+        match (history.before, row.at) {
+            (Some(PreviousRow { at: before, line }), Some(at)) if !row_time::follows(before, at) => {
+                let file = Some(history.name.clone());
+                Err(self.error(Some(row.line), TableProblem::Order { at, before, line, file }))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn error(&self, line: Option<u64>, problem: TableProblem) -> TableError {
@@ -245,7 +272,7 @@ fn fill(
             }
             CellValue::Missing => (),
             CellValue::Vast => tell(TableProblem::Vast { column: columns[signal].clone(), cell: text(cell) }),
-            CellValue::Text => tell(match separator(cells) {
+            CellValue::Text => tell(match cells.separator() {
                 Some(separator) => TableProblem::Ragged { cells: 1, header: 1, separator: Some(separator) },
                 None => TableProblem::Text { column: columns[signal].clone(), cell: text(cell) },
             }),
@@ -297,10 +324,10 @@ fn columns(header: &CsvCells<'_>, problems: &mut Vec<TableProblem>) -> (Vec<Stri
     (columns, time_at)
 }
 
-/// The separator of a row without commas.
-fn separator(cells: &CsvCells<'_>) -> Option<char> {
-    let only = cells.iter().next().filter(|_| cells.count == 1)?;
-    [';', '\t'].into_iter().find(|it| only.contains(&(*it as u8)))
+/// The separator of a header without commas. Its rows have commas if their numbers have decimal commas.
+pub fn foreign_separator(columns: &[impl AsRef<str>]) -> Option<char> {
+    let [only] = columns else { return None };
+    [';', '\t'].into_iter().find(|it| only.as_ref().contains(*it))
 }
 
 fn text(cell: &[u8]) -> String {

@@ -1,5 +1,8 @@
 //! The log on standard error.
 
+use std::sync::Arc;
+
+use otlp_traces::SpanCounts;
 use serde::{Deserialize, Serialize};
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
@@ -9,13 +12,34 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer as _, filter, fmt, registry};
 
 use crate::clock;
-use crate::reading::Timestamp;
+use crate::reading::{Timestamp, Values};
 
 mod event_log;
 mod log_format;
+mod log_queue;
 pub mod otlp_traces;
 
 pub use event_log::{EventLogger, PROBLEMS_MAX};
+pub use log_queue::{LOG_LINES_MAX, LogCounts, LogQueue, METRICS};
+
+/// Counts of lines and spans, for hostnorm's metrics about itself.
+#[derive(Debug, Clone)]
+pub struct TelemetryCounts {
+    /// Of the log.
+    pub log: LogCounts,
+    /// Of the spans; `None` if traces are not exported.
+    pub spans: Option<Arc<SpanCounts>>,
+}
+
+impl TelemetryCounts {
+    /// Adds the counts.
+    pub fn values(&self, values: &mut Values) {
+        self.log.values(values);
+        if let Some(spans) = &self.spans {
+            spans.values(values);
+        }
+    }
+}
 
 /// Settings of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -54,20 +78,23 @@ pub enum LogFormat {
     Json,
 }
 
-/// Writes all events of this process to standard error, and its spans to `traces` if given.
+/// Writes all events of this process to standard error, and its spans to `traces` if given. The last lines are written
+/// when the result is dropped.
 ///
 /// # Errors
 /// If called twice.
 pub fn init(
     settings: LogSettings,
     traces: Option<&otlp_traces::TracePipeline>,
-) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
-    let log = subscriber(settings, clock::now, std::io::stderr);
+) -> Result<LogQueue, tracing::subscriber::SetGlobalDefaultError> {
+    let (lines, queue) = LogQueue::to(std::io::stderr());
+    let log = subscriber(settings, clock::now, lines);
     match traces {
         // Without this layer, spans are disabled and cost a nanosecond each.
-        None => tracing::subscriber::set_global_default(log),
-        Some(traces) => tracing::subscriber::set_global_default(traced(log, traces)),
+        None => tracing::subscriber::set_global_default(log)?,
+        Some(traces) => tracing::subscriber::set_global_default(traced(log, traces))?,
     }
+    Ok(queue)
 }
 
 /// Sends spans to `traces`, and to `log` what it accepts.

@@ -1,6 +1,6 @@
 //! Errors of a query. Each names the server's URL and what to do, and contains no secret.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::duration::HumanDuration;
 
@@ -103,7 +103,11 @@ impl FetchErrorKind {
 
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.url, self.cause)
+        // Texts of the server may contain anything, such as escape sequences for a terminal.
+        let text = format!("{}: {}", self.url, self.cause);
+        text.chars().try_for_each(|it| {
+            if it.is_control() { write!(f, "{}", it.escape_debug()) } else { f.write_char(it) }
+        })
     }
 }
 

@@ -2,11 +2,11 @@
 #![expect(clippy::disallowed_methods, reason = "reads the file of names")]
 
 use std::fmt;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::ServerKind;
 use crate::metric::Metric;
+use crate::whole_file;
 
 mod mapping_file;
 mod resolve;
@@ -178,16 +178,8 @@ impl Mapping {
 }
 
 fn text(path: &Path) -> Result<String, MappingError> {
-    let wrong =
-        |what: String| MappingError { file: PathBuf::from(path).display().to_string(), line: None, what };
-    let file = std::fs::File::open(path).map_err(|error| wrong(format!("cannot be opened: {error}")))?;
-    let mut text = String::new();
-    let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
-    read.map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    match text.len() as u64 {
-        0..=FILE_BYTES_MAX => Ok(text),
-        _ => Err(wrong(format!("is longer than {FILE_BYTES_MAX} bytes"))),
-    }
+    let wrong = |what| MappingError { file: path.display().to_string(), line: None, what };
+    whole_file::text(path, FILE_BYTES_MAX).map_err(wrong)
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 #![expect(clippy::disallowed_methods, reason = "reads files with secrets and certificates")]
 
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::whole_file;
 use serde::{Deserialize, Serialize};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
@@ -59,7 +59,7 @@ pub enum ServerConnectionError {
 impl fmt::Display for ServerConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, reason } => write!(f, "cannot read {}: {reason}", path.display()),
+            Self::File { path, reason } => write!(f, "{} {reason}", path.display()),
             Self::Content { path, wanted } => write!(f, "{} contains no {wanted}", path.display()),
             Self::Alone(what) => f.write_str(what),
             Self::Header(name) => write!(f, "header {name:?} is malformed: expected 'Name: value'"),
@@ -161,7 +161,8 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ServerConnecti
 
 /// The first line of a file.
 fn secret(path: &Path) -> Result<String, ServerConnectionError> {
-    let text = String::from_utf8(read(path)?).unwrap_or_default();
+    let wrong = |reason| ServerConnectionError::File { path: path.to_owned(), reason };
+    let text = whole_file::text(path, FILE_BYTES_MAX).map_err(wrong)?;
     let line = text.lines().next().unwrap_or_default().trim_end();
     if line.is_empty() || line.chars().any(char::is_control) {
         return Err(ServerConnectionError::Content {
@@ -173,14 +174,8 @@ fn secret(path: &Path) -> Result<String, ServerConnectionError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ServerConnectionError> {
-    let wrong = |reason: String| ServerConnectionError::File { path: path.to_owned(), reason };
-    let file = std::fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
-    let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
-    match bytes.len() as u64 {
-        0..=FILE_BYTES_MAX => Ok(bytes),
-        _ => Err(wrong(format!("it is longer than {FILE_BYTES_MAX} bytes"))),
-    }
+    let wrong = |reason| ServerConnectionError::File { path: path.to_owned(), reason };
+    whole_file::bytes(path, FILE_BYTES_MAX).map_err(wrong)
 }
 
 #[cfg(test)]
@@ -213,7 +208,11 @@ mod tests {
         check("", &password, "a password file needs a user");
         check("anna", &empty, "/empty contains no secret in its first line");
         let gone = folder.path().join("gone");
-        check("anna", &gone, "cannot read /gone: No such file or directory (os error 2)");
+        check(
+            "anna",
+            &gone,
+            "/gone cannot be read: No such file or directory (os error 2); check the path and the permissions",
+        );
     }
 
     #[test]

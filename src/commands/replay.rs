@@ -37,7 +37,7 @@ pub fn run(
         Ok(loaded) => loaded,
         Err(problems) => return Exit::usage(problems.to_string()),
     };
-    match replay(options, &loaded.config.detection) {
+    match replay(options, &loaded.config.detection, aside) {
         Err(exit) => exit,
         Ok(figures) if options.output.as_deref().is_some_and(|it| it.as_os_str() != "-") => {
             Exit::success(figures)
@@ -75,11 +75,19 @@ pub fn floors(columns: &[String]) -> Vec<f64> {
 }
 
 /// Replays the tables; returns metrics if there are labels.
-fn replay(options: &cli::ReplayOptions, detection: &DetectionSettings) -> Result<String, Exit> {
+fn replay(
+    options: &cli::ReplayOptions,
+    detection: &DetectionSettings,
+    aside: &mut dyn Write,
+) -> Result<String, Exit> {
     overwrite_check::refuse(options)?;
     let mut labeled = options.labels.as_deref().map(LabelFigures::open).transpose()?;
     let history = options.history.as_deref().map(TableInput::open).transpose()?;
     let mut input = TableInput::open(&options.input)?;
+    if let Some(hint) = input.hint() {
+        // A closed pipe is no failure.
+        let _ = writeln!(aside, "{hint}");
+    }
     if let Some(history) = &history {
         history.fits(&input)?;
     }
@@ -151,7 +159,7 @@ fn learn(mut history: TableInput, replay: &mut Replay, input: &mut TableInput) -
         judged.map_err(|error| history.wrong(row.line, &error.to_string()))?;
     }
     history.conclude(ROWS_MIN)?;
-    input.follow(history);
+    input.follow(&history);
     Ok(())
 }
 

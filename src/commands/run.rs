@@ -25,8 +25,8 @@ use crate::scene::SceneSettings;
 use crate::sd_notify::ServiceManager;
 use crate::sources::{self, Sources};
 use crate::store::{Store, StoreLocation};
-use crate::telemetry::otlp_traces::{self, SpanCounts, TracePipeline};
-use crate::telemetry::{self, EventLogger};
+use crate::telemetry::otlp_traces::{self, TracePipeline};
+use crate::telemetry::{self, EventLogger, TelemetryCounts};
 use crate::{clock, version};
 
 mod backfill;
@@ -50,9 +50,10 @@ pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsStri
         Ok(traces) => traces,
         Err(problem) => return Exit::usage(problem.to_string()),
     };
-    if let Err(error) = telemetry::init(config.log, traces.as_ref()) {
-        return Exit::failure(format!("cannot start logging: {error}"));
-    }
+    let log = match telemetry::init(config.log, traces.as_ref()) {
+        Ok(log) => log,
+        Err(error) => return Exit::failure(format!("cannot start logging: {error}")),
+    };
     let listeners = match config.web.systemd_socket {
         true => http::inherited(),
         false => http::bind(&config.web.listen_address),
@@ -67,8 +68,10 @@ pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsStri
         .max_blocking_threads(http::BLOCKING_THREADS_MAX)
         .build()
         .and_then(|runtime| {
-            let outcomes = traces.as_ref().map(TracePipeline::outcomes);
-            let ended = runtime.block_on(rounds(&Arc::new(reload), config, listeners, &supervisor, outcomes));
+            let spans = traces.as_ref().map(TracePipeline::outcomes);
+            let telemetry = TelemetryCounts { log: log.counts(), spans };
+            let ended =
+                runtime.block_on(rounds(&Arc::new(reload), config, listeners, &supervisor, &telemetry));
             // A thread that waits for a hanging disk must not keep the process alive.
             runtime.shutdown_background();
             ended
@@ -91,7 +94,7 @@ async fn rounds(
     mut config: Config,
     mut listeners: Vec<TcpListener>,
     supervisor: &Arc<ServiceManager>,
-    outcomes: Option<Arc<SpanCounts>>,
+    telemetry: &TelemetryCounts,
 ) -> io::Result<()> {
     let mut signals = UnixSignals::new()?;
     // One at a time: a second request while one is served is refused.
@@ -103,7 +106,7 @@ async fn rounds(
         // Pending connections stay with the listeners and are served after the reload.
         let clones = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
         let lifecycle = config.web.enable_lifecycle.then(|| requests.clone());
-        until(&config, &place, clones, (reload, lifecycle), supervisor, &outcomes, stop).await?;
+        until(&config, &place, clones, (reload, lifecycle), supervisor, telemetry, stop).await?;
         let Some((new, new_listeners)) = next else { return Ok(()) };
         config = new;
         listeners = new_listeners.unwrap_or(listeners);
@@ -173,7 +176,7 @@ async fn until(
     listeners: Vec<TcpListener>,
     (reload, lifecycle): (&Arc<Reloader>, Option<http::ReloadRequests>),
     supervisor: &Arc<ServiceManager>,
-    outcomes: &Option<Arc<SpanCounts>>,
+    telemetry: &TelemetryCounts,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     // It was checked with the settings; only a change in between is found here.
@@ -192,7 +195,7 @@ async fn until(
         event_log: EventLogger::default(),
         reload: Arc::clone(reload),
         heartbeat,
-        outcomes: outcomes.clone(),
+        telemetry: telemetry.clone(),
     };
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         // Dropped when the loop ends, even by a panic, which notifies the other side.
@@ -375,16 +378,13 @@ struct Publisher {
     event_log: EventLogger,
     reload: Arc<Reloader>,
     heartbeat: Heartbeat,
-    /// Counts of spans; `None` if traces are not exported.
-    outcomes: Option<Arc<SpanCounts>>,
+    telemetry: TelemetryCounts,
 }
 
 impl Publisher {
     fn publish(&mut self, mut report: Report) -> Arc<Report> {
         self.reload.values(&mut report.own);
-        if let Some(outcomes) = &self.outcomes {
-            outcomes.values(&mut report.own);
-        }
+        self.telemetry.values(&mut report.own);
         if let Some(took) = &report.before {
             self.counts.ticks.note(took);
         }

@@ -13,7 +13,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::settings_file::{self, SettingsFile};
-use super::value_source::{PREFIX, is_service_link};
+use super::value_source::{PREFIX, PROBLEMS_SHOWN_MAX, is_service_link};
 use super::{
     Config, ConfigProblem, ConfigProblems, Setting, ValueSource, ValueType, otel_variables, settings,
 };
@@ -95,7 +95,10 @@ impl ConfigCollector {
     fn file(&mut self, path: &Path) {
         let source = |line| ValueSource::File { path: path.to_owned(), line };
         match SettingsFile::read(path) {
-            Ok(file) => self.dict("", file.settings, &|key| source(settings_file::line_of(&file.text, key))),
+            Ok(file) => {
+                let lines = settings_file::KeyLines::of(&file.text);
+                self.dict("", file.settings, &|key| source(lines.line_of(key)));
+            }
             Err((line, sentence)) => {
                 self.problems.push(ConfigProblem { source: source(line), key: None, value: None, sentence });
             }
@@ -200,6 +203,10 @@ impl ConfigCollector {
                 "is a section; its settings stand below it, such as {}",
                 source.name_of(&below.key)
             );
+        }
+        // Further problems are only counted.
+        if self.problems.len() >= PROBLEMS_SHOWN_MAX {
+            return "unknown setting".into();
         }
         let wanted = key.replace('-', "_");
         let similarity = |candidate: &str| match candidate.strip_suffix(&wanted) {

@@ -187,7 +187,7 @@ mod tests {
         }
         check(
             &[("OTEL_RESOURCE_ATTRIBUTES", "a=b%20c, k8s.node.name=n")],
-            "resource_attributes: [\"a=b c\",\"k8s.node.name=n\"] <- OTEL_RESOURCE_ATTRIBUTES",
+            "resource_attributes: [\"a= …\",\"k8s.node.name= …\"] <- OTEL_RESOURCE_ATTRIBUTES",
         );
         for (name, value) in
             [("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_SDK_DISABLED", "false"), ("OTEL_SERVICE_NAME", "")]

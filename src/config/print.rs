@@ -3,6 +3,7 @@
 use figment::value::Value;
 
 use super::{Config, LoadedConfig, Setting, settings};
+use crate::url_credentials::without_credentials;
 
 /// Width at which comments are wrapped.
 const WIDTH: usize = 100;
@@ -68,17 +69,25 @@ fn shown_at(values: &Option<Value>, key: &str) -> String {
     values.as_ref().and_then(|it| it.find_ref(key)).map(|it| shown_of(key, it)).unwrap_or_default()
 }
 
-/// Settings whose values contain a secret after a colon; without a colon, the whole value is secret.
-const SECRETS: [&str; 1] = ["otlp.headers"];
+/// Settings whose values contain a secret after this separator; without it, the whole value is secret.
+const SECRETS: [(&str, char); 3] =
+    [("otlp.headers", ':'), ("otlp.resource_attributes", '='), ("backfill.headers", ':')];
+/// Settings that are not shown.
+const HIDDEN: [&str; 1] = ["backfill.user"];
 
 /// The value of a setting in one line, without secrets.
 pub(super) fn shown_of(key: &str, value: &Value) -> String {
-    if !SECRETS.contains(&key) {
-        return shown(value);
+    let is_empty = value.as_str().is_some_and(str::is_empty);
+    if HIDDEN.contains(&key) && !is_empty {
+        return "…".into();
     }
+    let Some((_, separator)) = SECRETS.iter().find(|it| it.0 == key) else {
+        return without_credentials(&shown(value));
+    };
     let texts = value.as_array().into_iter().flatten().filter_map(Value::as_str);
-    let names = texts.map(|it| it.split_once(':').map_or("…".into(), |(name, _)| format!("{name}: …")));
-    let names: Vec<String> = names.collect();
+    let name =
+        |it: &str| it.split_once(*separator).map_or("…".into(), |(name, _)| format!("{name}{separator} …"));
+    let names: Vec<String> = texts.map(name).collect();
     if value.as_array().is_some() { shown(&Value::from(names)) } else { "…".into() }
 }
 

@@ -1,7 +1,7 @@
 //! Reads the settings file, and checks that the directories in settings exist.
 #![expect(clippy::disallowed_methods, reason = "settings are read from a file before anything else runs")]
 
-use std::io::Read;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use figment::value::{Dict, Value};
@@ -9,9 +9,12 @@ use figment::value::{Dict, Value};
 use super::{ConfigProblem, ConfigProblems, LoadedConfig, ValueSource};
 use crate::http;
 use crate::telemetry::otlp_traces;
+use crate::whole_file;
 
 /// Largest settings file, in bytes; a larger one is a wrong path.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+/// Longest path of a key whose line is remembered, in bytes; no setting has a longer one.
+const PATH_BYTES_MAX: usize = 200;
 
 /// A parsed settings file.
 pub(super) struct SettingsFile {
@@ -22,7 +25,7 @@ pub(super) struct SettingsFile {
 impl SettingsFile {
     /// Reads and parses it; an error has the line, if known, and the reason.
     pub(super) fn read(path: &Path) -> Result<Self, (Option<usize>, String)> {
-        let text = read(path).map_err(|sentence| (None, sentence))?;
+        let text = whole_file::text(path, FILE_BYTES_MAX).map_err(|sentence| (None, sentence))?;
         // Through YAML's own type, which refuses duplicate keys.
         let document = yaml_serde::from_str::<yaml_serde::Value>(&text)
             .map_err(|error| (error.location().map(|it| it.line()), format!("is not valid YAML: {error}")))?;
@@ -35,39 +38,45 @@ impl SettingsFile {
     }
 }
 
-/// Reads a whole settings file; an error is the reason in words.
-fn read(path: &Path) -> Result<String, String> {
-    let file =
-        std::fs::File::open(path).map_err(|error| format!("cannot open the settings file: {error}"))?;
-    let mut text = String::new();
-    file.take(FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| format!("cannot read the settings file: {error}"))?;
-    match text.len() as u64 {
-        0..=FILE_BYTES_MAX => Ok(text),
-        _ => Err(format!("is longer than {FILE_BYTES_MAX} bytes; check that it is a settings file")),
-    }
-}
+/// The lines of the keys of a file in block style.
+pub(super) struct KeyLines(BTreeMap<String, usize>);
 
-/// The line of a key in a file in block style, counted from 1; in flow style, that of its parent.
-pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
-    let mut above: Vec<(usize, &str)> = Vec::new();
-    let mut nearest = (0, None);
-    for (idx, line) in text.lines().enumerate() {
-        let trimmed = line.trim_start();
-        let Some((name, _)) = trimmed.split_once(':').filter(|_| !trimmed.starts_with(['#', '-'])) else {
-            continue;
-        };
-        let indent = line.len() - trimmed.len();
-        above.retain(|(other, _)| *other < indent);
-        above.push((indent, name.trim().trim_matches(['"', '\''])));
-        let path = above.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(".");
-        let holds = key.strip_prefix(&path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        if holds && path.len() > nearest.0 {
-            nearest = (path.len(), Some(idx + 1));
+impl KeyLines {
+    pub(super) fn of(text: &str) -> Self {
+        let mut lines = BTreeMap::new();
+        // Indentation of the keys above the line, and the length of their path.
+        let mut above: Vec<(usize, usize)> = Vec::new();
+        let mut path = String::new();
+        for (idx, line) in text.lines().enumerate() {
+            let trimmed = line.trim_start();
+            let Some((name, _)) = trimmed.split_once(':').filter(|_| !trimmed.starts_with(['#', '-'])) else {
+                continue;
+            };
+            let indent = line.len() - trimmed.len();
+            while above.pop_if(|(other, _)| *other >= indent).is_some() {}
+            path.truncate(above.last().map_or(0, |(_, length)| *length));
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(name.trim().trim_matches(['"', '\'']));
+            above.push((indent, path.len()));
+            if path.len() <= PATH_BYTES_MAX {
+                lines.entry(path.clone()).or_insert(idx + 1);
+            }
+        }
+        Self(lines)
+    }
+
+    /// The line of a key, counted from 1; in flow style, that of its parent.
+    pub(super) fn line_of(&self, key: &str) -> Option<usize> {
+        let mut path = key;
+        loop {
+            if let Some(line) = self.0.get(path) {
+                return Some(*line);
+            }
+            path = path.rsplit_once('.')?.0;
         }
     }
-    nearest.1
 }
 
 impl LoadedConfig {
@@ -144,14 +153,14 @@ mod tests {
             ("web.x", Some(3)),
             ("z", None),
         ] {
-            assert_eq!(line_of(text, key), line, "{key}");
+            assert_eq!(KeyLines::of(text).line_of(key), line, "{key}");
         }
     }
 
     proptest! {
         #[test]
         fn any_file_is_parsed_or_refused(text in "([a-z_]{0,9}: ?|  |- |\n|\\PC){0,40}") {
-            let _ = line_of(&text, "web.listen_address");
+            let _ = KeyLines::of(&text).line_of("web.listen_address");
             let _ = yaml_serde::from_str::<yaml_serde::Value>(&text);
         }
     }

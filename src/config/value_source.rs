@@ -3,11 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::url_credentials::without_credentials;
+
 /// Prefix of environment variables.
 pub(super) const PREFIX: &str = "HOSTNORM_";
 
 /// Largest number of problems shown; a file of another kind would fill screens.
-const PROBLEMS_SHOWN_MAX: usize = 50;
+pub(super) const PROBLEMS_SHOWN_MAX: usize = 20;
 
 /// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +115,7 @@ impl fmt::Display for ConfigProblem {
         if let Some(key) = self.key.as_ref().filter(|_| !is_named) {
             write!(f, "{}: ", shortened(key, NAME_CHARS_MAX))?;
         }
-        f.write_str(&shortened(&self.sentence, SENTENCE_CHARS_MAX))
+        f.write_str(&shortened(&without_credentials(&self.sentence), SENTENCE_CHARS_MAX))
     }
 }
 

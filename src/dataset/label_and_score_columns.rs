@@ -5,7 +5,7 @@ use std::str;
 
 use super::{BYTES_MAX, DatasetError, ROWS_MAX, shown};
 use crate::evaluate::LevelRows;
-use crate::table::{COLUMNS_MAX, CsvReader, InputStream, LINE_BYTES_MAX};
+use crate::table::{COLUMNS_MAX, CsvReader, InputStream, LINE_BYTES_MAX, foreign_separator, separator_hint};
 
 /// The scores of a detector.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -124,8 +124,8 @@ fn truth(cell: &str) -> Option<bool> {
 /// The position of a column in a header.
 fn named(path: &Path, line: u64, header: &[&str], name: &str) -> Result<usize, DatasetError> {
     header.iter().position(|it| *it == name).ok_or_else(|| {
-        let found = shown(&header.join(","));
-        DatasetError::at(path, line, format!("no column {name}, and {found} is not a number"))
+        let (text, hint) = (header.join(","), separator_hint(foreign_separator(header)));
+        DatasetError::at(path, line, format!("no column {name}, and {} is not a number{hint}", shown(&text)))
     })
 }
 
@@ -141,6 +141,8 @@ fn each_row(
     mut look: impl FnMut(u64, &[&str]) -> Result<(), DatasetError>,
 ) -> Result<(), DatasetError> {
     let mut count = 0;
+    // Number of cells of the first row, which all others must have.
+    let mut width = None;
     let mut lines = CsvReader::new(input);
     loop {
         let row = match lines.read() {
@@ -159,6 +161,11 @@ fn each_row(
         }
         if cells == [""] {
             continue;
+        }
+        let first = *width.get_or_insert(row.count);
+        if row.count != first {
+            let cells = if row.count == 1 { "1 cell" } else { &format!("{} cells", row.count) };
+            return Err(wrong(format!("{cells}, the header has {first}{}", separator_hint(row.separator()))));
         }
         count += 1;
         if ROWS_MAX < count {
@@ -204,13 +211,20 @@ mod tests {
         check_labels(b"label\n0\n1\n", Ok("01"));
         check_labels(b"time,\"label\"\n5,0\n6,1\n", Ok("01"));
         check_labels(b"", Err("f: it has no rows"));
-        check_labels(b"0\n2\n", Err("f:2: \"2\" is neither 0 nor 1"));
-        check_labels(b"0\r\n1\r\n\r\nx\r\n", Err("f:4: \"x\" is neither 0 nor 1"));
-        check_labels(b"time\n0\n", Err("f:1: no column label, and \"time\" is not a number"));
-        check_labels(b"time,label\n5\n", Err("f:2: \"\" is neither 0 nor 1"));
-        check_labels(b"a,label\n\"two\nlines\",0\n3,4\n", Err("f:4: \"4\" is neither 0 nor 1"));
-        check_labels(&[b'x'; LINE_BYTES_MAX + 2], Err("f:1: the row is longer than 262144 bytes"));
-        check_labels(b"0\n\xff\n", Err("f:2: the line is not text (UTF-8)"));
+        check_labels(b"0\n2\n", Err("f, line 2: \"2\" is neither 0 nor 1"));
+        check_labels(b"0\r\n1\r\n\r\nx\r\n", Err("f, line 4: \"x\" is neither 0 nor 1"));
+        check_labels(b"time\n0\n", Err("f, line 1: no column label, and \"time\" is not a number"));
+        check_labels(b"time,label\n5\n", Err("f, line 2: 1 cell, the header has 2"));
+        check_labels(b"0\n0,9\n", Err("f, line 2: 2 cells, the header has 1"));
+        check_labels(
+            b"time;label\n5;0\n",
+            Err(
+                "f, line 1: no column label, and \"time;label\" is not a number; cells are separated by commas, not by semicolons, and numbers have a decimal point",
+            ),
+        );
+        check_labels(b"a,label\n\"two\nlines\",0\n3,4\n", Err("f, line 4: \"4\" is neither 0 nor 1"));
+        check_labels(&[b'x'; LINE_BYTES_MAX + 2], Err("f, line 1: the row is longer than 262144 bytes"));
+        check_labels(b"0\n\xff\n", Err("f, line 2: the line is not text (UTF-8)"));
     }
 
     #[test]
@@ -220,20 +234,22 @@ mod tests {
         check_scores("score,top\n1,2;0\n2,\n", Ok("[1.0, 2.0] [[2, 0], []]"));
         check_scores("\"a\",top,score\n\"x,\ny\",3,0.25\n", Ok("[0.25] [[3]]"));
         check_scores("score,is_anomaly,alert\n1,1,0\n", Ok("[1.0]"));
-        check_scores("score,is_anomaly,alert\n1,1,2\n", Err("f:2: \"2\" is neither 0 nor 1"));
+        check_scores("score,is_anomaly,alert\n1,1,2\n", Err("f, line 2: \"2\" is neither 0 nor 1"));
+        check_scores("score\n0,9\n", Err("f, line 2: 2 cells, the header has 1"));
+        check_scores("0.5\n0,9\n", Err("f, line 2: 2 cells, the header has 1"));
         check_scores("", Err("f: it has no rows"));
-        check_scores("a,b\n1,2\n", Err("f:1: no column score, and \"a,b\" is not a number"));
+        check_scores("a,b\n1,2\n", Err("f, line 1: no column score, and \"a,b\" is not a number"));
         check_scores(
             "score\n1\nx\n",
-            Err("f:3: the score \"x\" is not a number; write NaN for a missing score"),
+            Err("f, line 3: the score \"x\" is not a number; write NaN for a missing score"),
         );
         check_scores(
             "score,top\n,1\n",
-            Err("f:2: the score \"\" is not a number; write NaN for a missing score"),
+            Err("f, line 2: the score \"\" is not a number; write NaN for a missing score"),
         );
         check_scores(
             "score,top\n1,1;-2\n",
-            Err("f:2: \"-2\" in the column top is not the index of a signal, counted from 0"),
+            Err("f, line 2: \"-2\" in the column top is not the index of a signal, counted from 0"),
         );
     }
 

@@ -58,7 +58,7 @@ mod tests {
         for bad in ["1:2", "1-2", "2-1:3", "1-2:0", "1-2:x", "a-2:1", "1-99999999999:1"] {
             let sentence =
                 "is malformed: expected first-last:signals, such as 760-765:4,5, with signals counted from 1";
-            check(&format!("1-2:3\n{bad}\n"), Err(&format!("f:2: {bad:?} {sentence}")));
+            check(&format!("1-2:3\n{bad}\n"), Err(&format!("f, line 2: {bad:?} {sentence}")));
         }
     }
 

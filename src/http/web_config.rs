@@ -13,7 +13,6 @@ mod secret;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ pub(super) use file_format::{ClientAuthType, Curve};
 pub(super) use secret::{COST_MIN, PasswordHash, Secret};
 
 use crate::table::quoted;
+use crate::whole_file;
 
 use file_format::{FileFormat, TlsSection, TlsVersion};
 
@@ -126,8 +126,7 @@ impl WebConfig {
     /// When it cannot be read, is not valid YAML, or has an unknown key or a value that is not allowed.
     pub(super) fn read(path: &Path) -> Result<Self, WebConfigError> {
         let error = |line, reason| WebConfigError { path: path.to_owned(), line, reason };
-        let text = read_limited(path).map_err(|reason| error(None, reason))?;
-        let text = String::from_utf8(text).map_err(|_| error(None, "is not valid UTF-8".to_owned()))?;
+        let text = whole_file::text(path, FILE_BYTES_MAX).map_err(|reason| error(None, reason))?;
         Self::parse(&text, path.parent().unwrap_or(Path::new("")))
             .map_err(|(line, reason)| error(line, reason))
     }
@@ -173,7 +172,9 @@ impl Pem {
     pub(super) fn read(&self) -> Result<Vec<u8>, String> {
         match self {
             Self::Inline(text) => Ok(text.reveal().as_bytes().to_vec()),
-            Self::File(path) => read_limited(path).map_err(|it| format!("{} {it}", path.display())),
+            Self::File(path) => {
+                whole_file::bytes(path, FILE_BYTES_MAX).map_err(|it| format!("{} {it}", path.display()))
+            }
         }
     }
 }
@@ -256,19 +257,6 @@ fn headers(given: BTreeMap<String, String>) -> Result<Vec<(HeaderName, HeaderVal
         parsed.ok_or_else(|| format!("http_server_config.headers: the value of {name} is not a header value"))
     };
     given.into_iter().filter(|(_, value)| !value.is_empty()).map(header).collect()
-}
-
-/// A whole file; why not, in words that follow its name.
-fn read_limited(path: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|it| it.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
-    match read {
-        Err(error) => Err(format!("cannot be read: {error}; check the path and the permissions")),
-        Ok(read) if read as u64 > FILE_BYTES_MAX => {
-            Err(format!("is longer than {FILE_BYTES_MAX} bytes; check that it is the right file"))
-        }
-        Ok(_) => Ok(bytes),
-    }
 }
 
 #[cfg(test)]

@@ -171,26 +171,24 @@ impl RestoredEngine {
         metrics: &[&'static Metric],
     ) -> Result<Option<usize>, StoreError> {
         let Some(snapshot) = reader.snapshot(&Engine::snapshot_format())? else { return Ok(None) };
-        let newest = reader.newest_reading()?.unwrap_or(snapshot.at);
-        let changed =
-            |kind| reader.markers(kind).map(|it| it.last().is_some_and(|marker| marker.at.0 > snapshot.at.0));
-        if changed(FORGET)?
-            || changed(IMPORTED)?
-            || !(0.0..=SNAPSHOT_AGE_MAX).contains(&(newest.0 - snapshot.at.0))
+        let at = snapshot.row.at;
+        let newest = reader.newest_reading()?.unwrap_or(at);
+        if reader.is_marked_since(&snapshot, FORGET)?
+            || reader.is_marked_since(&snapshot, IMPORTED)?
+            || newest.0 - at.0 > SNAPSHOT_AGE_MAX
         {
             return Ok(None);
         }
-        if let Err(reason) = self.engine.restore(&snapshot.bytes) {
+        if let Err(reason) = self.engine.restore(&snapshot.row.bytes) {
             tracing::info!(%reason, "snapshot not used; rebuilding from stored points");
             return Ok(None);
         }
-        let between = TimeRange { from: snapshot.at, to: Timestamp(f64::INFINITY) };
         let mut count = 0;
-        reader.readings::<StoreError>(between, metrics, |mut reading| {
+        reader.readings_since::<StoreError>(&snapshot, metrics, |is_after, mut reading| {
             // Subjects of changing populations have their own stored states of other times; the first tick requests
             // them.
             reading.subjects.retain(|it, _| it.kind().turnover() == SubjectTurnover::Permanent);
-            if reading.at.0 > snapshot.at.0 {
+            if is_after && reading.at != at {
                 self.engine.step(reading);
                 count += 1;
             } else {

@@ -106,7 +106,13 @@ impl Database {
                     judged(&transaction, tick, &mut self.episodes, &mut self.highest)?;
                     dropped
                 }
-                other if fits(&other) => write(&transaction, other)?,
+                other if fits(&other) => {
+                    if matches!(other, StoreWrite::Snapshot(_)) {
+                        // The readings after the snapshot begin a row of their own.
+                        self.minute.end(&transaction)?;
+                    }
+                    write(&transaction, other)?
+                }
                 _ => 1,
             };
         }
@@ -197,12 +203,18 @@ impl OpenMinute {
         let values: usize = (1 + line.values.len()) * (1 + self.lines.len());
         let is_over = self.lines.first().is_some_and(|it| minute(it) != minute(&line));
         if is_over || values > BLOCK_VALUES_MAX {
-            self.save(connection)?;
-            self.lines.clear();
-            self.row = None;
+            self.end(connection)?;
         }
         self.lines.push(line);
         self.is_written = false;
+        Ok(())
+    }
+
+    /// Writes the row of the minute; the next reading begins another one.
+    fn end(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        self.save(connection)?;
+        self.lines.clear();
+        self.row = None;
         Ok(())
     }
 

@@ -14,8 +14,8 @@ use super::episodes::{EPISODES, EPISODES_WITH_SCENES, episode, judged_episodes};
 use super::error::StoreError;
 use super::points;
 use super::row_types::{
-    BEGINNING, BaselineRow, LEARNING, MarkerRow, ModelRow, PointRow, ScoreRow, Skipped, SnapshotRow,
-    SubjectStateRow, TimeRange, subject_of,
+    BEGINNING, BaselineRow, LEARNING, MarkerRow, ModelRow, PointRow, ScoreRow, Skipped, SubjectStateRow,
+    TimeRange, subject_of,
 };
 use super::schema;
 use super::series_index::SeriesNames;
@@ -26,11 +26,11 @@ use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
 
 /// Number of rows in a page: of small rows, and of rows with blocks of readings.
 const PAGE_ROWS: u32 = 1_024;
-const PAGE_BLOCKS: u32 = 16;
+pub(super) const PAGE_BLOCKS: u32 = 16;
 
 /// A store that is open for reading.
 #[derive(Debug)]
-pub struct StoreReader(Connection);
+pub struct StoreReader(pub(super) Connection);
 
 impl StoreReader {
     /// Opens the store in this directory. On a full or read-only disk, it is read without writing.
@@ -151,7 +151,7 @@ impl StoreReader {
     /// Passes the rows of a table to `each`, page by page, up to the row that is newest at the start. The first and the last
     /// row are found by their times, so the rows before and behind a range are not read. Parameters of the statement: number
     /// of the last row of the previous page, number of the last row, `parameters`, and page length.
-    fn pages<T, E: From<StoreError>>(
+    pub(super) fn pages<T, E: From<StoreError>>(
         &self,
         (table, time, [from, to]): (&str, &str, [f64; 2]),
         sql: &str,
@@ -214,30 +214,6 @@ impl StoreReader {
         judged_episodes(&self.0, of, newest)
     }
 
-    /// The newest snapshot of this format.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub fn snapshot(&self, format: &str) -> Result<Option<SnapshotRow>, StoreError> {
-        let sql = format!("{} WHERE format = ?1 ORDER BY id DESC LIMIT 1", snapshots());
-        Ok(self.0.query_row(&sql, [format], snapshot).optional()?)
-    }
-
-    /// The snapshots that reproduce an episode, oldest first: the one before its readings, and those with a cause
-    /// since.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn snapshots_of(&self, episode: &EpisodeRecord) -> Result<Vec<SnapshotRow>, StoreError> {
-        let Some(from) = episode.keep_from else { return Ok(Vec::new()) };
-        let mut statement = self.0.prepare(&format!(
-            "{} WHERE at = ?1 OR (cause IS NOT NULL AND at BETWEEN ?1 AND ?2) ORDER BY id",
-            snapshots()
-        ))?;
-        let to = episode.keep_to.unwrap_or(1e300);
-        Ok(statement.query_map([from, to], snapshot)?.collect::<Result<_, _>>()?)
-    }
-
     /// The state of an evicted subject, by its kind and identity.
     ///
     /// # Errors
@@ -274,14 +250,15 @@ impl StoreReader {
         Ok(subjects.filter_map(Result::transpose).collect::<Result<_, _>>()?)
     }
 
-    /// Time of the newest point of a subject.
+    /// Time of the point of a subject that was stored last.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub fn newest_point(&self, subject: &Subject) -> Result<Option<Timestamp>, StoreError> {
-        let sql = "SELECT max(at) FROM points INDEXED BY points_subject WHERE kind = ?1 AND subject = ?2";
+        let sql = "SELECT at FROM points INDEXED BY points_subject WHERE kind = ?1 AND subject = ?2 \
+                   ORDER BY id DESC LIMIT 1";
         let of = params![subject.kind().name(), subject.name()];
-        Ok(self.0.query_row(sql, of, |row| row.get::<_, Option<f64>>(0))?.map(Timestamp))
+        Ok(self.0.query_row(sql, of, |row| row.get(0)).optional()?.map(Timestamp))
     }
 
     /// Time of the newest reading.
@@ -348,22 +325,8 @@ impl StoreReader {
 
 /// Selects a column of large values, but empty if too large to be valid. SQLite knows the length without reading the
 /// value.
-fn bounded(column: &str) -> String {
+pub(super) fn bounded(column: &str) -> String {
     format!("CASE WHEN length({column}) <= {} THEN {column} ELSE x'' END", schema::VALUE_BYTES_MAX)
-}
-
-fn snapshots() -> String {
-    format!("SELECT at, format, model, cause, {} FROM snapshots", bounded("content"))
-}
-
-fn snapshot(row: &Row<'_>) -> Result<SnapshotRow, rusqlite::Error> {
-    Ok(SnapshotRow {
-        at: Timestamp(row.get(0)?),
-        format: row.get(1)?,
-        model: row.get(2)?,
-        cause: row.get(3)?,
-        bytes: row.get(4)?,
-    })
 }
 
 fn models() -> String {

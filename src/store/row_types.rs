@@ -136,6 +136,17 @@ pub struct SnapshotRow {
     pub bytes: Vec<u8>,
 }
 
+/// A snapshot with its place in the order of what was stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredSnapshot {
+    /// The snapshot.
+    pub row: SnapshotRow,
+    /// Number of the last row of readings before it.
+    pub readings: i64,
+    /// Number of the last marker before it.
+    pub markers: i64,
+}
+
 /// The learned state of an evicted subject, as bytes that the store does not interpret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubjectStateRow {

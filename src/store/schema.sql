@@ -13,7 +13,7 @@ CREATE TABLE series (
 
 -- Raw readings, one row a minute; `hostnorm export readings` prints them as a table.
 CREATE TABLE readings (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of readings, whatever the clock said; never reused
     first_at REAL NOT NULL,
     last_at REAL NOT NULL,
     count INTEGER NOT NULL,
@@ -107,6 +107,8 @@ CREATE TABLE snapshots (
     format TEXT NOT NULL,    -- only a program with the same format can read it
     model TEXT,
     cause TEXT,              -- event that changed the state besides readings; NULL if none did
+    readings INTEGER NOT NULL, -- last row of readings before it
+    markers INTEGER NOT NULL,  -- last marker before it
     content BLOB NOT NULL
 );
 

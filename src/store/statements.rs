@@ -55,7 +55,9 @@ pub(super) fn baselines(connection: &Connection, rows: &[BaselineRow]) -> Result
 pub(super) fn snapshot(connection: &Connection, it: &SnapshotRow) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO snapshots (at, format, model, cause, content) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO snapshots (at, format, model, cause, readings, markers, content) \
+             SELECT ?1, ?2, ?3, ?4, (SELECT coalesce(max(id), 0) FROM readings), \
+             (SELECT coalesce(max(id), 0) FROM markers), ?5",
         )?
         .execute(params![it.at.0, it.format, it.model, it.cause, it.bytes])?;
     delete_unneeded(connection)

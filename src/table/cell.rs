@@ -7,6 +7,9 @@ use crate::window::VALUE_MAX;
 /// Largest valid seconds since 1970, the year 5138; milliseconds exceed it.
 const SECONDS_MAX: f64 = 1e11;
 
+/// Place of the seconds in a time such as `2016-12-31T23:59:60Z`.
+const LEAP_SECOND_AT: std::ops::Range<usize> = 16..19;
+
 /// Content of a signal's cell.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum CellValue {
@@ -51,7 +54,11 @@ pub fn instant(cell: &[u8]) -> Result<Timestamp, ParseTimestampError> {
         };
     }
     match text.parse::<jiff::Timestamp>() {
-        Ok(at) => Ok(Timestamp(at.as_second() as f64 + f64::from(at.subsec_nanosecond()) * 1e-9)),
+        Ok(at) => {
+            // The parser reads the leap second 23:59:60 as 23:59:59; Unix time continues with 00:00:00.
+            let leap = if text.get(LEAP_SECOND_AT) == Some(":60") { 1.0 } else { 0.0 };
+            Ok(Timestamp(at.as_second() as f64 + leap + f64::from(at.subsec_nanosecond()) * 1e-9))
+        }
         Err(_) if text.parse::<jiff::civil::DateTime>().is_ok() => Err(ParseTimestampError::Zone),
         Err(_) => Err(ParseTimestampError::Text),
     }
@@ -100,6 +107,10 @@ mod tests {
         check_instant("2026-11-21t10:00:00.5z", Ok(1_795_255_200.5));
         check_instant("2026-11-21 12:00:00+02:00", Ok(1_795_255_200.0));
         check_instant("1969-12-31T23:59:59.5Z", Ok(-0.5));
+        check_instant("2016-12-31T23:59:59Z", Ok(1_483_228_799.0));
+        check_instant("2016-12-31T23:59:60Z", Ok(1_483_228_800.0));
+        check_instant("2017-01-01 00:59:60.25+01:00", Ok(1_483_228_800.25));
+        check_instant("2017-01-01T00:00:00Z", Ok(1_483_228_800.0));
         check_instant("1795255200000", Err(ParseTimestampError::Large));
         check_instant("inf", Err(ParseTimestampError::Large));
         check_instant("nan", Err(ParseTimestampError::Missing));

@@ -47,6 +47,14 @@ impl<'a> CsvCells<'a> {
     }
 }
 
+impl CsvCells<'_> {
+    /// The separator of a row without commas, if it seems to have another one.
+    pub fn separator(&self) -> Option<char> {
+        let only = self.iter().next().filter(|_| self.count == 1)?;
+        [';', '\t'].into_iter().find(|it| only.contains(&(*it as u8)))
+    }
+}
+
 impl CsvReader {
     /// Creates a reader at the first row.
     pub fn new(stream: InputStream) -> Self {

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::{COLUMNS_MAX, LINE_BYTES_MAX};
+use crate::episode_text;
+use crate::reading::Timestamp;
 use crate::window::VALUE_MAX;
 
 /// Largest number of characters of a file's text in a message.
@@ -85,6 +87,17 @@ pub enum TableProblem {
         /// The separator, if it is not a comma.
         separator: Option<char>,
     },
+    /// A row is not later than the previous one.
+    Order {
+        /// Its time.
+        at: Timestamp,
+        /// The time of the previous row.
+        before: Timestamp,
+        /// The line of the previous row.
+        line: u64,
+        /// The file of the previous row, if it is another one.
+        file: Option<String>,
+    },
     /// A row is longer than [`LINE_BYTES_MAX`].
     Long,
     /// A cell is no number.
@@ -147,19 +160,26 @@ impl fmt::Display for TableProblem {
             Self::NoSignals => f.write_str("no column of numbers"),
             Self::Ragged { cells, header, separator } => {
                 let plural = if *cells == 1 { "" } else { "s" };
-                write!(f, "{cells} cell{plural}, the header has {header}")?;
-                match separator {
-                    Some(';') => f.write_str("; cells are separated by commas, not by semicolons"),
-                    Some(_) => f.write_str("; cells are separated by commas, not by tabs"),
-                    None => Ok(()),
-                }
+                write!(f, "{cells} cell{plural}, the header has {header}{}", separator_hint(*separator))
+            }
+            Self::Order { at, before, line, file } => {
+                let (at, before) = (episode_text::instant(*at), episode_text::instant(*before));
+                let file = file.as_ref().map(|it| format!("{it}, ")).unwrap_or_default();
+                write!(
+                    f,
+                    "column \"timestamp\": {at} is not after {before} of {file}line {line}; sort the rows by time, oldest first"
+                )
             }
             Self::Long => {
                 write!(f, "the row is longer than {LINE_BYTES_MAX} bytes; check for an unclosed quote")
             }
             Self::Text { column, cell } => {
-                let (column, cell) = (quoted(column), quoted(cell));
-                write!(f, "column {column}: {cell} is not a number; leave the cell of a missing value empty")
+                let (column, quoted_cell) = (quoted(column), quoted(cell));
+                write!(f, "column {column}: {quoted_cell} is not a number; ")?;
+                match with_decimal_point(cell) {
+                    Some(number) => write!(f, "write the decimal point, {number}"),
+                    None => f.write_str("leave the cell of a missing value empty"),
+                }
             }
             Self::Vast { column, cell } => write!(
                 f,
@@ -189,6 +209,23 @@ impl fmt::Display for TableProblem {
             }
         }
     }
+}
+
+/// The end of a message about a row that seems to have another separator.
+pub fn separator_hint(separator: Option<char>) -> &'static str {
+    match separator {
+        Some(';') => "; cells are separated by commas, not by semicolons, and numbers have a decimal point",
+        Some(_) => "; cells are separated by commas, not by tabs",
+        None => "",
+    }
+}
+
+/// A number with a decimal comma, with a point instead.
+fn with_decimal_point(cell: &str) -> Option<String> {
+    let (whole, fraction) = cell.trim().split_once(',')?;
+    let is_fraction = !fraction.is_empty() && fraction.bytes().all(|it| it.is_ascii_digit());
+    let number = format!("{whole}.{fraction}");
+    (is_fraction && number.parse::<f64>().is_ok()).then_some(number)
 }
 
 /// A text of a file, shortened and safe for a terminal.
@@ -227,6 +264,20 @@ mod tests {
             TableProblem::Vast { column: "cpu".into(), cell: "1e308".into() },
             "a.csv, line 3: column \"cpu\": 1e308 is beyond ±1e100, larger than any measurement; leave the cell of a missing value empty",
         );
+    }
+
+    #[test]
+    fn a_decimal_comma_is_named() {
+        let check_cell = |cell: &str, expect: &str| {
+            let problem = TableProblem::Text { column: "cpu".into(), cell: cell.into() };
+            let expect = format!("a.csv, line 3: column \"cpu\": \"{cell}\" is not a number; {expect}");
+            check(Some(3), problem, &expect);
+        };
+        check_cell("0,9", "write the decimal point, 0.9");
+        check_cell("-1,5", "write the decimal point, -1.5");
+        for cell in ["1,5,2", ",", "1,", "1,x", "x,1", "1.5,2"] {
+            check_cell(cell, "leave the cell of a missing value empty");
+        }
     }
 
     #[test]

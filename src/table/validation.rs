@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Table, TableProblem, TableRow, quoted};
+use super::{Table, TableProblem, TableRow, day_numbers_hint, quoted};
 use crate::duration::HumanDuration;
 use crate::episode_text;
 use crate::reading::Timestamp;
@@ -162,26 +162,11 @@ impl ValidationPass {
             if *missing { tally.add_missing() } else { tally.add(*value) }
         }
         if let Some(at) = row.at {
-            self.time(at, row.line);
-        }
-    }
-
-    fn time(&mut self, at: Timestamp, line: u64) {
-        let Some((_, last)) = &mut self.ends else {
-            self.ends = Some((at, at));
-            return;
-        };
-        let before = std::mem::replace(last, at);
-        let seconds = at.0 - before.0;
-        let found = &mut self.findings;
-        if seconds > 0.0 {
-            self.pace.add(seconds, line);
-        } else if seconds < 0.0 {
-            found.note(FindingKind::Order, Some(line), || {
-                format!("{} after {}", episode_text::instant(at), episode_text::instant(before))
-            });
-        } else {
-            found.note(FindingKind::Duplicate, Some(line), || format!("{} again", episode_text::instant(at)));
+            let (_, last) = self.ends.get_or_insert((at, at));
+            let seconds = at.0 - std::mem::replace(last, at).0;
+            if seconds > 0.0 {
+                self.pace.add(seconds, row.line);
+            }
         }
     }
 
@@ -229,6 +214,9 @@ impl ValidationPass {
                 "no column \"timestamp\"; pass the time between rows with --every".into()
             }),
             _ => (),
+        }
+        if let Some(hint) = self.ends.and_then(|(first, last)| day_numbers_hint(first, last)) {
+            self.findings.note(FindingKind::DayNumbers, None, || hint);
         }
         let instant = |at: Timestamp| episode_text::instant(at);
         TimeColumn {

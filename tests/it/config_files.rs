@@ -67,7 +67,7 @@ fn check_exits_with_0_or_64() {
     assert!(err.contains("did you mean web.listen_address?"), "{err}");
     let (code, _, err) = check(&["--config.file", "does-not-exist.yaml"]);
     assert_eq!(code, 64);
-    assert!(err.starts_with("does-not-exist.yaml: cannot open the settings file"), "{err}");
+    assert!(err.starts_with("does-not-exist.yaml: cannot be read"), "{err}");
     let (code, _, err) = check(&["--interval", "0"]);
     assert_eq!(
         (code, err.as_str()),

@@ -10,7 +10,7 @@ use hostnorm::metric::{Metric, MetricType};
 use hostnorm::sampler;
 use hostnorm::sources::SOURCES;
 use hostnorm::store;
-use hostnorm::telemetry::otlp_traces;
+use hostnorm::telemetry::{self, otlp_traces};
 
 use crate::project_files::{files, root};
 
@@ -30,7 +30,14 @@ fn texts_of(folder: &str) -> Vec<(String, String)> {
 
 fn metrics() -> BTreeSet<&'static str> {
     let sources = SOURCES.iter().flat_map(|it| it.metrics);
-    let own = [http::METRICS, sampler::METRICS, store::METRICS, run::METRICS, otlp_traces::METRICS];
+    let own = [
+        http::METRICS,
+        sampler::METRICS,
+        store::METRICS,
+        run::METRICS,
+        telemetry::METRICS,
+        otlp_traces::METRICS,
+    ];
     sources.chain(own.into_iter().flatten()).flat_map(|it| series(it)).collect()
 }
 

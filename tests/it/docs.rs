@@ -13,7 +13,7 @@ use hostnorm::sampler;
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::sources::SOURCES;
 use hostnorm::store;
-use hostnorm::telemetry::otlp_traces;
+use hostnorm::telemetry::{self, otlp_traces};
 
 const GENERATED: &str =
     "<!-- Written by tests/it/docs.rs from the code; UPDATE=1 cargo test writes it anew. -->";
@@ -39,6 +39,7 @@ fn the_metrics_are_current() {
     lists.push(("Store", "The store on disk", store::METRICS));
     lists.push(("Sampler", "The sampling loop, training, self-tests and subjects", sampler::METRICS));
     lists.push(("Settings", "Reloads of the settings", run::METRICS));
+    lists.push(("Log", "Lines of the log", telemetry::METRICS));
     lists.push(("Traces", "Spans sent by OTLP", otlp_traces::METRICS));
     golden("docs/metrics.md", &metrics(&lists));
 }

@@ -21,7 +21,7 @@ use hostnorm::report::{
     Report, ScoreDetails, ShadowScore, SignalState, TickTiming, TraceIds,
 };
 use hostnorm::signal::{Signal, SignalUnit};
-use hostnorm::telemetry::otlp_traces;
+use hostnorm::telemetry::{self, otlp_traces};
 use hostnorm::{sampler, sources, store};
 
 const OPENMETRICS: MetricsFormat = MetricsFormat::OpenMetrics { content_type: "" };
@@ -280,6 +280,7 @@ fn metrics_follow_the_conventions() {
         .chain(sampler::METRICS)
         .chain(store::METRICS)
         .chain(run::METRICS)
+        .chain(telemetry::METRICS)
         .chain(otlp_traces::METRICS)
         .copied()
         .chain(sources::metrics())

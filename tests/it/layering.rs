@@ -11,7 +11,7 @@ const MAPS: &[&str] = &["lib", "main"];
 
 /// From the bottom up. A module uses its own row and the rows above it in this table.
 const LAYERS: &[&[&str]] = &[
-    &["version", "duration", "byte_size", "roc", "learned_state_codec", "budget"],
+    &["version", "duration", "byte_size", "roc", "learned_state_codec", "budget", "url_credentials"],
     &["metric"],
     &["reading"],
     &["signal", "grace", "maintenance", "episode_pattern", "counter_reset"],
@@ -30,7 +30,7 @@ const LAYERS: &[&[&str]] = &[
     &["selftest"],
     &["engine", "replay"],
     &["settings_search"],
-    &["clock", "control", "third_party_forest"],
+    &["clock", "control", "third_party_forest", "whole_file"],
     &["sources", "table", "backfill", "store", "telemetry", "sd_notify", "mcp"],
     &["stored_explanation", "scene"],
     &["http"],

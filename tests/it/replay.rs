@@ -197,7 +197,7 @@ fn an_invalid_row_ends_it_after_the_scores_of_earlier_rows() {
         (
             12,
             "1795225740,0.1,1",
-            "input.csv, line 12: column \"timestamp\": 2026-11-21T01:49:00.000Z is not after 2026-11-21T01:49:00.000Z of line 11; sort the rows by time",
+            "input.csv, line 12: column \"timestamp\": 2026-11-21T01:49:00.000Z is not after 2026-11-21T01:49:00.000Z of line 11; sort the rows by time, oldest first",
         ),
         (
             12,

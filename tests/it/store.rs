@@ -249,10 +249,46 @@ fn points_scores_and_episodes_are_rows() {
     assert_eq!(episode.causes[0].signal, "cpu_busy_ratio");
     assert_eq!(reader.episode(&Subject::Host, Timestamp(since)).unwrap().as_ref(), Some(episode));
     assert_eq!(reader.snapshots_of(episode).unwrap(), std::slice::from_ref(&snapshot));
-    assert_eq!(reader.snapshot("test").unwrap().as_ref(), Some(&snapshot));
+    assert_eq!(reader.snapshot("test").unwrap().map(|it| it.row).as_ref(), Some(&snapshot));
     assert_eq!(reader.snapshot("other").unwrap(), None);
     let before = TimeRange { from: TimeRange::ALL.from, to: Timestamp(START) };
     assert_eq!(reader.episodes(before).unwrap(), []);
+}
+
+/// The clock was ahead by ten years, and was set right before the snapshot.
+#[test]
+fn readings_after_a_snapshot_are_those_stored_after_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    let years = 315_360_000;
+    let snapshot = |at: f64| {
+        let row = SnapshotRow {
+            at: Timestamp(at),
+            format: "test".into(),
+            cause: None,
+            model: None,
+            bytes: vec![1],
+        };
+        StoreWrite::Snapshot(row)
+    };
+    for t in [years, years + 9, years + 10, 5, 6] {
+        store.append(&judged(t, 0.25, None, None));
+    }
+    store.put(snapshot(START + 6.0));
+    for t in [7, 8, 9] {
+        store.append(&judged(t, 0.25, None, None));
+    }
+    store.close();
+    let reader = StoreReader::open(directory.path()).unwrap();
+    let found = reader.snapshot("test").unwrap().unwrap();
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let each = |is_after: bool, reading: Reading| {
+        if is_after { &mut after } else { &mut before }.push(reading.at.0 - START);
+        Ok(())
+    };
+    reader.readings_since::<StoreError>(&found, &[], each).unwrap();
+    assert_eq!((before.last(), after), (Some(&6.0), vec![7.0, 8.0, 9.0]));
+    assert_eq!(reader.newest_point(&Subject::Host).unwrap(), Some(Timestamp(START + 9.0)));
 }
 
 #[test]

@@ -253,7 +253,7 @@ fn learned(mark: u8) -> Vec<StoreWrite> {
 fn marks(directory: &Path) -> Option<[u8; 4]> {
     let reader = StoreReader::open(directory).ok()?;
     Some([
-        reader.snapshot("f").unwrap()?.bytes[0],
+        reader.snapshot("f").unwrap()?.row.bytes[0],
         reader.subject_state(SubjectKind::Container, "web").unwrap()?.bytes[0],
         reader.models().unwrap().first()?.bytes[0],
         reader.baselines().unwrap().first()?.mean as u8,
@@ -305,7 +305,7 @@ fn an_oversized_value_is_not_read() {
     connection.execute("INSERT INTO models SELECT 'n', kind, created + 1, state, evaluation, digest, format, content FROM models", []).unwrap();
     connection.execute(&format!("UPDATE models SET content = zeroblob({size}) WHERE id = 'm'"), []).unwrap();
     let reader = StoreReader::open(directory.path()).unwrap();
-    assert!(reader.snapshot("f").unwrap().unwrap().bytes.is_empty());
+    assert!(reader.snapshot("f").unwrap().unwrap().row.bytes.is_empty());
     let models: Vec<usize> = reader.models().unwrap().iter().map(|it| it.bytes.len()).collect();
     assert_eq!(models, [0, 10], "the other model can still be read");
     drop(reader);

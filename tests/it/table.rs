@@ -140,7 +140,49 @@ fn bad_rows_do_not_spoil_the_next() {
     );
     check(
         "a;b\n1;2\n",
-        &["a;b", "t.csv, line 2: 1 cell, the header has 1; cells are separated by commas, not by semicolons"],
+        &[
+            "a;b",
+            "t.csv, line 2: 1 cell, the header has 1; cells are separated by commas, not by semicolons, and numbers have a decimal point",
+        ],
+    );
+    check(
+        "timestamp;a;b\n1;0,5;0,25\n",
+        &[
+            "timestamp;a;b",
+            "t.csv, line 2: 3 cells, the header has 1; cells are separated by commas, not by semicolons, and numbers have a decimal point",
+        ],
+    );
+    check(
+        "a,b\n\"0,5\",1\n",
+        &["a b", "t.csv, line 2: column \"a\": \"0,5\" is not a number; write the decimal point, 0.5"],
+    );
+}
+
+#[test]
+fn rows_follow_each_other_in_time() {
+    let newest_first = |line: u32, at: &str, before: &str| {
+        format!(
+            "t.csv, line {line}: column \"timestamp\": {at} is not after {before} of line {}; sort the rows by time, oldest first",
+            line - 1
+        )
+    };
+    check(
+        "timestamp,a\n2026-11-21T10:00:02Z,1\n2026-11-21T10:00:01Z,1\n2026-11-21T10:00:01Z,1\n",
+        &[
+            "a",
+            "2: @1795255202 1",
+            &newest_first(3, "2026-11-21T10:00:01.000Z", "2026-11-21T10:00:02.000Z"),
+            &newest_first(4, "2026-11-21T10:00:01.000Z", "2026-11-21T10:00:01.000Z"),
+        ],
+    );
+    // A leap second, as RFC 3339 and as Unix time.
+    check(
+        "timestamp,a\n2016-12-31T23:59:59Z,1\n2016-12-31T23:59:60Z,2\n2017-01-01T00:00:00Z,3\n",
+        &["a", "2: @1483228799 1", "3: @1483228800 2", "4: @1483228800 3"],
+    );
+    check(
+        "timestamp,a\n1483228799,1\n1483228799,2\n1483228800,3\n",
+        &["a", "2: @1483228799 1", "3: @1483228799 2", "4: @1483228800 3"],
     );
 }
 

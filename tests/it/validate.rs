@@ -125,15 +125,18 @@ fn time_goes_forward() {
             cells[0] = "1795219200".into();
         }
     });
-    let expect = ["rows older than the previous row: 1\n    line 102: 2026-11-21T00:00:00.000Z after"];
+    let expect = [
+        "rows older than the previous row: 1\n    line 102: column \"timestamp\": 2026-11-21T00:00:00.000Z is not after",
+    ];
     check(back, "t.csv", 1, &expect);
     let twice = table(3000, |idx, cells| {
         if idx == 100 {
             cells[0] = (1_795_219_200 + 99 * 60).to_string();
         }
     });
-    let expect =
-        ["rows with the time of the previous row: 1\n    line 102: 2026-11-21T01:39:00.000Z again\n"];
+    let expect = [
+        "rows with the time of the previous row: 1\n    line 102: column \"timestamp\": 2026-11-21T01:39:00.000Z is not after 2026-11-21T01:39:00.000Z of line 101; sort the rows by time, oldest first\n",
+    ];
     check(twice, "t.csv", 1, &expect);
     let late = table(3000, |idx, cells| {
         if idx >= 100 {
@@ -145,6 +148,9 @@ fn time_goes_forward() {
         ": valid, 0 errors",
     ];
     check(late, "t.csv", 0, &expect);
+    let days = table(3000, |idx, cells| cells[0] = format!("{:.5}", 45_000.0 + idx as f64 / 1440.0));
+    let expect = ["times that look like numbers of days: 1\n    the times 45000 to ", ": valid, 0 errors"];
+    check(days, "t.csv", 0, &expect);
     check(sound(3000), "t.csv --every 5m", 0, &["rows are 1m apart by their timestamps, not 5m"]);
 }
 

@@ -19,13 +19,9 @@ const POINTS_MAX: usize = 260_000;
 
 pub(super) fn read(path: &Path, order: &BackfillRequest<'_>) -> Result<FetchedHistory, Exit> {
     let mut feed = TableInput::open(path)?;
-    let name = feed.name().to_owned();
+    let (name, hint) = (feed.name().to_owned(), feed.hint());
     let wrong = |what: String| Exit::failure(format!("{name}: {what}"));
-    let Some(apart) = feed.apart() else {
-        return Err(wrong(
-            "no column \"timestamp\", or too few rows; a backfill needs the time of each row".into(),
-        ));
-    };
+    let Some(apart) = feed.apart() else { return Err(feed.no_times()) };
     let place = |it: &String| order.signals.iter().position(|signal| signal.name == it);
     let places: Vec<Option<usize>> = feed.columns().iter().map(place).collect();
     let unknown: Vec<_> =
@@ -61,7 +57,7 @@ pub(super) fn read(path: &Path, order: &BackfillRequest<'_>) -> Result<FetchedHi
     }
     let known =
         (0..order.signals.len()).map(|idx| points.iter().filter(|it| !it.missing[idx]).count()).collect();
-    let mut remarks = Vec::new();
+    let mut remarks: Vec<_> = hint.into_iter().collect();
     if !unknown.is_empty() {
         remarks.push(format!(
             "columns that are not signals, skipped: {}",

@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use crate::cli::Exit;
-use crate::episode_text;
 use crate::reading::Timestamp;
-use crate::table::{Table, TableError, TableRow, quoted};
+use crate::table::{Table, TableError, TableRow, day_numbers_hint, quoted};
 
 /// Number of intervals that determine the interval of rows.
 const INTERVALS: usize = 32;
@@ -18,23 +17,11 @@ pub(in crate::commands) struct TableInput {
     ahead: VecDeque<TableRow>,
     /// Error of the row after them.
     wrong: Option<TableError>,
-    /// The previous row.
-    before: Option<PreviousRow>,
     /// The first value of each signal.
     first: Vec<Option<f64>>,
     /// Whether a signal changed.
     changes: bool,
     rows: u64,
-}
-
-/// A row that the next one must follow in time.
-struct PreviousRow {
-    /// Its time.
-    at: Timestamp,
-    /// Its line.
-    line: u64,
-    /// Name of its table, if it is another one.
-    file: Option<String>,
 }
 
 impl TableInput {
@@ -46,7 +33,7 @@ impl TableInput {
     fn of(table: Table) -> Self {
         let first = vec![None; table.columns().len()];
         let ahead = VecDeque::new();
-        let mut feed = Self { table, ahead, wrong: None, before: None, first, changes: false, rows: 0 };
+        let mut feed = Self { table, ahead, wrong: None, first, changes: false, rows: 0 };
         while feed.table.has_time() && feed.ahead.len() <= INTERVALS {
             let mut row = TableRow::default();
             match feed.table.next_row(&mut row) {
@@ -83,7 +70,6 @@ impl TableInput {
         if found {
             self.rows += 1;
             self.compare(row);
-            self.order(row)?;
         }
         Ok(found)
     }
@@ -99,28 +85,20 @@ impl TableInput {
         }
     }
 
-    /// Checks the order of time.
-    fn order(&mut self, row: &TableRow) -> Result<(), Exit> {
-        let Some(at) = row.at else { return Ok(()) };
-        let now = PreviousRow { at, line: row.line, file: None };
-        match self.before.replace(now) {
-            Some(before) if at.0 <= before.at.0 => {
-                let (at, earlier) = (episode_text::instant(at), episode_text::instant(before.at));
-                let file = before.file.map(|it| format!("{it}, ")).unwrap_or_default();
-                let what = format!(
-                    "column \"timestamp\": {at} is not after {earlier} of {file}line {}; sort the rows by time",
-                    before.line
-                );
-                Err(self.wrong(row.line, &what))
-            }
-            _ => Ok(()),
+    /// Continues after the end of the history, whose last row the first one must follow.
+    pub(in crate::commands) fn follow(&mut self, history: &Self) {
+        let first = self.ahead.front();
+        if let Some(Err(error)) = first.map(|it| self.table.check_after(&history.table, it)) {
+            self.ahead.clear();
+            self.wrong = Some(error);
         }
     }
 
-    /// Continues after the end of the history.
-    pub(in crate::commands) fn follow(&mut self, history: Self) {
-        let file = history.name().to_owned();
-        self.before = history.before.map(|it| PreviousRow { file: Some(file), ..it });
+    /// A hint, if the times of the first rows look wrong.
+    pub(in crate::commands) fn hint(&self) -> Option<String> {
+        let (first, last) = (self.ahead.front()?.at?, self.ahead.back()?.at?);
+        let hint = day_numbers_hint(first, last)?;
+        Some(format!("{}: {hint}", self.name()))
     }
 
     /// An error in a line.
@@ -151,6 +129,18 @@ impl TableInput {
             }
             _ => Exit::usage(format!(
                 "error: {} has no column \"timestamp\"; pass the time between rows, such as --every 60s",
+                self.name()
+            )),
+        }
+    }
+
+    /// The error that a history has no times.
+    pub(in crate::commands) fn no_times(&self) -> Exit {
+        match (&self.wrong, self.table.has_time()) {
+            (Some(wrong), true) => Exit::failure(wrong.to_string()),
+            (_, true) => Exit::failure(format!("{}: too few rows; a history needs two", self.name())),
+            _ => Exit::failure(format!(
+                "{}: no column \"timestamp\"; a history needs the time of each row",
                 self.name()
             )),
         }

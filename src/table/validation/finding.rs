@@ -47,6 +47,8 @@ pub enum FindingKind {
     Few,
     /// Gaps in time.
     Gap,
+    /// Times that look like numbers of days.
+    DayNumbers,
     /// The interval between rows is unknown, or differs from the given one.
     Interval,
     /// Constant columns.
@@ -77,6 +79,7 @@ impl FindingKind {
             | Self::Unchanging => Severity::Error,
             Self::Few
             | Self::Gap
+            | Self::DayNumbers
             | Self::Interval
             | Self::Constant
             | Self::Sparse
@@ -100,6 +103,7 @@ impl FindingKind {
             Self::TooFew | Self::Few => "too few rows",
             Self::Unchanging => "nothing to learn from",
             Self::Gap => "gaps between rows",
+            Self::DayNumbers => "times that look like numbers of days",
             Self::Interval => "the time between rows",
             Self::Constant => "columns that never change",
             Self::Sparse => "columns that are mostly empty",
@@ -123,6 +127,8 @@ impl FindingKind {
             | TableProblem::Wide(_)
             | TableProblem::NoSignals => Self::Header,
             TableProblem::HeaderOnly => Self::TooFew,
+            TableProblem::Order { at, before, .. } if at == before => Self::Duplicate,
+            TableProblem::Order { .. } => Self::Order,
             TableProblem::Ragged { .. } | TableProblem::Long => Self::Ragged,
             TableProblem::Text { .. } => Self::Text,
             TableProblem::Vast { .. } => Self::NotFinite,

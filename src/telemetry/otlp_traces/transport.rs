@@ -2,7 +2,6 @@
 #![expect(clippy::disallowed_methods, reason = "reads files with certificates")]
 
 use std::fmt;
-use std::io::Read;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +19,7 @@ use ureq::Agent;
 use ureq::tls::{ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 use super::settings::{Compression, OtlpSettings, Protocol};
+use crate::whole_file;
 
 /// Largest file with certificates; a bundle of all authorities has 250 kB.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -118,13 +118,7 @@ fn pem(
         return Ok(None);
     }
     let wrong = |reason: String| UnusableSetting { key, sentence: format!("{} {reason}", path.display()) };
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|it| it.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
-        .map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(wrong(format!("is longer than {FILE_BYTES_MAX} bytes")));
-    }
+    let bytes = whole_file::bytes(path, FILE_BYTES_MAX).map_err(wrong)?;
     if !parse_pem(&bytes).filter_map(Result::ok).any(|it| wanted(&it)) {
         return Err(wrong(format!("contains no {what} in PEM")));
     }
@@ -289,7 +283,7 @@ mod tests {
         );
         check(
             OtlpSettings { cert_file: folder.path().join("gone"), ..settings() },
-            "otlp.cert_file: /gone cannot be read: No such file or directory (os error 2)",
+            "otlp.cert_file: /gone cannot be read: No such file or directory (os error 2); check the path and the permissions",
         );
         assert!(TlsFiles::read(&settings()).is_ok());
     }

@@ -1,0 +1,90 @@
+//! The queue between what logs and the thread that writes: a reader of the log that stopped, such as a full pipe, must
+//! not stop readings and requests.
+
+use std::io::Write;
+
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+
+use crate::metric::Metric;
+use crate::reading::Values;
+
+/// Most lines that wait to be written; further ones are dropped.
+pub const LOG_LINES_MAX: usize = 1_000;
+
+static DROPPED: Metric = Metric::counter(
+    "hostnorm_log_lines_dropped_total",
+    "Log lines dropped because standard error accepts no more, as a full pipe that nobody reads",
+);
+
+/// Metrics of the log.
+pub static METRICS: &[&Metric] = &[&DROPPED];
+
+/// The queue; when it is dropped, the lines in it are written, within a second.
+#[derive(Debug)]
+pub struct LogQueue {
+    dropped: ErrorCounter,
+    _writer: WorkerGuard,
+}
+
+impl LogQueue {
+    /// Starts the thread that writes to `stream`; the result takes lines, and never waits.
+    pub(super) fn to(stream: impl Write + Send + 'static) -> (NonBlocking, Self) {
+        let (lines, writer) = NonBlockingBuilder::default()
+            .buffered_lines_limit(LOG_LINES_MAX)
+            .lossy(true)
+            .thread_name("log")
+            .finish(stream);
+        let dropped = lines.error_counter();
+        (lines, Self { dropped, _writer: writer })
+    }
+
+    /// Counts of this queue.
+    pub fn counts(&self) -> LogCounts {
+        LogCounts(self.dropped.clone())
+    }
+}
+
+/// Counts of lines.
+#[derive(Debug, Clone)]
+pub struct LogCounts(ErrorCounter);
+
+impl LogCounts {
+    /// Adds the counts to hostnorm's metrics about itself.
+    pub fn values(&self, values: &mut Values) {
+        values.set(&DROPPED, self.0.dropped_lines() as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A stream that accepts nothing until the other end is gone.
+    struct Full(mpsc::Receiver<()>);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_pipe_drops_lines_and_stops_nobody() {
+        let (reader, full) = mpsc::channel();
+        let (mut lines, queue) = LogQueue::to(Full(full));
+        for _ in 0..3 * LOG_LINES_MAX {
+            lines.write_all(b"a line\n").unwrap();
+        }
+        let dropped = queue.dropped.dropped_lines();
+        // One line or a few are in the hands of the thread.
+        assert!((LOG_LINES_MAX..=2 * LOG_LINES_MAX).contains(&dropped), "{dropped}");
+        drop(reader);
+    }
+}
