@@ -25,6 +25,7 @@ use crate::telemetry::{self, otlp_traces};
 mod setting;
 mod settings_table;
 mod value_source;
+mod word;
 mod settings_file;
 mod load;
 mod otel_variables;

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use crate::metric::{CounterOrigin, GAIN_MAX, Metric, MetricType};
 use crate::reading::{Labels, Reading, Sample, Subject, Values};
 
-/// Share of the value, and least fall, up to which a counter was corrected rather than reset.
+/// Share of the value up to which a counter that fell was corrected rather than reset.
 const CORRECTION_SHARE: f64 = 1e-3;
-/// The same for small values: the time that a CPU waited falls by up to three seconds.
+/// The same for seconds, as the time that a CPU waited; a small number of events restarts.
 const CORRECTION_MIN: f64 = 3.0;
 
 /// Times the elapsed time, and seconds on top, that a counter may gain at its limit: readings are late, and devices update
@@ -204,20 +204,30 @@ impl Counter {
         if !is_return || is_small || self.offset <= fall.offset {
             return (self.offset, open(fall));
         }
-        // What was counted since the fall stays counted.
-        (fall.offset.max(self.shown - raw), open(Fall { low: raw, ..fall }))
+        // What was counted since the fall stays counted, but a counter that comes back a little lower is held.
+        let offset = match fall.raw - raw <= fall.raw * CORRECTION_SHARE {
+            true => fall.offset,
+            false => fall.offset.max(self.shown - raw),
+        };
+        (offset, open(Fall { low: raw, ..fall }))
     }
 
     /// The value is held; from the next one on, gains are added to it.
     fn note_fall(&mut self, raw: f64, step: f64, reading: u64) -> Option<f64> {
-        let is_correction = -step <= (self.raw * CORRECTION_SHARE).max(CORRECTION_MIN);
+        let is_seconds = self.metric.name.ends_with("_seconds_total");
+        if -step <= self.raw * CORRECTION_SHARE || (is_seconds && -step <= CORRECTION_MIN) {
+            // The highest value is held until it is passed.
+            (self.raw, self.jump) = (raw, None);
+            return Some(self.shown);
+        }
+        let is_restart = -step <= CORRECTION_MIN;
         let fall = match self.fall {
             Some(fall) if reading - fall.reading <= RETURN_READINGS => Fall { low: raw, ..fall },
             _ => Fall { raw: self.raw, offset: self.offset, low: raw, reading },
         };
         (self.fall, self.jump) = (Some(fall), None);
         self.show(raw, self.shown - raw);
-        is_correction.then_some(self.shown)
+        is_restart.then_some(self.shown)
     }
 
     /// A jump is real if the next value goes on from it. What was gained by it stays unknown.

@@ -231,12 +231,7 @@ impl Scorer {
         settings: &ScorerSettings,
     ) -> Option<SubjectScore> {
         let distances = self.expectation.distances(point);
-        let view = DetectorInput {
-            point,
-            z: &distances.z,
-            noise: &distances.noise,
-            threshold_factor: self.threshold_factor,
-        };
+        let view = self.view(point, &distances);
         self.habituation.forget_until(point.at, step.elapsed);
         let mut outputs = self.detectors.judge(&view);
         settings.detectors.silence(&mut outputs);
@@ -263,6 +258,12 @@ impl Scorer {
             self.grow(weight, in_anomaly);
         }
         score
+    }
+
+    /// A point as detectors see it.
+    fn view<'a>(&self, point: &'a Point, distances: &'a Distances) -> DetectorInput<'a> {
+        let Distances { z, noise, .. } = distances;
+        DetectorInput { point, z, noise, threshold_factor: self.threshold_factor }
     }
 
     /// Combines the detector outputs into score, vote and episode.
@@ -362,12 +363,7 @@ impl Scorer {
 
     /// Learns a point. `whole` is its weight outside an episode, `ready` whether there is a score.
     fn learn(&mut self, point: &Point, distances: &Distances, lesson: LearnOptions, whole: f64, ready: bool) {
-        let view = DetectorInput {
-            point,
-            z: &distances.z,
-            noise: &distances.noise,
-            threshold_factor: self.threshold_factor,
-        };
+        let view = self.view(point, distances);
         self.detectors.learn(&view, lesson);
         // Distances from a borrowed mean show how subjects differ, not how one subject varies.
         if !lesson.in_anomaly && self.points >= POINTS_MIN && !self.is_borrowed() {

@@ -14,6 +14,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 
 use super::settings_file::{self, SettingsFile};
 use super::value_source::{PREFIX, PROBLEMS_SHOWN_MAX, is_service_link};
+use super::word::{flow, is_bracketed, word};
 use super::{
     Config, ConfigProblem, ConfigProblems, Setting, ValueSource, ValueType, otel_variables, settings,
 };
@@ -297,24 +298,6 @@ impl Provider for ConfigLayer {
 
 fn nested(key: &str, value: Value) -> Dict {
     nest(key, value).into_dict().unwrap_or_default()
-}
-
-/// A word of the environment or the command line, as a value of the setting's type.
-fn word(takes: Option<ValueType>, word: &str) -> Value {
-    match takes {
-        Some(ValueType::Switch | ValueType::Whole | ValueType::Number | ValueType::Windows) => flow(word),
-        _ => Value::from(word),
-    }
-}
-
-/// Parses YAML in flow style; other text stays text, and is refused later.
-fn flow(text: &str) -> Value {
-    yaml_serde::from_str(text).unwrap_or_else(|_| Value::from(text))
-}
-
-/// Whether it is a YAML list, and not an address such as `[::1]:19797`.
-fn is_bracketed(text: &str) -> bool {
-    text.trim().strip_prefix('[').is_some_and(|rest| rest.ends_with(']'))
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use crate::training::TrainingSet;
 use crate::window::Window;
 
 mod alert;
+mod drift_watch;
 mod episode_description;
 mod forecast;
 mod impact;
@@ -239,17 +240,6 @@ impl SubjectState {
         TrainingSet { log: self.log.clone(), ..self.scorer.training_set_since(from) }
     }
 
-    /// Sets the drift reference.
-    pub(super) fn compare_with(&mut self, reference: &Arc<DriftReference>) {
-        self.reference = Some(Arc::clone(reference));
-        self.drift = reference.ratios(&self.log);
-    }
-
-    /// Whether a signal drifted while no episode and no grace period is active.
-    pub(super) fn has_drifted(&self) -> bool {
-        self.is_quiet() && self.drift.iter().flatten().any(|it| *it >= 1.0)
-    }
-
     /// Accepts the current episode as normal from the next reading on; returns whether there is one.
     pub(super) fn accept(&mut self) -> bool {
         self.scorer.accept()
@@ -319,16 +309,6 @@ impl SubjectState {
             (true, false) => 1.0,
         };
         LearnedPoint { point: self.window.point().clone(), signals: self.signals.clone(), in_anomaly, weight }
-    }
-
-    /// Samples a point outside episodes now and then, and compares the sample with the reference of the model.
-    fn watch_drift(&mut self) {
-        if !self.scorer.is_anomalous()
-            && self.log.push(self.window.point())
-            && let Some(reference) = &self.reference
-        {
-            self.drift = reference.ratios(&self.log);
-        }
     }
 
     /// Keeps the whole points of an hour without episode and grace.

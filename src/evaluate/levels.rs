@@ -150,11 +150,11 @@ mod tests {
         let series = LabeledSeries::new("a", rows("0110"), vec![0.0; 4], 1_440.0, 0).unwrap();
         let series = series.with_levels(levels).unwrap();
         let figures = super::levels(&[series]).unwrap();
-        let table = "set   level    events  events found  false a machine-week  median delay\n\
+        let table = "set     level  events  events found  false a machine-week  median delay\n\
                      a     unusual       1          1.00                   0.0         0 min\n\
                      mean  unusual       1          1.00                   0.0             -\n\
-                     a     alert         1          0.00                   0.0             -\n\
-                     mean  alert         1          0.00                   0.0             -\n";
+                     a       alert       1          0.00                   0.0             -\n\
+                     mean    alert       1          0.00                   0.0             -\n";
         let sets = [("a".to_owned(), figures)];
         assert_eq!(show_levels(&sets, TableStyle::Table), table);
         let json: Value = serde_json::from_str(&show_levels(&sets, TableStyle::Json)).unwrap();

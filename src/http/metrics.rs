@@ -9,7 +9,6 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 mod episodes;
-
 use episodes::{
     CULPRIT_INFO, EPISODE_INFO, EPISODE_INFO_DROPPED, EPISODES, IMPACT, IMPACT_EXPECTED, SEVERITY_INFO,
 };

@@ -4,9 +4,12 @@
 //! that it represents: they count half at most, and a sample preserves mean and variance. Averages of several points
 //! would not, because they vary less. Novelty and correlations use the last week only.
 
-use super::{Scorer, ScorerSettings, StoredPoint};
+use super::{POINTS_AFTER_ACCEPTANCE, POINTS_MIN, Scorer, ScorerSettings, StoredPoint};
 use crate::detect::LearnOptions;
+use crate::detect::expectation::Distances;
+use crate::detect::joint_score::{self, RaiseLevels};
 use crate::reading::Timestamp;
+use crate::window::Point;
 
 /// Age in seconds up to which every point is learned.
 const WHOLE_SECONDS: f64 = 7.0 * 86_400.0;
@@ -25,12 +28,14 @@ pub struct HistoryLearner {
     skipped: usize,
     /// Whether the last point was at the alert level.
     in_alert: bool,
+    /// The start of the current episode.
+    since: Option<Timestamp>,
 }
 
 impl HistoryLearner {
     /// Expects points up to `until`.
     pub fn new(settings: ScorerSettings, until: Timestamp) -> Self {
-        Self { settings, until, skipped: 0, in_alert: false }
+        Self { settings, until, skipped: 0, in_alert: false, since: None }
     }
 
     /// Seconds from this point to the newest.
@@ -42,11 +47,15 @@ impl HistoryLearner {
     pub fn push(&mut self, scorer: &mut Scorer, past: &StoredPoint) {
         self.spend(scorer, past);
         let sheltered = self.settings.shelter_short_memory;
+        if self.was_accepted(scorer, past) && sheltered {
+            scorer.expectation.forget_down_to(POINTS_AFTER_ACCEPTANCE);
+        }
         let age = self.age(past);
         if age <= WHOLE_SECONDS {
-            scorer.learn_point(past, sheltered);
+            scorer.learn_point(past, &self.settings);
             return;
         }
+        scorer.habituation.forget_until(past.point.at, self.settings.point_seconds);
         let of_season = age <= SEASON_SECONDS;
         if of_season && !past.in_anomaly {
             scorer.detectors.seasonal.note(&past.point);
@@ -57,6 +66,16 @@ impl HistoryLearner {
             self.skipped = 0;
             scorer.learn_coarse_point(past, stride as f64, sheltered);
         }
+    }
+
+    /// Whether an episode ended before this point because it was accepted: any other would have ended earlier.
+    fn was_accepted(&mut self, scorer: &Scorer, past: &StoredPoint) -> bool {
+        if past.in_anomaly {
+            self.since.get_or_insert(past.point.at);
+            return false;
+        }
+        let since = self.since.take();
+        since.is_some_and(|it| past.point.at.0 - it.0 >= scorer.release(&self.settings).accept_after)
     }
 
     /// Adjusts the alert level of the budget with the scores of that time, as far as they are stored.
@@ -72,12 +91,26 @@ impl HistoryLearner {
 
 impl Scorer {
     /// Learns a historical point with its original weight, and clears the scores that this leaves behind.
-    fn learn_point(&mut self, past: &StoredPoint, sheltered: bool) {
+    fn learn_point(&mut self, past: &StoredPoint, settings: &ScorerSettings) {
         let StoredPoint { point, in_anomaly, weight, .. } = past;
         let distances = self.expectation.distances(point);
+        if self.points >= POINTS_MIN {
+            self.recount_excursions(point, &distances, settings);
+        }
+        let sheltered = settings.shelter_short_memory;
         let lesson = LearnOptions { weight: *weight, step: true, in_anomaly: *in_anomaly && sheltered };
         self.learn(point, &distances, lesson, 1.0, true);
         self.grow(*weight, *in_anomaly);
+    }
+
+    /// Counts the excursions of a historical point, as if it were scored.
+    fn recount_excursions(&mut self, point: &Point, distances: &Distances, settings: &ScorerSettings) {
+        let mut outputs = self.detectors.judge(&self.view(point, distances));
+        settings.detectors.silence(&mut outputs);
+        self.habituation.forget_until(point.at, settings.point_seconds);
+        let levels = RaiseLevels { threshold: settings.threshold, alert: settings.threshold };
+        let joint = joint_score::joint_score(&distances.z, &outputs, self.habituation.factor(), levels);
+        self.count_excursion(joint.unscaled, settings.point_seconds, settings);
     }
 
     /// Learns the expectations from a point that represents `count` points.

@@ -88,8 +88,8 @@ fn check(every: f64, days: usize, faults: usize, [mean_max, most_max]: [f64; 2])
 fn a_warmed_engine_scores_like_the_original() {
     // All points are learned.
     check(60.0, 5, 6, [0.001, 0.02]);
-    // Most points are thinned.
-    check(300.0, 40, 2, [0.05, 0.3]);
+    // Most points are thinned, so the number of excursions differs a little, too.
+    check(300.0, 40, 2, [0.05, 0.5]);
 }
 
 #[test]
