@@ -1,5 +1,4 @@
 //! The mapping file from hostnorm's metrics to a server's names. Users may edit a copy of it.
-#![expect(clippy::disallowed_methods, reason = "reads the file of names")]
 
 use std::fmt;
 use std::path::Path;

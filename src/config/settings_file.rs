@@ -1,5 +1,4 @@
 //! Reads the settings file, and checks that the directories in settings exist.
-#![expect(clippy::disallowed_methods, reason = "settings are read from a file before anything else runs")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

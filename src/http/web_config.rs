@@ -2,10 +2,6 @@
 //!
 //! This module reads the file and checks what can be checked without the certificates that it names. Where it differs from
 //! exporter-toolkit it is stricter, never more permissive. No error shows the value of a secret.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the web configuration file is read at the start and when it changes"
-)]
 
 mod file_format;
 mod go_duration;

@@ -168,7 +168,8 @@ fn begin(
     let causes = it.causes.as_deref().unwrap_or("[]");
     let description = it.description.as_deref().unwrap_or_default();
     let keep_from = snapshot.as_ref().map_or(since - AROUND_SECONDS, |(at, _)| *at);
-    let model = snapshot.as_ref().and_then(|(_, model)| model.as_deref());
+    // A new model has a snapshot of its own, so the newest one names the model that judged the start.
+    let model = snapshot_before(connection, since, "DESC")?.and_then(|(_, model)| model);
     connection
         .prepare_cached(
             "INSERT INTO episodes (kind, subject, began, last_seen, outcome, peak, causes, description, model, keep_from) \

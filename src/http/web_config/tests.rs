@@ -1,4 +1,5 @@
 //! What a web configuration file may say, and what is said of one that is wrong.
+#![expect(clippy::disallowed_methods, reason = "tests write files")]
 
 use proptest::prelude::*;
 
