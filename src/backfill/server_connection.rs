@@ -1,6 +1,9 @@
 //! Credentials and TLS options for a server.
 
-#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests write files with secrets and certificates"))]
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, reason = "tests write files with secrets and certificates")
+)]
 
 use std::fmt;
 use std::path::{Path, PathBuf};
