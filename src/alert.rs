@@ -76,6 +76,8 @@ pub struct AlertDecision {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct AlertTracker {
     is_active: bool,
+    /// Whether the current episode was found worth an alert, also while the alert is withheld.
+    is_reached: bool,
     /// The level from the budget, and the alerts spent; `None` without a budget.
     budget: Option<(BudgetThreshold, BudgetLedger)>,
 }
@@ -103,23 +105,24 @@ impl AlertTracker {
 
     /// Takes the alert of `live`, whose other state is replaced.
     pub fn continue_from(&mut self, live: &Self) {
-        self.is_active = live.is_active;
+        (self.is_active, self.is_reached) = (live.is_active, live.is_reached);
     }
 
     /// Ends the alert, because the subject is gone.
     pub fn end(&mut self) {
-        self.is_active = false;
+        (self.is_active, self.is_reached) = (false, false);
     }
 
     /// Decides for one reading, after its episode.
     pub fn step(&mut self, now: AlertInput, evidence: AlertEvidence, rule: &AlertRule) -> AlertDecision {
         let level = self.level(now.young_factor, rule);
-        let was_active = self.is_active;
+        let was_reached = self.is_reached;
         let score = now.score;
         let factor = if now.in_grace { grace::LIMIT_FACTOR } else { 1.0 };
         let is_reached = score >= factor * level || evidence.severity == Some(Severity::Critical);
-        self.is_active = now.in_episode && !evidence.is_withheld && (was_active || is_reached);
-        let has_begun = self.is_active && !was_active;
+        self.is_reached = now.in_episode && (was_reached || (is_reached && !evidence.is_withheld));
+        self.is_active = self.is_reached && !evidence.is_withheld;
+        let has_begun = self.is_reached && !was_reached;
         if !evidence.is_withheld {
             self.spend(now.elapsed, score * now.young_factor, has_begun, rule);
         }
@@ -190,6 +193,13 @@ mod tests {
     #[test]
     fn nothing_is_an_alert_while_it_is_withheld() {
         check(&[3.0, 9.0], AlertEvidence { is_withheld: true, ..AlertEvidence::default() }, false, "..");
+        // Maintenance in the middle of an alert: the same alert goes on after it.
+        let mut tracker = AlertTracker::default();
+        let steps = [(5.0, false), (5.0, true), (1.6, false), (0.5, false)].map(|(score, is_withheld)| {
+            let it = tracker.step(input(score), AlertEvidence { is_withheld, severity: None }, &RULE);
+            (it.is_active, it.has_begun)
+        });
+        assert_eq!(steps, [(true, true), (false, false), (true, false), (false, false)]);
     }
 
     #[test]

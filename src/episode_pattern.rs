@@ -108,6 +108,11 @@ pub struct PatternMemory {
 }
 
 impl PatternMemory {
+    /// Whether no episode is known.
+    pub fn is_empty(&self) -> bool {
+        self.recent.is_empty() && self.judged.is_empty()
+    }
+
     /// Discounts the score of an instant, if episodes like it were rejected. `since` is the start of the current episode,
     /// or the instant itself; `parts` are the contributions to the score.
     pub fn discount(

@@ -114,6 +114,8 @@ pub fn is_active(reading: &Reading) -> bool {
 pub struct MaintenanceCalendar {
     windows: Vec<ScheduledWindow>,
     started: Option<StartedMaintenance>,
+    /// Whether maintenance was started or stopped in this process.
+    is_commanded: bool,
     /// The minute in which schedules were last evaluated.
     minute: Option<f64>,
 }
@@ -150,11 +152,17 @@ impl MaintenanceCalendar {
 
     /// Starts maintenance, instead of one that was started before.
     pub fn start(&mut self, started: StartedMaintenance) {
-        self.started = Some(started);
+        (self.started, self.is_commanded) = (Some(started), true);
+    }
+
+    /// Whether maintenance was started or stopped in this process.
+    pub fn is_commanded(&self) -> bool {
+        self.is_commanded
     }
 
     /// Ends the maintenance that was started, if it is active.
     pub fn stop(&mut self, at: Timestamp) -> Option<StartedMaintenance> {
+        self.is_commanded = true;
         self.started.take().filter(|it| at < it.until)
     }
 

@@ -176,12 +176,12 @@ impl Scorer {
     pub fn continue_from(&mut self, live: &Self) {
         self.tracker = live.tracker.clone();
         self.alert.continue_from(&live.alert);
-        // Stored points were not scored, so they tell nothing about excursions.
-        self.habituation = live.habituation.clone();
         self.smooth.clone_from(&live.smooth);
         self.peak = live.peak.clone();
         self.shadow.clone_from(&live.shadow);
-        self.patterns.clone_from(&live.patterns);
+        if self.patterns.is_empty() {
+            self.patterns.clone_from(&live.patterns);
+        }
     }
 
     /// Deviation of each signal of the last scored point, in standard deviations; at least 0.
@@ -347,7 +347,10 @@ impl Scorer {
     /// When an episode ends. A new host accepts a state once it has lasted as long as everything before it.
     fn release(&self, settings: &ScorerSettings) -> ResolveRule {
         let known = (self.quiet_points * settings.point_seconds).max(ACCEPT_SECONDS_MIN);
-        ResolveRule { accept_after: settings.resolve.accept_after.min(known), ..settings.resolve }
+        // While learning is paused, it is infinite: nothing is accepted.
+        let given = settings.resolve.accept_after;
+        let accept_after = if given.is_finite() { given.min(known) } else { given };
+        ResolveRule { accept_after, ..settings.resolve }
     }
 
     /// The signals that raise the score, largest deviation first, with their contributions to the momentary score.

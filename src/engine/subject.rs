@@ -276,7 +276,11 @@ impl SubjectState {
         assessment.uses_kind_prior = self.uses_prior();
         if let Some(elapsed) = elapsed.filter(|_| self.window.is_full()) {
             let step = self.portion(elapsed, settings);
-            if let Some(score) = self.scorer.step(self.window.point(), step, &settings.scorer()) {
+            let mut rules = settings.scorer();
+            if !self.learning {
+                rules.resolve.accept_after = f64::INFINITY;
+            }
+            if let Some(score) = self.scorer.step(self.window.point(), step, &rules) {
                 assessment.transition = score.transition;
                 assessment.absent = score.absences.iter().map(|it| self.absent(it, settings)).collect();
                 assessment.like_rejected = score.like_rejected;

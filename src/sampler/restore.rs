@@ -91,7 +91,8 @@ impl PersistentState {
     /// the current episode then stay, or everything is saved if the store is empty.
     pub(super) fn resume_from(&mut self, restored: RestoredEngine, is_live: bool) {
         let RestoredEngine { engine, registry, source, started, .. } = restored;
-        if let Some(started) = started {
+        // A command that came before the stored state is newer.
+        if let Some(started) = started.filter(|_| !self.maintenance.is_commanded()) {
             self.maintenance.start(started);
         }
         if !is_live {

@@ -18,6 +18,9 @@ const SEASON_SECONDS: f64 = 28.0 * 86_400.0;
 /// Beyond [`WHOLE_SECONDS`] and [`SEASON_SECONDS`], one of this many points is learned.
 const STRIDES: [usize; 2] = [8, 32];
 
+/// Points that may be missing within an episode.
+const GAP_POINTS: f64 = 10.0;
+
 /// Progress in learning the history of one scorer.
 #[derive(Debug)]
 pub struct HistoryLearner {
@@ -30,12 +33,14 @@ pub struct HistoryLearner {
     in_alert: bool,
     /// The start of the current episode.
     since: Option<Timestamp>,
+    /// Time of the last point.
+    last: Option<Timestamp>,
 }
 
 impl HistoryLearner {
     /// Expects points up to `until`.
     pub fn new(settings: ScorerSettings, until: Timestamp) -> Self {
-        Self { settings, until, skipped: 0, in_alert: false, since: None }
+        Self { settings, until, skipped: 0, in_alert: false, since: None, last: None }
     }
 
     /// Seconds from this point to the newest.
@@ -70,6 +75,10 @@ impl HistoryLearner {
 
     /// Whether an episode ended before this point because it was accepted: any other would have ended earlier.
     fn was_accepted(&mut self, scorer: &Scorer, past: &StoredPoint) -> bool {
+        let last = self.last.replace(past.point.at);
+        if last.is_some_and(|it| past.point.at.0 - it.0 > GAP_POINTS * self.settings.point_seconds) {
+            self.since = None;
+        }
         if past.in_anomaly {
             self.since.get_or_insert(past.point.at);
             return false;
@@ -85,6 +94,7 @@ impl HistoryLearner {
         let in_alert = past.in_anomaly && score >= scorer.alert_level(&self.settings);
         let has_begun = in_alert && !std::mem::replace(&mut self.in_alert, in_alert);
         self.in_alert = in_alert;
+        let score = score * scorer.young_factor(&self.settings);
         scorer.alert.learn(elapsed, score, has_begun, rule);
     }
 }

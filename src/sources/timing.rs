@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::{Source, SourceError, SourceSettings};
 use crate::clock;
-use crate::metric::Metric;
+use crate::metric::{COUNT_MAX, Metric};
 use crate::reading::{Reading, SubjectKind};
 use crate::signal::{Signal, SignalUnit};
 
@@ -19,7 +19,8 @@ static DELAY: Metric = Metric::gauge(
 static DRIFT: Metric = Metric::gauge(
     "hostnorm_clock_drift_seconds",
     "Time that passed by the wall clock since the reading before, less that by the monotonic clock, in seconds",
-);
+)
+.within(-COUNT_MAX, COUNT_MAX);
 
 pub(super) static METRICS: &[&Metric] = &[&DELAY, &DRIFT];
 pub(super) static SIGNALS: &[Signal] = &[

@@ -2,6 +2,8 @@
 //! not stop readings and requests.
 
 use std::io::Write;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 
@@ -10,6 +12,8 @@ use crate::reading::Values;
 
 /// Most lines that wait to be written; further ones are dropped.
 pub const LOG_LINES_MAX: usize = 1_000;
+/// Longest time for writing the last lines at the end.
+const END_TIME_MAX: Duration = Duration::from_secs(1);
 
 static DROPPED: Metric = Metric::counter(
     "hostnorm_log_lines_dropped_total",
@@ -23,7 +27,20 @@ pub static METRICS: &[&Metric] = &[&DROPPED];
 #[derive(Debug)]
 pub struct LogQueue {
     dropped: ErrorCounter,
-    _writer: WorkerGuard,
+    writer: Option<WorkerGuard>,
+}
+
+impl Drop for LogQueue {
+    fn drop(&mut self) {
+        let Some(writer) = self.writer.take() else { return };
+        // On a thread of its own, because the last lines may find nobody who reads them.
+        let (done, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            drop(writer);
+            let _ = done.send(());
+        });
+        let _ = ended.recv_timeout(END_TIME_MAX);
+    }
 }
 
 impl LogQueue {
@@ -35,7 +52,7 @@ impl LogQueue {
             .thread_name("log")
             .finish(stream);
         let dropped = lines.error_counter();
-        (lines, Self { dropped, _writer: writer })
+        (lines, Self { dropped, writer: Some(writer) })
     }
 
     /// Counts of this queue.
@@ -57,8 +74,6 @@ impl LogCounts {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-
     use super::*;
 
     /// A stream that accepts nothing until the other end is gone.
