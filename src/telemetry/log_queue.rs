@@ -35,11 +35,14 @@ impl Drop for LogQueue {
         let Some(writer) = self.writer.take() else { return };
         // On a thread of its own, because the last lines may find nobody who reads them.
         let (done, ended) = mpsc::channel();
-        std::thread::spawn(move || {
+        let end = move || {
             drop(writer);
             let _ = done.send(());
-        });
-        let _ = ended.recv_timeout(END_TIME_MAX);
+        };
+        // Without a thread, the last lines are lost; the end does not wait for them.
+        if std::thread::Builder::new().name("log end".to_owned()).spawn(end).is_ok() {
+            let _ = ended.recv_timeout(END_TIME_MAX);
+        }
     }
 }
 
