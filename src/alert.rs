@@ -124,18 +124,14 @@ impl AlertTracker {
         self.is_active = self.is_reached && !evidence.is_withheld;
         let has_begun = self.is_reached && !was_reached;
         if !evidence.is_withheld {
-            self.spend(now.elapsed, score * now.young_factor, has_begun, rule);
+            self.learn(now.elapsed, score * now.young_factor, has_begun, rule);
         }
         let budget_spent = self.budget.as_ref().and_then(|(_, ledger)| ledger.spent());
         AlertDecision { is_active: self.is_active, has_begun, level, budget_spent }
     }
 
-    /// Learns a stored score of a time without readings.
+    /// Adjusts the level and the budget spent by a score, on the scale of a known host.
     pub fn learn(&mut self, elapsed: f64, score: f64, has_begun: bool, rule: &AlertRule) {
-        self.spend(elapsed, score, has_begun, rule);
-    }
-
-    fn spend(&mut self, elapsed: f64, score: f64, has_begun: bool, rule: &AlertRule) {
         let Some(rate) = rule.budget.rate() else { return };
         let new = || (BudgetThreshold::new(rate, rule.level), BudgetLedger::new(rule.budget));
         let (tail, ledger) = self.budget.get_or_insert_with(new);

@@ -146,7 +146,7 @@ impl LabeledSeries {
     /// Adds the decisions of the detector for each row.
     ///
     /// # Errors
-    /// If there is none for some row.
+    /// If their number is not that of the rows.
     pub fn with_levels(mut self, levels: LevelRows) -> Result<Self, LabeledSeriesError> {
         let rows = self.labels.len();
         let differing = [&levels.is_anomaly, &levels.alert].into_iter().find(|it| it.len() != rows);

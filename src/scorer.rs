@@ -12,8 +12,8 @@ use crate::detect::expectation::{Distances, Expectations};
 use crate::detect::habituation::Habituation;
 use crate::detect::signal_ranking::SignalRanking;
 use crate::detect::{
-    DetectorInput, DetectorOutput, DetectorParameters, Detectors, ExpectedRange, LearnOptions, Outputs,
-    contribution, joint_score, majority_vote, small_sample,
+    DetectorOutput, DetectorParameters, Detectors, ExpectedRange, LearnOptions, Outputs, contribution,
+    joint_score, majority_vote, small_sample,
 };
 use crate::episode::{EpisodeTracker, ResolveRule, ScoredInstant};
 use crate::episode_pattern::PatternMemory;
@@ -22,6 +22,7 @@ use crate::report::{Episode, EpisodeTransition, ExpectedValue, ShadowScore};
 use crate::window::Point;
 
 mod alert_decision;
+mod judge;
 mod kind_prior;
 mod learn_history;
 mod patterns;
@@ -231,10 +232,8 @@ impl Scorer {
         settings: &ScorerSettings,
     ) -> Option<SubjectScore> {
         let distances = self.expectation.distances(point);
+        let outputs = self.judge(point, &distances, step.elapsed, settings);
         let view = self.view(point, &distances);
-        self.habituation.forget_until(point.at, step.elapsed);
-        let mut outputs = self.detectors.judge(&view);
-        settings.detectors.silence(&mut outputs);
         self.deviations = self.ranking.of(point, &distances.z);
         let tried = self.shadow.as_ref().map(|it| it.judge(&view, &self.detectors.forest));
         let mut score =
@@ -258,12 +257,6 @@ impl Scorer {
             self.grow(weight, in_anomaly);
         }
         score
-    }
-
-    /// A point as detectors see it.
-    fn view<'a>(&self, point: &'a Point, distances: &'a Distances) -> DetectorInput<'a> {
-        let Distances { z, noise, .. } = distances;
-        DetectorInput { point, z, noise, threshold_factor: self.threshold_factor }
     }
 
     /// Combines the detector outputs into score, vote and episode.

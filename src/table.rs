@@ -327,7 +327,7 @@ fn columns(header: &CsvCells<'_>, problems: &mut Vec<TableProblem>) -> (Vec<Stri
 /// The separator of a header without commas. Its rows have commas if their numbers have decimal commas.
 pub fn foreign_separator(columns: &[impl AsRef<str>]) -> Option<char> {
     let [only] = columns else { return None };
-    [';', '\t'].into_iter().find(|it| only.as_ref().contains(*it))
+    csv::separator_in(only.as_ref().as_bytes())
 }
 
 fn text(cell: &[u8]) -> String {

@@ -5,7 +5,9 @@ use std::str;
 
 use super::{BYTES_MAX, DatasetError, ROWS_MAX, shown};
 use crate::evaluate::LevelRows;
-use crate::table::{COLUMNS_MAX, CsvReader, InputStream, LINE_BYTES_MAX, foreign_separator, separator_hint};
+use crate::table::{
+    COLUMNS_MAX, CsvReader, InputStream, LINE_BYTES_MAX, TableProblem, foreign_separator, separator_hint,
+};
 
 /// The scores of a detector.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -164,8 +166,9 @@ fn each_row(
         }
         let first = *width.get_or_insert(row.count);
         if row.count != first {
-            let cells = if row.count == 1 { "1 cell" } else { &format!("{} cells", row.count) };
-            return Err(wrong(format!("{cells}, the header has {first}{}", separator_hint(row.separator()))));
+            let separator = row.separator();
+            let problem = TableProblem::Ragged { cells: row.count, header: first, separator };
+            return Err(wrong(problem.to_string()));
         }
         count += 1;
         if ROWS_MAX < count {

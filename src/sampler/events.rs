@@ -13,7 +13,7 @@ use crate::store::BackfillPoints;
 pub(super) enum LoopEvent {
     JobDone(FinishedJob),
     Command(CommandRequest),
-    /// History of a subject from another server, or why there is none.
+    /// History of a subject from another server, or the error.
     Past(Result<BackfillPoints, String>),
     Frozen(SceneOccasion, Box<Scene>),
     /// The stored state; `None` if it cannot be read so far.
@@ -42,7 +42,7 @@ impl SamplerHandle {
         Control::new(move |request| events.send(LoopEvent::Command(request)).is_ok())
     }
 
-    /// Passes the history of a subject from another server to the loop, or why there is none.
+    /// Passes the history of a subject from another server, or the error, to the loop.
     pub fn learn_backfill(&self, past: Result<BackfillPoints, String>) {
         let _ = self.0.send(LoopEvent::Past(past));
     }

@@ -83,7 +83,7 @@ impl PersistentState {
     /// Ends the maintenance that was started.
     ///
     /// # Errors
-    /// If there is none.
+    /// If no maintenance was started.
     pub(super) fn stop_maintenance(&mut self) -> Result<CommandReply, CommandRefusal> {
         let now = clock::now();
         let stopped = self.maintenance.stop(now).ok_or_else(|| {

@@ -92,8 +92,7 @@ impl HistoryLearner {
         let Some(score) = past.score else { return };
         let (elapsed, rule) = (self.settings.point_seconds, &self.settings.alert);
         let in_alert = past.in_anomaly && score >= scorer.alert_level(&self.settings);
-        let has_begun = in_alert && !std::mem::replace(&mut self.in_alert, in_alert);
-        self.in_alert = in_alert;
+        let has_begun = !std::mem::replace(&mut self.in_alert, in_alert) && in_alert;
         let score = score * scorer.young_factor(&self.settings);
         scorer.alert.learn(elapsed, score, has_begun, rule);
     }
@@ -115,9 +114,7 @@ impl Scorer {
 
     /// Counts the excursions of a historical point, as if it were scored.
     fn recount_excursions(&mut self, point: &Point, distances: &Distances, settings: &ScorerSettings) {
-        let mut outputs = self.detectors.judge(&self.view(point, distances));
-        settings.detectors.silence(&mut outputs);
-        self.habituation.forget_until(point.at, settings.point_seconds);
+        let outputs = self.judge(point, distances, settings.point_seconds, settings);
         let levels = RaiseLevels { threshold: settings.threshold, alert: settings.threshold };
         let joint = joint_score::joint_score(&distances.z, &outputs, self.habituation.factor(), levels);
         self.count_excursion(joint.unscaled, settings.point_seconds, settings);

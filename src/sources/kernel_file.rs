@@ -314,7 +314,7 @@ impl SkippedLines {
 /// as missing, and says so.
 pub(super) const IMPOSSIBLE: f64 = f64::INFINITY;
 
-/// Parses a whole number; `None` if it is none, and [`IMPOSSIBLE`] if it is below zero.
+/// Parses a whole number; `None` for other text, and [`IMPOSSIBLE`] if it is below zero.
 pub(super) fn count(text: &str) -> Option<f64> {
     match text.parse::<u64>() {
         Ok(value) if i64::try_from(value).is_ok() => Some(value as f64),

@@ -239,7 +239,7 @@ fn is_guest_port(name: &str) -> bool {
     name.contains("pf") && (name.contains("vf") || name.contains("sf"))
 }
 
-/// The number of a directory entry, without following a link; 0 if there is none.
+/// The number of a directory entry, without following a link; 0 if the entry does not exist.
 #[cfg(unix)]
 fn entry_number(path: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;

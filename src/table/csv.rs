@@ -51,8 +51,13 @@ impl CsvCells<'_> {
     /// The separator of a row without commas, if it seems to have another one.
     pub fn separator(&self) -> Option<char> {
         let only = self.iter().next().filter(|_| self.count == 1)?;
-        [';', '\t'].into_iter().find(|it| only.contains(&(*it as u8)))
+        separator_in(only)
     }
+}
+
+/// A separator other than the comma in the only cell of a row.
+pub(super) fn separator_in(cell: &[u8]) -> Option<char> {
+    [';', '\t'].into_iter().find(|it| cell.contains(&(*it as u8)))
 }
 
 impl CsvReader {

@@ -1,5 +1,5 @@
-//! The queue between what logs and the thread that writes: a reader of the log that stopped, such as a full pipe, must
-//! not stop readings and requests.
+//! The queue of log lines and the thread that writes them: a full pipe that nobody reads must not stop readings and
+//! requests.
 
 use std::io::Write;
 use std::sync::mpsc;
@@ -17,13 +17,13 @@ const END_TIME_MAX: Duration = Duration::from_secs(1);
 
 static DROPPED: Metric = Metric::counter(
     "hostnorm_log_lines_dropped_total",
-    "Log lines dropped because standard error accepts no more, as a full pipe that nobody reads",
+    "Log lines dropped because standard error was blocked, such as a full pipe that nobody reads",
 );
 
 /// Metrics of the log.
 pub static METRICS: &[&Metric] = &[&DROPPED];
 
-/// The queue; when it is dropped, the lines in it are written, within a second.
+/// The queue. When it is dropped, it writes its lines for at most a second.
 #[derive(Debug)]
 pub struct LogQueue {
     dropped: ErrorCounter,
@@ -33,13 +33,13 @@ pub struct LogQueue {
 impl Drop for LogQueue {
     fn drop(&mut self) {
         let Some(writer) = self.writer.take() else { return };
-        // On a thread of its own, because the last lines may find nobody who reads them.
+        // On a separate thread, because writing the last lines may block.
         let (done, ended) = mpsc::channel();
         let end = move || {
             drop(writer);
             let _ = done.send(());
         };
-        // Without a thread, the last lines are lost; the end does not wait for them.
+        // If the thread cannot start, the last lines are lost.
         if std::thread::Builder::new().name("log end".to_owned()).spawn(end).is_ok() {
             let _ = ended.recv_timeout(END_TIME_MAX);
         }
@@ -47,7 +47,7 @@ impl Drop for LogQueue {
 }
 
 impl LogQueue {
-    /// Starts the thread that writes to `stream`; the result takes lines, and never waits.
+    /// Starts the thread that writes to `stream`; the result takes lines and never waits.
     pub(super) fn to(stream: impl Write + Send + 'static) -> (NonBlocking, Self) {
         let (lines, writer) = NonBlockingBuilder::default()
             .buffered_lines_limit(LOG_LINES_MAX)

@@ -11,10 +11,10 @@ use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::http::{BuildInfo, ExpositionOptions, MetricsFormat, RenderedReport};
 use hostnorm::reading::{Subject, SubjectKind, Timestamp};
 use hostnorm::report::{EpisodeTransition, Report};
-use hostnorm::sources::{self, RootPaths, Sources};
+use hostnorm::sources::{self, Sources};
 use hostnorm::training;
 
-use captured_tree::{copy, fixtures};
+use captured_tree::fixtures;
 
 /// Left out because they are not reproducible: filesystems are those of the real machine, and so is the process. Control
 /// groups have tests of their own.
@@ -34,15 +34,7 @@ struct Machine {
 
 impl Machine {
     fn new(settings: &EngineSettings) -> Self {
-        let tree = tempfile::tempdir().unwrap();
-        copy(&fixtures(), tree.path());
-        let root = |name: &str| tree.path().join(name);
-        let roots = RootPaths {
-            procfs: root("proc"),
-            sysfs: root("sys"),
-            rootfs: tree.path().into(),
-            ..RootPaths::default()
-        };
+        let (tree, roots) = captured_tree::copied();
         let sources =
             Sources::open(&sources::SourceSettings { roots, ..sources::SourceSettings::default() }, on);
         let engine = Engine::new(sources::signals(on), settings);

@@ -8,11 +8,11 @@ use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::metric::MetricType;
 use hostnorm::reading::{Subject, SubjectKind, Timestamp};
 use hostnorm::report::Report;
-use hostnorm::sources::{self, RootPaths, SourceSettings, Sources};
+use hostnorm::sources::{self, SourceSettings, Sources};
 use hostnorm::training;
 use tempfile::TempDir;
 
-use crate::captured_tree::{copy, fixtures};
+use crate::captured_tree;
 
 /// Those whose files change here.
 fn on(source: &str) -> bool {
@@ -49,15 +49,8 @@ struct Host {
 
 impl Host {
     fn new() -> Self {
-        let tree = tempfile::tempdir().unwrap();
-        copy(&fixtures(), tree.path());
+        let (tree, roots) = captured_tree::copied();
         let root = |name: &str| tree.path().join(name);
-        let roots = RootPaths {
-            procfs: root("proc"),
-            sysfs: root("sys"),
-            rootfs: tree.path().into(),
-            ..RootPaths::default()
-        };
         for name in ["eth0", "eth1"] {
             fs::create_dir_all(root("sys/class/net").join(name).join("device")).unwrap();
         }

@@ -37,7 +37,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
   },
 
   // A link to a dashboard with the labels of the alert selected, from an hour before the query `start` to a while after now.
-  // Without a cluster, there is none to select.
+  // An alert without a cluster label selects no cluster.
   local dashboard(of, labels, start) =
     local selected = [
       local value = 'var-%s={{ %s | urlquery }}&';
@@ -49,7 +49,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
     '{{ with query %s }}from={{ . | first | value | printf "%%.0f" }}&{{ end }}' % start +
     '{{ with query "1000 * (time() + 900)" }}to={{ . | first | value | printf "%.0f" }}{{ end }}',
 
-  // No link leads to a wrong place: without its URL there is none.
+  // An alert has no link if its URL is unknown, because a wrong link is worse.
   local links(name, of, labels, start) =
     (if config.runbookURLPattern == '' then {} else { runbook_url: config.runbookURLPattern % name }) +
     (if config.grafanaURL == '' then {} else { dashboard_url: dashboard(of, labels, start) }),

@@ -108,7 +108,7 @@ fn rows(version: &ModelVersion) -> Vec<(&'static str, String)> {
         (
             "faults that this forest finds alone",
             format!(
-                "{:.3}; 0.4 to 0.5 is usual, as most faults are small and other detectors judge, too",
+                "{:.3}; 0.4 to 0.5 is typical, because most injected faults are small and the other detectors are left out",
                 evaluation.recall
             ),
         ),

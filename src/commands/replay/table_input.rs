@@ -122,27 +122,28 @@ impl TableInput {
 
     /// The error that the interval is unknown.
     pub(in crate::commands) fn no_interval(&self) -> Exit {
-        match (&self.wrong, self.table.has_time()) {
-            (Some(wrong), true) => Exit::failure(wrong.to_string()),
-            (_, true) => {
-                Exit::failure(format!("{}: too few rows to find their interval; pass --every", self.name()))
-            }
-            _ => Exit::usage(format!(
-                "error: {} has no column \"timestamp\"; pass the time between rows, such as --every 60s",
-                self.name()
-            )),
-        }
+        let no_column = Exit::usage(format!(
+            "error: {} has no column \"timestamp\"; pass the time between rows, such as --every 60s",
+            self.name()
+        ));
+        self.no_pace("too few rows to find their interval; pass --every", no_column)
     }
 
     /// The error that a history has no times.
     pub(in crate::commands) fn no_times(&self) -> Exit {
+        let no_column = Exit::failure(format!(
+            "{}: no column \"timestamp\"; a history needs the time of each row",
+            self.name()
+        ));
+        self.no_pace("too few rows; a history needs two", no_column)
+    }
+
+    /// Why there are not two rows with times: an error, too few rows, or no column of times.
+    fn no_pace(&self, too_few: &str, no_column: Exit) -> Exit {
         match (&self.wrong, self.table.has_time()) {
             (Some(wrong), true) => Exit::failure(wrong.to_string()),
-            (_, true) => Exit::failure(format!("{}: too few rows; a history needs two", self.name())),
-            _ => Exit::failure(format!(
-                "{}: no column \"timestamp\"; a history needs the time of each row",
-                self.name()
-            )),
+            (None, true) => Exit::failure(format!("{}: {too_few}", self.name())),
+            (_, false) => no_column,
         }
     }
 
