@@ -10,12 +10,12 @@ use std::fmt;
 use crate::duration::HumanDuration;
 use crate::metric::Metric;
 use crate::reading::Timestamp;
+use crate::remote::ServerConnection;
 use crate::signal::Signal;
 use crate::window::Point;
 
 mod fetch_error;
 mod history_source;
-mod server_connection;
 mod http_client;
 mod mapping;
 mod time_chunks;
@@ -34,7 +34,6 @@ pub use fetch_error::FetchError;
 pub use history_source::{HistorySource, ParseHistorySourceError, ServerAddress, ServerKind};
 pub use mapping::{Mapping, MappingError, SHIPPED};
 pub use min_history::{POINTS_NEEDED, TooLittleHistory};
-pub use server_connection::{ServerConnection, ServerConnectionError};
 pub use settings::BackfillSettings;
 pub use unit_check::{UnitCheck, UnitError};
 

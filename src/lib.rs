@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`learned_state_codec`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`drift`], [`detect`], [`report`], [`episode`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
-//! | shell: does I/O | [`clock`], [`control`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`sd_notify`], [`dataset`], [`config`], [`stored_explanation`], [`mcp`], [`http`], [`sampler`] |
+//! | shell: does I/O | [`clock`], [`control`], [`log_stream`], [`remote`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`sd_notify`], [`dataset`], [`config`], [`stored_explanation`], [`mcp`], [`http`], [`sampler`] |
 //! | program: joins the layers | [`cli`], [`commands`] |
 //!
 //! `tests/it/layering.rs` and clippy's disallowed methods enforce the layers. ARCHITECTURE.md explains them.
@@ -49,6 +49,8 @@ pub mod clock;
 pub mod control;
 pub mod third_party_forest;
 pub mod whole_file;
+pub mod remote;
+pub mod log_stream;
 pub mod telemetry;
 pub mod sources;
 pub mod table;

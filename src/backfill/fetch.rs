@@ -9,10 +9,10 @@ use super::series::{FetchedSeries, some_of};
 use super::time_chunks::QueryChunk;
 use super::to_points::{ChunkSeries, PointBuilder};
 use super::{
-    FetchProgress, FetchedHistory, HistoryError, Mapping, RemoteHistoryQuery, ServerAddress,
-    ServerConnection, ServerKind,
+    FetchProgress, FetchedHistory, HistoryError, Mapping, RemoteHistoryQuery, ServerAddress, ServerKind,
 };
 use crate::duration::HumanDuration;
+use crate::remote::ServerConnection;
 
 /// Ratio of sample interval to step from which samples are used as they are; the points then have the interval of the
 /// samples.

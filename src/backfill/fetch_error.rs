@@ -3,9 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::duration::HumanDuration;
-
-/// Longest quotation of a server's text, in characters.
-const QUOTED_MAX: usize = 200;
+use crate::remote::RemoteError;
 
 /// A failed query.
 #[derive(Debug, Clone, PartialEq)]
@@ -211,25 +209,23 @@ impl fmt::Display for ServerMessage<'_> {
     }
 }
 
-/// A text of a server, shortened to one line, because it may be anything.
-pub(super) fn quoted(text: &str) -> String {
-    let words = text.split(|it: char| it.is_whitespace() || it.is_control()).filter(|it| !it.is_empty());
-    let line = words.collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(QUOTED_MAX) {
-        None => line,
-        Some((idx, _)) => format!("{}…", &line[..idx]),
+impl From<RemoteError> for FetchErrorKind {
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::Refused(reason) => Self::Refused(reason),
+            RemoteError::NoHost => Self::NoHost,
+            RemoteError::Tls(reason) => Self::Tls(reason),
+            RemoteError::Silent(waited) => Self::Silent(waited),
+            RemoteError::Half => Self::Half,
+            RemoteError::Large(bytes) => Self::Large(bytes),
+            RemoteError::Malformed(text) => Self::Malformed(format!("malformed HTTP response ({text})")),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_servers_message_is_shortened_to_one_line() {
-        assert_eq!(quoted(" a\r\n\tb\u{1b}[31m "), "a b [31m");
-        assert_eq!(quoted(&"é".repeat(300)).chars().count(), QUOTED_MAX + 1);
-    }
 
     #[test]
     fn limits_of_servers_are_distinguished_from_errors() {

@@ -4,6 +4,7 @@ use super::fetch_error::{FetchError, FetchErrorKind};
 use super::series::FetchedSeries;
 use super::time_chunks::QueryChunk;
 use super::{http_client, influx, prometheus};
+use crate::remote::RemoteResponse;
 
 /// Longest message; it shortens what the server wrote.
 const MESSAGE_CHARS_MAX: usize = 600;
@@ -30,7 +31,7 @@ pub fn parse(bytes: &[u8]) {
             it.iter().flatten().for_each(check_series);
         }),
         3 => check(influx::response::texts(bytes, "name"), |_| ()),
-        _ => check_text(&http_client::response_text(&ureq::http::HeaderMap::new(), bytes)),
+        _ => check_text(&http_client::response_text(&RemoteResponse::new(400, bytes))),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::remote;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
@@ -175,8 +176,7 @@ fn parts(text: &str) -> Result<UrlParts, ParseHistorySourceError> {
         }
     };
     let url = format!("{scheme}{host}{}", path.trim_end_matches('/'));
-    let valid = url.parse::<ureq::http::Uri>().is_ok_and(|it| it.host().is_some_and(|it| !it.is_empty()));
-    if !valid {
+    if !remote::has_host(&url) {
         return Err(ParseHistorySourceError::Host);
     }
     let pairs = query.split('&').filter(|it| !it.is_empty());

@@ -8,8 +8,9 @@ use super::http_client::{HttpClient, OnProgress};
 use super::mapping::{LabelSource, MetricMapping, SeriesSelector};
 use super::series::{FetchedSeries, some_of};
 use super::time_chunks::QueryChunk;
-use super::{RemoteHistoryQuery, ServerAddress, ServerConnection};
+use super::{RemoteHistoryQuery, ServerAddress};
 use crate::metric::MetricType;
+use crate::remote::ServerConnection;
 
 pub(super) mod response;
 

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HistorySource, LOOKBACK_MAX, LOOKBACK_MIN, ServerConnection};
+use super::{HistorySource, LOOKBACK_MAX, LOOKBACK_MIN};
 use crate::duration::HumanDuration;
+use crate::remote::ServerConnection;
 
 /// The server with the history for the first start, and access to it. Secrets are named by file, not stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

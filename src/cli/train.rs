@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, value_parser};
 
 use super::{Exit, GlobalOptions, every, shared};
-use crate::backfill::{HistorySource, LOOKBACK_MAX, LOOKBACK_MIN, ServerConnection};
+use crate::backfill::{HistorySource, LOOKBACK_MAX, LOOKBACK_MIN};
 use crate::config::Setting;
 use crate::duration::HumanDuration;
 use crate::evaluate::TableStyle;
+use crate::remote::ServerConnection;
 
 /// Arguments of `train`.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use crate::backfill::{
-    self, FetchProgress, FetchedHistory, HistorySource, Mapping, RemoteHistoryQuery, ServerConnection,
-};
+use crate::backfill::{self, FetchProgress, FetchedHistory, HistorySource, Mapping, RemoteHistoryQuery};
 use crate::cli::Exit;
 use crate::duration::HumanDuration;
 use crate::reading::Timestamp;
+use crate::remote::ServerConnection;
 use crate::signal::Signal;
 use crate::sources;
 

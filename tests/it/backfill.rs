@@ -6,10 +6,10 @@ use std::sync::mpsc;
 
 use hostnorm::backfill::{
     self, FetchProgress, FetchedHistory, HistoryError, HistorySource, Mapping, RemoteHistoryQuery,
-    ServerConnection,
 };
 use hostnorm::duration::HumanDuration;
 use hostnorm::reading::Timestamp;
+use hostnorm::remote::ServerConnection;
 use hostnorm::signal::Signal;
 use hostnorm::sources;
 

@@ -6,9 +6,10 @@ use std::fmt;
 use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::super::fetch_error::{FetchErrorKind, quoted};
+use super::super::fetch_error::FetchErrorKind;
 use super::super::series::FetchedSeries;
 use super::super::time_chunks::QueryChunk;
+use crate::remote::quoted;
 
 #[derive(Deserialize)]
 struct InfluxResponse {

@@ -6,9 +6,10 @@ use std::fmt;
 use serde::de::{self, DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::super::fetch_error::{FetchErrorKind, quoted};
+use super::super::fetch_error::FetchErrorKind;
 use super::super::series::FetchedSeries;
 use super::super::time_chunks::QueryChunk;
+use crate::remote::quoted;
 
 /// Series at the instants of a chunk.
 #[derive(Debug, Default, PartialEq)]
