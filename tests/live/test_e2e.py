@@ -2,6 +2,7 @@
 
 The files are those that are shipped. With --shipped their intervals are too, which takes a quarter of an hour; without,
 an alert needs 10 s instead of a minute and messages are as quick, so that the whole is seen in three minutes.
+The promise of the README is kept: the fault is found within 15 s, and over within 90 s of its end.
 """
 
 import os
@@ -11,9 +12,11 @@ import time
 
 import pytest
 from shipped_stack import alertmanager_config, instant, rules
-from program import fetch, note, until, value
+from program import fetch, note, samples, until, value
 
-LEARNING_SECONDS = 120
+FOUND_SECONDS = 15
+ENDED_SECONDS = 90
+LEARNING_SECONDS = 90
 # A job that runs wild: all processors, a fifth of the memory, and talk to itself. It ends by itself if this check is killed.
 FAULT = """
 import socket, sys, threading, time
@@ -74,19 +77,28 @@ def struck(program, server, receivers):
     share = str(int(MEMORY_SHARE * total / os.cpu_count()))
     jobs = [subprocess.Popen([sys.executable, "-c", FAULT, share]) for _ in range(os.cpu_count())]
     try:
-        steps.reach("score ≥ 1", 30, lambda: score(program) >= 1)
-        steps.reach("is_anomaly 1", 30, lambda: anomalous(program) == 1)
+        steps.reach("score ≥ 1", FOUND_SECONDS, lambda: score(program) >= 1)
+        steps.reach("is_anomaly 1", FOUND_SECONDS, lambda: anomalous(program) == 1)
         steps.reach("is_anomaly scraped", 60, lambda: instant(server, "is_anomaly == 1"))
         steps.reach("alert pending", 60, lambda: alert(server, "pending") or alert(server, "firing"))
         steps.reach("alert firing", 150, lambda: alert(server, "firing"))
         for kind in CHATS:
             steps.reach(f"message to {kind}", 120, lambda kind=kind: receivers.of(kind))
+        contributions_add_up(program)
     finally:
         for job in jobs:
             job.kill()
             job.wait()
     note(steps)
     check({kind: receivers.of(kind)[0].content for kind in CHATS})
+
+
+def contributions_add_up(program):
+    text = fetch(f"{program.url}/metrics")[2]
+    shares = [number for name, labels, number in samples(text) if name == "anomaly_contribution" and labels["kind"] == "host"]
+    total = value(text, "anomaly_score", kind="host")
+    if abs(sum(shares) - total) > 0.01 * total:
+        pytest.fail(f"the score {total} is not the sum of {shares}")
 
 
 def check(messages):
@@ -109,7 +121,7 @@ def check(messages):
 def over(program, server, receivers, seconds):
     """Waits for what follows the end of the fault."""
     steps = Steps("after the end")
-    steps.reach("is_anomaly 0", 120, lambda: anomalous(program) == 0)
+    steps.reach("is_anomaly 0", ENDED_SECONDS, lambda: anomalous(program) == 0)
     steps.reach("is_anomaly scraped", 60, lambda: instant(server, "is_anomaly == 0"))
     steps.reach("alert gone", seconds, lambda: not alert(server, "firing"))
     resolved = lambda: [it for it in receivers.of("webhook") if it.content["status"] == "resolved"]
