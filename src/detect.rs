@@ -21,6 +21,8 @@ pub mod time_of_day;
 pub mod short_memory;
 pub mod adaptive_covariance;
 pub mod seeded_rng;
+mod feature_rows;
+mod lanes;
 mod tree_builder;
 pub mod forest;
 pub mod eif;

@@ -32,6 +32,7 @@ mod forget;
 mod snapshot;
 mod subject;
 mod training_schedule;
+mod due_training;
 mod verdict;
 mod warm_start;
 

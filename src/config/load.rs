@@ -13,6 +13,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::settings_file::{self, SettingsFile};
+use super::shown_value::shown_of;
 use super::value_source::{PREFIX, PROBLEMS_SHOWN_MAX, is_service_link};
 use super::word::{flow, is_bracketed, word};
 use super::{
@@ -192,7 +193,7 @@ impl ConfigCollector {
             Some(sentence) => self.problems.push(ConfigProblem {
                 source: source.clone(),
                 key: Some(key.clone()),
-                value: Some(super::print::shown_of(key, value)),
+                value: Some(shown_of(key, value)),
                 sentence,
             }),
         }
@@ -236,8 +237,7 @@ impl ConfigCollector {
             Ok(config) => {
                 self.problems.extend(config.complaints().into_iter().map(|it| ConfigProblem {
                     source: place_of(it.key),
-                    value:
-                        figment.find_value(it.key).ok().map(|value| super::print::shown_of(it.key, &value)),
+                    value: figment.find_value(it.key).ok().map(|value| shown_of(it.key, &value)),
                     key: Some(it.key.to_owned()),
                     sentence: it.sentence,
                 }));
@@ -265,11 +265,7 @@ fn refusal(setting: &Setting, entry: &SourcedValue) -> Option<String> {
     let error = figment.extract::<Config>().err()?;
     Some(match error.kind {
         Kind::Message(sentence) => sentence,
-        _ => format!(
-            "expected {}, found {}",
-            setting.takes.words(),
-            super::print::shown_of(&entry.key, &entry.value)
-        ),
+        _ => format!("expected {}, found {}", setting.takes.words(), shown_of(&entry.key, &entry.value)),
     })
 }
 

@@ -13,7 +13,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::lanes::{LANES, Lanes, chunks, fill, products, total};
 use super::tree_builder::{TreeBuilder, search_length};
+
+pub use super::feature_rows::FeatureRows;
 
 mod validate;
 
@@ -25,53 +28,6 @@ pub const TREES_MAX: usize = 1_000;
 
 /// Largest number of rows for a tree; memory and time grow with it.
 pub const SAMPLE_MAX: usize = 4_096;
-
-/// Contiguous rows of equal width.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct FeatureRows {
-    width: usize,
-    values: Vec<f32>,
-}
-
-impl FeatureRows {
-    /// Creates an empty set of rows with `width` values each.
-    pub fn new(width: usize) -> Self {
-        Self { width, values: Vec::new() }
-    }
-
-    /// Adds a row; one of another width is truncated or padded with 0.
-    pub fn push(&mut self, row: &[f32]) {
-        debug_assert_eq!(row.len(), self.width, "rows of one width");
-        let end = self.values.len() + self.width;
-        self.values.extend_from_slice(&row[..row.len().min(self.width)]);
-        self.values.resize(end, 0.0);
-    }
-
-    /// Values in a row.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// Number of rows.
-    pub fn len(&self) -> usize {
-        self.values.len().checked_div(self.width).unwrap_or(0)
-    }
-
-    /// Whether there are no rows.
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
-
-    /// The row with this index, or an empty one beyond the last.
-    pub fn row(&self, idx: usize) -> &[f32] {
-        self.values.get(idx * self.width..(idx + 1) * self.width).unwrap_or_default()
-    }
-
-    /// The rows in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[f32]> {
-        self.values.chunks_exact(self.width.max(1))
-    }
-}
 
 /// Options of the training.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,11 +75,6 @@ impl fmt::Display for TrainError {
 }
 
 impl std::error::Error for TrainError {}
-
-/// Four values, the vector width of every 64-bit machine. It fixes the order of additions, so sums do not depend on
-/// the instructions that the compiler chooses.
-pub(super) type Lanes = [f32; LANES];
-pub(super) const LANES: usize = 4;
 
 /// Number of trees that descend in parallel.
 const IN_FLIGHT: usize = 8;
@@ -286,20 +237,6 @@ fn check_trainable(rows: &FeatureRows, options: &ForestOptions) -> Result<(), Tr
     }
 }
 
-/// Number of lanes of a row and its constant 1.
-pub(super) fn chunks(width: usize) -> usize {
-    (width + 1).div_ceil(LANES)
-}
-
-/// Writes a row, the constant 1 for the threshold, and zero padding.
-pub(super) fn fill(lanes: &mut [Lanes], row: &[f32], width: usize) {
-    let values = lanes.as_flattened_mut();
-    let known = row.len().min(width);
-    values[..known].copy_from_slice(&row[..known]);
-    values[known..].fill(0.0);
-    values[width] = 1.0;
-}
-
 /// Products of a row with one plane of each tree in flight. Not inlined on purpose: inlined, the following additions
 /// make the compiler use two lanes instead of four.
 #[inline(never)]
@@ -314,27 +251,6 @@ fn multiply<const CHUNKS: usize>(
     for (sum, &plane) in sums.iter_mut().zip(which) {
         *sum = products(row, &planes[plane as usize * chunks..][..chunks]);
     }
-}
-
-#[inline]
-pub(super) fn dot(row: &[Lanes], plane: &[Lanes]) -> f32 {
-    total(products(row, plane))
-}
-
-#[inline]
-fn products(row: &[Lanes], plane: &[Lanes]) -> Lanes {
-    let mut sum = [0.0; LANES];
-    for (row, plane) in row.iter().zip(plane) {
-        for lane in 0..LANES {
-            sum[lane] += row[lane] * plane[lane];
-        }
-    }
-    sum
-}
-
-#[inline]
-fn total(sum: Lanes) -> f32 {
-    (sum[0] + sum[2]) + (sum[1] + sum[3])
 }
 
 #[cfg(test)]

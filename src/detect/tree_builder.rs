@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::forest::{FeatureRows, LANES, Lanes, chunks, dot, fill};
+use super::feature_rows::FeatureRows;
+use super::lanes::{LANES, Lanes, chunks, dot, fill};
 use super::seeded_rng::{SeededRng, ln};
 
 /// Trees under construction. Buffers are reused from node to node.

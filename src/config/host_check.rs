@@ -1,0 +1,67 @@
+//! Checks that the directories and certificates in settings exist.
+
+use super::{ConfigProblem, ConfigProblems, LoadedConfig, ValueSource};
+use crate::http;
+use crate::telemetry::otlp_traces;
+
+impl LoadedConfig {
+    /// Checks that the directories and certificates in the settings exist on this host. `check` does not call this,
+    /// because it may check the settings of another host.
+    ///
+    /// # Errors
+    /// Each missing path. The default of sysfs may be missing.
+    pub fn on_this_host(self) -> Result<Self, ConfigProblems> {
+        let path = &self.config.path;
+        let roots =
+            [("path.procfs", &path.procfs), ("path.sysfs", &path.sysfs), ("path.rootfs", &path.rootfs)];
+        let problems = roots.into_iter().filter(|(key, root)| {
+            let matters = *self.source(key) != ValueSource::Default
+                || (cfg!(target_os = "linux") && *key == "path.procfs");
+            matters && !root.is_dir()
+        });
+        let mut problems: Vec<_> = problems
+            .map(|(key, root)| ConfigProblem {
+                source: self.source(key).clone(),
+                key: Some(key.to_owned()),
+                value: Some(root.display().to_string()),
+                sentence: format!("{} is not a directory on this machine", root.display()),
+            })
+            .collect();
+        problems.extend(otlp_traces::unusable(&self.config.otlp).map(|it| ConfigProblem {
+            source: self.source(it.key).clone(),
+            key: Some(it.key.to_owned()),
+            value: None,
+            sentence: it.sentence,
+        }));
+        let access = self.config.access();
+        let web = access.config_file.as_deref().and_then(|it| http::check_web_config(it).err());
+        problems.extend(web.map(|it| ConfigProblem {
+            source: self.source("web.config_file").clone(),
+            key: Some("web.config_file".to_owned()),
+            value: None,
+            sentence: it.to_string(),
+        }));
+        if problems.is_empty() { Ok(self) } else { Err(ConfigProblems(problems)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::FlagValue;
+
+    #[test]
+    fn roots_that_were_asked_for_are_there() {
+        let check = |key: &str, root: &str| {
+            let words = vec![root.to_owned()];
+            let given = FlagValue { key: key.into(), flag: key.into(), words };
+            let loaded = LoadedConfig::new(None, [], vec![given]).unwrap();
+            loaded.on_this_host().err().map(|it| it.to_string()).unwrap_or_default()
+        };
+        for key in ["path.procfs", "path.sysfs", "path.rootfs"] {
+            assert_eq!(check(key, "/"), "");
+            let expect = format!("flag --{key}: /does/not/exist is not a directory on this machine");
+            assert_eq!(check(key, "/does/not/exist"), expect);
+        }
+    }
+}
