@@ -8,7 +8,7 @@
 //! |---|---|
 //! | the score reaches the alert level | the alert starts; twice the level in grace |
 //! | the impact is critical | the alert starts at any score |
-//! | `is_withheld`: a silence, maintenance | no alert, and nothing is learned for the budget; the episode goes on |
+//! | `is_withheld`: maintenance | no alert, and nothing is learned for the budget; the episode goes on |
 //! | similar episodes were rejected | the score itself is discounted (`episode_pattern`), down to 1 |
 //! | the episode ends or is accepted | the alert ends |
 //!
@@ -55,7 +55,7 @@ pub struct AlertInput {
 pub struct AlertEvidence {
     /// Its highest severity so far, from its impact on the work of the subject.
     pub severity: Option<Severity>,
-    /// Whether nobody wants an alert now, because of a silence or maintenance.
+    /// Whether nobody wants an alert now, because of maintenance.
     pub is_withheld: bool,
 }
 

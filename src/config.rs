@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::alert;
+use crate::alertmanager;
 use crate::backfill;
 use crate::budget::Budget;
 use crate::detect::detector_settings::{DecisionRule, DetectorSettings, OnOff};
@@ -82,6 +83,8 @@ pub struct Config {
     pub storage: store::StoreSettings,
     /// Backfill of this host's history.
     pub backfill: backfill::BackfillSettings,
+    /// The Alertmanager that is asked for silences.
+    pub alertmanager: alertmanager::AlertmanagerSettings,
     /// The log.
     pub log: telemetry::LogSettings,
     /// Export of traces.
@@ -215,6 +218,7 @@ impl Default for Config {
             metrics: MetricsSettings { raw: true },
             storage: store::StoreSettings::default(),
             backfill: backfill::BackfillSettings::default(),
+            alertmanager: alertmanager::AlertmanagerSettings::default(),
             log: telemetry::LogSettings::default(),
             otlp: otlp_traces::OtlpSettings::default(),
         }

@@ -25,6 +25,7 @@ use crate::report::{EpisodeMarks, Report};
 use crate::scorer::{self, ScoreHold};
 use crate::selftest::SelftestInput;
 use crate::signal::{ReadingPair, Signal};
+use crate::silence;
 
 mod subject_kind_state;
 mod subject_lifecycle;
@@ -200,6 +201,11 @@ impl Engine {
         maintenance::is_active(&self.before)
     }
 
+    /// Whether a silence matched the host at the last reading.
+    pub fn is_host_silenced(&self) -> bool {
+        silence::state(&self.before, &Subject::Host).is_some()
+    }
+
     /// Enables or pauses learning; scoring continues.
     pub fn set_learning(&mut self, on: bool) {
         self.learning = on;
@@ -213,15 +219,18 @@ impl Engine {
         let left = self.update_subjects(&now);
         let mut assessments = BTreeMap::new();
         let grace = self.watch.step(&self.before, &now);
-        let expected = EpisodeMarks { maintenance: maintenance::is_active(&now) };
-        let held_back = expected.maintenance || grace.is_some_and(|it| it.is_active());
+        let in_maintenance = maintenance::is_active(&now);
+        let held_back = in_maintenance || grace.is_some_and(|it| it.is_active());
         for (subject, values) in &now.subjects {
             if let Some(state) = self.states.get_mut(subject) {
                 let before = self.before.subjects.get(subject);
                 let change =
                     before.and_then(|before| ReadingPair::new(before, values, now.at.0 - self.before.at.0));
                 state.grace(held_back);
-                state.learning(self.learning && !expected.maintenance);
+                let silence = silence::state(&now, subject);
+                let expected = EpisodeMarks { maintenance: in_maintenance, silenced: silence.is_some() };
+                state.learning(self.learning && !in_maintenance);
+                state.silence(silence);
                 let mut assessment = state.step(now.at, change, &self.settings);
                 state.mark(&mut assessment, expected);
                 state.describe(subject, &mut assessment, change.as_ref());

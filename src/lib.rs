@@ -4,8 +4,8 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`learned_state_codec`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`drift`], [`detect`], [`report`], [`episode`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
-//! | shell: does I/O | [`clock`], [`control`], [`log_stream`], [`remote`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`sd_notify`], [`dataset`], [`config`], [`stored_explanation`], [`mcp`], [`http`], [`sampler`] |
+//! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`learned_state_codec`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`silence`], [`window`], [`drift`], [`detect`], [`report`], [`episode`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
+//! | shell: does I/O | [`clock`], [`control`], [`log_stream`], [`host_name`], [`remote`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`alertmanager`], [`sd_notify`], [`dataset`], [`config`], [`stored_explanation`], [`mcp`], [`http`], [`sampler`] |
 //! | program: joins the layers | [`cli`], [`commands`] |
 //!
 //! `tests/it/layering.rs` and clippy's disallowed methods enforce the layers. ARCHITECTURE.md explains them.
@@ -22,6 +22,7 @@ pub mod reading;
 pub mod signal;
 pub mod grace;
 pub mod maintenance;
+pub mod silence;
 pub mod episode_pattern;
 pub mod counter_reset;
 pub mod window;
@@ -49,12 +50,14 @@ pub mod clock;
 pub mod control;
 pub mod third_party_forest;
 pub mod whole_file;
+pub mod host_name;
 pub mod remote;
 pub mod log_stream;
 pub mod telemetry;
 pub mod sources;
 pub mod table;
 pub mod backfill;
+pub mod alertmanager;
 pub mod store;
 pub mod sd_notify;
 pub mod mcp;

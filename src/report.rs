@@ -12,15 +12,23 @@ use crate::detect::{PerDetector, absence};
 use crate::forecast::TimeUntilFull;
 use crate::grace::Grace;
 use crate::impact::{ResourceImpact, Severity};
+use crate::maintenance;
+use crate::metric::Metric;
 use crate::reading::{Reading, Subject, Timestamp, Values};
 use crate::signal::Signal;
+use crate::silence;
 use crate::window::Point;
+
+/// The values of a reading that tell of such circumstances; exposed even if other raw values are not.
+pub static CIRCUMSTANCES: [&Metric; 2] = [&maintenance::ACTIVE, &silence::SILENCED];
 
 /// Circumstances that make an anomaly expected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpisodeMarks {
     /// It lies in a maintenance window.
     pub maintenance: bool,
+    /// A silence of Alertmanager matches the alerts of its subject.
+    pub silenced: bool,
 }
 
 impl EpisodeMarks {
@@ -32,12 +40,13 @@ impl EpisodeMarks {
     /// The circumstances of both.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
-        Self { maintenance: self.maintenance || other.maintenance }
+        Self { maintenance: self.maintenance || other.maintenance, silenced: self.silenced || other.silenced }
     }
 
     /// The names of those that hold.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        [("maintenance", self.maintenance)].into_iter().filter_map(|(name, holds)| holds.then_some(name))
+        let all = [("maintenance", self.maintenance), ("silenced", self.silenced)];
+        all.into_iter().filter_map(|(name, holds)| holds.then_some(name))
     }
 }
 

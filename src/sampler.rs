@@ -28,6 +28,7 @@ mod persist;
 mod restore;
 mod scenes;
 mod selftest_metrics;
+mod silences;
 mod status;
 mod state_transfers;
 mod throttle;
@@ -47,6 +48,7 @@ use models::ModelMetrics;
 use reading_notes::ReadingNotes;
 use scenes::EpisodeScenes;
 use selftest_metrics::SelftestMetrics;
+use silences::AlertmanagerState;
 use state_transfers::StateTransfers;
 use throttle::JobThrottle;
 
@@ -87,6 +89,8 @@ pub static METRICS: &[&Metric] = &[
     &jobs::DROPPED,
     &BACKFILL,
     &crate::maintenance::ACTIVE,
+    &crate::silence::SILENCED,
+    &silences::UP,
 ];
 
 /// Longest wait of the first reading for the stored state. State that arrives later, for example from a slow disk, is
@@ -128,6 +132,7 @@ pub struct Sampler {
     selftests: SelftestMetrics,
     subjects: StateTransfers,
     scenes: EpisodeScenes,
+    alertmanager: AlertmanagerState,
     /// Whether the history came from another server; `None` until that is decided.
     backfilled: Option<bool>,
     ticks: u64,
@@ -159,6 +164,7 @@ impl Sampler {
             models: ModelMetrics::new(persistent.engine.kinds()),
             selftests: SelftestMetrics::default(),
             subjects: StateTransfers::default(),
+            alertmanager: AlertmanagerState::default(),
             backfilled: None,
             ticks: 0,
             missed: 0,
@@ -201,6 +207,7 @@ impl Sampler {
                     let newest = self.newest.as_ref();
                     self.commands.carry_out(request, &mut self.persistent, &mut self.jobs, newest, train);
                 }
+                Ok(LoopEvent::Silences(answer)) => self.alertmanager.answered(answer, &mut self.persistent),
                 Ok(LoopEvent::Past(past)) => self.backfill(past),
                 Ok(LoopEvent::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -342,6 +349,7 @@ impl Sampler {
         self.jobs.values(&mut values);
         self.models.values(&self.persistent.registry, &mut values);
         self.selftests.values(&mut values);
+        self.alertmanager.values(&mut values);
         self.persistent.store.values(&mut values);
         values
     }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::cli::{Exit, GlobalOptions};
+use crate::clock;
 use crate::config::Config;
-use crate::detect::detector_settings::OnOff;
 use crate::engine::{self, Engine};
 use crate::grace::GraceDurations;
 use crate::http::{self, AppState, ControlSocket, RenderedReportCache, ServerCounters, WebSecurity};
@@ -23,15 +23,17 @@ use crate::report::Report;
 use crate::sampler::{self, CommandInbox, PersistentState, RestoredEngine, Sampler, SamplerHandle};
 use crate::scene::SceneSettings;
 use crate::sd_notify::ServiceManager;
+use crate::silence::{self, SilenceCalendar};
 use crate::sources::{self, Sources};
 use crate::store::{Store, StoreLocation};
 use crate::telemetry::otlp_traces::{self, TracePipeline};
 use crate::telemetry::{self, EventLogger, TelemetryCounts};
-use crate::{clock, version};
 
 mod backfill;
 mod heartbeat;
 mod reload;
+mod silences;
+mod startup_log;
 pub(super) mod unix_signals;
 
 pub use reload::METRICS;
@@ -184,10 +186,12 @@ async fn until(
     let (publish, reports) = watch::channel(None);
     let (alive, mut ended) = oneshot::channel::<()>();
     let counts = Arc::new(ServerCounters::default());
-    log_startup(config, &listeners);
+    startup_log::log_startup(config, &listeners);
     let control_socket = control_socket(config.control_socket(place));
     let (handle, inbox) = sampler::channel();
     let sampler = sampler(config, store(config, place, &handle), (handle.clone(), inbox));
+    // Ends with this round.
+    let _silences = silences::start(config, &handle);
     let heartbeat = Heartbeat::new(Arc::clone(supervisor), config.detection.interval.duration());
     let mut publisher = Publisher {
         counts: Arc::clone(&counts),
@@ -279,7 +283,8 @@ fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Stor
             backfill.start(handle.clone());
         }
     };
-    let metrics = sources::metrics().chain(maintenance::METRICS.iter().copied()).collect();
+    let windows = maintenance::METRICS.iter().chain(silence::METRICS).copied();
+    let metrics = sources::metrics().chain(windows).collect();
     let restore = sampler::restore(move || empty_engine(&config, true), metrics, found);
     let store = Store::open(directory, &settings, restore);
     if is_raw { store } else { store.without_subject_readings() }
@@ -301,7 +306,8 @@ pub(super) fn sampler(config: &Config, store: Store, channel: (SamplerHandle, Co
         scene: scene(config),
     };
     let maintenance = MaintenanceCalendar::new(&config.maintenance);
-    let persistent = PersistentState { engine, registry, store, maintenance };
+    let silences = SilenceCalendar::new(config.alertmanager.target());
+    let persistent = PersistentState { engine, registry, store, maintenance, silences };
     let sources = Sources::open(&config.sources(), |source| config.collects(source));
     Sampler::new(options, sources, persistent, channel)
 }
@@ -346,28 +352,6 @@ fn engine_settings(config: &Config) -> engine::EngineSettings {
         retrain_on_drift: detection.retrain_on_drift,
         evict_after: config.subjects.evict_after.as_seconds(),
     }
-}
-
-/// Logs what is learned, where it is served, and when the first score is expected.
-fn log_startup(config: &Config, listeners: &[TcpListener]) {
-    let addresses: Vec<String> =
-        listeners.iter().filter_map(|it| it.local_addr().ok()).map(|it| it.to_string()).collect();
-    let signals = sources::host_signals(|source| config.collects(source)).count();
-    let switches = config.detection.detector_settings().switches;
-    let detectors = switches.described().filter(|(_, it)| **it == OnOff::On).map(|(row, _)| row.name);
-    let detectors: Vec<&str> = detectors.collect();
-    tracing::info!(
-        version = version::VERSION,
-        address = addresses.join(" "),
-        interval = %config.detection.interval,
-        "hostnorm is listening"
-    );
-    tracing::info!(
-        signals,
-        detectors = detectors.join(" "),
-        warmup = %config.detection.warmup,
-        "learning; the first score follows after the warm-up"
-    );
 }
 
 /// Publishes reports to requests and to the log.

@@ -9,6 +9,7 @@ use crate::detect::DETECTORS;
 use crate::detect::detector_settings::{DecisionRule, OnOff};
 use crate::sources::SOURCES;
 
+mod alertmanager_rows;
 mod otlp_rows;
 
 const fn row(key: &'static str, takes: ValueType, help: &'static str) -> Setting {
@@ -307,7 +308,7 @@ pub fn settings() -> Vec<Setting> {
         takes: ValueType::OneOf(&OnOff::NAMES),
         help: format!("Let this detector count: {}", lower_first(detector.help)).into(),
     });
-    let server = SETTINGS.iter().chain(otlp_rows::SETTINGS).cloned();
+    let server = SETTINGS.iter().chain(alertmanager_rows::SETTINGS).chain(otlp_rows::SETTINGS).cloned();
     server.chain(detectors).chain(collectors).collect()
 }
 

@@ -71,6 +71,9 @@ impl Config {
         if let Some((key, sentence)) = self.backfill.error() {
             found.unless(false, key, || sentence);
         }
+        if let Some((key, sentence)) = self.alertmanager.error() {
+            found.unless(false, key, || sentence);
+        }
         for (key, sentence) in self.otlp.errors() {
             found.unless(false, key, || sentence);
         }
@@ -256,6 +259,7 @@ mod tests {
         check(|it| it.detection.half_life = HumanDuration::default(), &["half_life"]);
         check(|it| it.storage.max_bytes = ByteSize::mebibytes(7), &["storage.max_bytes"]);
         check(|it| it.backfill.from = "localhost".into(), &["backfill.from"]);
+        check(|it| it.alertmanager.url = "localhost".into(), &["alertmanager.url"]);
         check(|it| it.storage.retention.points = HumanDuration::default(), &["storage.retention.points"]);
         check(|it| it.storage.commit_interval = COMMIT_MAX, &[]);
         check(|it| it.storage.commit_interval = HumanDuration::millis(99), &["storage.commit_interval"]);

@@ -14,10 +14,11 @@ use crate::forecast::{HistoryCapacity, PointHistory};
 use crate::impact::ImpactTracker;
 use crate::model_registry::ShadowTally;
 use crate::reading::{SubjectTurnover, Timestamp};
-use crate::report::{AlertState, Assessment, EpisodeMarks, FillingSignal, LearnedPoint, ScoreDetails};
-use crate::scorer::{self, POINTS_MIN, Scorer, StepOptions};
+use crate::report::{AlertState, Assessment, EpisodeMarks, FillingSignal, ScoreDetails};
+use crate::scorer::{self, POINTS_MIN, Scorer};
 use crate::selftest::{RecentPoints, SelftestInput};
 use crate::signal::{ReadingPair, Signal};
+use crate::silence::SilenceState;
 use crate::simulate::SignalLimits;
 use crate::training::TrainingSet;
 use crate::window::Window;
@@ -27,6 +28,7 @@ mod drift_watch;
 mod episode_description;
 mod forecast;
 mod impact;
+mod learning;
 mod marks;
 mod snapshot;
 mod presence;
@@ -70,6 +72,9 @@ pub(super) struct SubjectState {
     in_grace: bool,
     /// Whether points are learned after scoring.
     learning: bool,
+    /// How it is silenced.
+    #[serde(skip)]
+    silence: Option<SilenceState>,
     /// The newest score and its time; it stays exposed for a while if readings fail.
     #[serde(skip)]
     newest: Option<(Timestamp, ScoreDetails)>,
@@ -155,6 +160,7 @@ impl SubjectState {
             tested: None,
             in_grace: false,
             learning: true,
+            silence: None,
             newest: None,
             description: None,
             marks: EpisodeMarks::default(),
@@ -231,11 +237,6 @@ impl SubjectState {
         self.scorer.grace(active);
     }
 
-    /// Enables or pauses learning.
-    pub(super) fn learning(&mut self, on: bool) {
-        self.learning = on;
-    }
-
     pub(super) fn training_set(&self, from: Timestamp) -> TrainingSet {
         TrainingSet { log: self.log.clone(), ..self.scorer.training_set_since(from) }
     }
@@ -276,10 +277,7 @@ impl SubjectState {
         assessment.uses_kind_prior = self.uses_prior();
         if let Some(elapsed) = elapsed.filter(|_| self.window.is_full()) {
             let step = self.portion(elapsed, settings);
-            let mut rules = settings.scorer();
-            if !self.learning {
-                rules.resolve.accept_after = f64::INFINITY;
-            }
+            let rules = self.rules(settings);
             if let Some(score) = self.scorer.step(self.window.point(), step, &rules) {
                 assessment.transition = score.transition;
                 assessment.absent = score.absences.iter().map(|it| self.absent(it, settings)).collect();
@@ -302,17 +300,6 @@ impl SubjectState {
         assessment.episode = self.scorer.episode();
         assessment.episodes = self.scorer.episodes();
         assessment
-    }
-
-    /// The whole point with its weight, for the report.
-    fn learned(&self, settings: &EngineSettings) -> LearnedPoint {
-        let in_anomaly = self.scorer.is_anomalous();
-        let weight = match (self.learning, in_anomaly) {
-            (false, _) => 0.0,
-            (true, true) => settings.anomaly_weight,
-            (true, false) => 1.0,
-        };
-        LearnedPoint { point: self.window.point().clone(), signals: self.signals.clone(), in_anomaly, weight }
     }
 
     /// Keeps the whole points of an hour without episode and grace.
@@ -343,21 +330,6 @@ impl SubjectState {
             columns: self.signals.iter().map(column).collect(),
             settings: settings.scorer(),
         })
-    }
-
-    /// Weight of the newest point: a fraction at each reading of the warm-up, later 1 once a window.
-    fn portion(&mut self, elapsed: f64, settings: &EngineSettings) -> StepOptions {
-        self.since_point += 1;
-        let whole = self.since_point >= settings.window;
-        if whole {
-            self.since_point = 0;
-        }
-        let weight = match (self.ready, whole) {
-            (false, _) => Some(1.0 / settings.window as f64),
-            (true, true) => Some(1.0),
-            (true, false) => None,
-        };
-        StepOptions { elapsed, ready: self.ready, weight: weight.filter(|_| self.learning), whole }
     }
 
     /// Pushes the pair of readings into the window; returns the seconds between them, or `None` across a gap.

@@ -77,8 +77,11 @@ impl EpisodeRecord {
         let since = since.trim_end_matches(".000Z");
         let (description, duration, peak) = (&self.description, self.duration(), self.peak);
         let verdict = self.verdict.as_ref().map(|it| format!(", {it} by an operator")).unwrap_or_default();
-        let marks =
-            if self.marks.is_empty() { String::new() } else { format!(", in {}", self.marks.join(" and ")) };
+        let mark = |it: &String| match it.as_str() {
+            "maintenance" => ", in maintenance".to_owned(),
+            other => format!(", {other}"),
+        };
+        let marks: String = self.marks.iter().map(mark).collect();
         match self.ended {
             None => format!(
                 "{description}; since {since}Z, for {duration} so far, peak score {peak:.1}{marks}{verdict}"

@@ -19,10 +19,9 @@ use super::server_counters::ServerCounters;
 use super::tick_histogram::TICK_SECONDS;
 use crate::detect::DETECTORS;
 use crate::grace::Grace;
-use crate::maintenance;
 use crate::metric::Metric;
 use crate::reading::{Subject, SubjectTurnover};
-use crate::report::{Assessment, ExpectedValue, Report, ScoreDetails, SignalState};
+use crate::report::{self, Assessment, ExpectedValue, Report, ScoreDetails, SignalState};
 use crate::version;
 
 static SCORE: Metric = Metric::gauge(
@@ -374,7 +373,7 @@ impl Exposition {
         let ExpositionOptions { sources, raw, .. } = &*self.options;
         let read = reading.subjects.iter().flat_map(|(subject, it)| it.iter().map(move |it| (subject, it)));
         let shown =
-            |metric: &Metric| *raw || metric.name.starts_with("process_") || *metric == maintenance::ACTIVE;
+            |it: &Metric| *raw || it.name.starts_with("process_") || report::CIRCUMSTANCES.contains(&it);
         let read = read.filter(|(subject, it)| self.shows_all_of(subject) && shown(it.metric));
         let mut ranks = FamilyOrder::new(sources);
         let rows = own.iter().map(|it| (&Subject::Host, it)).chain(read);

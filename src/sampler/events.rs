@@ -6,6 +6,7 @@ use super::jobs::FinishedJob;
 use super::restore::RestoredEngine;
 use crate::control::{CommandRequest, Control};
 use crate::culprit::{Scene, SceneOccasion};
+use crate::silence::Silence;
 use crate::store::BackfillPoints;
 
 /// Everything except a deadline that wakes the loop.
@@ -16,6 +17,8 @@ pub(super) enum LoopEvent {
     /// History of a subject from another server, or the error.
     Past(Result<BackfillPoints, String>),
     Frozen(SceneOccasion, Box<Scene>),
+    /// The silences of this host, or why there is no answer.
+    Silences(Result<Vec<Silence>, String>),
     /// The stored state; `None` if it cannot be read so far.
     Restored(Option<Box<RestoredEngine>>),
     Stop,
@@ -45,6 +48,11 @@ impl SamplerHandle {
     /// Passes the history of a subject from another server, or the error, to the loop.
     pub fn learn_backfill(&self, past: Result<BackfillPoints, String>) {
         let _ = self.0.send(LoopEvent::Past(past));
+    }
+
+    /// Passes the silences of this host, or why Alertmanager gave no answer, to the loop. Returns whether it still runs.
+    pub fn silences(&self, answer: Result<Vec<Silence>, String>) -> bool {
+        self.0.send(LoopEvent::Silences(answer)).is_ok()
     }
 
     /// Passes the stored state to the loop, or that it cannot be read so far.

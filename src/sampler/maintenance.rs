@@ -26,10 +26,11 @@ pub(super) fn started(reader: &StoreReader) -> Result<Option<StartedMaintenance>
 }
 
 impl PersistentState {
-    /// Scores and learns a reading, with the state of the maintenance windows in it.
+    /// Scores and learns a reading, with the state of maintenance windows and silences in it.
     pub(super) fn step(&mut self, mut reading: Reading) -> Report {
         let was_active = self.engine.is_in_maintenance();
         self.maintenance.note(&mut reading);
+        self.note_silences(&mut reading);
         match (was_active, maintenance::is_active(&reading)) {
             (false, true) => {
                 let active = self.maintenance.states(reading.at).into_iter().filter(|it| it.until.is_some());

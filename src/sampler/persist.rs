@@ -8,6 +8,7 @@ use crate::maintenance::MaintenanceCalendar;
 use crate::model_registry::{ModelRegistry, RegistryChange, VersionRecord};
 use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::report::Report;
+use crate::silence::SilenceCalendar;
 use crate::store::{self, BaselineRow, SnapshotRow, Store, StoreWrite, SubjectStateRow};
 
 /// Seconds between two commits of the baselines.
@@ -30,6 +31,8 @@ pub struct PersistentState {
     pub store: Store,
     /// The maintenance windows.
     pub maintenance: MaintenanceCalendar,
+    /// The silences of Alertmanager.
+    pub silences: SilenceCalendar,
 }
 
 impl PersistentState {

@@ -14,6 +14,7 @@ use hostnorm::model_registry::ModelRegistry;
 use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::Report;
 use hostnorm::sampler::{self, PersistentState, Sampler, SamplerHandle, SamplerOptions};
+use hostnorm::silence::SilenceCalendar;
 use hostnorm::simulate::COLUMNS;
 use hostnorm::sources::{self, Sources};
 use hostnorm::store::{Store, StoreReader};
@@ -124,6 +125,7 @@ fn settings() -> EngineSettings {
 fn new() -> PersistentState {
     PersistentState {
         maintenance: MaintenanceCalendar::default(),
+        silences: SilenceCalendar::default(),
         engine: Engine::new(&SIGNALS, &settings()),
         registry: ModelRegistry::new(3_600.0),
         store: Store::memory(),

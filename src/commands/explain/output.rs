@@ -34,7 +34,7 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
     );
     // Writing to a string cannot fail, here and below.
     if !episode.marks.is_empty() {
-        let _ = writeln!(text, "within    {}", episode.marks.join(", "));
+        let _ = writeln!(text, "marked    {}", episode.marks.join(", "));
     }
     if let Some(verdict) = &episode.verdict {
         let _ = writeln!(text, "verdict   {verdict}");

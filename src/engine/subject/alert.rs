@@ -8,8 +8,9 @@ impl SubjectState {
     /// Decides about an alert once the impact is known, and adds the decision to the assessment.
     pub(in super::super) fn decide_alert(&mut self, assessment: &mut Assessment, settings: &EngineSettings) {
         if let Some(now) = self.scored.take() {
-            let evidence =
-                AlertEvidence { severity: assessment.severity, is_withheld: assessment.expected.is_any() };
+            // A silence withholds no alert: Alertmanager does that, and the alert is there when the silence ends.
+            let is_withheld = assessment.expected.maintenance;
+            let evidence = AlertEvidence { severity: assessment.severity, is_withheld };
             let decision = self.scorer.decide_alert(now.score, now.elapsed, evidence, &settings.scorer());
             self.alert = Some(AlertState {
                 is_active: decision.is_active,

@@ -2,6 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
+use crate::host_name::host_name;
 use crate::http::message::ProblemDetails;
 use crate::version;
 
@@ -77,12 +78,4 @@ pub(super) fn problem(problem: &ProblemDetails, root: &'static str) -> Markup {
         }
     };
     page(Place::Below(root), title, "/metrics", &content)
-}
-
-/// The name of this machine, if it has one.
-fn host_name() -> Option<String> {
-    #[cfg(unix)]
-    return Some(rustix::system::uname().nodename().to_string_lossy().into_owned());
-    #[cfg(not(unix))]
-    None
 }

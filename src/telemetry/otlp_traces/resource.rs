@@ -6,6 +6,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
 
 use super::settings::OtlpSettings;
+use crate::host_name::host_name;
 use crate::version;
 
 /// Attributes of this process; the settings override them.
@@ -48,16 +49,6 @@ fn arch() -> &'static str {
         "arm" => "arm32",
         other => other,
     }
-}
-
-fn host_name() -> Option<String> {
-    #[cfg(unix)]
-    {
-        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Some(name).filter(|it| !it.is_empty())
-    }
-    #[cfg(not(unix))]
-    None
 }
 
 #[cfg(test)]

@@ -1,0 +1,4 @@
+//! Silences of Alertmanager.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hostnorm::alertmanager::fuzzing::parse(bytes));

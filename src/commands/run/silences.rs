@@ -1,0 +1,48 @@
+//! Asks Alertmanager for silences, on its own thread.
+
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+
+use crate::alertmanager::SilenceReader;
+use crate::config::Config;
+use crate::sampler::SamplerHandle;
+
+/// Ends the thread when it is dropped, after a request that is under way.
+#[derive(Debug)]
+pub(super) struct SilenceWatch {
+    _running: Sender<()>,
+}
+
+/// Starts the thread, if the settings name a server.
+pub(super) fn start(config: &Config, handle: &SamplerHandle) -> Option<SilenceWatch> {
+    let settings = config.alertmanager.clone();
+    if !settings.is_set() {
+        return None;
+    }
+    let (running, ended) = mpsc::channel();
+    let handle = handle.clone();
+    let job = move || {
+        let mut reader = SilenceReader::new(&settings);
+        loop {
+            // A password that was wrong may be right after its file changed.
+            if reader.is_err() {
+                reader = SilenceReader::new(&settings);
+            }
+            let answer = match &mut reader {
+                Ok(reader) => reader.read().map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            if !handle.silences(answer)
+                || ended.recv_timeout(settings.interval.duration()) != Err(RecvTimeoutError::Timeout)
+            {
+                return;
+            }
+        }
+    };
+    match std::thread::Builder::new().name("silences".to_owned()).spawn(job) {
+        Ok(_) => Some(SilenceWatch { _running: running }),
+        Err(error) => {
+            tracing::warn!(%error, "cannot ask Alertmanager for silences");
+            None
+        }
+    }
+}

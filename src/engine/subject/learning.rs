@@ -1,0 +1,63 @@
+//! Whether and with which weight the points of a subject are learned.
+
+use super::{EngineSettings, SubjectState};
+use crate::report::LearnedPoint;
+use crate::scorer::{ScorerSettings, StepOptions};
+use crate::silence::SilenceState;
+
+impl SubjectState {
+    /// Enables or pauses learning.
+    pub(in super::super) fn learning(&mut self, on: bool) {
+        self.learning = on;
+    }
+
+    /// Sets how the subject is silenced.
+    pub(in super::super) fn silence(&mut self, silence: Option<SilenceState>) {
+        self.silence = silence;
+    }
+
+    /// The settings of the scorer for the next point.
+    pub(super) fn rules(&self, settings: &EngineSettings) -> ScorerSettings {
+        let mut rules = settings.scorer();
+        if !self.learning {
+            rules.resolve.accept_after = f64::INFINITY;
+        }
+        rules.anomaly_weight = self.anomaly_weight(settings);
+        rules
+    }
+
+    /// Weight of a point inside an episode. Somebody who silences a fault knows that it is none of what is normal.
+    fn anomaly_weight(&self, settings: &EngineSettings) -> f64 {
+        match self.silence {
+            None => settings.anomaly_weight,
+            Some(SilenceState { is_expected: true }) => 1.0,
+            Some(SilenceState { is_expected: false }) => 0.0,
+        }
+    }
+
+    /// Weight of the newest point: a fraction at each reading of the warm-up, later 1 once a window.
+    pub(super) fn portion(&mut self, elapsed: f64, settings: &EngineSettings) -> StepOptions {
+        self.since_point += 1;
+        let whole = self.since_point >= settings.window;
+        if whole {
+            self.since_point = 0;
+        }
+        let weight = match (self.ready, whole) {
+            (false, _) => Some(1.0 / settings.window as f64),
+            (true, true) => Some(1.0),
+            (true, false) => None,
+        };
+        StepOptions { elapsed, ready: self.ready, weight: weight.filter(|_| self.learning), whole }
+    }
+
+    /// The whole point with its weight, for the report.
+    pub(super) fn learned(&self, settings: &EngineSettings) -> LearnedPoint {
+        let in_anomaly = self.scorer.is_anomalous();
+        let weight = match (self.learning, in_anomaly) {
+            (false, _) => 0.0,
+            (true, true) => self.anomaly_weight(settings),
+            (true, false) => 1.0,
+        };
+        LearnedPoint { point: self.window.point().clone(), signals: self.signals.clone(), in_anomaly, weight }
+    }
+}
