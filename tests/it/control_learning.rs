@@ -10,6 +10,7 @@ use hostnorm::maintenance::{MaintenanceCalendar, MaintenanceWindow};
 use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{Assessment, EpisodeTransition};
 use hostnorm::scorer::StoredPoint;
+use hostnorm::silence::{self, Matcher, Silence, SilenceCalendar, TargetLabels};
 use hostnorm::simulate::COLUMNS;
 use hostnorm::training::{self, TrainedModel};
 use hostnorm::window::Point;
@@ -143,6 +144,51 @@ fn maintenance_teaches_nothing_and_marks_its_episodes() {
     assert!(after.marks.maintenance, "the mark stays with the episode");
     let after = after.signals[MEMORY].expected.unwrap();
     assert!((before.value - after.value).abs() < 0.1, "{before:?} {after:?}");
+}
+
+/// A calendar with a silence of the host for all time.
+fn silenced(comment: &str) -> SilenceCalendar {
+    let mut calendar = SilenceCalendar::new(TargetLabels::default());
+    let silence = Silence {
+        matchers: vec![Matcher::new("alertname", "HostAnomalous", false, true).unwrap()],
+        starts: Timestamp(0.0),
+        ends: Timestamp(f64::MAX),
+        is_expected: silence::says_expected(comment),
+    };
+    calendar.update(vec![silence], Timestamp(f64::MAX));
+    calendar
+}
+
+#[test]
+fn a_silence_marks_its_episodes_which_teach_nothing_unless_they_are_expected() {
+    let mut moved = Vec::new();
+    for (comment, expect_weight) in [("disk is replaced", 0.0), ("load test, expected", 1.0)] {
+        let (mut engine, rest) = known(400);
+        let mut calendar = silenced(comment);
+        let before = step(&mut engine, rest[0].clone()).signals[MEMORY].expected.unwrap();
+        let (mut began, mut alerts) = (false, 0);
+        for reading in &rest[1..120] {
+            let mut reading = with_memory(reading, 0.97);
+            calendar.note(&mut reading);
+            let assessment = step(&mut engine, reading);
+            assert!(assessment.expected.silenced && engine.is_host_silenced());
+            alerts += usize::from(assessment.alert.is_some_and(|it| it.is_active));
+            began |= assessment.transition == Some(EpisodeTransition::Began);
+            if assessment.episode.is_some() {
+                assert!(assessment.marks.silenced && !assessment.marks.maintenance);
+                assert!(assessment.point.is_none_or(|it| (it.weight - expect_weight).abs() < 1e-9));
+            } else if let Some(point) = assessment.point {
+                assert!((point.weight - 1.0).abs() < 1e-9, "without an episode, everything is learned");
+            }
+        }
+        assert!(began, "an episode goes on as usual");
+        assert!(alerts > 0, "Alertmanager withholds the messages, not hostnorm");
+        let after = step(&mut engine, with_memory(&rest[120], 0.97));
+        assert!(!engine.is_host_silenced() && !after.expected.silenced);
+        assert!(after.episode.is_none() || after.marks.silenced, "the mark stays with the episode");
+        moved.push((after.signals[MEMORY].expected.unwrap().value - before.value).abs());
+    }
+    assert!(moved[0] < 0.5 * moved[1], "{moved:?}");
 }
 
 /// The highest score, the description and the start of the episode of the first 20 of each 60 readings, which use all memory.

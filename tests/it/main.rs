@@ -51,6 +51,7 @@ mod replay_properties;
 mod sampler;
 mod seasonal;
 mod selftest;
+mod silences;
 mod simulate;
 mod simulated_host;
 mod snapshot;
