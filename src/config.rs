@@ -13,6 +13,7 @@ use crate::alert;
 use crate::alertmanager;
 use crate::backfill;
 use crate::budget::Budget;
+use crate::cost_limit::CostLimits;
 use crate::detect::detector_settings::{DecisionRule, DetectorSettings, OnOff};
 use crate::detect::{DETECTORS, PerDetector};
 use crate::duration::HumanDuration;
@@ -83,6 +84,8 @@ pub struct Config {
     pub storage: store::StoreSettings,
     /// Backfill of this host's history.
     pub backfill: backfill::BackfillSettings,
+    /// What hostnorm may cost.
+    pub limits: CostLimits,
     /// The Alertmanager that is asked for silences.
     pub alertmanager: alertmanager::AlertmanagerSettings,
     /// The log.
@@ -218,6 +221,7 @@ impl Default for Config {
             metrics: MetricsSettings { raw: true },
             storage: store::StoreSettings::default(),
             backfill: backfill::BackfillSettings::default(),
+            limits: CostLimits::default(),
             alertmanager: alertmanager::AlertmanagerSettings::default(),
             log: telemetry::LogSettings::default(),
             otlp: otlp_traces::OtlpSettings::default(),

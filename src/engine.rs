@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::alert::{self, AlertRule};
 use crate::budget::Budget;
+use crate::cost_limit::{self, Part};
 use crate::counter_reset::CounterResets;
 use crate::detect::baseline::BaselineStatistics;
 use crate::detect::detector_settings::DetectorSettings;
@@ -216,7 +217,8 @@ impl Engine {
     pub fn step(&mut self, mut now: Reading) -> Report {
         let booted = self.watch.booted(&self.before, &now);
         self.counters.settle(&mut now, booted);
-        let left = self.update_subjects(&now);
+        let left = self.update_subjects(&now, cost_limit::is_active(&now, Part::Groups));
+        let is_novelty_paused = !cost_limit::is_active(&now, Part::Novelty);
         let mut assessments = BTreeMap::new();
         let grace = self.watch.step(&self.before, &now);
         let in_maintenance = maintenance::is_active(&now);
@@ -231,6 +233,7 @@ impl Engine {
                 let expected = EpisodeMarks { maintenance: in_maintenance, silenced: silence.is_some() };
                 state.learning(self.learning && !in_maintenance);
                 state.silence(silence);
+                state.pause_novelty(is_novelty_paused);
                 let mut assessment = state.step(now.at, change, &self.settings);
                 state.mark(&mut assessment, expected);
                 state.describe(subject, &mut assessment, change.as_ref());

@@ -34,6 +34,7 @@ mod page;
 mod events;
 mod request_span;
 mod request_metrics;
+mod series_count;
 mod server_counters;
 mod tick_histogram;
 #[cfg(any(test, fuzzing))]

@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`learned_state_codec`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`silence`], [`window`], [`drift`], [`detect`], [`report`], [`episode`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
+//! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`learned_state_codec`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`silence`], [`cost_limit`], [`window`], [`drift`], [`detect`], [`report`], [`episode`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
 //! | shell: does I/O | [`clock`], [`control`], [`log_stream`], [`host_name`], [`remote`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`alertmanager`], [`sd_notify`], [`dataset`], [`config`], [`stored_explanation`], [`mcp`], [`http`], [`sampler`] |
 //! | program: joins the layers | [`cli`], [`commands`] |
 //!
@@ -23,6 +23,7 @@ pub mod signal;
 pub mod grace;
 pub mod maintenance;
 pub mod silence;
+pub mod cost_limit;
 pub mod episode_pattern;
 pub mod counter_reset;
 pub mod window;

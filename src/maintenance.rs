@@ -109,6 +109,13 @@ pub fn is_active(reading: &Reading) -> bool {
     reading.host_values().is_some_and(|it| it.each(&ACTIVE).any(|it| it.value > 0.0))
 }
 
+/// The names of the windows that are active at a reading.
+pub fn active_names(reading: &Reading) -> Vec<String> {
+    let active =
+        reading.host_values().into_iter().flat_map(|it| it.each(&ACTIVE)).filter(|it| it.value > 0.0);
+    active.filter_map(|it| it.labels.values().first().map(ToString::to_string)).collect()
+}
+
 /// The windows of the settings and the maintenance that was started, with their state.
 #[derive(Debug, Clone, Default)]
 pub struct MaintenanceCalendar {

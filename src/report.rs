@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cost_limit;
 use crate::culprit::EpisodeScene;
 use crate::detect::{PerDetector, absence};
 use crate::forecast::TimeUntilFull;
@@ -19,8 +20,8 @@ use crate::signal::Signal;
 use crate::silence;
 use crate::window::Point;
 
-/// The values of a reading that tell of such circumstances; exposed even if other raw values are not.
-pub static CIRCUMSTANCES: [&Metric; 2] = [&maintenance::ACTIVE, &silence::SILENCED];
+/// The values of a reading that tell how it is scored; exposed even if other raw values are not.
+pub static CIRCUMSTANCES: [&Metric; 3] = [&maintenance::ACTIVE, &silence::SILENCED, &cost_limit::PART_ACTIVE];
 
 /// Circumstances that make an anomaly expected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

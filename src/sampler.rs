@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::control::ControlCommand;
+use crate::cost_limit::{self, CostLimits, Part};
 use crate::metric::Metric;
 use crate::reading::{SubjectKind, SubjectTurnover, Values};
 use crate::report::{Report, TickTiming};
@@ -20,6 +21,7 @@ use crate::telemetry::otlp_traces;
 use crate::training::{self, TrainingSet};
 
 mod control;
+mod costs;
 mod events;
 mod jobs;
 mod maintenance;
@@ -42,6 +44,7 @@ pub use persist::{PersistentState, entries, record};
 pub use restore::{RestoredEngine, borrowed_marker, fold_and_judge, forget_marker, restore};
 
 use control::PendingCommands;
+use costs::CostState;
 use events::LoopEvent;
 use jobs::{FinishedJob, Job, JobOutcome, Jobs};
 use models::ModelMetrics;
@@ -91,6 +94,9 @@ pub static METRICS: &[&Metric] = &[
     &crate::maintenance::ACTIVE,
     &crate::silence::SILENCED,
     &silences::UP,
+    &cost_limit::PART_ACTIVE,
+    &cost_limit::LIMIT,
+    &cost_limit::USED,
 ];
 
 /// Longest wait of the first reading for the stored state. State that arrives later, for example from a slow disk, is
@@ -108,6 +114,8 @@ pub struct SamplerOptions {
     pub seed: u64,
     /// How processes are watched; `None` to name nobody.
     pub scene: Option<SceneSettings>,
+    /// What hostnorm may cost.
+    pub limits: CostLimits,
 }
 
 impl SamplerOptions {
@@ -133,6 +141,7 @@ pub struct Sampler {
     subjects: StateTransfers,
     scenes: EpisodeScenes,
     alertmanager: AlertmanagerState,
+    costs: CostState,
     /// Whether the history came from another server; `None` until that is decided.
     backfilled: Option<bool>,
     ticks: u64,
@@ -153,6 +162,7 @@ impl Sampler {
     ) -> Self {
         status::start();
         Self {
+            costs: CostState::new(options.limits),
             scenes: EpisodeScenes::start(options.scene.clone(), &done),
             options,
             sources,
@@ -224,7 +234,8 @@ impl Sampler {
         let span = tracing::info_span!(parent: None, "tick", hostnorm.tick = self.ticks);
         let _within = span.enter();
         let at = clock::now();
-        let reading = tracing::info_span!("read").in_scope(|| self.sources.read_all(at));
+        let mut reading = tracing::info_span!("read").in_scope(|| self.sources.read_all(at));
+        self.costs.update(&mut reading, &mut self.persistent);
         let mut report = tracing::info_span!("step").in_scope(|| self.persistent.step(reading));
         self.notes.note_signals(&report, &self.persistent.engine);
         self.scenes.update(&mut report);
@@ -261,19 +272,21 @@ impl Sampler {
         for kind in kinds {
             // The first model is small, and a requested one has a user waiting.
             let is_urgent = self.persistent.registry.current(kind).is_none();
-            if !self.jobs.has_room() || strained && !is_urgent {
+            let waits = strained || !self.costs.is_active(Part::ShadowModel);
+            if !self.jobs.has_room() || waits && !is_urgent {
                 continue;
             }
             if let Some(set) = engine.due(kind) {
                 self.jobs.push(self.options.train(&self.models, kind, set, is_urgent));
             }
         }
+        let tests_itself = self.costs.is_active(Part::Selftest);
         while !strained && self.jobs.has_room() {
             // Different faults each time, so that every fault affects every signal eventually.
             let seed = self.options.seed.wrapping_add(self.selftests.count());
             if let Some((subject, history)) = engine.due_history() {
                 self.jobs.push(Job::Fit { subject, history });
-            } else if let Some((subject, trial)) = engine.due_trial() {
+            } else if let Some((subject, trial)) = tests_itself.then(|| engine.due_trial()).flatten() {
                 self.jobs.push(Job::Selftest { subject, trial: Box::new(trial), seed });
             } else {
                 break;
@@ -350,6 +363,7 @@ impl Sampler {
         self.models.values(&self.persistent.registry, &mut values);
         self.selftests.values(&mut values);
         self.alertmanager.values(&mut values);
+        self.costs.values(&mut values);
         self.persistent.store.values(&mut values);
         values
     }

@@ -58,6 +58,7 @@ pub use disk::DiskSettings;
 pub use exclude_pattern::{ExcludePattern, ExcludePatternError, IncludePattern};
 pub use filesystem::FilesystemSettings;
 pub use network::NetworkSettings;
+pub use process_self::own_cost;
 pub use root_paths::RootPaths;
 pub use scene_values::{fullest_mounts, socket_counts};
 pub use source_error::SourceError;

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::cli::{Exit, GlobalOptions};
 use crate::clock;
 use crate::config::Config;
+use crate::cost_limit;
 use crate::engine::{self, Engine};
 use crate::grace::GraceDurations;
 use crate::http::{self, AppState, ControlSocket, RenderedReportCache, ServerCounters, WebSecurity};
@@ -210,6 +211,7 @@ async fn until(
         sources: sources::metrics().collect(),
         raw: config.metrics.raw,
         raw_subjects: config.cgroup.raw,
+        series_max: Some(config.limits.series).filter(|it| *it > 0),
         build: http::BuildInfo::default(),
     };
     let state = AppState {
@@ -283,7 +285,7 @@ fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Stor
             backfill.start(handle.clone());
         }
     };
-    let windows = maintenance::METRICS.iter().chain(silence::METRICS).copied();
+    let windows = maintenance::METRICS.iter().chain(silence::METRICS).chain(cost_limit::METRICS).copied();
     let metrics = sources::metrics().chain(windows).collect();
     let restore = sampler::restore(move || empty_engine(&config, true), metrics, found);
     let store = Store::open(directory, &settings, restore);
@@ -304,6 +306,7 @@ pub(super) fn sampler(config: &Config, store: Store, channel: (SamplerHandle, Co
         training: super::training(&config.detection),
         seed: config.detection.seed,
         scene: scene(config),
+        limits: config.limits,
     };
     let maintenance = MaintenanceCalendar::new(&config.maintenance);
     let silences = SilenceCalendar::new(config.alertmanager.target());

@@ -254,6 +254,21 @@ static SETTINGS: &[Setting] = &[
         "Expose all metrics of containers, pods and services. Without it, each has its score, is_anomaly, anomaly_alert, anomaly_ready and three contributions",
     ),
     row(
+        "limits.series",
+        ValueType::Whole,
+        "Largest number of series of a page, at least 500, or 0 for no limit. Beyond it, raw values of containers, pods and services are left out, then their contributions, then all of them, then raw values of the host",
+    ),
+    row(
+        "limits.memory",
+        ValueType::Size,
+        "Resident memory, at least 32MiB, or 0 for no limit. Above it, hostnorm switches off retraining, then the self-test, then the detector novelty, then scores of containers, pods, services and logs",
+    ),
+    row(
+        "limits.cpu",
+        ValueType::Number,
+        "CPUs in use as a mean of ten minutes, at least 0.01, or 0 for no limit. Above it, parts are switched off as for limits.memory",
+    ),
+    row(
         "backfill.from",
         ValueType::Text,
         "Server or file with this host's history, to learn from at the first start: csv:FILE, prometheus:URL or influxdb:URL; or store:FILE, the store of a similar host. Empty for none",

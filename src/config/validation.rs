@@ -2,6 +2,7 @@
 
 use super::Config;
 use crate::byte_size::ByteSize;
+use crate::cost_limit::CostLimits;
 use crate::detect::DETECTORS;
 use crate::detect::detector_settings::{DecisionRule, OnOff};
 use crate::detect::forest::{SAMPLE_MAX, TREES_MAX};
@@ -41,6 +42,13 @@ const RETENTION_MIN: HumanDuration = HumanDuration::minutes(10);
 /// Range of the commit interval: below it the disk is busy with little data, above it a crash loses much.
 const COMMIT_MIN: HumanDuration = HumanDuration::millis(100);
 const COMMIT_MAX: HumanDuration = HumanDuration::minutes(10);
+/// Smallest limit of series: the host and hostnorm itself have about 250, without their raw values.
+const SERIES_MIN: u64 = 500;
+/// Smallest limit of memory: what hostnorm has at its start.
+const MEMORY_LIMIT_MIN: ByteSize = ByteSize::mebibytes(32);
+/// Range of the limit of CPUs.
+const CPU_MIN: f64 = 0.01;
+const CPU_MAX: f64 = 1024.0;
 /// Largest number of listen addresses.
 const ADDRESSES_MAX: usize = 16;
 
@@ -74,6 +82,7 @@ impl Config {
         if let Some((key, sentence)) = self.alertmanager.error() {
             found.unless(false, key, || sentence);
         }
+        self.limits_within(&mut found);
         for (key, sentence) in self.otlp.errors() {
             found.unless(false, key, || sentence);
         }
@@ -174,6 +183,19 @@ impl Config {
         });
     }
 
+    fn limits_within(&self, found: &mut Complaints) {
+        let CostLimits { series, memory, cpu } = self.limits;
+        found.unless(series == 0 || series >= SERIES_MIN, "limits.series", || {
+            format!("{series} is too small; the minimum is {SERIES_MIN}, and 0 is no limit")
+        });
+        found.unless(memory.bytes() == 0 || memory >= MEMORY_LIMIT_MIN, "limits.memory", || {
+            format!("{memory} is too small; the minimum is {MEMORY_LIMIT_MIN}, and 0 is no limit")
+        });
+        found.unless(cpu == 0.0 || (CPU_MIN..=CPU_MAX).contains(&cpu), "limits.cpu", || {
+            format!("{cpu} is out of range; expected {CPU_MIN} to {CPU_MAX} CPUs, or 0 for no limit")
+        });
+    }
+
     fn storage_within(&self, found: &mut Complaints) {
         let it = &self.storage;
         found.unless(it.max_bytes >= BYTES_MIN, "storage.max_bytes", || {
@@ -259,6 +281,10 @@ mod tests {
         check(|it| it.detection.half_life = HumanDuration::default(), &["half_life"]);
         check(|it| it.storage.max_bytes = ByteSize::mebibytes(7), &["storage.max_bytes"]);
         check(|it| it.backfill.from = "localhost".into(), &["backfill.from"]);
+        check(|it| it.limits.series = 499, &["limits.series"]);
+        check(|it| it.limits = CostLimits { series: 0, memory: ByteSize::default(), cpu: 0.0 }, &[]);
+        check(|it| it.limits.memory = ByteSize::mebibytes(31), &["limits.memory"]);
+        check(|it| it.limits.cpu = f64::NAN, &["limits.cpu"]);
         check(|it| it.alertmanager.url = "localhost".into(), &["alertmanager.url"]);
         check(|it| it.storage.retention.points = HumanDuration::default(), &["storage.retention.points"]);
         check(|it| it.storage.commit_interval = COMMIT_MAX, &[]);

@@ -41,6 +41,9 @@ pub struct Novelty {
     fade: f64,
     /// Held share of each signal.
     held: Vec<f64>,
+    /// Whether it neither judges nor learns, to save time and memory.
+    #[serde(skip)]
+    is_paused: bool,
 }
 
 /// The history of one signal.
@@ -114,7 +117,20 @@ impl Novelty {
             points: 0,
             fade: 0.5_f64.powf(1.0 / shape.novelty_half_life),
             held: vec![0.0; shape.width()],
+            is_paused: false,
         }
+    }
+
+    /// Pauses it and frees what it knows, or resumes it: it then starts anew.
+    pub(crate) fn pause(&mut self, is_paused: bool) {
+        if is_paused && !self.is_paused {
+            self.signals
+                .iter_mut()
+                .for_each(|it| *it = KnownMoves { floor: it.floor, ..KnownMoves::default() });
+            self.held.iter_mut().for_each(|it| *it = 0.0);
+            self.points = 0;
+        }
+        self.is_paused = is_paused;
     }
 
     /// Whether this restored state can replace `fresh`, which has the same settings.
@@ -156,7 +172,7 @@ impl Novelty {
     }
 
     pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
-        if !lesson.step {
+        if !lesson.step || self.is_paused {
             return;
         }
         self.held = self.shares(view);
@@ -220,6 +236,26 @@ mod tests {
         check(60, 0.0, 0, 0.0, Some(0.0));
         check(60, 0.0, 3, 50.0, Some(3.0 / 9.0));
         check(60, 60.0, 3, 50.0, Some(0.0));
+    }
+
+    #[test]
+    fn it_knows_nothing_while_it_is_paused_and_starts_anew() {
+        let shape = DetectorParameters { points_per_day: 24.0, ..DetectorParameters::plain(vec![0.0], 1e4) };
+        let mut novelty = Novelty::new(&shape);
+        let point = Point { values: vec![1.0], missing: vec![false], ..Point::default() };
+        let view = DetectorInput { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 };
+        let abstains = |it: &Novelty| it.judge(&view) == DetectorOutput::Abstain;
+        (0..20).for_each(|_| novelty.learn(&view, STEP));
+        assert!(!abstains(&novelty));
+        for _ in 0..20 {
+            novelty.pause(true);
+            novelty.learn(&view, STEP);
+            assert!(abstains(&novelty) && novelty.signals[0].past.is_empty());
+        }
+        novelty.pause(false);
+        assert!(abstains(&novelty));
+        (0..20).for_each(|_| novelty.learn(&view, STEP));
+        assert!(!abstains(&novelty) && novelty.fits(&Novelty::new(&shape)));
     }
 
     #[test]

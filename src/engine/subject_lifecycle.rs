@@ -133,8 +133,12 @@ impl Engine {
     }
 
     /// Admits new subjects of a reading and evicts those that are gone; returns the last assessment of each whose
-    /// episode ended by eviction.
-    pub(super) fn update_subjects(&mut self, now: &Reading) -> BTreeMap<Subject, Assessment> {
+    /// episode ended by eviction. Unless groups are scored, all subjects of changing populations count as gone.
+    pub(super) fn update_subjects(
+        &mut self,
+        now: &Reading,
+        are_groups_scored: bool,
+    ) -> BTreeMap<Subject, Assessment> {
         self.handover = StateHandover::default();
         for (subject, state) in &mut self.states {
             // After a backward clock step, the last reading lies in the future and would never age.
@@ -142,13 +146,19 @@ impl Engine {
                 state.see(now.at);
             }
         }
-        let gone =
-            self.least_recent(EVICTIONS_MAX, |_, it| now.at.0 - it.seen().0 > self.settings.evict_after);
+        let is_gone =
+            |it: &SubjectState| !are_groups_scored || now.at.0 - it.seen().0 > self.settings.evict_after;
+        let gone = self.least_recent(EVICTIONS_MAX, |_, it| is_gone(it));
         let left = EVICTIONS_MAX - gone.len();
         let mut closed: BTreeMap<Subject, Assessment> =
             gone.into_iter().filter_map(|it| self.evict(it)).collect();
         self.wait_on(now);
-        let mut missing: Vec<&Subject> = now.subjects.keys().filter(|it| self.is_new(it)).collect();
+        if !are_groups_scored {
+            self.waiting.clear();
+        }
+        let may_score = |it: &&Subject| are_groups_scored || !self.is_changing(it.kind());
+        let mut missing: Vec<&Subject> =
+            now.subjects.keys().filter(|it| self.is_new(it)).filter(may_score).collect();
         // The only subject of a kind comes first: it is never left out in favor of one of many.
         missing.sort_by_key(|it| self.is_changing(it.kind()));
         let lacking = (self.states.len() + self.waiting.len() + missing.len()).saturating_sub(SUBJECTS_MAX);

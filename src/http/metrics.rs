@@ -9,20 +9,24 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 mod episodes;
+mod exposition_options;
+
 use episodes::{
     CULPRIT_INFO, EPISODE_INFO, EPISODE_INFO_DROPPED, EPISODES, IMPACT, IMPACT_EXPECTED, SEVERITY_INFO,
 };
+pub use exposition_options::{BuildInfo, ExpositionOptions};
 
 use super::metric_families::{FamilyOrder, MetricFamilies, SubjectLabels};
 use super::request_metrics::{REQUEST_SECONDS, REQUESTS, WEB_CONFIG_SUCCEEDED_AT, WEB_CONFIG_SUCCESSFUL};
+use super::series_count::SERIES_LEVEL;
 use super::server_counters::ServerCounters;
 use super::tick_histogram::TICK_SECONDS;
+use crate::cost_limit::SERIES_LEVEL_MAX;
 use crate::detect::DETECTORS;
 use crate::grace::Grace;
 use crate::metric::Metric;
 use crate::reading::{Subject, SubjectTurnover};
 use crate::report::{self, Assessment, ExpectedValue, Report, ScoreDetails, SignalState};
-use crate::version;
 
 static SCORE: Metric = Metric::gauge(
     "anomaly_score",
@@ -194,6 +198,7 @@ pub static METRICS: &[&Metric] = &[
     &WEB_CONFIG_SUCCESSFUL,
     &WEB_CONFIG_SUCCEEDED_AT,
     &TICK_SECONDS,
+    &SERIES_LEVEL,
 ];
 
 /// Largest number of contributions of a subject that comes and goes.
@@ -201,42 +206,14 @@ const CONTRIBUTIONS_MAX: usize = 3;
 /// Largest number of series of a subject that comes and goes: the first four, episode, being new, and contributions.
 pub const SUBJECT_SERIES_MAX: usize = 6 + CONTRIBUTIONS_MAX;
 
-/// What is exposed beside the report, and how.
-#[derive(Debug, Clone, Default)]
-pub struct ExpositionOptions {
-    /// What the sources may set, in the order of exposition; others follow in the order in which they are met.
-    pub sources: Vec<&'static Metric>,
-    /// Whether what was read of the host is exposed; `process_*` and the metrics of hostnorm itself always are.
-    pub raw: bool,
-    /// Whether everything is exposed of subjects that come and go, instead of [`SUBJECT_SERIES_MAX`] series each.
-    pub raw_subjects: bool,
-    /// What was built.
-    pub build: BuildInfo,
-}
-
-/// What was built from what by what; a part that is not known is empty and its label absent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuildInfo {
-    /// Version of the package.
-    pub version: &'static str,
-    /// Commit it was built from.
-    pub revision: &'static str,
-    /// Version of the compiler.
-    pub rust_version: &'static str,
-}
-
-impl Default for BuildInfo {
-    fn default() -> Self {
-        Self { version: version::VERSION, revision: version::REVISION, rust_version: version::RUSTC }
-    }
-}
-
 /// One report as metric families.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Exposition {
     pub(super) report: Arc<Report>,
     pub(super) options: Arc<ExpositionOptions>,
     pub(super) counts: Arc<ServerCounters>,
+    /// How much is left out, see [`SERIES_LEVEL_MAX`](crate::cost_limit::SERIES_LEVEL_MAX).
+    pub(super) level: usize,
 }
 
 impl Collector for Exposition {
@@ -252,17 +229,23 @@ impl Collector for Exposition {
 
 impl Exposition {
     fn assessments(&self) -> impl Iterator<Item = ([&str; 2], &Assessment)> {
-        self.report.assessments.iter().map(|(subject, it)| (names(subject), it))
+        self.shown().map(|(subject, it)| (names(subject), it))
+    }
+
+    /// Assessments of which anything is exposed.
+    fn shown(&self) -> impl Iterator<Item = (&Subject, &Assessment)> {
+        let are_groups_shown = self.level < 3;
+        self.report.assessments.iter().filter(move |(it, _)| are_groups_shown || is_permanent(it))
     }
 
     /// Assessments of which everything is exposed.
     fn detailed(&self) -> impl Iterator<Item = ([&str; 2], &Assessment)> {
-        let assessments = self.report.assessments.iter().filter(|(subject, _)| self.shows_all_of(subject));
+        let assessments = self.shown().filter(|(subject, _)| self.shows_all_of(subject));
         assessments.map(|(subject, it)| (names(subject), it))
     }
 
     fn shows_all_of(&self, subject: &Subject) -> bool {
-        self.options.raw_subjects || subject.kind().turnover() == SubjectTurnover::Permanent
+        is_permanent(subject) || (self.options.raw_subjects && self.level < 1)
     }
 
     fn score_details(&self) -> impl Iterator<Item = ([&str; 2], &ScoreDetails)> {
@@ -309,9 +292,10 @@ impl Exposition {
         families.add(&SHADOW_SCORE, shadows().map(|(names, it)| (names, it.score)))?;
         let votes = detectors().filter_map(|(names, row, it)| Some((names, one_if(row.vote(it)?))));
         families.add(&DETECTOR_VOTE, votes)?;
-        let contributions = self.report.assessments.iter().flat_map(|(of, assessment)| {
+        let of_group = if self.level < 2 { CONTRIBUTIONS_MAX } else { 0 };
+        let contributions = self.shown().flat_map(|(of, assessment)| {
             let [kind, subject] = names(of);
-            let most = if self.shows_all_of(of) { usize::MAX } else { CONTRIBUTIONS_MAX };
+            let most = if self.shows_all_of(of) { usize::MAX } else { of_group };
             let largest = assessment.details.iter().flat_map(move |it| it.contributions.iter().take(most));
             largest.map(move |it| ([kind, subject, it.signal.name, it.direction.name()], it.value))
         });
@@ -371,12 +355,14 @@ impl Exposition {
     fn values(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         let Report { reading, own, .. } = &*self.report;
         let ExpositionOptions { sources, raw, .. } = &*self.options;
+        let raw = *raw && self.level < SERIES_LEVEL_MAX;
+        let limits = self.counts.series.rows(self.level, self.options.series_max);
         let read = reading.subjects.iter().flat_map(|(subject, it)| it.iter().map(move |it| (subject, it)));
         let shown =
-            |it: &Metric| *raw || it.name.starts_with("process_") || report::CIRCUMSTANCES.contains(&it);
+            |it: &Metric| raw || it.name.starts_with("process_") || report::CIRCUMSTANCES.contains(&it);
         let read = read.filter(|(subject, it)| self.shows_all_of(subject) && shown(it.metric));
         let mut ranks = FamilyOrder::new(sources);
-        let rows = own.iter().map(|it| (&Subject::Host, it)).chain(read);
+        let rows = own.iter().chain(&limits).map(|it| (&Subject::Host, it)).chain(read);
         let mut rows: Vec<_> = rows.map(|(subject, it)| (ranks.of(it.metric), subject, it)).collect();
         rows.sort_by_key(|it| it.0);
         for family in rows.chunk_by(|one, other| one.0 == other.0) {
@@ -388,6 +374,10 @@ impl Exposition {
         }
         Ok(())
     }
+}
+
+fn is_permanent(subject: &Subject) -> bool {
+    subject.kind().turnover() == SubjectTurnover::Permanent
 }
 
 fn names(subject: &Subject) -> [&str; 2] {

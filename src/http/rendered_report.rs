@@ -72,7 +72,7 @@ struct Body {
 impl RenderedReport {
     /// A page that is not rendered yet; its counts are those of the time when it is.
     pub fn new(report: Arc<Report>, options: Arc<ExpositionOptions>, counts: Arc<ServerCounters>) -> Self {
-        let exposition = Arc::new(Exposition { report, options, counts });
+        let exposition = Arc::new(Exposition { report, options, counts, level: 0 });
         Self { exposition, openmetrics: Body::default(), text: Body::default() }
     }
 
@@ -122,13 +122,18 @@ fn openmetrics(exposition: &Arc<Exposition>) -> String {
     let reading = &exposition.report.reading;
     let series = reading.subjects.values().map(|it| it.iter().count()).sum::<usize>();
     let signals = exposition.report.assessments.values().map(|it| it.signals.len()).sum::<usize>();
-    let mut page = String::with_capacity((series + 4 * signals + 64) * BYTES_PER_SERIES);
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(Arc::clone(exposition)));
-    // Writing into a string cannot fail, and neither can the exposition of finite values.
-    let written = encode(&mut page, &registry);
-    debug_assert!(written.is_ok(), "rendering");
-    page
+    let capacity = (series + 4 * signals + 64) * BYTES_PER_SERIES;
+    let Exposition { options, counts, .. } = &**exposition;
+    counts.series.within(reading.at, options.series_max, |level| {
+        let mut page = String::with_capacity(capacity);
+        let mut registry = Registry::default();
+        registry
+            .register_collector(Box::new(Arc::new(Exposition { level, ..Exposition::clone(exposition) })));
+        // Writing into a string cannot fail, and neither can the exposition of finite values.
+        let written = encode(&mut page, &registry);
+        debug_assert!(written.is_ok(), "rendering");
+        page
+    })
 }
 
 /// The fastest level: it reduces a page to a sixth already, and the scraper waits.

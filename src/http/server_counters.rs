@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::request_metrics::{RequestMetrics, WebConfigStatus};
+use super::series_count::SeriesCount;
 use super::tick_histogram::TickHistogram;
 
 /// What happened at the door and behind it: counted when it happens, shown by the next page.
@@ -19,6 +20,8 @@ pub struct ServerCounters {
     pub requests: RequestMetrics,
     /// What became of the web configuration file.
     pub web_config: Arc<WebConfigStatus>,
+    /// The number of series of the last page, and what pages leave out.
+    pub series: SeriesCount,
     /// What ticks took.
     pub ticks: TickHistogram,
 }

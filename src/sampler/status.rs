@@ -9,8 +9,11 @@ use super::jobs::Jobs;
 use super::persist::PersistentState;
 use crate::clock;
 use crate::control::{CommandReply, SignalBaseline};
+use crate::cost_limit::{self, Part};
 use crate::duration::HumanDuration;
-use crate::reading::Subject;
+use crate::episode_text;
+use crate::maintenance;
+use crate::reading::{Subject, Timestamp};
 use crate::report::Report;
 use crate::version::VERSION;
 
@@ -23,7 +26,9 @@ pub(super) fn start() {
 }
 
 /// Fields: `version`, `uptime_seconds`, `ready` (whether some subject has a score), `learning`, `jobs` (`waiting`, and
-/// the task that is `running` or null), `subjects` (`kind`, `subject`, `ready`), `store` (its directory or null).
+/// the task that is `running` or null), `subjects` (`kind`, `subject`, `ready`), `store` (its directory or null),
+/// `maintenance` (names of the active windows), `silenced_until` (end of the silence of the host, or null), `parts_off` (what
+/// is off to stay within the limits of cost).
 pub(super) fn status(
     persistent: &PersistentState,
     jobs: &Jobs,
@@ -38,7 +43,13 @@ pub(super) fn status(
         .collect();
     let ready = newest.is_some_and(|it| it.assessments.values().any(|it| it.ready));
     let count = subjects.len();
-    let message = format!(
+    let reading = newest.map(|it| &it.reading);
+    let maintenance: Vec<String> = reading.map(|it| maintenance::active_names(it)).unwrap_or_default();
+    let silenced_until = reading.and_then(|it| persistent.silences.host_until(it.at));
+    let parts =
+        Part::ORDER.into_iter().filter(|part| reading.is_some_and(|it| !cost_limit::is_active(it, *part)));
+    let parts_off: Vec<&str> = parts.map(Part::name).collect();
+    let mut message = format!(
         "hostnorm {VERSION}, up {}, {}, learning {}, {count} subject{}, {} jobs waiting, {} running, {}",
         HumanDuration::nearest(uptime.round()),
         if ready { "ready" } else { "not ready: warming up" },
@@ -48,9 +59,19 @@ pub(super) fn status(
         jobs.running().unwrap_or("none"),
         store.as_deref().map_or("no store".into(), |it| format!("store in {it}")),
     );
+    if !maintenance.is_empty() {
+        message.push_str(&format!(", in maintenance ({})", maintenance.join(", ")));
+    }
+    if let Some(until) = silenced_until {
+        message.push_str(&format!(", silenced until {}", episode_text::instant(Timestamp(until.0.floor()))));
+    }
+    if !parts_off.is_empty() {
+        message.push_str(&format!(", off to limit the cost: {}", parts_off.join(", ")));
+    }
     let data = json!({
         "version": VERSION, "uptime_seconds": uptime, "ready": ready, "learning": learning,
         "jobs": {"waiting": jobs.waiting(), "running": jobs.running()}, "subjects": subjects, "store": store,
+        "maintenance": maintenance, "silenced_until": silenced_until.map(|it| it.0), "parts_off": parts_off,
     });
     CommandReply { message, data }
 }

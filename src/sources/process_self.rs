@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::kernel_file::{KernelFile, KernelText, number};
 use super::{Source, SourceError, SourceSettings};
+use crate::cost_limit::CostSample;
 use crate::metric::Metric;
 use crate::reading::{Reading, Values};
 use crate::signal::Signal;
@@ -27,6 +28,12 @@ static START: Metric =
     Metric::gauge("process_start_time_seconds", "Start time of hostnorm as Unix time, in seconds");
 
 pub(super) static METRICS: &[&Metric] = &[&CPU, &RESIDENT, &VIRTUAL, &OPEN_FDS, &MAX_FDS, &START];
+/// What hostnorm itself costs at a reading.
+pub fn own_cost(reading: &Reading) -> CostSample {
+    let get = |metric| reading.host_values().and_then(|it| it.get(metric));
+    CostSample { memory_bytes: get(&RESIDENT), cpu_seconds: get(&CPU) }
+}
+
 /// hostnorm does not score itself.
 pub(super) static SIGNALS: &[Signal] = &[];
 

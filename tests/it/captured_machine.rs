@@ -87,6 +87,7 @@ fn page(report: Report) -> String {
         raw: true,
         raw_subjects: false,
         build: BuildInfo { revision: "", ..BuildInfo::default() },
+        series_max: None,
     };
     let page = RenderedReport::new(Arc::new(report), Arc::new(options), Arc::default());
     let text = String::from_utf8(page.body(MetricsFormat::Text, false).to_vec()).unwrap();

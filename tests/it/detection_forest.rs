@@ -96,7 +96,7 @@ fn blind(width: usize) -> Forest {
     Forest::train(&distant, &ForestOptions::default(), 1).unwrap()
 }
 
-fn cloud(width: usize, rows: usize) -> TrainingSet {
+pub(crate) fn cloud(width: usize, rows: usize) -> TrainingSet {
     let (mut random, mut cloud, mut row) = (SeededRng::new(1), FeatureRows::new(width), vec![0.0; width]);
     for _ in 0..rows {
         random.fill_normal(&mut row);

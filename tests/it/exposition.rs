@@ -179,6 +179,7 @@ fn options(raw: bool) -> ExpositionOptions {
         sources: vec![&LOAD, &SIZE, &RECEIVED, &RESIDENT, &WORKING_SET],
         raw,
         raw_subjects: raw,
+        series_max: None,
         build,
     }
 }
@@ -246,6 +247,52 @@ fn a_container_has_few_series() {
     };
     assert_eq!(count(false), SUBJECT_SERIES_MAX);
     assert!(count(true) > 15, "{}", count(true));
+}
+
+#[test]
+fn pages_stay_within_the_limit_of_series() {
+    let mut report = anomaly();
+    let details = report.assessments[&Subject::Host].details.clone();
+    let mut reading = reading();
+    for idx in 0..40 {
+        let subject = Subject::Container(format!("app-{idx:02}").into());
+        let values = reading.subjects.entry(subject.clone()).or_default();
+        for device in 0..20 {
+            values.set_by(&RECEIVED, &Labels::new([format!("eth{device}").as_str()]), 1.0);
+        }
+        let assessment = Assessment { ready: true, details: details.clone(), ..Assessment::default() };
+        report.assessments.insert(subject, assessment);
+    }
+    report.reading = Arc::new(reading);
+    let report = Arc::new(report);
+    let page = |series_max: u64, raw: bool| {
+        let options = ExpositionOptions { series_max: Some(series_max), raw, ..options(true) };
+        let text = render(&report, options).body(OPENMETRICS, false);
+        let text = str(&text).to_owned();
+        let count = text.lines().filter(|it| !it.starts_with('#')).count();
+        let level = text.lines().find_map(|it| it.strip_prefix("hostnorm_series_level ")).unwrap().to_owned();
+        assert!(text.contains(&format!("hostnorm_limit{{resource=\"series\"}} {series_max}\n")), "{text}");
+        (text, count as u64, level)
+    };
+    let (text, all, level) = page(100_000, true);
+    assert!(text.contains(r#"eth7",kind="container"#) || text.contains(r#"device="eth7""#), "{text}");
+    assert_eq!(level, "0");
+    // Raw values of containers go first, then their contributions, then all of them, then raw values of the host.
+    let (text, without_raw, level) = page(all - 1, true);
+    assert!(level == "1" && !text.contains("eth7") && text.contains("app-07"), "{level}");
+    let (text, without_contributions, level) = page(without_raw - 1, true);
+    assert_eq!(level, "2");
+    assert!(
+        !text.lines().any(|it| it.starts_with("anomaly_contribution{") && it.contains("app-07")),
+        "{text}"
+    );
+    assert!(text.lines().any(|it| it.starts_with("anomaly_score{") && it.contains("app-07")));
+    let (text, without_groups, level) = page(without_contributions - 1, true);
+    assert!(level == "3" && !text.contains("app-07") && text.contains("hostnorm_load1 "), "{level}");
+    let (text, least, level) = page(without_groups - 1, true);
+    assert!(level == "4" && !text.contains("hostnorm_load1 ") && text.contains("anomaly_score{"), "{level}");
+    let counts = [all, without_raw, without_contributions, without_groups, least];
+    assert!(counts.is_sorted_by(|one, other| one > other), "{counts:?}");
 }
 
 #[test]

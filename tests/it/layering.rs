@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["version", "duration", "byte_size", "roc", "learned_state_codec", "budget", "url_credentials"],
     &["metric"],
     &["reading"],
-    &["signal", "grace", "maintenance", "silence", "episode_pattern", "counter_reset"],
+    &["signal", "grace", "maintenance", "silence", "cost_limit", "episode_pattern", "counter_reset"],
     &["window"],
     &["detect", "drift", "forecast"],
     &["culprit"],

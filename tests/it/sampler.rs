@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hostnorm::control::{CommandRefusal, CommandResult, Control, ControlCommand};
+use hostnorm::cost_limit::CostLimits;
 use hostnorm::duration::HumanDuration;
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::episode_pattern::Verdict;
@@ -48,7 +49,8 @@ impl Loop {
         mut publish: impl FnMut(&Report) + Send + 'static,
     ) -> Self {
         let training = training::TrainingSettings::default();
-        let options = SamplerOptions { interval, training, seed: 1, scene: None };
+        let options =
+            SamplerOptions { interval, training, seed: 1, scene: None, limits: CostLimits::default() };
         let (handle, inbox) = sampler::channel();
         let sampler = Sampler::new(options, sources, persistent, (handle.clone(), inbox));
         handle.restore(None);

@@ -5,16 +5,18 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use hostnorm::drift::DriftSamples;
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::metric::Metric;
 use hostnorm::model_registry::ModelRegistry;
-use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
+use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{Assessment, Episode, EpisodeTransition, LearnedPoint, Report, ScoreDetails};
 use hostnorm::sampler;
 use hostnorm::signal::Signal;
 use hostnorm::sources;
 use hostnorm::store::{BaselineRow, FILE, StoreReader, StoreWrite, amend};
 use hostnorm::table::instant;
+use hostnorm::training::{self, TrainingSet, TrainingSettings};
 use hostnorm::window::Point;
 
 const START: f64 = 1_795_255_200.123_456;
@@ -90,12 +92,8 @@ fn a_verdict_is_stored_without_a_daemon_and_listed() {
     assert!(code == 64 && err.contains("hostnorm episodes"), "{code} {err}");
 }
 
-#[test]
-fn a_new_host_starts_from_a_similar_one() {
-    let [sister, own] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    filled(sister.path());
-    let signals: Vec<_> = sources::host_signals(|_| true).collect();
-    let baseline = |signal: &&'static Signal| BaselineRow {
+fn baseline(signal: &&'static Signal) -> BaselineRow {
+    BaselineRow {
         subject: Subject::Host,
         signal: signal.name.into(),
         mean: 0.25,
@@ -106,7 +104,14 @@ fn a_new_host_starts_from_a_similar_one() {
         at: Timestamp(START),
         p95: 0.4,
         p99: 0.45,
-    };
+    }
+}
+
+#[test]
+fn a_new_host_starts_from_a_similar_one() {
+    let [sister, own] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    filled(sister.path());
+    let signals: Vec<_> = sources::host_signals(|_| true).collect();
     let rows = signals.iter().map(baseline).collect();
     amend(sister.path(), &[StoreWrite::Baselines(rows)]).unwrap();
     let origin = format!("store:{}", sister.path().join(FILE).display());
@@ -135,6 +140,71 @@ fn a_new_host_starts_from_a_similar_one() {
     assert!(code == 1 && err.contains("has points of this host"), "{err}");
     let (code, _, err) = run(own.path(), &["train", "--from", "store:/nowhere"]);
     assert!(code == 1 && err.contains("cannot read the store of the other host"), "{err}");
+}
+
+/// Adds a model of a host with these signals, and a point of it, so that a store has both.
+fn add_model(directory: &Path, signals: &[&'static Signal]) -> String {
+    let at = Timestamp(START + 60.0);
+    let mut store = crate::store::open(directory);
+    let (values, missing) = (vec![0.25; signals.len()], vec![false; signals.len()]);
+    let point = Some(Arc::new(LearnedPoint {
+        point: Point { at, values, missing },
+        signals: signals.to_vec(),
+        in_anomaly: false,
+        weight: 1.0,
+    }));
+    let assessments = [(Subject::Host, Assessment { point, ..Assessment::default() })].into();
+    store.append(&Report { reading: Arc::new(Reading::new(at)), assessments, ..Report::default() });
+    store.close();
+    let set = crate::detection_forest::cloud(signals.len(), 600);
+    let log = DriftSamples::new(signals.iter().map(|it| it.floor).collect());
+    let model = training::train(&TrainingSet { log, ..set }, &TrainingSettings::default(), 1).unwrap();
+    let mut registry = ModelRegistry::new(1.0);
+    let id = registry.add(SubjectKind::Host, at, model).id.to_string();
+    amend(directory, &sampler::entries(&mut registry)).unwrap();
+    id
+}
+
+#[test]
+fn the_model_of_a_similar_host_is_used_and_what_is_borrowed_is_marked_for_a_day() {
+    let [sister, own] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    filled(sister.path());
+    let signals: Vec<_> = sources::host_signals(|_| true).collect();
+    let id = add_model(sister.path(), &signals);
+    amend(sister.path(), &[StoreWrite::Baselines(signals.iter().map(baseline).collect())]).unwrap();
+    let origin = format!("store:{}", sister.path().join(FILE).display());
+    let (code, out, err) = run(own.path(), &["train", "--from", &origin]);
+    assert!(
+        code == 0 && out.contains(" signals and its model; used from the next start"),
+        "{code} {out} {err}"
+    );
+
+    let settings = EngineSettings { interval: 60.0, window: 1, ..EngineSettings::default() };
+    let blank = move || (Engine::new(sources::signals(|_| true), &settings), ModelRegistry::new(1.0));
+    let (send, restored) = std::sync::mpsc::channel();
+    let mut restore = sampler::restore(blank, Vec::new(), move |it| send.send(it).unwrap());
+    restore(StoreReader::open(own.path()).as_ref()).unwrap();
+    let restored = restored.recv().unwrap().unwrap();
+    assert_eq!(restored.registry.current(SubjectKind::Host).unwrap().id.to_string(), id);
+    let mut engine = restored.engine;
+    let (mut forest, mut marked) = (Vec::new(), Vec::new());
+    for minute in 0..1_500 {
+        let mut reading = Reading::new(Timestamp(START + 3_600.0 + 60.0 * f64::from(minute)));
+        reading.host().set(metric("hostnorm_load1"), 1.0 + 0.01 * f64::from(minute % 7));
+        let assessment = engine.step(reading).assessments.remove(&Subject::Host).unwrap();
+        marked.push(assessment.uses_kind_prior);
+        forest.push(assessment.details.and_then(|it| it.detectors.forest));
+    }
+    assert!(forest[10].is_some(), "the borrowed model scores in the first minutes");
+    let hours = marked.iter().filter(|it| **it).count() as f64 / 60.0;
+    assert!(marked[0] && !marked[1_499] && (23.9..=24.1).contains(&hours), "{hours}");
+
+    // Other signals: the statistics that both have, and no model.
+    let other = tempfile::tempdir().unwrap();
+    let (code, out, err) = run(other.path(), &["train", "--from", &origin, "--no-collector.sensors"]);
+    assert!(code == 0, "{code} {out} {err}");
+    let of_sensors = signals.len() != sources::host_signals(|source| source != "sensors").count();
+    assert_eq!(out.contains("no model, because it has none of the same signals"), of_sensors, "{out}");
 }
 
 #[test]

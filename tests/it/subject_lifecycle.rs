@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hostnorm::cost_limit;
 use hostnorm::engine::{
     EVICTIONS_MAX, Engine, EngineSettings, SUBJECT_BYTES_MAX, SUBJECTS_MAX, SubjectCounts,
 };
@@ -133,6 +134,31 @@ impl Driver {
     fn state_bytes(&self) -> usize {
         self.engine.live().filter_map(|it| self.engine.state_of(it)).map(|it| it.len()).sum()
     }
+}
+
+/// A reading that says that groups cost too much.
+fn without_groups(mut reading: Reading) -> Reading {
+    let labels = Labels::new([cost_limit::Part::Groups.name()]);
+    reading.host().set_by(&cost_limit::PART_ACTIVE, &labels, 0.0);
+    reading
+}
+
+#[test]
+fn groups_that_cost_too_much_are_stored_and_return() {
+    let mut driver = Driver::new(engine());
+    let subjects = || (0..3).map(container).chain([Subject::Host]);
+    (0..20 * MINUTE).for_each(|_| drop(driver.step(subjects())));
+    assert_eq!(driver.live(), 3);
+    let report = driver.step_with(without_groups(reading(driver.step, subjects())));
+    assert_eq!(driver.evicted, [container(0), container(1), container(2)]);
+    assert_eq!(report.assessments.keys().collect::<Vec<_>>(), [&Subject::Host], "the host is scored");
+    assert_eq!(report.reading.subjects.len(), 4, "their values are read");
+    for _ in 0..MINUTE {
+        driver.step_with(without_groups(reading(driver.step, subjects())));
+        assert_eq!(driver.live(), 0);
+    }
+    (0..2 * MINUTE).for_each(|_| drop(driver.step(subjects())));
+    assert_eq!((driver.live(), driver.returned.len()), (3, 3));
 }
 
 #[test]

@@ -169,13 +169,13 @@ function(config, board)
         panel.query('topk(10, sum by (signal) (anomaly_drift_score{@, kind="host"}))', '{{signal}}'),
       ], w=8, fill=0, min=0, thresholds=panel.steps([[null, 'transparent'], [1, 'red']])),
       panel.states(
-        'Grace',
-        'Reasons for grace. During grace an anomaly starts only at twice the threshold.',
+        'Grace, maintenance and silences',
+        'Reasons for grace, maintenance windows, and a silence of Alertmanager. During grace and maintenance an anomaly starts only at twice the threshold.',
         'none',
-        panel.query('anomaly_grace_active{@}', '{{reason}}'),
+        panel.query('anomaly_grace_active{@} or hostnorm_maintenance_active{@} or hostnorm_silenced{@, kind="host"}', '{{reason}}{{name}} {{expected}}'),
         w=8,
         thresholds=panel.none,
-        mappings=panel.words([['0', 'no', 'rgba(115, 191, 105, 0.22)'], ['1', 'grace', 'purple']])
+        mappings=panel.words([['0', 'no', 'rgba(115, 191, 105, 0.22)'], ['1', 'active', 'purple']])
       ),
       panel.table(
         'Absent signals',

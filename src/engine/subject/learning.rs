@@ -16,6 +16,11 @@ impl SubjectState {
         self.silence = silence;
     }
 
+    /// Pauses the detector novelty, or resumes it.
+    pub(in super::super) fn pause_novelty(&mut self, is_paused: bool) {
+        self.scorer.detectors.novelty.pause(is_paused);
+    }
+
     /// The settings of the scorer for the next point.
     pub(super) fn rules(&self, settings: &EngineSettings) -> ScorerSettings {
         let mut rules = settings.scorer();

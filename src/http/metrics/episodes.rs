@@ -50,9 +50,7 @@ impl Exposition {
     /// The current episodes; if there are too many, the earliest, so that none loses its series to a later one.
     pub(super) fn episodes(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         let mut running: Vec<_> = self
-            .report
-            .assessments
-            .iter()
+            .shown()
             .filter_map(|(subject, it)| Some((it.episode?.since, subject, it.description.as_deref()?)))
             .collect();
         if running.len() > EPISODE_INFO_MAX {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::time_text;
 use crate::episode_text;
 use crate::reading::Subject;
-use crate::report::{Assessment, Report};
+use crate::report::{Assessment, EpisodeMarks, Report};
 
 /// The state of a subject at one reading. What is not known is absent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,6 +49,18 @@ fn state(assessment: &Assessment) -> &'static str {
 }
 
 fn sentence(subject: &Subject, assessment: &Assessment) -> String {
+    let EpisodeMarks { maintenance, silenced } = assessment.expected;
+    let mut text = without_circumstances(subject, assessment);
+    if maintenance {
+        text.push_str(". A maintenance window is active");
+    }
+    if silenced {
+        text.push_str(". A silence of Alertmanager is active");
+    }
+    text
+}
+
+fn without_circumstances(subject: &Subject, assessment: &Assessment) -> String {
     let name = episode_text::name(subject);
     match (state(assessment), assessment.ready) {
         ("anomaly", _) => match &assessment.description {
@@ -85,6 +97,10 @@ mod tests {
         let details = Some(ScoreDetails { score: 0.25, ..ScoreDetails::default() });
         let normal = Assessment { ready: true, details, ..Assessment::default() };
         check(&normal, ("normal", "Nothing is unusual on host"));
+        let expected = EpisodeMarks { maintenance: true, silenced: true };
+        let text =
+            "Nothing is unusual on host. A maintenance window is active. A silence of Alertmanager is active";
+        check(&Assessment { expected, ..normal.clone() }, ("normal", text));
         let episode = Some(Episode { since: Timestamp(958.0), peak: 2.0 });
         let unnamed = Assessment { episode, ..normal };
         check(&unnamed, ("anomaly", "Anomaly on host"));
