@@ -199,12 +199,17 @@ fn the_model_of_a_similar_host_is_used_and_what_is_borrowed_is_marked_for_a_day(
     let hours = marked.iter().filter(|it| **it).count() as f64 / 60.0;
     assert!(marked[0] && !marked[1_499] && (23.9..=24.1).contains(&hours), "{hours}");
 
-    // Other signals: the statistics that both have, and no model.
-    let other = tempfile::tempdir().unwrap();
-    let (code, out, err) = run(other.path(), &["train", "--from", &origin, "--no-collector.sensors"]);
-    assert!(code == 0, "{code} {out} {err}");
-    let of_sensors = signals.len() != sources::host_signals(|source| source != "sensors").count();
-    assert_eq!(out.contains("no model, because it has none of the same signals"), of_sensors, "{out}");
+    // With other signals, a model is of no use.
+    let [sister, own] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    filled(sister.path());
+    add_model(sister.path(), &signals[1..]);
+    amend(sister.path(), &[StoreWrite::Baselines(signals.iter().map(baseline).collect())]).unwrap();
+    let origin = format!("store:{}", sister.path().join(FILE).display());
+    let (code, out, err) = run(own.path(), &["train", "--from", &origin]);
+    assert!(
+        code == 0 && out.contains("no model, because it has none of the same signals"),
+        "{code} {out} {err}"
+    );
 }
 
 #[test]
