@@ -253,7 +253,7 @@ mod tests {
         let mut off_at = None;
         for second in 0..2_400 {
             // A training of four minutes of a whole CPU is within it, everything all the time is not.
-            cpu += if second < 240 || second >= 900 { 1.0 } else { 0.0 };
+            cpu += if (240..900).contains(&second) { 0.0 } else { 1.0 };
             let sample = CostSample { memory_bytes: None, cpu_seconds: Some(cpu) };
             let switched = control.step(Timestamp(f64::from(second)), sample);
             off_at = off_at.or(switched.map(|it| (second, it)));

@@ -111,7 +111,7 @@ mod tests {
 
     use super::*;
 
-    fn silence(state: &str, matchers: Value) -> Value {
+    fn silence(state: &str, matchers: &Value) -> Value {
         json!({
             "id": "6d5f", "status": {"state": state}, "updatedAt": "2026-11-29T10:00:00.000Z",
             "comment": "expected", "createdBy": "me", "matchers": matchers,
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn active_and_pending_silences_count() {
-        let states = ["active", "pending", "expired"].map(|it| silence(it, matcher()));
+        let states = ["active", "pending", "expired"].map(|it| silence(it, &matcher()));
         let found = parsed(&states);
         let times: Vec<_> = found.silences.iter().map(|it| (it.starts.0, it.ends.0)).collect();
         assert_eq!(times, [(0.0, 1_795_946_400.0), (1_795_946_400.25, 1_795_946_400.0)]);
@@ -139,10 +139,10 @@ mod tests {
     #[test]
     fn a_silence_that_cannot_be_read_does_not_cost_the_others() {
         let items = [
-            silence("active", json!([])),
-            silence("active", json!([{"name": "a", "value": "(", "isRegex": true}])),
+            silence("active", &json!([])),
+            silence("active", &json!([{"name": "a", "value": "(", "isRegex": true}])),
             json!({"id": 1}),
-            silence("active", json!([{"name": "a", "value": "b"}])),
+            silence("active", &json!([{"name": "a", "value": "b"}])),
         ];
         let found = parsed(&items);
         assert_eq!((found.silences.len(), found.refused.len()), (1, 3), "{found:?}");
@@ -165,7 +165,7 @@ mod tests {
             is_regex: bool,
             ends in "2026-11-29T10:00:00.000Z|9999-12-31T23:59:59Z|.{0,30}",
         ) {
-            let mut item = silence(&state, json!([{"name": name, "value": value, "isRegex": is_regex}]));
+            let mut item = silence(&state, &json!([{"name": name, "value": value, "isRegex": is_regex}]));
             item["endsAt"] = json!(ends);
             let found = parsed(&[item]);
             prop_assert!(found.silences.len() + found.refused.len() <= 1);

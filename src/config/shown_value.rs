@@ -5,10 +5,14 @@ use figment::value::Value;
 use crate::url_credentials::without_credentials;
 
 /// Settings whose values contain a secret after this separator; without it, the whole value is secret.
-const SECRETS: [(&str, char); 3] =
-    [("otlp.headers", ':'), ("otlp.resource_attributes", '='), ("backfill.headers", ':')];
+const SECRETS: [(&str, char); 4] = [
+    ("otlp.headers", ':'),
+    ("otlp.resource_attributes", '='),
+    ("backfill.headers", ':'),
+    ("alertmanager.headers", ':'),
+];
 /// Settings that are not shown.
-const HIDDEN: [&str; 1] = ["backfill.user"];
+const HIDDEN: [&str; 2] = ["backfill.user", "alertmanager.user"];
 
 /// The value of a setting in one line, without secrets.
 pub(super) fn shown_of(key: &str, value: &Value) -> String {
