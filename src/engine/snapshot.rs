@@ -24,7 +24,7 @@ use crate::version::VERSION;
 const MARK: [u8; 4] = *b"hnSS";
 
 /// Layout number; raise it when the layout changes within a version.
-const LAYOUT: u32 = 8;
+const LAYOUT: u32 = 9;
 
 /// Magic number of the state of one subject.
 const SUBJECT_MARK: [u8; 4] = *b"hnSU";
@@ -135,6 +135,7 @@ fn shaping(settings: &EngineSettings) -> Vec<(String, String)> {
         ("interval", settings.interval.to_string()),
         ("window", settings.window.to_string()),
         ("half_life", settings.half_life.to_string()),
+        ("time_zone", settings.time_zone.to_string()),
         ("budget", settings.budget.to_string()),
         ("threshold", with_budget(settings.threshold)),
         ("alert_level", with_budget(settings.alert_level)),

@@ -120,7 +120,7 @@ fn maintenance_teaches_nothing_and_marks_its_episodes() {
         duration: HumanDuration::minutes(60),
         name: "backup".into(),
     };
-    let mut calendar = MaintenanceCalendar::new(&[window]);
+    let mut calendar = MaintenanceCalendar::new(&[window], Default::default());
     let before = step(&mut engine, rest[0].clone()).signals[MEMORY].expected.unwrap();
     let mut began = None;
     for (idx, reading) in rest[1..300].iter().enumerate() {
