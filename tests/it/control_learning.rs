@@ -113,6 +113,28 @@ fn paused_learning_changes_nothing() {
 }
 
 #[test]
+fn paused_learning_samples_nothing_for_drift() {
+    let (mut engine, rest) = known(1_440);
+    // Two signals swap their ranges, which is drift after hours and no anomaly that would keep it from being sampled.
+    let drift = |engine: &mut Engine, on: bool| {
+        engine.set_learning(on);
+        let mut highest = 0.0_f64;
+        for reading in &rest {
+            let mut moved = reading.clone();
+            moved.at = Timestamp(engine.at().0 + EVERY);
+            let assessment = step(engine, with_memory(&moved, 0.97));
+            engine.accept();
+            highest = assessment.signals.iter().filter_map(|it| it.drift).fold(highest, f64::max);
+        }
+        highest
+    };
+    let paused = drift(&mut engine, false);
+    let learned = drift(&mut engine, true);
+    assert!(paused < learned, "{paused} while it is paused, {learned} later");
+    assert!(learned >= 1.0, "{learned}");
+}
+
+#[test]
 fn maintenance_teaches_nothing_and_marks_its_episodes() {
     let (mut engine, rest) = known(400);
     let window = MaintenanceWindow {
