@@ -226,9 +226,7 @@ impl Counter {
         }
         let is_restart = -step <= CORRECTION_MIN;
         let fall = match self.fall {
-            Some(fall) if reading - fall.reading <= RETURN_READINGS => {
-                Fall { low: raw, surges: 0, ..fall }
-            }
+            Some(fall) if reading - fall.reading <= RETURN_READINGS => Fall { low: raw, surges: 0, ..fall },
             _ => Fall { raw: self.raw, offset: self.offset, low: raw, reading, surges: 0 },
         };
         (self.fall, self.jump) = (Some(fall), None);

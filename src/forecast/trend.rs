@@ -104,7 +104,14 @@ impl Trend {
             ends.map(|it| median(&mut it.iter().map(|it| height(it) - level).collect::<Vec<f64>>()));
         let is_straight = [begin?, end?].iter().all(|it| it.abs() <= tolerance);
         let is_steady = is_straight && STEADY_MIN <= flattest / slope;
-        is_steady.then_some(Self { seconds: covered, age: covered, level: level + end?, slope, steepest, spread })
+        is_steady.then_some(Self {
+            seconds: covered,
+            age: covered,
+            level: level + end?,
+            slope,
+            steepest,
+            spread,
+        })
     }
 
     /// How far the signal moved while the trend lasted.
@@ -132,7 +139,10 @@ fn rises_faster(samples: &[Sample], end: f64, seconds: f64) -> bool {
     let third = taken.len() / 3;
     let parts = [&taken[..third], &taken[third..2 * third], &taken[2 * third..]];
     let [first, second, last] = parts.map(|it| median(&mut slopes(it)).unwrap_or_default());
-    0.0 < last && FIRST_SHARE_MIN * last <= first && FASTER_MIN * first <= second && FASTER_MIN * second <= last
+    0.0 < last
+        && FIRST_SHARE_MIN * last <= first
+        && FASTER_MIN * first <= second
+        && FASTER_MIN * second <= last
 }
 
 /// Standard deviation of the values about any smooth curve: from their second differences, whose is `sqrt(6)` times as large.

@@ -89,7 +89,10 @@ fn a_nightly_job_stays_at_its_place_when_the_clock_changes() {
         let [before, after] = around_the_change(host, host, change);
         assert!(before < 1.0 && after < 1.0, "{host}: {before} before, {after} after");
         let [before, after] = around_the_change(host, UTC, change);
-        assert!(before < 1.0 && after > 1.0, "by UTC, the job of {host} moves: {before} before, {after} after");
+        assert!(
+            before < 1.0 && after > 1.0,
+            "by UTC, the job of {host} moves: {before} before, {after} after"
+        );
     }
 }
 
