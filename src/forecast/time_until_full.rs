@@ -50,7 +50,9 @@ pub fn time_until_full(history: &PointHistory, idx: usize, now: Timestamp) -> Op
     let present = series.present(now)?;
     let trend = Trend::find(&series).filter(|it| RISE_MIN <= it.rise())?;
     let room = (FULL - trend.level).max(0.0);
-    let straight = room / trend.slope;
+    // What rises faster and faster is expected to keep its steepest pace at least.
+    let speeds_up = trend.age > trend.seconds;
+    let straight = room / if speeds_up { trend.steepest.max(trend.slope) } else { trend.slope };
     if AGES_MAX * trend.age < straight || has_come_down_before(&series, &trend, present) {
         return None;
     }
