@@ -35,6 +35,7 @@ fn settings() -> ReplaySettings {
         retrain_interval: 86_400.0,
         training: training::TrainingSettings::default(),
         seed: 1,
+        time_zone: Default::default(),
     }
 }
 

@@ -34,6 +34,7 @@ mod maintenance;
 mod man_pages;
 mod mcp;
 mod models;
+mod node_exporter_flags;
 mod replay;
 mod simulate;
 mod status;
@@ -162,7 +163,8 @@ impl Exit {
 /// # Errors
 /// If the process must end at once: after help or version, or with an invalid command line.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
-    let settings = settings();
+    let (settings, args) = (settings(), args.into_iter().collect::<Vec<_>>());
+    node_exporter_flags::refuse(&args)?;
     let matches = command(&settings).try_get_matches_from(args).map_err(|error| {
         let text = without_credentials(error.render().to_string().trim_end());
         if error.use_stderr() { Exit::usage(text) } else { Exit::success(text) }
@@ -242,6 +244,7 @@ impl GlobalOptions {
         if let Some(file) = matches.get_one::<PathBuf>("config.file") {
             self.file = Some(file.clone());
         }
+        self.flags.extend(node_exporter_flags::disabled(matches, settings));
         self.flags.extend(settings.iter().filter_map(|setting| given(matches, setting)));
     }
 }
@@ -334,7 +337,9 @@ fn shared(settings: &[Setting]) -> impl Iterator<Item = Arg> {
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
         .help(format!("Settings file in YAML [default: {STANDARD_FILE}]"));
-    std::iter::once(file).chain(settings.iter().flat_map(args))
+    let has_collectors = settings.iter().any(|it| it.section() == "collector");
+    let none = has_collectors.then(node_exporter_flags::disable_defaults);
+    std::iter::once(file).chain(settings.iter().flat_map(args)).chain(none)
 }
 
 /// The settings that `-h` shows; `--help` shows all.
@@ -372,6 +377,7 @@ fn args(setting: &Setting) -> Vec<Arg> {
     vec![
         arg(&flag, &setting.help, &format!("{words} [default: {default}]"))
             .action(action)
+            .aliases(node_exporter_flags::aliases(&setting.key))
             .value_name(setting.takes.placeholder())
             .allow_negative_numbers(true),
     ]

@@ -137,6 +137,8 @@ pub struct DetectionSettings {
     pub accept_after: HumanDuration,
     /// Whether processes are read, to name those behind an anomaly.
     pub culprits: bool,
+    /// Name of the time zone; empty for that of the host.
+    pub time_zone: String,
 }
 
 /// Size of the isolation forest.
@@ -252,6 +254,7 @@ impl Default for DetectionSettings {
             anomaly_weight: 1.0,
             accept_after: HumanDuration::minutes(360),
             culprits: true,
+            time_zone: String::new(),
         }
     }
 }

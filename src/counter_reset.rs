@@ -23,6 +23,8 @@ const GAIN_SECONDS: f64 = 5.0;
 /// Readings after a fall in which a large step counts as a return, and how much larger it is than the largest gain so far.
 const RETURN_READINGS: u64 = 100;
 const SURGE_TIMES: f64 = 10.0;
+/// Largest number of such steps after a fall: more of them are traffic after a reset, which must not stay hidden.
+const SURGES_MAX: u32 = 3;
 
 /// Largest fall of a counter, unless of seconds, after which a return is not looked for.
 const SMALL_FALL_MAX: f64 = 1000.0;
@@ -78,6 +80,8 @@ struct Fall {
     low: f64,
     /// The reading of the first fall.
     reading: u64,
+    /// Number of large steps since then.
+    surges: u32,
 }
 
 impl CounterResets {
@@ -196,8 +200,8 @@ impl Counter {
     fn offset(&self, raw: f64, step: f64, reading: u64) -> (f64, Option<Fall>) {
         let Some(fall) = self.fall else { return (self.offset, None) };
         let is_recent = reading - fall.reading <= RETURN_READINGS;
-        let is_return =
-            step > (fall.raw - fall.low) / 2.0 || (is_recent && step > SURGE_TIMES * self.gain_max);
+        let is_surge = is_recent && fall.surges < SURGES_MAX && step > SURGE_TIMES * self.gain_max;
+        let is_return = step > (fall.raw - fall.low) / 2.0 || is_surge;
         let open = |fall: Fall| (raw < fall.raw).then_some(fall);
         // Few events more or less are no spike, and each kill after a restart counts.
         let is_small = !self.metric.name.ends_with("_seconds_total") && fall.raw - fall.low <= SMALL_FALL_MAX;
@@ -209,7 +213,7 @@ impl Counter {
             true => fall.offset,
             false => fall.offset.max(self.shown - raw),
         };
-        (offset, open(Fall { low: raw, ..fall }))
+        (offset, open(Fall { low: raw, surges: fall.surges + 1, ..fall }))
     }
 
     /// The value is held; from the next one on, gains are added to it.
@@ -222,8 +226,8 @@ impl Counter {
         }
         let is_restart = -step <= CORRECTION_MIN;
         let fall = match self.fall {
-            Some(fall) if reading - fall.reading <= RETURN_READINGS => Fall { low: raw, ..fall },
-            _ => Fall { raw: self.raw, offset: self.offset, low: raw, reading },
+            Some(fall) if reading - fall.reading <= RETURN_READINGS => Fall { low: raw, surges: 0, ..fall },
+            _ => Fall { raw: self.raw, offset: self.offset, low: raw, reading, surges: 0 },
         };
         (self.fall, self.jump) = (Some(fall), None);
         self.show(raw, self.shown - raw);

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::time_zone::TimeZone;
 use crate::window::Point;
 
 use absence::AbsenceDetector;
@@ -188,6 +189,8 @@ pub struct DetectorParameters {
     pub points_min: f64,
     /// Half-life of a held novelty, in points.
     pub novelty_half_life: f64,
+    /// The zone of times of day and week.
+    pub time_zone: TimeZone,
 }
 
 impl DetectorParameters {
@@ -200,6 +203,7 @@ impl DetectorParameters {
             buckets_per_day: seasonal::BUCKETS_PER_DAY_MAX,
             points_min: 5.0,
             novelty_half_life: 1.0,
+            time_zone: TimeZone::default(),
         }
     }
 

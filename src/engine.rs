@@ -27,6 +27,7 @@ use crate::scorer::{self, ScoreHold};
 use crate::selftest::SelftestInput;
 use crate::signal::{ReadingPair, Signal};
 use crate::silence;
+use crate::time_zone::TimeZone;
 
 mod subject_kind_state;
 mod subject_lifecycle;
@@ -91,6 +92,8 @@ pub struct EngineSettings {
     pub evict_after: f64,
     /// Whether drift also starts a training.
     pub retrain_on_drift: bool,
+    /// The zone of times of day and week.
+    pub time_zone: TimeZone,
 }
 
 impl Default for EngineSettings {
@@ -112,6 +115,7 @@ impl Default for EngineSettings {
             retrain_interval: 86_400.0,
             evict_after: 900.0,
             retrain_on_drift: true,
+            time_zone: TimeZone::default(),
         }
     }
 }

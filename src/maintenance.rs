@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::duration::HumanDuration;
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading, Timestamp};
+use crate::time_zone::TimeZone;
 
 mod cron_schedule;
 
@@ -38,7 +39,7 @@ pub const DEFAULT_NAME: &str = "maintenance";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaintenanceWindow {
-    /// When it starts, in UTC.
+    /// When it starts, in the zone of the setting `time_zone`.
     pub cron: CronSchedule,
     /// How long it lasts.
     pub duration: HumanDuration,
@@ -120,6 +121,7 @@ pub fn active_names(reading: &Reading) -> Vec<String> {
 #[derive(Debug, Clone, Default)]
 pub struct MaintenanceCalendar {
     windows: Vec<ScheduledWindow>,
+    time_zone: TimeZone,
     started: Option<StartedMaintenance>,
     /// Whether maintenance was started or stopped in this process.
     is_commanded: bool,
@@ -147,14 +149,18 @@ pub struct WindowState {
 }
 
 impl MaintenanceCalendar {
-    /// A calendar with these windows.
-    pub fn new(windows: &[MaintenanceWindow]) -> Self {
+    /// A calendar with these windows, whose schedules are in a zone.
+    pub fn new(windows: &[MaintenanceWindow], time_zone: TimeZone) -> Self {
         let scheduled = |it: &MaintenanceWindow| ScheduledWindow {
             window: it.clone(),
             labels: Labels::new([it.name.as_str()]),
             last: None,
         };
-        Self { windows: windows.iter().take(WINDOWS_MAX).map(scheduled).collect(), ..Self::default() }
+        Self {
+            windows: windows.iter().take(WINDOWS_MAX).map(scheduled).collect(),
+            time_zone,
+            ..Self::default()
+        }
     }
 
     /// Starts maintenance, instead of one that was started before.
@@ -215,7 +221,7 @@ impl MaintenanceCalendar {
         self.minute = Some(minute);
         for it in &mut self.windows {
             let seconds = it.window.duration.as_seconds();
-            let start = it.window.cron.last_start(at, seconds);
+            let start = it.window.cron.last_start(at, seconds, &self.time_zone);
             it.last = start.map(|it| [it.0, it.0 + seconds]);
         }
     }
@@ -256,7 +262,7 @@ mod tests {
     #[test]
     fn windows_are_in_the_reading_from_their_start_to_their_end() {
         let windows = [window("0 2 * * sun", 90, "backup"), window("30 3 * * *", 60, "vacuum")];
-        let mut calendar = MaintenanceCalendar::new(&windows);
+        let mut calendar = MaintenanceCalendar::new(&windows, TimeZone::default());
         for (hours, expect) in [
             (1.999, "backup vacuum"),
             (2.0, "BACKUP vacuum"),
@@ -273,12 +279,16 @@ mod tests {
     #[test]
     fn a_restart_within_a_window_continues_it() {
         let windows = [window("0 2 * * sun", 90, "backup")];
-        assert_eq!(noted(&mut MaintenanceCalendar::new(&windows), SUNDAY + 3.0 * HOUR), "BACKUP");
+        assert_eq!(
+            noted(&mut MaintenanceCalendar::new(&windows, TimeZone::default()), SUNDAY + 3.0 * HOUR),
+            "BACKUP"
+        );
     }
 
     #[test]
     fn started_maintenance_ends_by_itself_or_by_a_stop() {
-        let mut calendar = MaintenanceCalendar::new(&[window("0 2 * * sun", 90, "backup")]);
+        let mut calendar =
+            MaintenanceCalendar::new(&[window("0 2 * * sun", 90, "backup")], TimeZone::default());
         let started = |name: &str| StartedMaintenance { name: name.into(), until: Timestamp(SUNDAY + 60.0) };
         calendar.start(started("kernel"));
         assert_eq!(noted(&mut calendar, SUNDAY), "backup KERNEL");

@@ -12,6 +12,7 @@ use crate::episode::ResolveRule;
 use crate::reading::Timestamp;
 use crate::report::Episode;
 use crate::scorer::{self, ScoreHold, Scorer, StepOptions, SubjectScore};
+use crate::time_zone::TimeZone;
 use crate::training::{self, TrainError, TrainingSet};
 use crate::window::Point;
 
@@ -54,6 +55,8 @@ pub struct ReplaySettings {
     pub training: training::TrainingSettings,
     /// Seed of trainings.
     pub seed: u64,
+    /// The zone of times of day and week.
+    pub time_zone: TimeZone,
 }
 
 impl ReplaySettings {
@@ -76,6 +79,7 @@ impl ReplaySettings {
             points_per_day: (DAY_SECONDS / self.every).max(1.0),
             points_min: ROWS_MIN,
             novelty_half_life: NOVELTY_HALF_LIFE,
+            time_zone: self.time_zone.clone(),
             ..DetectorParameters::plain(floors, (self.half_life / self.every).max(2.0))
         }
     }

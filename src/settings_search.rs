@@ -341,6 +341,7 @@ mod tests {
             retrain_interval: DAY_SECONDS,
             training: crate::training::TrainingSettings::default(),
             seed: 0,
+            time_zone: Default::default(),
         };
         let search = |every, rows: usize, moves: bool| {
             let mut history = HistoryTable::new(vec!["a".into()], vec![0.0]);

@@ -16,6 +16,9 @@ const UTF_16_MARKS: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
 /// If it cannot be read or has more than `bytes_max` bytes: the reason, in words that follow the name of the file.
 pub fn bytes(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
+    if is_named_pipe(path) {
+        return Err("is a pipe, which may never answer; name a file".into());
+    }
     let read = File::open(path).and_then(|it| it.take(bytes_max + 1).read_to_end(&mut bytes));
     match read {
         Err(error) => Err(format!("cannot be read: {error}; check the path and the permissions")),
@@ -24,6 +27,12 @@ pub fn bytes(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
         }
         Ok(_) => Ok(bytes),
     }
+}
+
+/// Whether opening it would wait for a writer. The pipes of a shell, such as `/dev/fd/63`, have one.
+fn is_named_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    !path.starts_with("/dev") && std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo())
 }
 
 /// Reads a text, without the byte order mark that some editors put in front.
@@ -62,6 +71,15 @@ mod tests {
         check(b"\xff\xfea\0", Err("is UTF-16; save it as UTF-8"));
         check(b"\xfe\xff\0a", Err("is UTF-16; save it as UTF-8"));
         check(b"a\xff", Err("is not UTF-8; save it as UTF-8"));
+    }
+
+    #[test]
+    fn a_pipe_without_a_writer_is_refused_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let expect = "is a pipe, which may never answer; name a file";
+        assert_eq!(text(&path, 3).unwrap_err(), expect);
     }
 
     #[test]

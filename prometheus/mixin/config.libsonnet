@@ -74,6 +74,7 @@
       HostAnomalous: 'warning',
       HostUnusual: 'info',
       HostAnomalySevere: 'critical',
+      ContainerAnomalous: 'warning',
       HostAnomalyLong: 'info',
       HostFilesystemFillsSoon: 'warning',
       FleetAnomalous: 'critical',

@@ -43,6 +43,7 @@ const COUNTING: &[&str] = &[
     "smoothing",
     "forest.trees",
     "forest.sample_size",
+    "time_zone",
     "half_life",
     "retrain_interval",
     "anomaly_weight",

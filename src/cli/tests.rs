@@ -36,6 +36,27 @@ fn no_command_is_run() {
 }
 
 #[test]
+fn flags_of_node_exporter_are_accepted_or_refused_with_what_to_use() {
+    check("--collector.filesystem.mount-points-exclude=^/x run", "run filesystem.mount_exclude=^/x");
+    check("--collector.netdev.device-exclude=^veth", "run network.device_exclude=^veth");
+    let refused = |flag: &str, instead: &str| {
+        format!("exit 64 --{flag} is a flag of node_exporter that hostnorm does not have: {instead}")
+    };
+    check(
+        "--web.max-requests=40",
+        &refused("web.max-requests", "hostnorm accepts at most 16 connections per address; remove it"),
+    );
+    let collectors = crate::sources::SOURCES.len();
+    let args = ["hostnorm", "--collector.disable-defaults", "--collector.cpu"].map(OsString::from);
+    let Ok(Command::Run(options)) = parse(args) else { panic!("it is refused") };
+    assert_eq!(options.flags.len(), collectors + 1);
+    let config = LoadedConfig::new(None, [], options.flags).unwrap().config;
+    let enabled: Vec<_> =
+        config.collector.iter().filter(|(_, is_on)| **is_on).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(enabled, ["cpu"]);
+}
+
+#[test]
 fn settings_may_stand_before_or_behind_the_command() {
     check("check --config.file f.yaml", "check Verdict file=f.yaml");
     check("--window 3 check --print", "check Effective window=3");

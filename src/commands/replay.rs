@@ -4,11 +4,13 @@ use std::ffi::OsString;
 use std::io::Write;
 
 use crate::cli::{self, Exit};
-use crate::config::{DetectionSettings, LoadedConfig};
+use crate::config::{Config, DetectionSettings, LoadedConfig};
 use crate::duration::HumanDuration;
+use crate::host_time_zone;
 use crate::replay::{Replay, ReplaySettings};
 use crate::sources;
 use crate::table::{ROWS_MIN, ScoreDetail, ScoreWriter, ScoresError, TableRow};
+use crate::time_zone::TimeZone;
 
 pub(super) mod table_input;
 mod label_figures;
@@ -37,7 +39,7 @@ pub fn run(
         Ok(loaded) => loaded,
         Err(problems) => return Exit::usage(problems.to_string()),
     };
-    match replay(options, &loaded.config.detection, aside) {
+    match replay(options, &loaded.config, aside) {
         Err(exit) => exit,
         Ok(figures) if options.output.as_deref().is_some_and(|it| it.as_os_str() != "-") => {
             Exit::success(figures)
@@ -50,7 +52,7 @@ pub fn run(
     }
 }
 
-/// The settings for rows with this interval in seconds.
+/// The settings for rows with this interval in seconds, in UTC.
 pub fn settings(detection: &DetectionSettings, every: f64) -> ReplaySettings {
     ReplaySettings {
         every,
@@ -65,6 +67,7 @@ pub fn settings(detection: &DetectionSettings, every: f64) -> ReplaySettings {
         retrain_interval: detection.retrain_interval.as_seconds(),
         training: super::training(detection),
         seed: detection.seed,
+        time_zone: TimeZone::default(),
     }
 }
 
@@ -75,11 +78,7 @@ pub fn floors(columns: &[String]) -> Vec<f64> {
 }
 
 /// Replays the tables; returns metrics if there are labels.
-fn replay(
-    options: &cli::ReplayOptions,
-    detection: &DetectionSettings,
-    aside: &mut dyn Write,
-) -> Result<String, Exit> {
+fn replay(options: &cli::ReplayOptions, config: &Config, aside: &mut dyn Write) -> Result<String, Exit> {
     overwrite_check::refuse(options)?;
     let mut labeled = options.labels.as_deref().map(LabelFigures::open).transpose()?;
     let history = options.history.as_deref().map(TableInput::open).transpose()?;
@@ -92,7 +91,13 @@ fn replay(
         history.fits(&input)?;
     }
     let every = every(options.every, history.iter().chain([&input]))?;
-    let mut replay = Replay::new(floors(input.columns()), &settings(detection, every));
+    // The host of a table may be elsewhere, so its zone is UTC unless the setting says otherwise.
+    let time_zone = match config.detection.time_zone.as_str() {
+        "" => TimeZone::default(),
+        name => host_time_zone::read(&config.path.rootfs, name).map_err(Exit::failure)?,
+    };
+    let settings = ReplaySettings { time_zone, ..settings(&config.detection, every) };
+    let mut replay = Replay::new(floors(input.columns()), &settings);
     let rows_min = match (history, &options.state) {
         (None, None) => ROWS_MIN,
         (None, Some(directory)) => {

@@ -7,7 +7,6 @@ use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -15,14 +14,12 @@ use crate::cli::{Exit, GlobalOptions};
 use crate::clock;
 use crate::config::Config;
 use crate::cost_limit;
-use crate::engine::{self, Engine};
-use crate::grace::GraceDurations;
+use crate::engine::Engine;
 use crate::http::{self, AppState, ControlSocket, RenderedReportCache, ServerCounters, WebSecurity};
-use crate::maintenance::{self, MaintenanceCalendar};
+use crate::maintenance;
 use crate::model_registry::ModelRegistry;
 use crate::report::Report;
 use crate::sampler::{self, CommandInbox, PersistentState, RestoredEngine, Sampler, SamplerHandle};
-use crate::scene::SceneSettings;
 use crate::sd_notify::ServiceManager;
 use crate::silence::{self, SilenceCalendar};
 use crate::sources::{self, Sources};
@@ -31,12 +28,14 @@ use crate::telemetry::otlp_traces::{self, TracePipeline};
 use crate::telemetry::{self, EventLogger, TelemetryCounts};
 
 mod backfill;
+mod configured;
 mod heartbeat;
 mod reload;
 mod silences;
 mod startup_log;
 pub(super) mod unix_signals;
 
+pub(super) use configured::engine;
 pub use reload::METRICS;
 
 use heartbeat::Heartbeat;
@@ -305,56 +304,14 @@ pub(super) fn sampler(config: &Config, store: Store, channel: (SamplerHandle, Co
         interval: config.detection.interval.duration(),
         training: super::training(&config.detection),
         seed: config.detection.seed,
-        scene: scene(config),
+        scene: configured::scene(config),
         limits: config.limits,
     };
-    let maintenance = MaintenanceCalendar::new(&config.maintenance);
+    let maintenance = configured::maintenance_calendar(config);
     let silences = SilenceCalendar::new(config.alertmanager.target());
     let persistent = PersistentState { engine, registry, store, maintenance, silences };
     let sources = Sources::open(&config.sources(), |source| config.collects(source));
     Sampler::new(options, sources, persistent, channel)
-}
-
-/// How processes are watched: from the start on, so that ten passes are known when the warm-up ends.
-fn scene(config: &Config) -> Option<SceneSettings> {
-    const PASSES_IN_WARMUP: u32 = 10;
-    let interval = config.detection.warmup.duration() / PASSES_IN_WARMUP;
-    let light_pass_interval = interval.clamp(Duration::from_secs(1), Duration::from_secs(60));
-    let roots = config.path.clone();
-    config.detection.culprits.then_some(SceneSettings { roots, light_pass_interval })
-}
-
-/// An engine without learned state.
-pub(super) fn engine(config: &Config) -> Engine {
-    let on = |source: &str| config.collects(source);
-    Engine::new(sources::signals(on), &engine_settings(config))
-        .with_cues(sources::cues(on))
-        .with_impacts(sources::impacts(on))
-}
-
-fn engine_settings(config: &Config) -> engine::EngineSettings {
-    let detection = &config.detection;
-    engine::EngineSettings {
-        interval: detection.interval.as_seconds(),
-        window: usize::try_from(detection.window).unwrap_or(usize::MAX),
-        warmup: detection.warmup.as_seconds(),
-        score_hold: detection.score_hold.as_seconds(),
-        threshold: detection.threshold,
-        alert_level: detection.alert_level,
-        budget: detection.budget,
-        grace: GraceDurations {
-            deploy: config.context.deploy_grace.as_seconds(),
-            ..GraceDurations::default()
-        },
-        detectors: detection.detector_settings(),
-        resolve: super::release(detection),
-        smoothing: detection.smoothing,
-        half_life: detection.half_life.as_seconds(),
-        anomaly_weight: detection.anomaly_weight,
-        retrain_interval: detection.retrain_interval.as_seconds(),
-        retrain_on_drift: detection.retrain_on_drift,
-        evict_after: config.subjects.evict_after.as_seconds(),
-    }
 }
 
 /// Publishes reports to requests and to the log.

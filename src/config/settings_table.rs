@@ -83,6 +83,11 @@ static SETTINGS: &[Setting] = &[
         "Name the processes behind an anomaly of the host. Reads command names and usage of all processes, never arguments",
     ),
     row(
+        "time_zone",
+        ValueType::Text,
+        "Time zone of times of day and of maintenance windows, such as Europe/Berlin or UTC. Empty for that of the host, etc/localtime below path.rootfs; replay then uses UTC",
+    ),
+    row(
         "seed",
         ValueType::Whole,
         "Seed for the random numbers of training. Equal seeds and points give equal models",
@@ -186,7 +191,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "maintenance",
         ValueType::Windows,
-        "Maintenance windows: each has a cron schedule in UTC, a duration of 1m to 7d, and a name. Within a window nothing is learned, and an episode starts only at a score of 2",
+        "Maintenance windows: each has a cron schedule in time_zone, a duration of 1m to 7d, and a name. Within a window nothing is learned, and an episode starts only at a score of 2",
     ),
     row(
         "subjects.evict_after",

@@ -7,6 +7,7 @@ use crate::detect::DETECTORS;
 use crate::detect::detector_settings::{DecisionRule, OnOff};
 use crate::detect::forest::{SAMPLE_MAX, TREES_MAX};
 use crate::duration::HumanDuration;
+use crate::host_time_zone;
 use crate::maintenance;
 use crate::sources::GROUPS_MAX;
 
@@ -121,6 +122,12 @@ impl Config {
         found.unless(it.resolve.duration <= RESOLVE_MAX, "resolve.for", || {
             format!("{} is too long; the longest is {RESOLVE_MAX}", it.resolve.duration)
         });
+        // That of the host has a fallback.
+        if !it.time_zone.is_empty()
+            && let Err(error) = host_time_zone::read(&self.path.rootfs, &it.time_zone)
+        {
+            found.unless(false, "time_zone", || error);
+        }
         let groups = self.cgroup.subjects_max;
         found.unless(groups <= GROUPS_MAX, "cgroup.subjects_max", || {
             format!("{groups} is out of range; expected 0 to {GROUPS_MAX}")

@@ -49,6 +49,16 @@ fn after_a_reset_the_gains_are_added() {
 }
 
 #[test]
+fn traffic_after_a_reset_is_hidden_for_three_readings_at_most() {
+    // Nothing is known of its pace, as after a restart of hostnorm.
+    let raw: Vec<f64> = [1e9].into_iter().chain((0..7).map(|it| f64::from(it) * 1e5)).collect();
+    check(&raw, &[1e9, NONE, 1e9, 1e9, 1e9, 1e9 + 1e5, 1e9 + 2e5, 1e9 + 3e5]);
+    // It was slow before.
+    let raw: Vec<f64> = [1e9 - 10.0, 1e9].into_iter().chain((0..6).map(|it| f64::from(it) * 1e5)).collect();
+    check(&raw, &[1e9 - 10.0, 1e9, NONE, 1e9, 1e9, 1e9, 1e9 + 1e5, 1e9 + 2e5]);
+}
+
+#[test]
 fn few_events_after_a_restart_are_counted() {
     check(&[0.0, 1.0, 0.0, 1.0, 0.0, 1.0], &[0.0, 1.0, 1.0, 2.0, 2.0, 3.0]);
 }

@@ -45,7 +45,7 @@ impl Expectations {
     /// Creates an expectation without learned state.
     pub fn new(shape: &DetectorParameters) -> Self {
         Self {
-            time_of_day: TimeOfDayProfile::new(shape.width(), shape.points_per_day),
+            time_of_day: TimeOfDayProfile::new(shape.width(), shape.points_per_day, shape.time_zone.clone()),
             plain: ExponentialMoments::new(shape),
             residual: ExponentialMoments::new(shape),
             offsets: None,
@@ -58,6 +58,11 @@ impl Expectations {
             && self.plain.fits(&fresh.plain)
             && self.residual.fits(&fresh.residual)
             && self.offsets.as_ref().is_none_or(|it| it.len() == fresh.plain.moments().len())
+    }
+
+    /// Takes what is not serialized from `fresh`.
+    pub(crate) fn complete(&mut self, fresh: &Self) {
+        self.time_of_day.complete(&fresh.time_of_day);
     }
 
     /// Moments of the signals without the daily profile.

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::reading::Timestamp;
+use crate::time_zone::TimeZone;
 use crate::window::Point;
 
 use super::exponential_moments::{deviations, with_floor};
@@ -39,6 +40,9 @@ pub struct Seasonal {
     /// Number of days known at the last fit, and its bucket.
     fit_requested: Option<(usize, i64)>,
     due: bool,
+    /// The zone of the day and week.
+    #[serde(skip)]
+    time_zone: TimeZone,
 }
 
 impl Seasonal {
@@ -51,7 +55,13 @@ impl Seasonal {
             seasons: vec![None; shape.width()],
             fit_requested: None,
             due: false,
+            time_zone: shape.time_zone.clone(),
         }
+    }
+
+    /// Takes what is not serialized from `fresh`.
+    pub(crate) fn complete(&mut self, fresh: &Self) {
+        self.time_zone.clone_from(&fresh.time_zone);
     }
 
     /// Whether this restored state can replace `fresh`, which has the same settings.
@@ -69,7 +79,7 @@ impl Seasonal {
 
     /// The signals with a season, each with its usual value at this time.
     fn usual(&self, at: Timestamp) -> impl Iterator<Item = (usize, &SeasonalFit, f64)> {
-        let bucket = self.buckets.as_ref().map(|(grid, _)| grid.bucket(at));
+        let bucket = self.buckets.as_ref().map(|(grid, _)| grid.bucket(self.time_zone.local(at)));
         let known = self.seasons.iter().enumerate().filter_map(|(idx, season)| Some((idx, season.as_ref()?)));
         known.filter_map(move |(idx, season)| Some((idx, season, season.level + season.at(bucket?))))
     }
@@ -102,7 +112,7 @@ impl Seasonal {
     /// Records a normal point, live or from history.
     pub fn note(&mut self, point: &Point) {
         let Some((grid, collector)) = self.buckets.as_mut() else { return };
-        match collector.push(point) {
+        match collector.push(point, grid.bucket(self.time_zone.local(point.at))) {
             BucketUpdate::Same => return,
             BucketUpdate::Restarted => {
                 self.seasons.fill(None);
@@ -147,7 +157,7 @@ impl Seasonal {
     pub fn offset(&self, idx: usize) -> Option<impl Fn(Timestamp) -> f64> {
         let season = self.seasons.get(idx)?.as_ref()?;
         let (grid, _) = self.buckets.as_ref()?;
-        Some(move |at| season.at(grid.bucket(at)))
+        Some(move |at| season.at(grid.bucket(self.time_zone.local(at))))
     }
 
     /// Returns the usual value and range of signal `idx` at this time, if it has a season. `width` is

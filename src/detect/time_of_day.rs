@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::LearnOptions;
 use crate::learned_state_codec;
 use crate::reading::Timestamp;
+use crate::time_zone::TimeZone;
 use crate::window::Point;
 
 /// Largest number of slots in a day: a quarter of an hour each.
@@ -29,6 +30,9 @@ pub struct TimeOfDayProfile {
     /// Points in `level`, as a sum of weights.
     points: f64,
     open: Option<OpenSlot>,
+    /// The zone of the day.
+    #[serde(skip)]
+    time_zone: TimeZone,
 }
 
 /// The history of one slot of the day.
@@ -53,7 +57,7 @@ struct OpenSlot {
 
 impl TimeOfDayProfile {
     /// Creates a profile without history.
-    pub fn new(signals: usize, points_per_day: f64) -> Self {
+    pub fn new(signals: usize, points_per_day: f64, time_zone: TimeZone) -> Self {
         let count = (points_per_day as usize).clamp(1, SLOTS_MAX);
         let slot = TimeSlot { profile: vec![0.0; signals], visits: 0.0 };
         Self {
@@ -62,7 +66,13 @@ impl TimeOfDayProfile {
             level: vec![0.0; signals],
             points: 0.0,
             open: None,
+            time_zone,
         }
+    }
+
+    /// Takes what is not serialized from `fresh`.
+    pub(super) fn complete(&mut self, fresh: &Self) {
+        self.time_zone.clone_from(&fresh.time_zone);
     }
 
     /// Whether this restored state can replace `fresh`, which has the same settings.
@@ -77,7 +87,7 @@ impl TimeOfDayProfile {
 
     /// Position of this time in the day, in slots.
     fn position(&self, at: Timestamp) -> f64 {
-        let share = at.0.rem_euclid(DAY_SECONDS) / DAY_SECONDS;
+        let share = self.time_zone.local(at).rem_euclid(DAY_SECONDS) / DAY_SECONDS;
         share * self.slots.len() as f64
     }
 
@@ -150,7 +160,7 @@ mod tests {
 
     /// A signal that is 10 by day and 0 by night, for this many days of hourly points.
     fn learned(days: usize, value: impl Fn(f64) -> f64) -> TimeOfDayProfile {
-        let mut season = TimeOfDayProfile::new(1, 24.0);
+        let mut season = TimeOfDayProfile::new(1, 24.0, TimeZone::default());
         for hour in 0..24 * days {
             let at = Timestamp(hour as f64 * HOUR);
             season.advance_to(at);

@@ -135,6 +135,7 @@ fn shaping(settings: &EngineSettings) -> Vec<(String, String)> {
         ("interval", settings.interval.to_string()),
         ("window", settings.window.to_string()),
         ("half_life", settings.half_life.to_string()),
+        ("time_zone", settings.time_zone.to_string()),
         ("budget", settings.budget.to_string()),
         ("threshold", with_budget(settings.threshold)),
         ("alert_level", with_budget(settings.alert_level)),

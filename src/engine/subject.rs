@@ -147,6 +147,7 @@ impl SubjectState {
         let shape = DetectorParameters {
             points_per_day: DAY_SECONDS / settings.point_seconds(),
             buckets_per_day: if is_single { plain.buckets_per_day } else { BUCKETS_PER_DAY },
+            time_zone: settings.time_zone.clone(),
             ..plain
         };
         let [history_max, log_max] =

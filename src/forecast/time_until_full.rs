@@ -50,16 +50,18 @@ pub fn time_until_full(history: &PointHistory, idx: usize, now: Timestamp) -> Op
     let present = series.present(now)?;
     let trend = Trend::find(&series).filter(|it| RISE_MIN <= it.rise())?;
     let room = (FULL - trend.level).max(0.0);
-    let straight = room / trend.slope;
-    if AGES_MAX * trend.seconds < straight || has_come_down_before(&series, &trend, present) {
+    // What rises faster and faster is expected to keep its steepest pace at least.
+    let speeds_up = trend.age > trend.seconds;
+    let straight = room / if speeds_up { trend.steepest.max(trend.slope) } else { trend.slope };
+    if AGES_MAX * trend.age < straight || has_come_down_before(&series, &trend, present) {
         return None;
     }
     let earliest = (room - DEVIATIONS * trend.spread).max(0.0) / trend.steepest.max(trend.slope);
-    let damped = trend.seconds * (straight / trend.seconds).exp_m1();
+    let damped = trend.age * (straight / trend.age).exp_m1();
     let since = now.0 - present.at;
     Some(TimeUntilFull {
         earliest_seconds: (earliest - since).max(0.0),
-        likely_seconds: (straight <= AGES_LIKELY_MAX * trend.seconds).then_some((damped - since).max(0.0)),
+        likely_seconds: (straight <= AGES_LIKELY_MAX * trend.age).then_some((damped - since).max(0.0)),
     })
 }
 

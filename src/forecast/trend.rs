@@ -31,6 +31,10 @@ const STEADY_MIN: f64 = 0.4;
 /// the signal moved from the beginning on, and neither stopped nor sped up.
 const END_SHARE_MAX: f64 = 0.04;
 const NOISE_DEVIATIONS: f64 = 1.0;
+/// The parts of a past in which the signal rose faster and faster: each rises faster than the one before by this factor …
+const FASTER_MIN: f64 = 1.15;
+/// … and the first one by at least this share of the last.
+const FIRST_SHARE_MIN: f64 = 0.1;
 /// The values at each end, whose median is compared with the line.
 const END_SAMPLES: usize = 5;
 
@@ -39,6 +43,8 @@ const END_SAMPLES: usize = 5;
 pub(super) struct Trend {
     /// Seconds that it has lasted, at least.
     pub(super) seconds: f64,
+    /// Seconds for which the signal has risen, straight or faster and faster; at least `seconds`.
+    pub(super) age: f64,
     /// The value of the line at its end.
     pub(super) level: f64,
     /// Change in a second.
@@ -56,10 +62,14 @@ impl Trend {
         let oldest = |of: &[Sample]| of.first().map_or(end, |it| it.at);
         let (fine, longest) = (end - oldest(&series.fine), end - oldest(&series.coarse));
         let mut seconds = longest.max(fine);
+        let mut age = 0.0_f64;
         while SECONDS_MIN <= seconds {
             let samples = if seconds <= fine { &series.fine } else { &series.coarse };
             if let Some(trend) = Self::over(samples, end, seconds) {
-                return Some(trend);
+                return Some(Self { age: age.max(trend.seconds), ..trend });
+            }
+            if age == 0.0 && rises_faster(samples, end, seconds) {
+                age = seconds;
             }
             seconds *= SHORTER;
         }
@@ -94,7 +104,14 @@ impl Trend {
             ends.map(|it| median(&mut it.iter().map(|it| height(it) - level).collect::<Vec<f64>>()));
         let is_straight = [begin?, end?].iter().all(|it| it.abs() <= tolerance);
         let is_steady = is_straight && STEADY_MIN <= flattest / slope;
-        is_steady.then_some(Self { seconds: covered, level: level + end?, slope, steepest, spread })
+        is_steady.then_some(Self {
+            seconds: covered,
+            age: covered,
+            level: level + end?,
+            slope,
+            steepest,
+            spread,
+        })
     }
 
     /// How far the signal moved while the trend lasted.
@@ -106,6 +123,26 @@ impl Trend {
     pub(super) fn damped_rise(&self, ahead: f64) -> f64 {
         self.rise() * (ahead.max(0.0) / self.seconds).ln_1p()
     }
+}
+
+/// Whether the signal rose all along in so many seconds up to `end`, and faster in each third of them.
+///
+/// The age of such a rise is that of all of it, although only its end is straight: what speeds up is less likely to stop
+/// than what has just begun.
+fn rises_faster(samples: &[Sample], end: f64, seconds: f64) -> bool {
+    let within = &samples[samples.partition_point(|it| it.at < end - seconds)..];
+    let taken = thinned(within);
+    let covered = taken.last().zip(taken.first()).map_or(0.0, |(last, first)| last.at - first.at);
+    if taken.len() < 3 * SAMPLES_MIN || covered < COVERED_MIN * seconds {
+        return false;
+    }
+    let third = taken.len() / 3;
+    let parts = [&taken[..third], &taken[third..2 * third], &taken[2 * third..]];
+    let [first, second, last] = parts.map(|it| median(&mut slopes(it)).unwrap_or_default());
+    0.0 < last
+        && FIRST_SHARE_MIN * last <= first
+        && FASTER_MIN * first <= second
+        && FASTER_MIN * second <= last
 }
 
 /// Standard deviation of the values about any smooth curve: from their second differences, whose is `sqrt(6)` times as large.

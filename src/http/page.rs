@@ -10,6 +10,7 @@ use hyper::header::{
 use maud::Markup;
 
 use super::message::{ProblemDetails, Request, Response, tagged, whole, with};
+use super::operation::Operation;
 use super::routes::AppState;
 
 mod time_text;
@@ -70,8 +71,14 @@ fn guarded(response: Response) -> Response {
     headers.into_iter().fold(response, |response, (name, value)| with(response, name, value))
 }
 
+/// Whether a route answers with a page, and so its problems, too.
+pub(super) fn is_page(operation: Option<&'static Operation>) -> bool {
+    let pages = [&OVERVIEW_OPERATION, &EPISODE_OPERATION];
+    operation.is_some_and(|it| pages.into_iter().any(|page| std::ptr::eq(page, it)))
+}
+
 /// A problem as a page: a browser asked.
-fn problem(problem: &ProblemDetails) -> Response {
+pub(super) fn problem(problem: &ProblemDetails) -> Response {
     document(problem.status, layout::problem(problem, "../"))
 }
 

@@ -195,8 +195,12 @@ async fn handle(
             Err(ProblemDetails::new(StatusCode::REQUEST_TIMEOUT, detail))
         })?,
     };
+    let query = match Query::parse(head.uri.query(), route.operation) {
+        Err(error) if page::is_page(route.operation) => return Ok(page::problem(&error)),
+        query => query?,
+    };
     let request = Request {
-        query: Query::parse(head.uri.query(), route.operation)?,
+        query,
         path_arguments: captures(route.pattern, head.uri.path()).unwrap_or_default(),
         headers: head.headers,
         body,

@@ -1,7 +1,9 @@
-//! Schedules of cron: `minute hour day-of-month month day-of-week`, in UTC.
+//! Schedules of cron: `minute hour day-of-month month day-of-week`, in a time zone.
 //!
 //! The five fields of crontab(5) with lists, ranges, steps and English names. As there, a day fits if it fits either day
 //! field, where both are restricted. The names `@hourly`, `@daily`, `@weekly` and `@monthly` stand for their schedules.
+//! Changes of the clock are handled as by cron: what would start in an hour that is skipped starts at the change, and what
+//! starts at a fixed hour starts once if that hour occurs twice. Schedules of every hour follow the hours that pass.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,6 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::reading::Timestamp;
+use crate::time_zone::TimeZone;
 
 /// Longest schedule, in bytes.
 pub const CRON_BYTES_MAX: usize = 256;
@@ -17,6 +20,10 @@ const MINUTE_SECONDS: f64 = 60.0;
 const MINUTES_PER_HOUR: i64 = 60;
 const MINUTES_PER_DAY: i64 = 1_440;
 const DAY_SECONDS: i64 = 86_400;
+/// Days to look back for a start; longer than any window.
+const DAYS_MAX: i64 = 8;
+/// The bits of every hour.
+const EVERY_HOUR: u64 = (1 << 24) - 1;
 
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -142,11 +149,40 @@ fn number(text: &str) -> Option<u32> {
 }
 
 impl CronSchedule {
-    /// The last start at or before `at` and less than `within` seconds ago.
-    pub fn last_start(&self, at: Timestamp, within: f64) -> Option<Timestamp> {
+    /// The last start at or before `at` and less than `within` seconds ago, by the clock of a zone.
+    pub fn last_start(&self, at: Timestamp, within: f64, zone: &TimeZone) -> Option<Timestamp> {
+        let is_recent = |minute: i64| minute as f64 * MINUTE_SECONDS + within > at.0;
         // The cast saturates.
-        let mut minute = (at.0 / MINUTE_SECONDS).floor() as i64;
-        while minute as f64 * MINUTE_SECONDS + within > at.0 {
+        let mut until = (at.0 / MINUTE_SECONDS).floor() as i64;
+        while is_recent(until) {
+            // Between two changes of the clock, local minutes are those of UTC, shifted.
+            let period = zone.period(Timestamp(until as f64 * MINUTE_SECONDS));
+            let [shift, before] =
+                [period.offset, period.offset_before].map(|it| (it / MINUTE_SECONDS).floor() as i64);
+            let change = period.since.map(|it| (it / MINUTE_SECONDS).ceil() as i64);
+            let is_hourly = self.bits[1] == EVERY_HOUR;
+            let first = change.map(|it| if is_hourly { it + shift } else { it + shift.max(before) });
+            let latest = self.last_local(first, until.saturating_add(shift))?;
+            if let Some(local) = latest {
+                let start = local - shift;
+                return is_recent(start).then_some(Timestamp(start as f64 * MINUTE_SECONDS));
+            }
+            let change = change?;
+            let has_skipped = !is_hourly && shift > before;
+            if has_skipped && self.last_local(Some(change + before), change + shift - 1)?.is_some() {
+                return is_recent(change).then_some(Timestamp(change as f64 * MINUTE_SECONDS));
+            }
+            until = change - 1;
+        }
+        None
+    }
+
+    /// The last local minute that fits, from `first` to `until`, or in the last [`DAYS_MAX`] days; an error beyond
+    /// the calendar.
+    fn last_local(&self, first: Option<i64>, until: i64) -> Option<Option<i64>> {
+        let first = first.unwrap_or(i64::MIN).max(until.saturating_sub(DAYS_MAX * MINUTES_PER_DAY));
+        let mut minute = until;
+        while minute >= first {
             let (day, of_day) = (minute.div_euclid(MINUTES_PER_DAY), minute.rem_euclid(MINUTES_PER_DAY));
             let (hour, of_hour) = (of_day / MINUTES_PER_HOUR, of_day % MINUTES_PER_HOUR);
             minute = if !self.fits_day(day)? {
@@ -156,10 +192,10 @@ impl CronSchedule {
             } else if self.bits[0] >> of_hour & 1 == 0 {
                 minute - 1
             } else {
-                return Some(Timestamp(minute as f64 * MINUTE_SECONDS));
+                return Some(Some(minute));
             };
         }
-        None
+        Some(None)
     }
 
     /// Whether it starts on a day since the epoch; absent beyond the calendar.
@@ -202,7 +238,8 @@ mod tests {
     }
 
     fn check(schedule: &str, now: &str, within: f64, expect: Option<&str>) {
-        let found = schedule.parse::<CronSchedule>().unwrap().last_start(at(now), within);
+        let found =
+            schedule.parse::<CronSchedule>().unwrap().last_start(at(now), within, &TimeZone::default());
         assert_eq!(found, expect.map(at), "{schedule} at {now}");
     }
 
@@ -218,6 +255,47 @@ mod tests {
         check("*/15 8-10,20 * * *", "2026-11-29T10:59:00Z", hour, Some("2026-11-29T10:45:00Z"));
         check("@monthly", "2026-12-01T00:10:00Z", hour, Some("2026-12-01T00:00:00Z"));
         check("0 0 29 feb *", "2026-11-29T00:10:00Z", 7.0 * 86_400.0, None);
+    }
+
+    /// In a zone with daylight saving: the expected start, or none.
+    fn check_zone(rule: &str, schedule: &str, now: &str, expect: Option<&str>) {
+        let zone = TimeZone::from_rule(rule).unwrap();
+        let found = schedule.parse::<CronSchedule>().unwrap().last_start(at(now), 3_600.0, &zone);
+        assert_eq!(found, expect.map(at), "{schedule} at {now} in {rule}");
+    }
+
+    #[test]
+    fn a_daily_start_keeps_its_place_over_both_changes_of_the_clock() {
+        const BERLIN: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
+        const NEW_YORK: &str = "EST5EDT,M3.2.0,M11.1.0";
+        let daily = "0 4 * * *";
+        check_zone(BERLIN, daily, "2026-03-28T03:10:00Z", Some("2026-03-28T03:00:00Z"));
+        check_zone(BERLIN, daily, "2026-03-29T02:10:00Z", Some("2026-03-29T02:00:00Z"));
+        check_zone(BERLIN, daily, "2026-03-29T03:10:00Z", None);
+        check_zone(BERLIN, daily, "2026-10-25T03:59:59Z", Some("2026-10-25T03:00:00Z"));
+        check_zone(NEW_YORK, daily, "2026-03-07T09:00:00Z", Some("2026-03-07T09:00:00Z"));
+        check_zone(NEW_YORK, daily, "2026-03-08T08:00:00Z", Some("2026-03-08T08:00:00Z"));
+        check_zone(NEW_YORK, daily, "2026-11-01T09:30:00Z", Some("2026-11-01T09:00:00Z"));
+        // Days are those of the zone: Saturday evening in New York is Sunday in UTC.
+        check_zone(NEW_YORK, "0 20 * * sat", "2026-03-08T01:10:00Z", Some("2026-03-08T01:00:00Z"));
+        check_zone(NEW_YORK, "0 20 * * sun", "2026-03-08T01:10:00Z", None);
+        // From winter across the change: 23:30 on the day before.
+        check_zone(BERLIN, "30 1 * * *", "2026-03-29T01:10:00Z", Some("2026-03-29T00:30:00Z"));
+    }
+
+    #[test]
+    fn an_hour_that_is_skipped_or_occurs_twice_starts_a_window_once() {
+        const BERLIN: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
+        // 02:00 to 03:00 does not exist on 29 March: the window starts at the change, as cron starts its jobs.
+        check_zone(BERLIN, "30 2 * * *", "2026-03-29T00:59:00Z", None);
+        check_zone(BERLIN, "30 2 * * *", "2026-03-29T01:00:00Z", Some("2026-03-29T01:00:00Z"));
+        check_zone(BERLIN, "30 2 * * *", "2026-03-29T02:00:00Z", None);
+        // It occurs twice on 25 October; only the first starts a window.
+        check_zone(BERLIN, "30 2 * * *", "2026-10-25T00:40:00Z", Some("2026-10-25T00:30:00Z"));
+        check_zone(BERLIN, "30 2 * * *", "2026-10-25T01:40:00Z", None);
+        // What starts each hour goes on by the hours that pass.
+        check_zone(BERLIN, "30 * * * *", "2026-10-25T01:40:00Z", Some("2026-10-25T01:30:00Z"));
+        check_zone(BERLIN, "30 * * * *", "2026-03-29T01:00:00Z", Some("2026-03-29T00:30:00Z"));
     }
 
     #[test]
@@ -248,7 +326,7 @@ mod tests {
     fn instants_beyond_the_calendar_are_in_no_window() {
         let always = "* * * * *".parse::<CronSchedule>().unwrap();
         for now in [f64::NAN, f64::INFINITY, -1e300, 1e300] {
-            assert_eq!(always.last_start(Timestamp(now), 3_600.0), None, "{now}");
+            assert_eq!(always.last_start(Timestamp(now), 3_600.0, &TimeZone::default()), None, "{now}");
         }
     }
 
@@ -257,7 +335,7 @@ mod tests {
         fn any_text_is_parsed_or_refused(text in "[-*/,0-9a-z@ ]{0,30}|.{0,20}") {
             if let Ok(schedule) = text.parse::<CronSchedule>() {
                 prop_assert_eq!(schedule.to_string().parse(), Ok(schedule.clone()));
-                let _ = schedule.last_start(Timestamp(1.8e9), 86_400.0);
+                let _ = schedule.last_start(Timestamp(1.8e9), 86_400.0, &TimeZone::default());
             }
         }
 
@@ -273,7 +351,7 @@ mod tests {
             let list = |it: &std::collections::BTreeSet<i8>| it.iter().map(i8::to_string).collect::<Vec<_>>().join(",");
             let text = format!("{} {} * * {}", list(&minutes), list(&hours), list(&weekdays));
             let schedule: CronSchedule = text.parse().unwrap();
-            let found = schedule.last_start(Timestamp(now as f64), within as f64);
+            let found = schedule.last_start(Timestamp(now as f64), within as f64, &TimeZone::default());
             let starts = |minute: &i64| {
                 let instant = jiff::Timestamp::from_second(minute * 60).unwrap();
                 let local = jiff::tz::Offset::UTC.to_datetime(instant);

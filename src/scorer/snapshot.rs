@@ -10,6 +10,8 @@ impl Scorer {
         if !kept.fits(&self, settings) {
             return None;
         }
+        kept.expectation.complete(&self.expectation);
+        kept.detectors.seasonal.complete(&self.detectors.seasonal);
         kept.detectors.forest.keep_model_of(self.detectors.forest);
         if let Some(model) = self.shadow.and_then(|it| it.model) {
             kept.try_out(&model);

@@ -90,6 +90,7 @@ pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
         managers: LOCK_FILES.map(|(name, path)| (Labels::new([name]), roots.rootfs.join(path))),
         marker: (!marker.as_os_str().is_empty()).then(|| below(marker)),
         touched: settings.blocking.reader(),
+        identities: settings.blocking.reader(),
         malformed: None,
         asked: None,
     })
@@ -104,6 +105,8 @@ struct Context {
     marker: Option<PathBuf>,
     /// When the marker was touched, as asked beside the loop, because it may be on a network share.
     touched: BlockingReader<Result<Option<SystemTime>, SourceError>>,
+    /// The lock files, as asked beside the loop: the root filesystem may hang, too.
+    identities: BlockingReader<Result<Option<WatchedFile>, SourceError>>,
     /// Malformed lines of the last query of locks.
     malformed: Option<Omission>,
     /// Time of the last query of locks, and whether each present manager held its own.
@@ -114,8 +117,8 @@ struct Context {
 /// milliseconds.
 const LOCKS_SECONDS: f64 = 10.0;
 
-/// Longest wait for the time of the marker; a later answer counts at the next reading.
-const MARKER_WAIT: Duration = Duration::from_millis(20);
+/// Longest wait for an answer of the filesystem; a later answer counts at the next reading.
+const ANSWER_WAIT: Duration = Duration::from_millis(20);
 
 impl Source for Context {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
@@ -137,7 +140,10 @@ impl Context {
     fn set_locks(&mut self, at: Timestamp, into: &mut Values) -> Result<(), SourceError> {
         let stands = |it: &&(Timestamp, _)| (0.0..LOCKS_SECONDS).contains(&(at.0 - it.0.0));
         if self.asked.as_ref().filter(stands).is_none() {
-            self.asked = Some((at, self.held()?));
+            // Without an answer yet, the last one stands.
+            if let Some(held) = self.held()? {
+                self.asked = Some((at, held));
+            }
         }
         for (labels, held) in self.asked.iter().flat_map(|(_, held)| held) {
             into.set_by(&LOCK_HELD, labels, f64::from(u8::from(*held)));
@@ -145,19 +151,29 @@ impl Context {
         Ok(())
     }
 
-    /// Whether each present package manager holds its lock; `None` if the kernel does not say.
-    fn held(&mut self) -> Result<Vec<(Labels, bool)>, SourceError> {
+    /// Whether each present package manager holds its lock; empty if the kernel does not say, `None` if the filesystem did
+    /// not answer yet.
+    fn held(&mut self) -> Result<Option<Vec<(Labels, bool)>>, SourceError> {
+        for (_, path) in &self.managers {
+            self.identities.ask(path, |path| optional_metadata(path, identity))?;
+        }
+        self.identities.wait(ANSWER_WAIT);
+        let now = clock::instant();
+        self.identities.update(now);
         let mut wanted = Vec::with_capacity(self.managers.len());
         for (labels, path) in &self.managers {
-            match optional_metadata(path, identity)? {
-                Some(file) => wanted.push((labels, file, false)),
-                None => continue,
+            match self.identities.known(path, now) {
+                Known::Answered(Ok(Some(file))) => wanted.push((labels, *file, false)),
+                Known::Answered(Ok(None)) => {}
+                Known::Answered(Err(error)) => return Err(error.again()),
+                Known::Pending => return Ok(None),
+                Known::Silent => return silence(&[path]).map(|()| None),
             }
         }
         if wanted.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         }
-        let Some(text) = optional(self.locks.read())? else { return Ok(Vec::new()) };
+        let Some(text) = optional(self.locks.read())? else { return Ok(Some(Vec::new())) };
         let (mut skipped, mut is_list) = (SkippedLines::default(), text.text.trim_ascii().is_empty());
         for lock in locks(text) {
             let Some(lock) = skipped.take(lock) else { continue };
@@ -170,13 +186,13 @@ impl Context {
             return Err(skipped.fail(text.error()));
         }
         self.malformed = skipped.omission();
-        Ok(wanted.into_iter().map(|(labels, _, held)| (labels.clone(), held)).collect())
+        Ok(Some(wanted.into_iter().map(|(labels, _, held)| (labels.clone(), held)).collect()))
     }
 
     fn set_marker(&mut self, into: &mut Values) -> Result<(), SourceError> {
         let Some(path) = &self.marker else { return Ok(()) };
         self.touched.ask(path, |path| optional_metadata(path, |it| it.modified()))?;
-        self.touched.wait(MARKER_WAIT);
+        self.touched.wait(ANSWER_WAIT);
         let now = clock::instant();
         self.touched.update(now);
         match self.touched.known(path, now) {

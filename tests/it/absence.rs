@@ -24,6 +24,7 @@ fn settings(budget: &str) -> ReplaySettings {
         retrain_interval: 86_400.0,
         training: training::TrainingSettings::default(),
         seed: 1,
+        time_zone: Default::default(),
     }
 }
 

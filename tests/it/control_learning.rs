@@ -114,6 +114,28 @@ fn paused_learning_changes_nothing() {
 }
 
 #[test]
+fn paused_learning_samples_nothing_for_drift() {
+    let (mut engine, rest) = known(1_440);
+    // Two signals swap their ranges, which is drift after hours and no anomaly that would keep it from being sampled.
+    let drift = |engine: &mut Engine, on: bool| {
+        engine.set_learning(on);
+        let mut highest = 0.0_f64;
+        for reading in &rest {
+            let mut moved = reading.clone();
+            moved.at = Timestamp(engine.at().0 + EVERY);
+            let assessment = step(engine, with_memory(&moved, 0.97));
+            engine.accept();
+            highest = assessment.signals.iter().filter_map(|it| it.drift).fold(highest, f64::max);
+        }
+        highest
+    };
+    let paused = drift(&mut engine, false);
+    let learned = drift(&mut engine, true);
+    assert!(paused < learned, "{paused} while it is paused, {learned} later");
+    assert!(learned >= 1.0, "{learned}");
+}
+
+#[test]
 fn maintenance_teaches_nothing_and_marks_its_episodes() {
     let (mut engine, rest) = known(400);
     let window = MaintenanceWindow {
@@ -121,7 +143,7 @@ fn maintenance_teaches_nothing_and_marks_its_episodes() {
         duration: HumanDuration::minutes(60),
         name: "backup".into(),
     };
-    let mut calendar = MaintenanceCalendar::new(&[window]);
+    let mut calendar = MaintenanceCalendar::new(&[window], Default::default());
     let before = step(&mut engine, rest[0].clone()).signals[MEMORY].expected.unwrap();
     let mut began = None;
     for (idx, reading) in rest[1..300].iter().enumerate() {

@@ -41,6 +41,7 @@ pub(crate) fn settings(seed: u64, anomaly_weight: f64) -> ReplaySettings {
         retrain_interval: live.retrain_interval,
         training: training::TrainingSettings::default(),
         seed,
+        time_zone: Default::default(),
     }
 }
 

@@ -262,8 +262,8 @@ fn a_fill_of_six_hours_is_announced_two_hours_before() {
 fn faster_and_slower_fills_are_announced() {
     check_fill("an hour", 1.0, 0.25, |disk, share| share + disk.noise(0.003));
     check_range(&check_fill("a day", 24.0, 3.0, |disk, share| share + disk.noise(0.003)));
-    // That it goes on faster is not foreseen.
-    check_fill("faster and faster", 6.0, 0.75, |disk, share| share.powi(2) + disk.noise(0.003));
+    check_fill("faster and faster", 6.0, 2.0, |disk, share| share.powi(2) + disk.noise(0.003));
+    check_fill("much faster", 6.0, 1.5, |disk, share| share.powi(3) + disk.noise(0.003));
 }
 
 #[test]

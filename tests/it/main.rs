@@ -50,6 +50,7 @@ mod replay;
 mod replay_properties;
 mod sampler;
 mod seasonal;
+mod time_zone;
 mod selftest;
 mod silences;
 mod simulate;

@@ -17,6 +17,7 @@ ROUTES = [
     ("alertname=HostAnomalous severity=warning job=hostnorm instance=db-1", "webhook,chat"),
     ("alertname=HostUnusual severity=info job=hostnorm instance=db-1", "nobody"),
     ("alertname=HostAnomalySevere severity=critical job=hostnorm instance=db-1", "webhook,page"),
+    ("alertname=ContainerAnomalous severity=warning job=hostnorm instance=db-1", "webhook,chat"),
     ("alertname=HostAnomalyLong severity=info job=hostnorm instance=db-1", "webhook,mail"),
     ("alertname=HostFilesystemFillsSoon severity=warning job=hostnorm instance=db-1", "webhook,chat"),
     ("alertname=FleetAnomalous severity=critical job=hostnorm", "webhook,page,chat"),

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use super::configured;
 use crate::config::Config;
 use crate::detect::detector_settings::OnOff;
 use crate::sources;
@@ -27,4 +28,6 @@ pub(super) fn log_startup(config: &Config, listeners: &[TcpListener]) {
         warmup = %config.detection.warmup,
         "learning; the first score follows after the warm-up"
     );
+    configured::log_time_zone(config);
+    configured::warn_of_root();
 }

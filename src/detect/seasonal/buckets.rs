@@ -102,9 +102,8 @@ impl BucketCollector {
         }
     }
 
-    /// Adds a normal point.
-    pub(super) fn push(&mut self, point: &Point) -> BucketUpdate {
-        let bucket = self.grid.bucket(point.at);
+    /// Adds a normal point, which lies in `bucket`.
+    pub(super) fn push(&mut self, point: &Point, bucket: i64) -> BucketUpdate {
         let back = (STEP_BACK * self.grid.day() as f64) as i64;
         let turn = match &self.open {
             Some(open) if bucket == open.bucket => BucketUpdate::Same,
@@ -201,7 +200,8 @@ mod tests {
 
     fn push(collector: &mut BucketCollector, at: f64, value: f64) -> BucketUpdate {
         let point = Point { at: Timestamp(at), values: vec![value, 1.0], missing: vec![false, true] };
-        collector.push(&point)
+        let bucket = collector.grid.bucket(at);
+        collector.push(&point, bucket)
     }
 
     /// Pushes points and compares the buckets of the first signal; `None` is a gap.

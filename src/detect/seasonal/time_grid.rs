@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::learned_state_codec::COUNT_MAX;
-use crate::reading::Timestamp;
 
 const DAY_SECONDS: f64 = 86_400.0;
 /// Largest number of buckets in a day: one every five minutes.
@@ -21,7 +20,7 @@ pub(super) fn is_bucket(bucket: i64) -> bool {
     bucket.unsigned_abs() < COUNT_MAX as u64
 }
 
-/// The division of time into buckets: equal ones that divide a day in UTC.
+/// The division of time into buckets: equal ones that divide a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TimeGrid {
     per_day: usize,
@@ -45,9 +44,9 @@ impl TimeGrid {
         WEEK * self.per_day
     }
 
-    /// The bucket of this time, counted from the epoch.
-    pub(super) fn bucket(self, at: Timestamp) -> i64 {
-        let seconds = at.0.clamp(-SECONDS_MAX, SECONDS_MAX);
+    /// The bucket of this local time, in seconds, counted from the epoch.
+    pub(super) fn bucket(self, local: f64) -> i64 {
+        let seconds = local.clamp(-SECONDS_MAX, SECONDS_MAX);
         (seconds / DAY_SECONDS * self.per_day as f64).floor() as i64
     }
 }
@@ -57,7 +56,7 @@ mod tests {
     use super::*;
 
     fn check(points_per_day: f64, seconds: f64, bucket: Option<i64>) {
-        let found = TimeGrid::new(points_per_day, PER_DAY_MAX).map(|it| it.bucket(Timestamp(seconds)));
+        let found = TimeGrid::new(points_per_day, PER_DAY_MAX).map(|it| it.bucket(seconds));
         assert_eq!(found, bucket, "{points_per_day} points a day, {seconds} s");
     }
 

@@ -17,9 +17,10 @@ impl SubjectState {
         self.is_quiet() && self.drift.iter().flatten().any(|it| *it >= 1.0)
     }
 
-    /// Samples a point outside episodes now and then, and compares the sample with the reference of the model.
+    /// Samples a point outside episodes now and then, unless learning is paused, and compares the sample with the reference of the model.
     pub(super) fn watch_drift(&mut self) {
-        if !self.scorer.is_anomalous()
+        if self.learning
+            && !self.scorer.is_anomalous()
             && self.log.push(self.window.point())
             && let Some(reference) = &self.reference
         {

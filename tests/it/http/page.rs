@@ -107,6 +107,14 @@ fn an_episode_has_a_page_of_its_own() {
     let unknown = check(client, ("GET", "/episodes/2026-01-01T00:00:00Z", ""), 404, HTML);
     assert!(unknown.text().contains("no episode &quot;2026-01-01T00:00:00Z&quot;"), "{}", unknown.text());
     check(client, ("GET", "/episodes/x", ""), 400, HTML);
+    // A query that cannot be read is a page, too: a browser asked.
+    for query in ["/?range=3h", "/?unknown=1", "/?range=1h&range=6h", "/?subject=%ff"] {
+        let refused = client.ask("GET", query, "");
+        if refused.status != 200 {
+            assert_eq!((refused.status, refused.header("content-type")), (400, Some(HTML)), "{query}");
+        }
+    }
+    check(client, ("GET", "/?unknown=1", ""), 400, HTML);
     api.server.stop();
 }
 

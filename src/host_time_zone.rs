@@ -1,0 +1,150 @@
+//! The time zone of the host, or of a name, from the files of the tz database below the root of the host.
+#![expect(clippy::disallowed_methods, reason = "follows the link of the host's time zone")]
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::time_zone::{NAME_BYTES_MAX, TimeZone};
+use crate::whole_file;
+
+/// The file with the zone of the host.
+const LOCAL: &str = "etc/localtime";
+/// The directory of the tz database.
+const DATABASE: &str = "usr/share/zoneinfo";
+/// Longest file; those of the database have less than 4 KiB.
+const BYTES_MAX: u64 = 64 << 10;
+/// Largest number of links from the file of the host to that of its zone.
+const LINKS_MAX: usize = 8;
+/// The name that needs no file.
+const UTC: &str = "UTC";
+
+/// The zone of this name, or of the host for an empty name.
+///
+/// # Errors
+/// What failed and what to do, in words that follow the name of the setting.
+pub fn read(rootfs: &Path, name: &str) -> Result<TimeZone, String> {
+    match name {
+        "" => of_host(rootfs),
+        UTC => Ok(TimeZone::default()),
+        name => named(rootfs, name),
+    }
+}
+
+fn named(rootfs: &Path, name: &str) -> Result<TimeZone, String> {
+    let is_name = |it: char| it.is_ascii_alphanumeric() || matches!(it, '/' | '_' | '-' | '+');
+    if name.len() > NAME_BYTES_MAX || name.starts_with('/') || !name.chars().all(is_name) {
+        return Err(format!(
+            "{name:?} is no time zone; expected a name such as Europe/Berlin, or nothing for the host's"
+        ));
+    }
+    let path = rootfs.join(DATABASE).join(name);
+    let wrong = |reason: String| {
+        format!(
+            "{} {reason}; install the package tzdata on the host, check the name, or use UTC",
+            path.display()
+        )
+    };
+    let bytes = whole_file::bytes(&path, BYTES_MAX).map_err(wrong)?;
+    TimeZone::from_tzfile(Some(name), &bytes).map_err(|error| wrong(format!("is no time zone: {error}")))
+}
+
+fn of_host(rootfs: &Path) -> Result<TimeZone, String> {
+    let link = rootfs.join(LOCAL);
+    let target = target_below(rootfs, &link);
+    let bytes =
+        whole_file::bytes(&target, BYTES_MAX).map_err(|reason| format!("{} {reason}", link.display()))?;
+    // The link tells the name; a copied file is named after its rule.
+    let name = target.strip_prefix(rootfs.join(DATABASE)).ok().and_then(Path::to_str);
+    let zone = TimeZone::from_tzfile(name, &bytes);
+    zone.map_err(|error| format!("{} is no time zone: {error}", link.display()))
+}
+
+/// Follows links as they look from below `rootfs`: an absolute one does not lead to the own root.
+fn target_below(rootfs: &Path, link: &Path) -> PathBuf {
+    let mut path = link.to_owned();
+    for _ in 0..LINKS_MAX {
+        let Ok(target) = std::fs::read_link(&path) else { break };
+        let directory = path.parent().and_then(|it| it.strip_prefix(rootfs).ok()).unwrap_or(Path::new(""));
+        let mut below = PathBuf::new();
+        for part in directory.join(target).components() {
+            match part {
+                Component::Normal(part) => below.push(part),
+                Component::ParentDir => _ = below.pop(),
+                Component::RootDir => below.clear(),
+                Component::CurDir | Component::Prefix(_) => {}
+            }
+        }
+        path = rootfs.join(below);
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::reading::Timestamp;
+
+    /// A file of the database with a rule and no list of past changes.
+    fn tzfile(rule: &str) -> Vec<u8> {
+        // Counts of: UTC flags, standard flags, leap seconds, changes, types, bytes of abbreviations.
+        let counts: Vec<u8> = [0_u32, 0, 0, 0, 1, 4].iter().flat_map(|it| it.to_be_bytes()).collect();
+        let block = [b"TZif2".as_slice(), &[0; 15], &counts, &[0; 6], b"LMT\0"].concat();
+        [&block, &block, b"\n".as_slice(), rule.as_bytes(), b"\n"].concat()
+    }
+
+    const BERLIN: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
+    /// An instant in July 2026.
+    const SUMMER: Timestamp = Timestamp(1.784e9);
+
+    fn root() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let database = root.path().join(DATABASE);
+        fs::create_dir_all(database.join("Europe")).unwrap();
+        fs::create_dir_all(root.path().join("etc")).unwrap();
+        fs::write(database.join("Europe/Berlin"), tzfile(BERLIN)).unwrap();
+        root
+    }
+
+    fn check(root: &Path, name: &str, expect: &str) {
+        match read(root, name) {
+            Ok(zone) => assert_eq!(format!("{zone} {}", zone.offset(SUMMER)), expect),
+            Err(error) => assert!(error.contains(expect), "{error}"),
+        }
+    }
+
+    #[test]
+    fn the_host_is_in_the_zone_of_its_link_or_file() {
+        let root = root();
+        let local = root.path().join(LOCAL);
+        check(root.path(), "", "etc/localtime cannot be read: No such file");
+        // Both forms of links occur; an absolute one must not lead to the own root.
+        for target in ["/usr/share/zoneinfo/Europe/Berlin", "../usr/share/zoneinfo/Europe/Berlin"] {
+            std::os::unix::fs::symlink(target, &local).unwrap();
+            check(root.path(), "", "Europe/Berlin 7200");
+            fs::remove_file(&local).unwrap();
+        }
+        fs::write(&local, tzfile("EST5EDT,M3.2.0,M11.1.0")).unwrap();
+        check(root.path(), "", "EST5EDT,M3.2.0,M11.1.0 -14400");
+        fs::write(&local, "Europe/Berlin\n").unwrap();
+        check(root.path(), "", "etc/localtime is no time zone");
+        fs::remove_file(&local).unwrap();
+        std::os::unix::fs::symlink("localtime", &local).unwrap();
+        check(root.path(), "", "etc/localtime cannot be read");
+    }
+
+    #[test]
+    fn a_name_is_looked_up_below_the_root() {
+        let root = root();
+        check(root.path(), "Europe/Berlin", "Europe/Berlin 7200");
+        check(root.path(), "UTC", "UTC 0");
+        check(
+            root.path(),
+            "Europe/Berlyn",
+            "install the package tzdata on the host, check the name, or use UTC",
+        );
+        for name in ["../etc/shadow", "/etc/localtime", "Europe\0", "a b", &"a".repeat(65)] {
+            check(root.path(), name, "is no time zone; expected a name such as Europe/Berlin");
+        }
+    }
+}

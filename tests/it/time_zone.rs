@@ -1,0 +1,106 @@
+//! Times of day follow the clock of a zone, over both changes of daylight saving.
+
+use std::sync::Arc;
+
+use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::metric::Metric;
+use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
+use hostnorm::signal::{Signal, SignalUnit};
+use hostnorm::time_zone::TimeZone;
+
+static BUSY: Metric = Metric::gauge("busy_ratio", "Share of time busy");
+
+static SIGNALS: [Signal; 1] = [Signal {
+    kind: SubjectKind::Host,
+    name: "busy",
+    title: "busy",
+    help: "busy",
+    unit: SignalUnit::Ratio,
+    floor: 0.02,
+    device: None,
+    formula: |it| it.level(&BUSY),
+}];
+
+const BERLIN: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
+const NEW_YORK: &str = "EST5EDT,M3.2.0,M11.1.0";
+const UTC: &str = "UTC0";
+
+const INTERVAL: f64 = 300.0;
+const HOUR: f64 = 3_600.0;
+const DAY: f64 = 24.0 * HOUR;
+
+/// Midnight in UTC of the Sundays on which the clocks change, in 2026.
+const BERLIN_TO_WINTER: f64 = 1_792_886_400.0;
+const NEW_YORK_TO_SUMMER: f64 = 1_772_928_000.0;
+
+fn zone(rule: &str) -> TimeZone {
+    TimeZone::from_rule(rule).unwrap()
+}
+
+fn engine(rule: &str) -> Engine {
+    let settings =
+        EngineSettings { interval: INTERVAL, window: 1, time_zone: zone(rule), ..EngineSettings::default() };
+    Engine::new(&SIGNALS, &settings)
+}
+
+/// A nightly job, at its peak at 03:00 by the clock of the host, with some noise.
+fn load(clock: &TimeZone, at: f64) -> f64 {
+    let hours = clock.local(Timestamp(at)).rem_euclid(DAY) / HOUR;
+    let peak = 0.7 * (-(hours - 3.0).powi(2)).exp();
+    let noise = (at / INTERVAL * 7_919.0).rem_euclid(101.0) / 101.0 - 0.5;
+    0.1 + peak + 0.1 * noise
+}
+
+/// The highest output of the detector `seasonal` in the week before the change of the clock, and on the three days
+/// after it. The engine is restored from its snapshot at the change.
+fn around_the_change(host: &str, engine_zone: &str, change: f64) -> [f64; 2] {
+    let clock = zone(host);
+    let mut engine = engine(engine_zone);
+    let mut highest = [0.0_f64; 2];
+    let first = change - 21.0 * DAY;
+    for idx in 0..(25.0 * DAY / INTERVAL) as usize {
+        let at = first + idx as f64 * INTERVAL;
+        let mut reading = Reading::new(Timestamp(at));
+        reading.host().set(&BUSY, load(&clock, at));
+        if at == change {
+            let mut restored = self::engine(engine_zone);
+            restored.restore(&engine.snapshot()).unwrap();
+            restored.resume_from(Arc::new(Reading::new(Timestamp(at - INTERVAL))));
+            engine = restored;
+        }
+        let report = engine.step(reading);
+        if let Some((subject, history)) = engine.due_history() {
+            engine.take(&subject, &history.fit());
+        }
+        let details = report.assessments[&Subject::Host].details.as_ref();
+        let Some(output) = details.and_then(|it| it.detectors.seasonal) else { continue };
+        if at > change + DAY {
+            highest[1] = highest[1].max(output);
+        } else if (change - 7.0 * DAY..change).contains(&at) {
+            highest[0] = highest[0].max(output);
+        }
+    }
+    highest
+}
+
+#[test]
+fn a_nightly_job_stays_at_its_place_when_the_clock_changes() {
+    for (host, change) in [(BERLIN, BERLIN_TO_WINTER), (NEW_YORK, NEW_YORK_TO_SUMMER)] {
+        let [before, after] = around_the_change(host, host, change);
+        assert!(before < 1.0 && after < 1.0, "{host}: {before} before, {after} after");
+        let [before, after] = around_the_change(host, UTC, change);
+        assert!(
+            before < 1.0 && after > 1.0,
+            "by UTC, the job of {host} moves: {before} before, {after} after"
+        );
+    }
+}
+
+#[test]
+fn what_was_learned_in_another_zone_is_learned_again() {
+    let known = engine(BERLIN);
+    let refused = engine(NEW_YORK).restore(&known.snapshot()).unwrap_err();
+    let expect =
+        format!("the snapshot was made with the setting time_zone at {BERLIN}, now it is {NEW_YORK}");
+    assert_eq!(refused.to_string(), expect);
+}
