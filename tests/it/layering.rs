@@ -33,7 +33,7 @@ const LAYERS: &[&[&str]] = &[
     &["clock", "control", "third_party_forest", "whole_file", "log_stream"],
     &["remote"],
     &["sources", "table", "backfill", "store", "telemetry", "sd_notify", "mcp"],
-    &["stored_explanation", "scene"],
+    &["stored_explanation", "scene", "logs"],
     &["http"],
     &["dataset"],
     &["config"],
