@@ -5,16 +5,31 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
+mod settings;
+mod line_filter;
 mod positions;
 mod stop_flag;
+mod reading_counts;
+mod framing;
+mod file;
+mod syslog;
+mod journald;
 pub mod loki;
 pub mod victorialogs;
+mod readers;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 
+pub use file::{FileSettings, StartFrom};
+pub use framing::FileFormat;
+pub use journald::JournaldSettings;
 pub use loki::LokiSettings;
 pub use positions::{LogPosition, LogPositions, POSITION_BYTES_MAX, POSITIONS_MAX, PositionChange};
+pub use readers::{LogReaderCounts, LogReaders};
+pub use reading_counts::{METRICS, ReadingCounts};
+pub use settings::{LOGS_MAX, LogSettings, LogSource, NAME_BYTES_MAX, logs_error};
 pub use stop_flag::StopFlag;
+pub use syslog::SyslogSettings;
 pub use victorialogs::VictoriaLogsSettings;
 
 /// Why a log cannot be read at the moment. It is logged, and the source is started again after a wait.
@@ -35,26 +50,3 @@ impl fmt::Display for LogSourceError {
 }
 
 impl std::error::Error for LogSourceError {}
-
-/// One log of the settings: a name, and exactly one source.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LogSettings {
-    /// Its name: the subject.
-    pub name: String,
-    /// A Loki server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub loki: Option<LokiSettings>,
-    /// A VictoriaLogs server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub victorialogs: Option<VictoriaLogsSettings>,
-}
-
-/// The source of a log.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum LogSource<'a> {
-    /// A Loki server.
-    Loki(&'a LokiSettings),
-    /// A VictoriaLogs server.
-    VictoriaLogs(&'a VictoriaLogsSettings),
-}

@@ -17,26 +17,29 @@ use crate::detect::detector_settings::OnOff;
 use crate::engine::{self, Engine};
 use crate::grace::GraceDurations;
 use crate::http::{self, AppState, ControlSocket, RenderedReportCache, ServerCounters, WebSecurity};
+use crate::logs::{LogPositions, LogReaders};
 use crate::maintenance::{self, MaintenanceCalendar};
 use crate::model_registry::ModelRegistry;
-use crate::report::Report;
 use crate::sampler::{self, CommandInbox, PersistentState, RestoredEngine, Sampler, SamplerHandle};
 use crate::scene::SceneSettings;
 use crate::sd_notify::ServiceManager;
 use crate::sources::{self, Sources};
-use crate::store::{Store, StoreLocation};
+use crate::store::{Store, StoreError, StoreLocation, StoreReader};
 use crate::telemetry::otlp_traces::{self, TracePipeline};
 use crate::telemetry::{self, EventLogger, TelemetryCounts};
 use crate::{clock, version};
 
 mod backfill;
 mod heartbeat;
+mod log_positions;
+mod publisher;
 mod reload;
 pub(super) mod unix_signals;
 
 pub use reload::METRICS;
 
 use heartbeat::Heartbeat;
+use publisher::Publisher;
 use reload::Reloader;
 use unix_signals::{SignalRequest, UnixSignals};
 
@@ -187,7 +190,10 @@ async fn until(
     log_startup(config, &listeners);
     let control_socket = control_socket(config.control_socket(place));
     let (handle, inbox) = sampler::channel();
-    let sampler = sampler(config, store(config, place, &handle), (handle.clone(), inbox));
+    let positions = LogPositions::default();
+    let store = store(config, place, (&handle, &positions));
+    let logs = LogReaders::start(&config.logs, &positions);
+    let sampler = sampler(config, (store, positions), (handle.clone(), inbox));
     let heartbeat = Heartbeat::new(Arc::clone(supervisor), config.detection.interval.duration());
     let mut publisher = Publisher {
         counts: Arc::clone(&counts),
@@ -196,6 +202,7 @@ async fn until(
         reload: Arc::clone(reload),
         heartbeat,
         telemetry: telemetry.clone(),
+        logs: logs.counts(),
     };
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         // Dropped when the loop ends, even by a panic, which notifies the other side.
@@ -233,6 +240,8 @@ async fn until(
         }
     };
     let served = http::serve(listeners, control_socket, state, stop).await;
+    // First, so that the store gets their last positions.
+    logs.stop();
     handle.stop();
     served?;
     // A reading that hangs in the kernel must not keep the process alive.
@@ -258,13 +267,18 @@ async fn control_socket(path: Option<PathBuf>) -> Option<ControlSocket> {
 
 /// Opens the store, or logs why there is none. Its state is sent to the loop; if it is empty, the history comes from a
 /// server.
-fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Store {
+fn store(
+    config: &Config,
+    place: &StoreLocation,
+    (handle, positions): (&SamplerHandle, &LogPositions),
+) -> Store {
     let mut backfill = backfill::due(config);
     let StoreLocation::Directory(directory) = place else {
         if *place == StoreLocation::Nowhere {
             tracing::warn!("no directory for the store; learned state is lost on exit: set --storage.path");
         }
         backfill.into_iter().for_each(|it| it.start(handle.clone()));
+        positions.set_restored();
         return Store::memory();
     };
     backfill::borrow(config, directory);
@@ -280,7 +294,12 @@ fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Stor
         }
     };
     let metrics = sources::metrics().chain(maintenance::METRICS.iter().copied()).collect();
-    let restore = sampler::restore(move || empty_engine(&config, true), metrics, found);
+    let mut restore_engine = sampler::restore(move || empty_engine(&config, true), metrics, found);
+    let positions = positions.clone();
+    let restore = Box::new(move |reader: Result<&StoreReader, &StoreError>| {
+        log_positions::restore(reader, &positions)?;
+        restore_engine(reader)
+    });
     let store = Store::open(directory, &settings, restore);
     if is_raw { store } else { store.without_subject_readings() }
 }
@@ -292,7 +311,11 @@ fn empty_engine(config: &Config, is_stored: bool) -> (Engine, ModelRegistry) {
 }
 
 /// The loop with the sources of these settings, without learned state.
-pub(super) fn sampler(config: &Config, store: Store, channel: (SamplerHandle, CommandInbox)) -> Sampler {
+pub(super) fn sampler(
+    config: &Config,
+    (store, log_positions): (Store, LogPositions),
+    channel: (SamplerHandle, CommandInbox),
+) -> Sampler {
     let (engine, registry) = empty_engine(config, store.directory().is_some());
     let options = sampler::SamplerOptions {
         interval: config.detection.interval.duration(),
@@ -301,7 +324,7 @@ pub(super) fn sampler(config: &Config, store: Store, channel: (SamplerHandle, Co
         scene: scene(config),
     };
     let maintenance = MaintenanceCalendar::new(&config.maintenance);
-    let persistent = PersistentState { engine, registry, store, maintenance };
+    let persistent = PersistentState { engine, registry, store, maintenance, log_positions };
     let sources = Sources::open(&config.sources(), |source| config.collects(source));
     Sampler::new(options, sources, persistent, channel)
 }
@@ -368,30 +391,4 @@ fn log_startup(config: &Config, listeners: &[TcpListener]) {
         warmup = %config.detection.warmup,
         "learning; the first score follows after the warm-up"
     );
-}
-
-/// Publishes reports to requests and to the log.
-#[derive(Debug)]
-struct Publisher {
-    counts: Arc<ServerCounters>,
-    newest: watch::Sender<Option<Arc<Report>>>,
-    event_log: EventLogger,
-    reload: Arc<Reloader>,
-    heartbeat: Heartbeat,
-    telemetry: TelemetryCounts,
-}
-
-impl Publisher {
-    fn publish(&mut self, mut report: Report) -> Arc<Report> {
-        self.reload.values(&mut report.own);
-        self.telemetry.values(&mut report.own);
-        if let Some(took) = &report.before {
-            self.counts.ticks.note(took);
-        }
-        let report = Arc::new(report);
-        self.newest.send_replace(Some(Arc::clone(&report)));
-        self.event_log.note(&report);
-        self.heartbeat.note(&report);
-        report
-    }
 }

@@ -6,6 +6,7 @@ use crate::detect::DETECTORS;
 use crate::detect::detector_settings::{DecisionRule, OnOff};
 use crate::detect::forest::{SAMPLE_MAX, TREES_MAX};
 use crate::duration::HumanDuration;
+use crate::logs;
 use crate::maintenance;
 use crate::sources::GROUPS_MAX;
 
@@ -115,6 +116,9 @@ impl Config {
         });
         if let Some(error) = maintenance::windows_error(&self.maintenance) {
             found.unless(false, "maintenance", || error);
+        }
+        if let Some(error) = logs::logs_error(&self.logs) {
+            found.unless(false, "logs", || error);
         }
         let votes = DETECTORS
             .each()

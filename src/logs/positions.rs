@@ -1,12 +1,19 @@
 //! How far each log was read, on the way between the threads that read logs and the store.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::StopFlag;
+use crate::clock;
 
 /// Largest number of positions of all logs; the store keeps no more either.
 pub const POSITIONS_MAX: usize = 20_000;
 /// Longest key or value, in bytes.
 pub const POSITION_BYTES_MAX: usize = 4_096;
+
+/// Time between two looks at the flag that ends a thread.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How far one part of a log was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,10 +26,12 @@ pub struct LogPosition {
 
 /// The positions of all logs, by the name of the log and the key. Cloning shares them.
 #[derive(Debug, Clone, Default)]
-pub struct LogPositions(Arc<Mutex<Shared>>);
+pub struct LogPositions(Arc<(Mutex<Shared>, Condvar)>);
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// Whether the store was read, or there is none.
+    is_restored: bool,
     known: BTreeMap<(String, String), String>,
     /// Changes since [`LogPositions::take_changes`]; none for a position to delete.
     changed: BTreeMap<(String, String), Option<String>>,
@@ -37,6 +46,21 @@ impl LogPositions {
         let mut shared = self.shared();
         for (log, position) in stored {
             shared.known.entry((log, position.key)).or_insert(position.value);
+        }
+    }
+
+    /// Notes that all stored positions are known: threads that wait for them start.
+    pub fn set_restored(&self) {
+        self.shared().is_restored = true;
+        self.0.1.notify_all();
+    }
+
+    /// Waits until the stored positions are known, `stop` is set, or this time is over.
+    pub(super) fn wait_until_restored(&self, stop: &StopFlag, most: Duration) {
+        let until = clock::instant() + most;
+        let mut shared = self.shared();
+        while !shared.is_restored && !stop.is_set() && clock::instant() < until {
+            shared = self.0.1.wait_timeout(shared, LOOK_INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -83,9 +107,17 @@ impl LogPositions {
         changed.into_iter().map(|((log, key), value)| (log, key, value)).collect()
     }
 
+    /// Takes back changes that could not be stored; newer ones stay.
+    pub fn give_back(&self, changes: Vec<PositionChange>) {
+        let mut shared = self.shared();
+        for (log, key, value) in changes {
+            shared.changed.entry((log, key)).or_insert(value);
+        }
+    }
+
     /// A thread that panicked leaves a complete map.
     fn shared(&self) -> MutexGuard<'_, Shared> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -37,10 +37,11 @@ mod tests {
     fn a_wait_ends_with_the_flag() {
         let flag = StopFlag::default();
         assert!(!flag.wait(Duration::ZERO));
-        let other = flag.clone();
-        let waiting = std::thread::spawn(move || other.wait(Duration::from_hours(1)));
-        flag.set();
-        assert!(waiting.join().unwrap());
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| flag.wait(Duration::from_hours(1)));
+            flag.clone().set();
+            assert!(waiting.join().unwrap());
+        });
         assert!(flag.is_set());
     }
 }

@@ -92,6 +92,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("postcard::", "learned_state_codec"),
     ("extended_isolation_forest::", "third_party_forest"),
     ("rusqlite::", "store"),
+    ("glob::", "logs"),
+    ("sdjournal::", "logs"),
 ];
 
 /// Names that do not describe their content.

@@ -9,6 +9,7 @@ use hostnorm::control::{CommandRefusal, CommandResult, Control, ControlCommand};
 use hostnorm::duration::HumanDuration;
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::episode_pattern::Verdict;
+use hostnorm::logs::LogPositions;
 use hostnorm::maintenance::{self, MaintenanceCalendar, StartedMaintenance};
 use hostnorm::model_registry::ModelRegistry;
 use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
@@ -124,6 +125,7 @@ fn settings() -> EngineSettings {
 fn new() -> PersistentState {
     PersistentState {
         maintenance: MaintenanceCalendar::default(),
+        log_positions: LogPositions::default(),
         engine: Engine::new(&SIGNALS, &settings()),
         registry: ModelRegistry::new(3_600.0),
         store: Store::memory(),

@@ -62,6 +62,7 @@ fn start(directory: &Path, source: &Synthetic) -> Loop {
     let settings = EngineSettings { window: 3, warmup: 60.0, evict_after: 60.0, ..EngineSettings::default() };
     let persistent = PersistentState {
         maintenance: Default::default(),
+        log_positions: Default::default(),
         engine: Engine::new(&CONTAINERS, &settings),
         registry: ModelRegistry::new(0.0),
         store: crate::store::open(directory),
