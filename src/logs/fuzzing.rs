@@ -35,6 +35,15 @@ mod tests {
 
     use super::log_framing;
 
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "reads the corpus")]
+    fn the_corpus_is_accepted() {
+        let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/log_framing");
+        let files: Vec<_> = std::fs::read_dir(corpus).unwrap().map(|it| it.unwrap().path()).collect();
+        assert!(!files.is_empty());
+        files.iter().for_each(|it| log_framing(&std::fs::read(it).unwrap()));
+    }
+
     proptest! {
         #[test]
         fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
