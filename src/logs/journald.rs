@@ -198,6 +198,43 @@ mod tests {
         assert_eq!(severity(None), None);
     }
 
+    /// Five messages of systemd-journal-remote, one of them compressed with Zstandard.
+    const ENTRIES: &[u8] = include_bytes!("../../tests/fixtures/journal/five_entries.journal.gz");
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "writes a journal")]
+    fn entries_are_read_once_with_their_severity() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(ENTRIES), &mut bytes).unwrap();
+        std::fs::write(folder.path().join("system.journal"), bytes).unwrap();
+        let read = |units: &[&str], cursor: Option<String>| {
+            let settings = JournaldSettings {
+                directory: folder.path().into(),
+                units: units.iter().map(|it| (*it).to_owned()).collect(),
+                ..JournaldSettings::default()
+            };
+            let mut follower = JournalFollower::new(&settings, cursor);
+            follower.since = Some(Timestamp(0.0));
+            let mut found = Vec::new();
+            let take = |it: Option<(&[u8], Option<LogSeverity>)>| {
+                let (text, severity) = it.unwrap();
+                found.push((String::from_utf8_lossy(text).into_owned(), severity.unwrap()));
+            };
+            follower.read(take).unwrap();
+            (found, follower.cursor)
+        };
+        let (found, cursor) = read(&[], None);
+        assert_eq!(found.len(), 5);
+        assert_eq!(found[2], ("message 2".to_owned(), LogSeverity::Error));
+        assert_eq!((found[3].0.len(), found[4].1), (3_004, LogSeverity::Warning));
+        assert_eq!(read(&["a.service"], None).0.len(), 2);
+        assert_eq!(read(&[], cursor).0, []);
+        // Old entries are no news at the first start.
+        let settings = JournaldSettings { directory: folder.path().into(), ..JournaldSettings::default() };
+        assert_eq!(JournalFollower::new(&settings, None).read(|_| panic!("old")).unwrap(), 0);
+    }
+
     #[test]
     fn a_directory_without_a_journal_has_an_error_that_helps() {
         let folder = tempfile::tempdir().unwrap();
