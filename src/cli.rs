@@ -374,7 +374,7 @@ fn args(setting: &Setting) -> Vec<Arg> {
         ValueType::OneOf(words) => format!(": {}", words.join(", ")),
         _ => String::new(),
     };
-    let action = if matches!(setting.takes, ValueType::Texts | ValueType::Windows) {
+    let action = if matches!(setting.takes, ValueType::Texts | ValueType::Windows | ValueType::Logs) {
         ArgAction::Append
     } else {
         ArgAction::Set

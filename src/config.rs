@@ -18,6 +18,7 @@ use crate::detect::detector_settings::{DecisionRule, DetectorSettings, OnOff};
 use crate::detect::{DETECTORS, PerDetector};
 use crate::duration::HumanDuration;
 use crate::http;
+use crate::logs::LogSettings;
 use crate::maintenance::MaintenanceWindow;
 use crate::scorer;
 use crate::sources::{self, CgroupSettings, DiskSettings, FilesystemSettings, NetworkSettings, RootPaths};
@@ -74,6 +75,8 @@ pub struct Config {
     pub context: DeploySettings,
     /// Maintenance windows.
     pub maintenance: Vec<MaintenanceWindow>,
+    /// Logs to watch.
+    pub logs: Vec<LogSettings>,
     /// Eviction of subjects.
     pub subjects: EvictionSettings,
     /// Whether each collector is enabled, by name; contains each row of [`sources::SOURCES`].
@@ -218,6 +221,7 @@ impl Default for Config {
             cgroup: CgroupSettings::default(),
             context: DeploySettings::default(),
             maintenance: Vec::new(),
+            logs: Vec::new(),
             subjects: EvictionSettings { evict_after: HumanDuration::minutes(15) },
             collector: sources::SOURCES.iter().map(|row| (row.name.to_owned(), true)).collect(),
             metrics: MetricsSettings { raw: true },

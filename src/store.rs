@@ -35,13 +35,13 @@ pub use handle::{Store, amend, create_with, import};
 pub use queue::QUEUE_MAX;
 pub use reader::StoreReader;
 pub use row_types::{
-    AROUND_SECONDS, BORROWED, BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, LEARNING, MAINTENANCE,
-    MarkerRow, ModelRow, PointRow, ScoreRow, Skipped, SnapshotRow, StoredSnapshot, SubjectStateRow,
-    TimeRange, VerdictRow,
+    AROUND_SECONDS, BORROWED, BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, LEARNING,
+    LogPositionRow, MAINTENANCE, MarkerRow, ModelRow, PointRow, ScoreRow, Skipped, SnapshotRow,
+    StoredSnapshot, SubjectStateRow, TimeRange, VerdictRow,
 };
 pub use schema::VALUE_BYTES_MAX;
 pub use settings::{Retention, StoreLocation, StoreSettings};
-pub use statements::{SUBJECT_STATE_BYTES_MAX, SUBJECT_STATES_MAX};
+pub use statements::{LOG_POSITIONS_MAX, SUBJECT_STATE_BYTES_MAX, SUBJECT_STATES_MAX};
 pub use status::METRICS;
 pub use store_write::StoreWrite;
 pub use writer::{PENDING_MAX, Restore};

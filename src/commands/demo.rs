@@ -12,6 +12,7 @@ use super::run::unix_signals::{SignalRequest, UnixSignals};
 use crate::cli::{Demo, Exit};
 use crate::config::{Config, LoadedConfig};
 use crate::duration::HumanDuration;
+use crate::logs::LogPositions;
 use crate::sampler;
 use crate::store::Store;
 use crate::telemetry;
@@ -63,7 +64,7 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
     ))?;
     let (sender, mut readings) = reports::channel(WAITING_MAX);
     let (handle, inbox) = sampler::channel();
-    let sampler = run::sampler(config, Store::memory(), (handle.clone(), inbox));
+    let sampler = run::sampler(config, (Store::memory(), LogPositions::default()), (handle.clone(), inbox));
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         let mut tick = 0;
         sampler.run(|report| {

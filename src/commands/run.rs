@@ -16,20 +16,22 @@ use crate::config::Config;
 use crate::cost_limit;
 use crate::engine::Engine;
 use crate::http::{self, AppState, ControlSocket, RenderedReportCache, ServerCounters, WebSecurity};
+use crate::logs::{LogPositions, LogReaders};
 use crate::maintenance;
 use crate::model_registry::ModelRegistry;
-use crate::report::Report;
 use crate::sampler::{self, CommandInbox, PersistentState, RestoredEngine, Sampler, SamplerHandle};
 use crate::sd_notify::ServiceManager;
 use crate::silence::{self, SilenceCalendar};
 use crate::sources::{self, Sources};
-use crate::store::{Store, StoreLocation};
+use crate::store::{Store, StoreError, StoreLocation, StoreReader};
 use crate::telemetry::otlp_traces::{self, TracePipeline};
 use crate::telemetry::{self, EventLogger, TelemetryCounts};
 
 mod backfill;
 mod configured;
 mod heartbeat;
+mod log_positions;
+mod publisher;
 mod reload;
 mod silences;
 mod startup_log;
@@ -39,6 +41,7 @@ pub(super) use configured::engine;
 pub use reload::METRICS;
 
 use heartbeat::Heartbeat;
+use publisher::Publisher;
 use reload::Reloader;
 use unix_signals::{SignalRequest, UnixSignals};
 
@@ -189,7 +192,10 @@ async fn until(
     startup_log::log_startup(config, &listeners);
     let control_socket = control_socket(config.control_socket(place));
     let (handle, inbox) = sampler::channel();
-    let sampler = sampler(config, store(config, place, &handle), (handle.clone(), inbox));
+    let positions = LogPositions::default();
+    let store = store(config, place, (&handle, &positions));
+    let logs = LogReaders::start(&config.logs, &positions);
+    let sampler = sampler(config, (store, positions), (handle.clone(), inbox));
     // Ends with this round.
     let _silences = silences::start(config, &handle);
     let heartbeat = Heartbeat::new(Arc::clone(supervisor), config.detection.interval.duration());
@@ -200,6 +206,7 @@ async fn until(
         reload: Arc::clone(reload),
         heartbeat,
         telemetry: telemetry.clone(),
+        logs: logs.counts(),
     };
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         // Dropped when the loop ends, even by a panic, which notifies the other side.
@@ -238,6 +245,8 @@ async fn until(
         }
     };
     let served = http::serve(listeners, control_socket, state, stop).await;
+    // First, so that the store gets their last positions.
+    logs.stop();
     handle.stop();
     served?;
     // A reading that hangs in the kernel must not keep the process alive.
@@ -263,13 +272,18 @@ async fn control_socket(path: Option<PathBuf>) -> Option<ControlSocket> {
 
 /// Opens the store, or logs why there is none. Its state is sent to the loop; if it is empty, the history comes from a
 /// server.
-fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Store {
+fn store(
+    config: &Config,
+    place: &StoreLocation,
+    (handle, positions): (&SamplerHandle, &LogPositions),
+) -> Store {
     let mut backfill = backfill::due(config);
     let StoreLocation::Directory(directory) = place else {
         if *place == StoreLocation::Nowhere {
             tracing::warn!("no directory for the store; learned state is lost on exit: set --storage.path");
         }
         backfill.into_iter().for_each(|it| it.start(handle.clone()));
+        positions.set_restored();
         return Store::memory();
     };
     backfill::borrow(config, directory);
@@ -286,7 +300,12 @@ fn store(config: &Config, place: &StoreLocation, handle: &SamplerHandle) -> Stor
     };
     let windows = maintenance::METRICS.iter().chain(silence::METRICS).chain(cost_limit::METRICS).copied();
     let metrics = sources::metrics().chain(windows).collect();
-    let restore = sampler::restore(move || empty_engine(&config, true), metrics, found);
+    let mut restore_engine = sampler::restore(move || empty_engine(&config, true), metrics, found);
+    let positions = positions.clone();
+    let restore = Box::new(move |reader: Result<&StoreReader, &StoreError>| {
+        log_positions::restore(reader, &positions)?;
+        restore_engine(reader)
+    });
     let store = Store::open(directory, &settings, restore);
     if is_raw { store } else { store.without_subject_readings() }
 }
@@ -298,7 +317,11 @@ fn empty_engine(config: &Config, is_stored: bool) -> (Engine, ModelRegistry) {
 }
 
 /// The loop with the sources of these settings, without learned state.
-pub(super) fn sampler(config: &Config, store: Store, channel: (SamplerHandle, CommandInbox)) -> Sampler {
+pub(super) fn sampler(
+    config: &Config,
+    (store, log_positions): (Store, LogPositions),
+    channel: (SamplerHandle, CommandInbox),
+) -> Sampler {
     let (engine, registry) = empty_engine(config, store.directory().is_some());
     let options = sampler::SamplerOptions {
         interval: config.detection.interval.duration(),
@@ -309,33 +332,7 @@ pub(super) fn sampler(config: &Config, store: Store, channel: (SamplerHandle, Co
     };
     let maintenance = configured::maintenance_calendar(config);
     let silences = SilenceCalendar::new(config.alertmanager.target());
-    let persistent = PersistentState { engine, registry, store, maintenance, silences };
+    let persistent = PersistentState { engine, registry, store, maintenance, silences, log_positions };
     let sources = Sources::open(&config.sources(), |source| config.collects(source));
     Sampler::new(options, sources, persistent, channel)
-}
-
-/// Publishes reports to requests and to the log.
-#[derive(Debug)]
-struct Publisher {
-    counts: Arc<ServerCounters>,
-    newest: watch::Sender<Option<Arc<Report>>>,
-    event_log: EventLogger,
-    reload: Arc<Reloader>,
-    heartbeat: Heartbeat,
-    telemetry: TelemetryCounts,
-}
-
-impl Publisher {
-    fn publish(&mut self, mut report: Report) -> Arc<Report> {
-        self.reload.values(&mut report.own);
-        self.telemetry.values(&mut report.own);
-        if let Some(took) = &report.before {
-            self.counts.ticks.note(took);
-        }
-        let report = Arc::new(report);
-        self.newest.send_replace(Some(Arc::clone(&report)));
-        self.event_log.note(&report);
-        self.heartbeat.note(&report);
-        report
-    }
 }

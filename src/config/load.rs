@@ -170,7 +170,9 @@ impl ConfigCollector {
             let takes = self.setting(&key).map(|it| it.takes);
             let value = match (takes, words.last()) {
                 (Some(ValueType::Texts), _) | (_, None) => Value::from(words),
-                (Some(ValueType::Windows), _) => words.iter().map(|it| flow(it)).collect::<Vec<_>>().into(),
+                (Some(ValueType::Windows | ValueType::Logs), _) => {
+                    words.iter().map(|it| flow(it)).collect::<Vec<_>>().into()
+                }
                 (takes, Some(last)) => word(takes, last),
             };
             self.entry(SourcedValue { key, value, source: ValueSource::Flag { name: flag } });

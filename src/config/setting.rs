@@ -32,6 +32,8 @@ pub enum ValueType {
     Texts,
     /// A list of maintenance windows, see [`MaintenanceWindow`](crate::maintenance::MaintenanceWindow).
     Windows,
+    /// A list of logs, see [`LogSettings`](crate::logs::LogSettings).
+    Logs,
     /// A size in bytes, see [`ByteSize`](crate::byte_size::ByteSize).
     Size,
     /// A false-alarm budget, see [`Budget`](crate::budget::Budget).
@@ -54,6 +56,9 @@ impl ValueType {
             Self::Windows => {
                 "a list of windows such as {cron: \"30 2 * * sun\", duration: 1h, name: backup}".into()
             }
+            Self::Logs => {
+                "a list of logs such as {name: nginx, file: {paths: [/var/log/nginx/*.log]}}".into()
+            }
             Self::Size => "a size such as 256MiB, 1GiB or 20MB".into(),
             Self::Budget => "a budget such as 1 per week, or off".into(),
             Self::OneOf(words) => format!("one of {}", words.join(", ")).into(),
@@ -68,6 +73,7 @@ impl ValueType {
             Self::Switch => "BOOLEAN",
             Self::Text | Self::Texts => "TEXT",
             Self::Windows => "WINDOW",
+            Self::Logs => "LOG",
             Self::Directory => "DIRECTORY",
             Self::Size => "SIZE",
             Self::Budget => "BUDGET",

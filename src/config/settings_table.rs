@@ -194,6 +194,11 @@ static SETTINGS: &[Setting] = &[
         "Maintenance windows: each has a cron schedule in time_zone, a duration of 1m to 7d, and a name. Within a window nothing is learned, and an episode starts only at a score of 2",
     ),
     row(
+        "logs",
+        ValueType::Logs,
+        "Logs to watch, at most 64: each has a name, which is its subject, and one of file, journald, syslog, loki and victorialogs, see docs/logs.md",
+    ),
+    row(
         "subjects.evict_after",
         ValueType::Duration,
         "Time until a container, pod or service that is gone is evicted from memory, 1m to 1d. Its learned state is stored",

@@ -20,6 +20,9 @@ pub(super) fn shown_of(key: &str, value: &Value) -> String {
     if HIDDEN.contains(&key) && !is_empty {
         return "…".into();
     }
+    if key == "logs" {
+        return without_credentials(&shown(&without_secrets(value)));
+    }
     let Some((_, separator)) = SECRETS.iter().find(|it| it.0 == key) else {
         return without_credentials(&shown(value));
     };
@@ -28,6 +31,21 @@ pub(super) fn shown_of(key: &str, value: &Value) -> String {
         |it: &str| it.split_once(*separator).map_or("…".into(), |(name, _)| format!("{name}{separator} …"));
     let names: Vec<String> = texts.map(name).collect();
     if value.as_array().is_some() { shown(&Value::from(names)) } else { "…".into() }
+}
+
+/// Logs without the users and headers of their servers.
+fn without_secrets(value: &Value) -> Value {
+    match value {
+        Value::Array(tag, items) => Value::Array(*tag, items.iter().map(without_secrets).collect()),
+        Value::Dict(tag, fields) => {
+            let field = |(name, value): (&String, &Value)| match name.as_str() {
+                "user" | "headers" if shown(value).len() > 2 => (name.clone(), Value::from("…")),
+                _ => (name.clone(), without_secrets(value)),
+            };
+            Value::Dict(*tag, fields.iter().map(field).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 /// A value in YAML, in one line.

@@ -8,6 +8,7 @@ use crate::detect::detector_settings::{DecisionRule, OnOff};
 use crate::detect::forest::{SAMPLE_MAX, TREES_MAX};
 use crate::duration::HumanDuration;
 use crate::host_time_zone;
+use crate::logs;
 use crate::maintenance;
 use crate::sources::GROUPS_MAX;
 
@@ -134,6 +135,9 @@ impl Config {
         });
         if let Some(error) = maintenance::windows_error(&self.maintenance) {
             found.unless(false, "maintenance", || error);
+        }
+        if let Some(error) = logs::logs_error(&self.logs) {
+            found.unless(false, "logs", || error);
         }
         let votes = DETECTORS
             .each()

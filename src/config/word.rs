@@ -7,7 +7,9 @@ use super::ValueType;
 /// A word of the environment or the command line, as a value of the setting's type.
 pub(super) fn word(takes: Option<ValueType>, word: &str) -> Value {
     match takes {
-        Some(ValueType::Switch | ValueType::Whole | ValueType::Number | ValueType::Windows) => flow(word),
+        Some(
+            ValueType::Switch | ValueType::Whole | ValueType::Number | ValueType::Windows | ValueType::Logs,
+        ) => flow(word),
         _ => Value::from(word),
     }
 }

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::engine::{Engine, SUBJECTS_MAX};
+use crate::logs::LogPositions;
 use crate::maintenance::MaintenanceCalendar;
 use crate::model_registry::{ModelRegistry, RegistryChange, VersionRecord};
 use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::report::Report;
 use crate::silence::SilenceCalendar;
-use crate::store::{self, BaselineRow, SnapshotRow, Store, StoreWrite, SubjectStateRow};
+use crate::store::{self, BaselineRow, LogPositionRow, SnapshotRow, Store, StoreWrite, SubjectStateRow};
 
 /// Seconds between two commits of the baselines.
 const BASELINES_SECONDS: f64 = 600.0;
+/// Seconds between two commits of the positions in logs: a crash reads their lines again.
+const LOG_POSITIONS_SECONDS: f64 = 5.0;
 /// Seconds between two snapshots.
 pub(super) const SNAPSHOT_SECONDS: f64 = 14_400.0;
 /// Largest number of states of changing populations saved in one tick, besides those of evicted subjects.
@@ -33,6 +36,8 @@ pub struct PersistentState {
     pub maintenance: MaintenanceCalendar,
     /// The silences of Alertmanager.
     pub silences: SilenceCalendar,
+    /// How far logs were read.
+    pub log_positions: LogPositions,
 }
 
 impl PersistentState {
@@ -43,6 +48,9 @@ impl PersistentState {
         self.store.append(report);
         if ticks.is_multiple_of(ticks_in(BASELINES_SECONDS)) {
             self.save_baselines();
+        }
+        if ticks.is_multiple_of(ticks_in(LOG_POSITIONS_SECONDS)) {
+            self.save_log_positions();
         }
         let due = self.engine.checkpoint(SNAPSHOT_SECONDS, STATES_A_TICK_MAX);
         self.save_subjects(due);
@@ -98,6 +106,25 @@ impl PersistentState {
         self.store.put(StoreWrite::Baselines(rows));
     }
 
+    /// Saves how far logs were read.
+    fn save_log_positions(&self) {
+        if self.store.directory().is_none() {
+            return;
+        }
+        let changes = self.log_positions.take_changes();
+        if changes.is_empty() {
+            return;
+        }
+        let row = |(log, part, position): &(String, String, Option<String>)| LogPositionRow {
+            log: log.clone(),
+            part: part.clone(),
+            position: position.clone(),
+        };
+        if !self.store.put(StoreWrite::LogPositions(changes.iter().map(row).collect())) {
+            self.log_positions.give_back(changes);
+        }
+    }
+
     /// Saves everything, for a new store.
     pub(super) fn save_all(&mut self) {
         for version in self.registry.versions() {
@@ -138,6 +165,7 @@ impl PersistentState {
 
     /// Saves everything and closes the store.
     pub(super) fn close(mut self) {
+        self.save_log_positions();
         self.save_baselines();
         self.save_snapshot(None);
         let states = self.engine.checkpoint(0.0, SUBJECTS_MAX);

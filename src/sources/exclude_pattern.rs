@@ -17,8 +17,13 @@ impl ExcludePattern {
     }
 
     /// Whether a name is left out.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub fn matches(&self, text: &str) -> bool {
         self.0.as_ref().is_some_and(|it| it.is_match(text))
+    }
+
+    /// Whether it leaves out nothing.
+    pub fn is_empty(&self) -> bool {
+        self.as_str().is_empty()
     }
 
     /// The pattern as written.
@@ -59,8 +64,13 @@ impl From<ExcludePattern> for String {
 pub struct IncludePattern(ExcludePattern);
 
 impl IncludePattern {
+    /// Whether it stands for all names.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a name is read.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub fn matches(&self, text: &str) -> bool {
         self.0.as_str().is_empty() || self.0.matches(text)
     }
 }

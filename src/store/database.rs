@@ -172,6 +172,7 @@ fn write(connection: &Connection, entry: &StoreWrite) -> Result<u64, StoreError>
         StoreWrite::ModelGone { id } => statements::model_gone(connection, id)?,
         StoreWrite::Backfill(it) => drop(statements::import(connection, it)?),
         StoreWrite::Marker(it) => statements::marker(connection, it)?,
+        StoreWrite::LogPositions(rows) => statements::log_positions(connection, rows)?,
         StoreWrite::Verdict(it) => statements::verdict(connection, it)?,
     }
     Ok(0)

@@ -14,8 +14,8 @@ use super::episodes::{EPISODES, EPISODES_WITH_SCENES, episode, judged_episodes};
 use super::error::StoreError;
 use super::points;
 use super::row_types::{
-    BEGINNING, BaselineRow, LEARNING, MarkerRow, ModelRow, PointRow, ScoreRow, Skipped, SubjectStateRow,
-    TimeRange, subject_of,
+    BEGINNING, BaselineRow, LEARNING, LogPositionRow, MarkerRow, ModelRow, PointRow, ScoreRow, Skipped,
+    SubjectStateRow, TimeRange, subject_of,
 };
 use super::schema;
 use super::series_index::SeriesNames;
@@ -238,6 +238,17 @@ impl StoreReader {
             })
         };
         Ok(self.0.query_row(&sql, [kind.name(), identity], row).optional()?)
+    }
+
+    /// How far logs were read.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn log_positions(&self) -> Result<Vec<LogPositionRow>, StoreError> {
+        let mut statement = self.0.prepare("SELECT log, part, position FROM log_positions ORDER BY id")?;
+        let row =
+            |row: &Row<'_>| Ok(LogPositionRow { log: row.get(0)?, part: row.get(1)?, position: row.get(2)? });
+        Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)
     }
 
     /// The subjects with stored points.

@@ -17,7 +17,7 @@ pub(super) struct RetentionLimits {
     pub(super) episode_bytes: u64,
     /// Age of readings, in seconds.
     pub(super) readings: f64,
-    /// Age of points, episodes, markers and states of subjects, in seconds.
+    /// Age of points, episodes, markers, states of subjects and positions in logs, in seconds.
     pub(super) points: f64,
 }
 
@@ -77,7 +77,7 @@ pub(super) fn prune(connection: &Connection, keep: &RetentionLimits, now: f64) -
         [readings],
     )?;
     prune_points_of_many(connection, now)?;
-    for table in ["points", "markers", "subject_states"] {
+    for table in ["points", "markers", "subject_states", "log_positions"] {
         let sql = format!(
             "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE at < ?1 ORDER BY at LIMIT {ROWS_MAX})"
         );

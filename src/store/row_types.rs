@@ -183,6 +183,17 @@ pub struct ModelRow {
     pub bytes: Vec<u8>,
 }
 
+/// How far a part of a log was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPositionRow {
+    /// Name of the log.
+    pub log: String,
+    /// The part of it.
+    pub part: String,
+    /// The position; none if it is to be deleted.
+    pub position: Option<String>,
+}
+
 /// An event of hostnorm itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MarkerRow {

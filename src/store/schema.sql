@@ -124,6 +124,16 @@ CREATE TABLE subject_states (
 );
 CREATE INDEX subject_states_at ON subject_states (at);
 
+-- How far each log was read. No line of a log is stored.
+CREATE TABLE log_positions (
+    id INTEGER PRIMARY KEY,
+    at REAL NOT NULL,        -- when it was last written
+    log TEXT NOT NULL,       -- name of the log in the settings
+    part TEXT NOT NULL,      -- part of the log, such as a file by device and inode
+    position TEXT NOT NULL,  -- in the form of the source
+    UNIQUE (log, part)
+);
+CREATE INDEX log_positions_at ON log_positions (at);
 
 -- Events of hostnorm itself, such as learning turned off.
 CREATE TABLE markers (

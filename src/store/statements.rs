@@ -5,8 +5,8 @@ use rusqlite::{Connection, params};
 use super::error::StoreError;
 use super::points;
 use super::row_types::{
-    BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, MarkerRow, ModelRow, SnapshotRow, SubjectStateRow,
-    VerdictRow,
+    BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, LogPositionRow, MarkerRow, ModelRow, SnapshotRow,
+    SubjectStateRow, VerdictRow,
 };
 use crate::clock;
 use crate::window::Point;
@@ -17,6 +17,8 @@ const SNAPSHOTS_MAX: i64 = 3;
 const CAUSED_MAX: i64 = 8;
 /// Largest number of states of evicted subjects.
 pub const SUBJECT_STATES_MAX: i64 = 4_096;
+/// Largest number of positions in logs.
+pub const LOG_POSITIONS_MAX: i64 = 32_768;
 /// Largest state of a subject, in bytes; a larger one is not stored.
 pub const SUBJECT_STATE_BYTES_MAX: usize = 4 << 20;
 
@@ -135,6 +137,28 @@ pub(super) fn marker(connection: &Connection, it: &MarkerRow) -> Result<(), Stor
         "INSERT INTO markers (at, kind, text) VALUES (?1, ?2, ?3)",
         params![it.at.0, it.kind, it.text],
     )?;
+    Ok(())
+}
+
+/// Writes and deletes positions in logs; the oldest ones are deleted if there are too many.
+pub(super) fn log_positions(connection: &Connection, rows: &[LogPositionRow]) -> Result<(), StoreError> {
+    let now = clock::now().0;
+    let mut set = connection.prepare_cached(
+        "INSERT OR REPLACE INTO log_positions (at, log, part, position) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    let mut remove = connection.prepare_cached("DELETE FROM log_positions WHERE log = ?1 AND part = ?2")?;
+    for it in rows {
+        match &it.position {
+            Some(position) => set.execute(params![now, it.log, it.part, position])?,
+            None => remove.execute(params![it.log, it.part])?,
+        };
+    }
+    connection
+        .prepare_cached(
+            "DELETE FROM log_positions WHERE id IN \
+             (SELECT id FROM log_positions ORDER BY at DESC, id DESC LIMIT -1 OFFSET ?1)",
+        )?
+        .execute([LOG_POSITIONS_MAX])?;
     Ok(())
 }
 

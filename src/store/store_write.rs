@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::row_types::{
-    BackfillPoints, BaselineRow, MarkerRow, ModelRow, SnapshotRow, SubjectStateRow, VerdictRow,
+    BackfillPoints, BaselineRow, LogPositionRow, MarkerRow, ModelRow, SnapshotRow, SubjectStateRow,
+    VerdictRow,
 };
 use super::series_keys::SeriesList;
 use crate::explanation::Cause;
@@ -39,6 +40,8 @@ pub enum StoreWrite {
     Backfill(BackfillPoints),
     /// An event of hostnorm itself.
     Marker(MarkerRow),
+    /// How far logs were read.
+    LogPositions(Vec<LogPositionRow>),
     /// A verdict on an episode.
     Verdict(VerdictRow),
 }
@@ -49,7 +52,11 @@ impl StoreWrite {
         match self {
             Self::Baselines(_) | Self::Snapshot(_) | Self::SubjectState(_) => true,
             Self::Model(_) | Self::ModelState { .. } | Self::ModelGone { .. } => true,
-            Self::Tick(_) | Self::Backfill(_) | Self::Marker(_) | Self::Verdict(_) => false,
+            Self::Tick(_)
+            | Self::Backfill(_)
+            | Self::Marker(_)
+            | Self::Verdict(_)
+            | Self::LogPositions(_) => false,
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use hostnorm::commands::run;
 use hostnorm::http;
+use hostnorm::logs;
 use hostnorm::metric::{Metric, MetricType};
 use hostnorm::sampler;
 use hostnorm::sources::SOURCES;
@@ -36,6 +37,7 @@ fn metrics() -> BTreeSet<&'static str> {
         store::METRICS,
         run::METRICS,
         telemetry::METRICS,
+        logs::METRICS,
         otlp_traces::METRICS,
     ];
     sources.chain(own.into_iter().flatten()).flat_map(|it| series(it)).collect()

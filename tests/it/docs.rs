@@ -8,6 +8,7 @@ use hostnorm::commands::run;
 use hostnorm::config::{Setting, default_file, settings};
 use hostnorm::detect::DETECTORS;
 use hostnorm::http;
+use hostnorm::logs;
 use hostnorm::metric::{Metric, MetricType};
 use hostnorm::sampler;
 use hostnorm::signal::{Signal, SignalUnit};
@@ -40,6 +41,7 @@ fn the_metrics_are_current() {
     lists.push(("Sampler", "The sampling loop, training, self-tests and subjects", sampler::METRICS));
     lists.push(("Settings", "Reloads of the settings", run::METRICS));
     lists.push(("Log", "Lines of the log", telemetry::METRICS));
+    lists.push(("Logs", "Reading of the logs that are watched", logs::METRICS));
     lists.push(("Traces", "Spans sent by OTLP", otlp_traces::METRICS));
     golden("docs/metrics.md", &metrics(&lists));
 }

@@ -14,6 +14,7 @@ use hostnorm::http::{
     BuildInfo, ExpositionOptions, METRICS, MetricsFormat, RenderedReport, SUBJECT_SERIES_MAX, ServerCounters,
 };
 use hostnorm::impact::{ResourceImpact, Severity};
+use hostnorm::logs;
 use hostnorm::metric::{Metric, MetricType};
 use hostnorm::reading::{CollectorResult, Labels, Reading, Subject, SubjectKind, Timestamp, Values};
 use hostnorm::report::{
@@ -328,6 +329,7 @@ fn metrics_follow_the_conventions() {
         .chain(store::METRICS)
         .chain(run::METRICS)
         .chain(telemetry::METRICS)
+        .chain(logs::METRICS)
         .chain(otlp_traces::METRICS)
         .copied()
         .chain(sources::metrics())

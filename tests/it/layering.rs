@@ -34,7 +34,7 @@ const LAYERS: &[&[&str]] = &[
     &["clock", "control", "third_party_forest", "whole_file", "log_stream", "host_name"],
     &["remote", "host_time_zone"],
     &["sources", "table", "backfill", "alertmanager", "store", "telemetry", "sd_notify", "mcp"],
-    &["stored_explanation", "scene"],
+    &["stored_explanation", "scene", "logs"],
     &["http"],
     &["dataset", "remediate"],
     &["config"],
@@ -93,6 +93,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("postcard::", "learned_state_codec"),
     ("extended_isolation_forest::", "third_party_forest"),
     ("rusqlite::", "store remediate"),
+    ("glob::", "logs"),
+    ("sdjournal::", "logs"),
 ];
 
 /// Names that do not describe their content.

@@ -10,6 +10,7 @@ use hostnorm::cost_limit::CostLimits;
 use hostnorm::duration::HumanDuration;
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::episode_pattern::Verdict;
+use hostnorm::logs::LogPositions;
 use hostnorm::maintenance::{self, MaintenanceCalendar, StartedMaintenance};
 use hostnorm::model_registry::ModelRegistry;
 use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
@@ -128,6 +129,7 @@ fn new() -> PersistentState {
     PersistentState {
         maintenance: MaintenanceCalendar::default(),
         silences: SilenceCalendar::default(),
+        log_positions: LogPositions::default(),
         engine: Engine::new(&SIGNALS, &settings()),
         registry: ModelRegistry::new(3_600.0),
         store: Store::memory(),

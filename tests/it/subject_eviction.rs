@@ -63,6 +63,7 @@ fn start(directory: &Path, source: &Synthetic) -> Loop {
     let persistent = PersistentState {
         maintenance: Default::default(),
         silences: Default::default(),
+        log_positions: Default::default(),
         engine: Engine::new(&CONTAINERS, &settings),
         registry: ModelRegistry::new(0.0),
         store: crate::store::open(directory),
