@@ -238,7 +238,7 @@ mod tests {
         .into_iter()
         .enumerate()
         {
-            assert_eq!(after_minutes(&mut control, 3_600.0 + 360.0 * idx as f64, 101.0, 6), expect);
+            assert_eq!(after_minutes(&mut control, 3_600.0 + 300.0 * idx as f64, 101.0, 5), expect);
         }
         // Within the limit, but not far from it: nothing changes.
         assert_eq!(after_minutes(&mut control, 7_200.0, 90.0, 120), "shadow_model selftest novelty groups");

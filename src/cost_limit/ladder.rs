@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn no_more_steps_than_needed_are_taken() {
         let found = steps(&mut Ladder::new(4), 7_200, |_, lowered| 1.4 - 0.25 * lowered as f64);
-        assert_eq!(found, [(60, LadderChange::Lowered(0)), (361, LadderChange::Lowered(1))]);
+        assert_eq!(found, [(60, LadderChange::Lowered(0)), (360, LadderChange::Lowered(1))]);
     }
 
     #[test]
