@@ -139,6 +139,8 @@ pub struct DetectionSettings {
     pub culprits: bool,
     /// Name of the time zone; empty for that of the host.
     pub time_zone: String,
+    /// Whether episodes of logs keep templates of their lines.
+    pub log_templates: bool,
 }
 
 /// Size of the isolation forest.
@@ -255,6 +257,7 @@ impl Default for DetectionSettings {
             accept_after: HumanDuration::minutes(360),
             culprits: true,
             time_zone: String::new(),
+            log_templates: true,
         }
     }
 }

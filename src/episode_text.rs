@@ -11,9 +11,11 @@ use crate::signal::{ReadingPair, SignalUnit};
 
 mod culprits;
 mod instant;
+mod templates;
 
 pub use culprits::{culprit, usage, with_culprits};
 pub use instant::instant;
+pub use templates::with_templates;
 
 /// Largest number of signals that a description names.
 pub const CAUSES_MAX: usize = 3;

@@ -306,6 +306,8 @@ pub(super) fn sampler(config: &Config, store: Store, channel: (SamplerHandle, Co
         seed: config.detection.seed,
         scene: configured::scene(config),
         limits: config.limits,
+        logs: Vec::new(),
+        log_templates: config.detection.log_templates,
     };
     let maintenance = configured::maintenance_calendar(config);
     let silences = SilenceCalendar::new(config.alertmanager.target());

@@ -17,7 +17,7 @@ use super::error::StoreError;
 const APPLICATION_ID: i64 = 0x686e_726d;
 const SCHEMA: &str = include_str!("schema.sql");
 /// Version of the schema. There are no migrations: a database of an older version is set aside.
-pub(super) const VERSION: i64 = 7;
+pub(super) const VERSION: i64 = 8;
 
 /// Longest time that a statement of the daemon waits for another process.
 const BUSY: Duration = Duration::from_secs(1);
