@@ -128,6 +128,15 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             summary: 'Unusual behavior of ' + subject,
             description: description,
           }),
+          alert('LogAnomalous', 'logs', config.hostLabels + ['subject'], {
+            start: start,
+            // Messages are grouped by host, and an alert of the host mutes this one: see alertmanager.yml.
+            expr: 'max by (%(ofSubject)s) (anomaly_alert{%(selector)s,kind="log"}) == 1',
+            'for': config.anomalousFor,
+            keep: config.anomalousKeepFiringFor,
+            summary: 'Anomaly on ' + subject,
+            description: description,
+          }),
           ofHost('HostAnomalySevere', {
             // During a fleet-wide anomaly FleetAnomalous has already paged.
             expr: |||
