@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::culprit::{Culprit, FrozenScene};
 use crate::episode_text;
 use crate::reading::{Subject, Timestamp};
-use crate::report::{Assessment, LogTemplate};
+use crate::report::{Assessment, EpisodeTemplate};
 use crate::signal::Signal;
 
 mod cause;
@@ -72,7 +72,7 @@ pub struct SubjectExplanation {
     pub scenes: Vec<FrozenScene>,
     /// The masked kinds of lines that explain that episode, new ones first, at most five; empty for all but logs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub templates: Vec<LogTemplate>,
+    pub templates: Vec<EpisodeTemplate>,
     /// For an episode of the host, the logs that became anomalous within two minutes of its start; for one of a log, the
     /// episode of the host. The nearest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

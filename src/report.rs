@@ -20,9 +20,9 @@ use crate::signal::Signal;
 use crate::silence;
 use crate::window::Point;
 
-mod log_templates;
+mod episode_templates;
 
-pub use log_templates::{LogTemplate, TEMPLATE_BYTES_MAX, TEMPLATES_MAX, add_templates};
+pub use episode_templates::{EpisodeTemplate, TEMPLATE_BYTES_MAX, TEMPLATES_MAX, add_templates};
 
 /// The values of a reading that tell how it is scored; exposed even if other raw values are not.
 pub static CIRCUMSTANCES: [&Metric; 3] = [&maintenance::ACTIVE, &silence::SILENCED, &cost_limit::PART_ACTIVE];
@@ -131,7 +131,7 @@ pub struct Assessment {
     /// Whether `scene` changed with this tick.
     pub scene_is_new: bool,
     /// The kinds of lines that explain the current episode of a log, at most [`TEMPLATES_MAX`], new ones first.
-    pub templates: Arc<[LogTemplate]>,
+    pub templates: Arc<[EpisodeTemplate]>,
     /// Whether `templates` changed with this tick.
     pub templates_are_new: bool,
     /// How much work waits for each resource.

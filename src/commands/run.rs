@@ -300,19 +300,20 @@ fn empty_engine(config: &Config, is_stored: bool) -> (Engine, ModelRegistry) {
 /// The loop with the sources of these settings, without learned state.
 pub(super) fn sampler(config: &Config, store: Store, channel: (SamplerHandle, CommandInbox)) -> Sampler {
     let (engine, registry) = empty_engine(config, store.directory().is_some());
+    let settings = config.sources();
     let options = sampler::SamplerOptions {
         interval: config.detection.interval.duration(),
         training: super::training(&config.detection),
         seed: config.detection.seed,
         scene: configured::scene(config),
         limits: config.limits,
-        logs: Vec::new(),
+        logs: settings.logs.clone(),
         log_templates: config.detection.log_templates,
     };
     let maintenance = configured::maintenance_calendar(config);
     let silences = SilenceCalendar::new(config.alertmanager.target());
     let persistent = PersistentState { engine, registry, store, maintenance, silences };
-    let sources = Sources::open(&config.sources(), |source| config.collects(source));
+    let sources = Sources::open(&settings, |source| config.collects(source));
     Sampler::new(options, sources, persistent, channel)
 }
 

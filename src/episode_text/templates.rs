@@ -1,7 +1,7 @@
 //! Adds to the description of a log which kinds of lines are new, or came more often than usual.
 
 use super::{DESCRIPTION_MAX, shortened_to};
-use crate::report::LogTemplate;
+use crate::report::EpisodeTemplate;
 
 /// Largest number of templates that a description names. The others are in the explanation.
 const NAMED_MAX: usize = 2;
@@ -9,7 +9,7 @@ const NAMED_MAX: usize = 2;
 const NAMED_BYTES_MAX: usize = 100;
 
 /// The description with the first templates, in at most [`DESCRIPTION_MAX`] bytes; the description is shortened for them.
-pub fn with_templates(description: &str, templates: &[LogTemplate]) -> String {
+pub fn with_templates(description: &str, templates: &[EpisodeTemplate]) -> String {
     // New ones alone if there are any: they say more than what came more often.
     let has_new = templates.iter().any(|it| it.is_new);
     let named: Vec<String> = templates
@@ -34,7 +34,7 @@ mod tests {
 
     fn check(templates: &[(&str, bool)], expect: &str) {
         let templates: Vec<_> =
-            templates.iter().filter_map(|(text, is_new)| LogTemplate::new(text, *is_new)).collect();
+            templates.iter().filter_map(|(text, is_new)| EpisodeTemplate::new(text, *is_new)).collect();
         assert_eq!(with_templates("Anomaly on log nginx: errors 12/s", &templates), expect);
     }
 
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn a_long_description_keeps_its_templates() {
         let long: Vec<_> =
-            ["ä", "ö"].iter().filter_map(|it| LogTemplate::new(&it.repeat(150), false)).collect();
+            ["ä", "ö"].iter().filter_map(|it| EpisodeTemplate::new(&it.repeat(150), false)).collect();
         let text = with_templates(&"word ".repeat(200), &long);
         assert!(text.len() <= DESCRIPTION_MAX && text.ends_with("ö…`"), "{} {text}", text.len());
     }

@@ -8,7 +8,7 @@ use crate::culprit::{Culprit, FrozenScene};
 use crate::duration::HumanDuration;
 use crate::episode_text;
 use crate::reading::{Subject, SubjectKind, Timestamp};
-use crate::report::LogTemplate;
+use crate::report::EpisodeTemplate;
 
 /// An episode.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -56,7 +56,7 @@ pub struct EpisodeRecord {
     pub scenes: Vec<FrozenScene>,
     /// The masked kinds of lines that explain it, new ones first, at most five; empty for all but logs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub templates: Vec<LogTemplate>,
+    pub templates: Vec<EpisodeTemplate>,
 }
 
 impl EpisodeRecord {

@@ -99,7 +99,7 @@ mod tests {
     };
     use crate::explanation::{Cause, EpisodeRecord, SubjectEvidence, explain};
     use crate::reading::{Reading, Subject, Timestamp};
-    use crate::report::{Assessment, Episode, LogTemplate, Report, ScoreDetails};
+    use crate::report::{Assessment, Episode, EpisodeTemplate, Report, ScoreDetails};
     use crate::store::TimeRange;
 
     fn culprit(text: &str) -> Culprit {
@@ -158,7 +158,7 @@ mod tests {
             keep_to: None,
             culprits: vec![culprit(text)],
             scenes: vec![scene(text)],
-            templates: LogTemplate::new(text, true).into_iter().collect(),
+            templates: EpisodeTemplate::new(text, true).into_iter().collect(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::episode_text;
 use crate::log_stream::{LogStream, NotableTemplate};
 use crate::reading::{Subject, Timestamp};
-use crate::report::{Assessment, EpisodeTransition, LogTemplate, Report, add_templates};
+use crate::report::{Assessment, EpisodeTemplate, EpisodeTransition, Report, add_templates};
 use crate::store::{StoreError, StoreReader};
 
 /// The templates of the current episodes of logs.
@@ -24,7 +24,7 @@ pub struct StoredTemplates {
     /// Start of the episode.
     pub since: Timestamp,
     /// Its templates.
-    pub templates: Vec<LogTemplate>,
+    pub templates: Vec<EpisodeTemplate>,
 }
 
 /// The templates of the episodes that were open at the last commit.
@@ -42,7 +42,7 @@ pub(super) fn stored(reader: &StoreReader) -> Result<Vec<StoredTemplates>, Store
 #[derive(Debug)]
 struct CurrentEpisode {
     since: Timestamp,
-    templates: Arc<[LogTemplate]>,
+    templates: Arc<[EpisodeTemplate]>,
     /// The last description without and with the templates.
     description: Option<[Arc<str>; 2]>,
 }
@@ -98,7 +98,7 @@ impl CurrentEpisode {
     /// Adds templates; returns whether that changed any.
     fn add(&mut self, notable: &[NotableTemplate]) -> bool {
         let mut templates = self.templates.to_vec();
-        let found = notable.iter().filter_map(|it| LogTemplate::new(&it.text, it.is_new));
+        let found = notable.iter().filter_map(|it| EpisodeTemplate::new(&it.text, it.is_new));
         let is_changed = add_templates(&mut templates, found);
         if is_changed {
             self.templates = templates.into();
@@ -177,7 +177,7 @@ mod tests {
             [(SINCE, format!("{plain}; new template `a`")), (SINCE - 1.0, plain.to_string())]
         {
             let mut of = templates(true);
-            let kept = LogTemplate::new("a", true).into_iter().collect();
+            let kept = EpisodeTemplate::new("a", true).into_iter().collect();
             of.restore(vec![StoredTemplates { subject: log(), since: Timestamp(since), templates: kept }]);
             of.update_with(&mut Report::default(), |_| Vec::new());
             assert_eq!(tick(&mut of, (&plain, None), &[]), (expect, false), "{since}");

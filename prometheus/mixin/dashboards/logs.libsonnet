@@ -3,7 +3,13 @@ local panel = import 'panel.libsonnet';
 
 function(config, board)
   local some = 'kind="log", subject=~"$subject"';
-  local signal(names) = 'max by (instance, subject, signal) (anomaly_signal{@, %s, signal=~"%s"})' % [some, names];
+  local signal(name) = 'max by (instance, subject) (anomaly_signal{@, %s, signal="%s"})' % [some, name];
+  local expected(name) = 'max by (instance, subject) (anomaly_expected{@, %s, signal="%s"})' % [some, name];
+  // A signal of each log with its expected value.
+  local lines(title, description, unit, name) = panel.lines(title, description, unit, [
+    panel.query(signal(name), '{{subject}} on {{instance}}'),
+    panel.query(expected(name), '{{subject}} on {{instance}}: expected'),
+  ], min=0) + panel.override('/expected$/', { 'custom.lineStyle': { dash: [4, 6], fill: 'dash' } });
   local now = [[
     panel.stat('Logs', 'Logs that hostnorm scores.', 'short', [
       panel.query('count(anomaly_ready{@, %s})' % some, 'logs'),
@@ -31,42 +37,33 @@ function(config, board)
     )
     + panel.override('Description', { 'custom.width': 900 }),
   ]];
-  local lines = [
+  local rates = [
     [
-      panel.lines('Lines', 'Lines a second.', 'short', [
-        panel.query(signal('(log_)?lines_per_second'), '{{subject}} on {{instance}}'),
-      ], min=0),
-      panel.lines('Bytes', 'Bytes of lines a second.', 'Bps', [
-        panel.query(signal('(log_)?bytes_per_second'), '{{subject}} on {{instance}}'),
-      ], min=0),
+      lines('Lines', 'Lines a second, dashed the expected value.', 'short', 'log_lines_per_second'),
+      lines('Bytes', 'Bytes of lines a second, dashed the expected value.', 'Bps', 'log_bytes_per_second'),
     ],
     [
-      panel.lines('Errors', 'Lines a second with the severity of an error, and their share.', 'short', [
-        panel.query(signal('.*error.*'), '{{subject}} on {{instance}}: {{signal}}'),
-      ], min=0),
-      panel.lines('Warnings', 'Lines a second with the severity of a warning, and their share.', 'short', [
-        panel.query(signal('.*warning.*'), '{{subject}} on {{instance}}: {{signal}}'),
-      ], min=0),
+      lines('Errors', 'Lines a second that are errors or worse, dashed the expected value.', 'short', 'log_errors_per_second'),
+      lines('Warnings', 'Lines a second that are warnings, dashed the expected value.', 'short', 'log_warnings_per_second'),
     ],
     [
-      panel.lines('Templates', 'Kinds of lines: how many there are, how many were never seen before, and how evenly lines are spread over them.', 'short', [
-        panel.query(signal('.*template.*'), '{{subject}} on {{instance}}: {{signal}}'),
-      ], min=0),
+      lines('Lines of new templates', 'Lines a second whose kind was never seen before the last ten minutes.', 'short', 'log_new_template_lines_per_second'),
+      lines('Templates', 'Different kinds of lines within a minute, dashed the expected value.', 'short', 'log_unique_templates'),
+    ],
+    [
       panel.lines('Scores of logs', 'The ten logs with the highest scores, with the threshold.', 'none', [
         panel.query('topk(10, max by (instance, subject) (anomaly_score{@, %s}))' % some, '{{subject}} on {{instance}}'),
       ], min=0, fill=0, thresholds=panel.steps([[null, 'transparent'], [1, 'red']])),
-    ],
-    [
       panel.bars('Largest contributions to logs', 'The signals that contribute most to the score of their log.', 'none', [
         panel.now('topk(10, max by (instance, subject, signal, direction) (anomaly_contribution{@, %s}))' % some, '{{subject}}  {{signal}} {{direction}}'),
-      ], w=24, thresholds=panel.steps([[null, 'blue'], [0.3, 'yellow'], [0.7, 'red']]), decimals=2),
+      ], w=12, thresholds=panel.steps([[null, 'blue'], [0.3, 'yellow'], [0.7, 'red']]), decimals=2),
     ],
   ];
 
   board.dashboard(
     'logs',
     'Anomalies of logs: rates, severities and kinds of lines.',
-    [board.row('', now), board.row('', who), board.row('', lines)],
+    [board.row('', now), board.row('', who), board.row('', rates)],
     variables=[board.variable('subject', 'Log', 'anomaly_ready{@, kind="log"}')],
     annotations=[board.annotation('Anomalies', 'anomaly_episode_info{@, kind="host"}', 'red', 'Anomaly of the host', '{{description}}', enable=false)]
   )

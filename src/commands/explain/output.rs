@@ -11,7 +11,7 @@ use crate::duration::HumanDuration;
 use crate::episode_text;
 use crate::explanation::NearbyEpisode;
 use crate::reading::Timestamp;
-use crate::report::{Assessment, LogTemplate};
+use crate::report::{Assessment, EpisodeTemplate};
 
 /// When something was, as people read it: `2026-11-21 10:00:00`, in UTC.
 pub(super) fn instant(at: f64) -> String {
@@ -72,7 +72,7 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
 }
 
 /// For example "new         upstream <*> timed out".
-pub(super) fn template(it: &LogTemplate) -> String {
+pub(super) fn template(it: &EpisodeTemplate) -> String {
     format!("{:<10}  {}", if it.is_new { "new" } else { "more often" }, it.text)
 }
 

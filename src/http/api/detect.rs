@@ -14,7 +14,7 @@ use crate::episode_text;
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::http::routes::AppState;
 use crate::impact::{ResourceImpact, Severity};
-use crate::report::LogTemplate;
+use crate::report::EpisodeTemplate;
 
 /// The assessment of a subject at its newest reading. What is not known is absent.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -53,7 +53,7 @@ pub(in crate::http) struct Detection {
     culprits: Vec<Culprit>,
     /// The masked kinds of lines that explain the open episode, new ones first; absent for all but logs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    templates: Vec<LogTemplate>,
+    templates: Vec<EpisodeTemplate>,
     /// Part of the work that waits for each resource, 0 to 1.
     impact: Vec<ImpactValue>,
     /// The detectors by name; they judge all signals together. One that abstains is absent.

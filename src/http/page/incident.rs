@@ -5,10 +5,10 @@ use maud::{Markup, html};
 use super::{tables, time_text};
 use crate::duration::HumanDuration;
 use crate::explanation::NearbyEpisode;
-use crate::report::LogTemplate;
+use crate::report::EpisodeTemplate;
 
 /// The templates of an episode of a log; nothing without any.
-pub(super) fn templates(templates: &[LogTemplate]) -> Markup {
+pub(super) fn templates(templates: &[EpisodeTemplate]) -> Markup {
     html! {
         @if !templates.is_empty() {
             section aria-labelledby="templates" { h2 #templates { "Lines behind it" } (template_table(templates)) }
@@ -16,7 +16,7 @@ pub(super) fn templates(templates: &[LogTemplate]) -> Markup {
     }
 }
 
-fn template_table(templates: &[LogTemplate]) -> Markup {
+fn template_table(templates: &[EpisodeTemplate]) -> Markup {
     let table = html! {
         table {
             caption { "Kinds of lines, with <*> in place of everything variable" }

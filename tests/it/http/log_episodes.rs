@@ -9,7 +9,7 @@ use hostnorm::episode_text;
 use hostnorm::log_stream::{LogSeverity, LogStream};
 use hostnorm::reading::{Reading, Subject, Timestamp};
 use hostnorm::report::{
-    Assessment, Episode, EpisodeTransition, LogTemplate, Report, ScoreDetails, TEMPLATE_BYTES_MAX,
+    Assessment, Episode, EpisodeTemplate, EpisodeTransition, Report, ScoreDetails, TEMPLATE_BYTES_MAX,
     TEMPLATES_MAX,
 };
 use hostnorm::store::StoreReader;
@@ -31,7 +31,7 @@ fn nginx() -> Subject {
 }
 
 /// An assessment in an episode that began at this time, with its first reading.
-fn assessment(since: f64, description: &str, templates: &[LogTemplate]) -> Assessment {
+fn assessment(since: f64, description: &str, templates: &[EpisodeTemplate]) -> Assessment {
     Assessment {
         ready: true,
         details: Some(ScoreDetails { score: 3.0, momentary: 3.0, ..ScoreDetails::default() }),
@@ -45,7 +45,7 @@ fn assessment(since: f64, description: &str, templates: &[LogTemplate]) -> Asses
 }
 
 /// What the loop makes of these templates: the host is anomalous, and half a minute later the log is.
-fn incident(templates: &[LogTemplate]) -> [Report; 2] {
+fn incident(templates: &[EpisodeTemplate]) -> [Report; 2] {
     let host = assessment(START, "Anomaly on host: CPU usage 97 %", &[]);
     let sentence = episode_text::with_templates(SENTENCE, templates);
     let log = assessment(START + LATER, &sentence, templates);
@@ -83,7 +83,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(templates: &[LogTemplate]) -> Self {
+    fn of(templates: &[EpisodeTemplate]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut store = crate::store::open(directory.path());
         let reports = incident(templates);
@@ -139,13 +139,13 @@ fn files(directory: &Path) -> Vec<u8> {
     files.flat_map(|it| std::fs::read(it.unwrap().path()).unwrap_or_default()).collect()
 }
 
-fn timed_out() -> LogTemplate {
-    LogTemplate::new("upstream <*> timed out", true).unwrap()
+fn timed_out() -> EpisodeTemplate {
+    EpisodeTemplate::new("upstream <*> timed out", true).unwrap()
 }
 
 #[test]
 fn the_template_is_in_the_sentence_everywhere() {
-    let shown = Shown::of(&[timed_out(), LogTemplate::new("GET <*>", false).unwrap()]);
+    let shown = Shown::of(&[timed_out(), EpisodeTemplate::new("GET <*>", false).unwrap()]);
     let sentence = format!("{SENTENCE}; new template `upstream <*> timed out`");
     for (name, text) in &shown.texts {
         let text = text.replace("&lt;", "<").replace("&gt;", ">");
@@ -191,7 +191,10 @@ fn the_store_keeps_the_templates_of_an_open_episode() {
 /// Secrets, and lines that have them.
 const SECRETS: &[(&str, &str)] = &[
     ("hunter2Xy", "login failed for user 'bob' password=hunter2Xy from 203.0.113.77"),
-    ("eyJhbGciOiJIUzI1NiJ9", "refused token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N"),
+    (
+        "eyJhbGciOiJIUzI1NiJ9",
+        "refused token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
+    ),
     ("alice.cooper@example.org", "bounced mail to alice.cooper@example.org after 3 tries"),
     ("203.0.113.77", "connection from 203.0.113.77:51234 reset"),
     ("2001:db8:85a3::8a2e", "connection from 2001:db8:85a3::8a2e:370:7334 reset"),
@@ -205,7 +208,7 @@ const SECRETS: &[(&str, &str)] = &[
 ];
 
 /// The templates of a log in which this line suddenly comes often.
-fn templates_of(line: &str) -> Vec<LogTemplate> {
+fn templates_of(line: &str) -> Vec<EpisodeTemplate> {
     let stream = LogStream::new("nginx");
     let usual = (0..600).map(|_| ("GET /index.html 200", None));
     let burst = (0..20).map(|_| (line, Some(LogSeverity::Error)));
@@ -213,12 +216,12 @@ fn templates_of(line: &str) -> Vec<LogTemplate> {
         stream.line(line.as_bytes(), severity, Timestamp(START - 620.0 + idx as f64));
     }
     let notable = stream.notable_templates();
-    notable.iter().filter_map(|it| LogTemplate::new(&it.text, it.is_new)).collect()
+    notable.iter().filter_map(|it| EpisodeTemplate::new(&it.text, it.is_new)).collect()
 }
 
 #[test]
 fn no_secret_of_a_line_appears_anywhere() {
-    let templates: Vec<LogTemplate> = SECRETS.iter().flat_map(|(_, line)| templates_of(line)).collect();
+    let templates: Vec<EpisodeTemplate> = SECRETS.iter().flat_map(|(_, line)| templates_of(line)).collect();
     assert!(templates.iter().all(|it| it.text.len() <= TEMPLATE_BYTES_MAX), "{templates:?}");
     for kept in templates.chunks(TEMPLATES_MAX) {
         let shown = Shown::of(kept);

@@ -12,14 +12,14 @@ pub const TEMPLATE_BYTES_MAX: usize = 200;
 
 /// A kind of line that explains an anomaly of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct LogTemplate {
+pub struct EpisodeTemplate {
     /// The line with everything variable masked, in one line of at most 200 bytes.
     pub text: String,
     /// Whether it was never seen before; otherwise it came more often than usual.
     pub is_new: bool,
 }
 
-impl LogTemplate {
+impl EpisodeTemplate {
     /// A template of this masked text; absent if the text is blank. Line breaks, control characters and backquotes, which
     /// would end its quotation in a description, are replaced, and a long text is cut.
     pub fn new(text: &str, is_new: bool) -> Option<Self> {
@@ -41,7 +41,10 @@ impl LogTemplate {
 
 /// Adds templates to those of an episode; returns whether these changed. New ones come first, and if there are more than
 /// [`TEMPLATES_MAX`], the last ones are dropped.
-pub fn add_templates(known: &mut Vec<LogTemplate>, found: impl IntoIterator<Item = LogTemplate>) -> bool {
+pub fn add_templates(
+    known: &mut Vec<EpisodeTemplate>,
+    found: impl IntoIterator<Item = EpisodeTemplate>,
+) -> bool {
     let before = known.clone();
     for template in found {
         match known.iter_mut().find(|it| it.text == template.text) {
@@ -60,14 +63,14 @@ mod tests {
 
     use super::*;
 
-    fn template(text: &str, is_new: bool) -> LogTemplate {
-        LogTemplate::new(text, is_new).unwrap()
+    fn template(text: &str, is_new: bool) -> EpisodeTemplate {
+        EpisodeTemplate::new(text, is_new).unwrap()
     }
 
     #[test]
     fn a_template_is_one_line_without_backquotes() {
         assert_eq!(template("  a `b`\n\tc\u{1b}[0m ", true).text, "a 'b' c [0m");
-        assert_eq!(LogTemplate::new(" \n", true), None);
+        assert_eq!(EpisodeTemplate::new(" \n", true), None);
     }
 
     #[test]
@@ -83,13 +86,13 @@ mod tests {
     proptest! {
         #[test]
         fn a_template_has_bounds(text in ".{0,300}", more in prop::collection::vec(".{1,9}", 0..20)) {
-            if let Some(it) = LogTemplate::new(&text, true) {
+            if let Some(it) = EpisodeTemplate::new(&text, true) {
                 prop_assert!(it.text.len() <= TEMPLATE_BYTES_MAX);
                 prop_assert!(!it.text.contains(['`', '\n', '\r']));
-                prop_assert_eq!(LogTemplate::new(&it.text, true), Some(it));
+                prop_assert_eq!(EpisodeTemplate::new(&it.text, true), Some(it));
             }
             let mut known = Vec::new();
-            add_templates(&mut known, more.iter().filter_map(|it| LogTemplate::new(it, false)));
+            add_templates(&mut known, more.iter().filter_map(|it| EpisodeTemplate::new(it, false)));
             prop_assert!(known.len() <= TEMPLATES_MAX);
         }
     }
