@@ -180,7 +180,9 @@ fn host_and_log_list_each_other() {
 fn the_store_keeps_the_templates_of_an_open_episode() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = crate::store::open(directory.path());
-    incident(&[timed_out()]).iter().for_each(|it| drop(store.append(it)));
+    for report in &incident(&[timed_out()]) {
+        store.append(report);
+    }
     store.close();
     let reader = StoreReader::open(directory.path()).unwrap();
     let open = reader.open_episodes().unwrap();
