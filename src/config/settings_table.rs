@@ -90,7 +90,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "log_templates",
         ValueType::Switch,
-        "Keep at most five templates of lines, with everything variable masked, with each anomaly of a log, and name them in its description. Lines are never kept",
+        "Name the kinds of lines behind an anomaly of a log. At most five are kept with it, with everything variable masked; lines are never kept",
     ),
     row(
         "seed",
