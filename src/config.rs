@@ -142,6 +142,8 @@ pub struct DetectionSettings {
     pub culprits: bool,
     /// Name of the time zone; empty for that of the host.
     pub time_zone: String,
+    /// Whether episodes of logs keep templates of their lines.
+    pub log_templates: bool,
 }
 
 /// Size of the isolation forest.
@@ -259,6 +261,7 @@ impl Default for DetectionSettings {
             accept_after: HumanDuration::minutes(360),
             culprits: true,
             time_zone: String::new(),
+            log_templates: true,
         }
     }
 }
@@ -320,6 +323,7 @@ impl Config {
             filesystem: self.filesystem.clone(),
             network: self.network.clone(),
             cgroup: self.cgroup.clone(),
+            logs: Vec::new(),
             deploy_marker: self.context.deploy_marker.clone(),
         }
     }

@@ -11,9 +11,11 @@ use crate::signal::{ReadingPair, SignalUnit};
 
 mod culprits;
 mod instant;
+mod templates;
 
 pub use culprits::{culprit, usage, with_culprits};
 pub use instant::instant;
+pub use templates::with_templates;
 
 /// Largest number of signals that a description names.
 pub const CAUSES_MAX: usize = 3;
@@ -169,6 +171,7 @@ pub fn quantity(unit: SignalUnit, value: f64) -> String {
         SignalUnit::BytesPerSecond => format!("{number} {prefix}B/s"),
         SignalUnit::PerSecond if prefix.is_empty() => format!("{number}/s"),
         SignalUnit::PerSecond => format!("{number} {prefix}/s"),
+        SignalUnit::Seconds => format!("{number} {prefix}s"),
         _ if prefix.is_empty() => number,
         _ => format!("{number} {prefix}"),
     }
@@ -366,6 +369,7 @@ mod tests {
             (SignalUnit::PerSecond, 999.6, "1 k/s"),
             (SignalUnit::PerSecond, 9.97, "10/s"),
             (SignalUnit::Count, 3.0, "3"),
+            (SignalUnit::Seconds, 90.4, "90 s"),
             (SignalUnit::Count, 41_234.0, "41 k"),
             (SignalUnit::Count, 1e300, "1.0e282 E"),
         ] {

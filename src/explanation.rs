@@ -8,19 +8,21 @@ use serde::{Deserialize, Serialize};
 use crate::culprit::{Culprit, FrozenScene};
 use crate::episode_text;
 use crate::reading::{Subject, Timestamp};
-use crate::report::Assessment;
+use crate::report::{Assessment, EpisodeTemplate};
 use crate::signal::Signal;
 
 mod cause;
 mod episode_id;
 mod episode_record;
 mod excursions;
+mod nearby;
 mod similar;
 
 pub use cause::Cause;
 pub use episode_id::EpisodeId;
 pub use episode_record::EpisodeRecord;
 pub use excursions::{DayRangeExcursion, EXCURSIONS_MAX, REFERENCE_POINTS_MIN, SignalValues, excursions};
+pub use nearby::{NEARBY_MAX, NEARBY_SECONDS, NearbyEpisode, nearby_episodes, nearby_kinds};
 pub use similar::{SIMILAR_MAX, SimilarEpisode, similar_episodes};
 
 /// The data of one subject around an instant.
@@ -30,6 +32,8 @@ pub struct SubjectEvidence<'a> {
     pub episodes: Vec<EpisodeRecord>,
     /// The episodes before the range.
     pub earlier: Vec<EpisodeRecord>,
+    /// Episodes of other subjects that may belong to the same incident.
+    pub others: Vec<EpisodeRecord>,
     /// Time and score of each point in the range, the oldest first; 1 is the threshold.
     pub scores: Vec<(Timestamp, f64)>,
     /// The signals of the points.
@@ -66,6 +70,13 @@ pub struct SubjectExplanation {
     /// The host at the start and at the peak of that episode.
     #[serde(default)]
     pub scenes: Vec<FrozenScene>,
+    /// The masked kinds of lines that explain that episode, new ones first, at most five; empty for all but logs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub templates: Vec<EpisodeTemplate>,
+    /// For an episode of the host, the logs that became anomalous within two minutes of its start; for one of a log, the
+    /// episode of the host. The nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nearby: Vec<NearbyEpisode>,
     /// The signals that left their range of the day before, the earliest first.
     pub left_range: Vec<DayRangeExcursion>,
     /// Earlier episodes with the same signals, the most similar first.
@@ -118,7 +129,8 @@ pub struct ScoreAt {
 
 /// Explains one subject.
 pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanation {
-    let SubjectEvidence { mut episodes, earlier, scores, signals, points, reference, current } = facts;
+    let SubjectEvidence { mut episodes, earlier, others, scores, signals, points, reference, current } =
+        facts;
     let now = current.and_then(|it| it.details.as_ref()).map(|it| it.score);
     let highest = scores.iter().map(|(at, score)| ScoreAt { at: at.0, score: *score });
     let highest = highest.reduce(|one, other| if other.score > one.score { other } else { one });
@@ -134,6 +146,12 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
         (None, Some(scene)) => (scene.culprits.clone(), scene.scenes.clone()),
         (None, None) => Default::default(),
     };
+    let templates = match (worst, current) {
+        (Some(worst), _) => worst.templates.clone(),
+        (None, Some(current)) => current.templates.to_vec(),
+        (None, None) => Vec::new(),
+    };
+    let nearby = worst.map_or_else(Vec::new, |it| nearby_episodes(it, &others));
     let similar = worst.map_or_else(Vec::new, |it| similar_episodes(it, earlier));
     let reached = |score: f64| score >= 1.0;
     let unusual = worst.is_some() || highest.is_some_and(|it| reached(it.score)) || now.is_some_and(reached);
@@ -155,6 +173,8 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
         causes,
         culprits,
         scenes,
+        templates,
+        nearby,
         left_range,
         similar,
         episodes,

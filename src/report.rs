@@ -20,6 +20,10 @@ use crate::signal::Signal;
 use crate::silence;
 use crate::window::Point;
 
+mod episode_templates;
+
+pub use episode_templates::{EpisodeTemplate, TEMPLATE_BYTES_MAX, TEMPLATES_MAX, add_templates};
+
 /// The values of a reading that tell how it is scored; exposed even if other raw values are not.
 pub static CIRCUMSTANCES: [&Metric; 3] = [&maintenance::ACTIVE, &silence::SILENCED, &cost_limit::PART_ACTIVE];
 
@@ -126,6 +130,10 @@ pub struct Assessment {
     pub scene: Option<Arc<EpisodeScene>>,
     /// Whether `scene` changed with this tick.
     pub scene_is_new: bool,
+    /// The kinds of lines that explain the current episode of a log, at most [`TEMPLATES_MAX`], new ones first.
+    pub templates: Arc<[EpisodeTemplate]>,
+    /// Whether `templates` changed with this tick.
+    pub templates_are_new: bool,
     /// How much work waits for each resource.
     pub impact: Vec<ResourceImpact>,
     /// The severity of the current episode: the highest one so far.

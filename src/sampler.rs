@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::control::ControlCommand;
 use crate::cost_limit::{self, CostLimits, Part};
+use crate::log_stream::LogStream;
 use crate::metric::Metric;
 use crate::reading::{SubjectKind, SubjectTurnover, Values};
 use crate::report::{Report, TickTiming};
@@ -24,6 +25,7 @@ mod control;
 mod costs;
 mod events;
 mod jobs;
+mod log_templates;
 mod maintenance;
 mod models;
 mod persist;
@@ -47,6 +49,7 @@ use control::PendingCommands;
 use costs::CostState;
 use events::LoopEvent;
 use jobs::{FinishedJob, Job, JobOutcome, Jobs};
+use log_templates::EpisodeTemplates;
 use models::ModelMetrics;
 use reading_notes::ReadingNotes;
 use scenes::EpisodeScenes;
@@ -116,6 +119,10 @@ pub struct SamplerOptions {
     pub scene: Option<SceneSettings>,
     /// What hostnorm may cost.
     pub limits: CostLimits,
+    /// The logs.
+    pub logs: Vec<Arc<LogStream>>,
+    /// Whether episodes of logs keep templates of their lines.
+    pub log_templates: bool,
 }
 
 impl SamplerOptions {
@@ -142,6 +149,7 @@ pub struct Sampler {
     scenes: EpisodeScenes,
     alertmanager: AlertmanagerState,
     costs: CostState,
+    templates: EpisodeTemplates,
     /// Whether the history came from another server; `None` until that is decided.
     backfilled: Option<bool>,
     ticks: u64,
@@ -164,6 +172,7 @@ impl Sampler {
         Self {
             costs: CostState::new(options.limits),
             scenes: EpisodeScenes::start(options.scene.clone(), &done),
+            templates: EpisodeTemplates::new(&options.logs, options.log_templates),
             options,
             sources,
             inbox,
@@ -202,7 +211,8 @@ impl Sampler {
                 Ok(LoopEvent::Frozen(occasion, scene)) => self.scenes.arrived(occasion, scene),
                 Ok(LoopEvent::Restored(restored)) => {
                     let is_live = self.ticks > 0;
-                    if let Some(restored) = restored {
+                    if let Some(mut restored) = restored {
+                        self.templates.restore(std::mem::take(&mut restored.templates));
                         self.persistent.resume_from(*restored, is_live);
                     }
                     if !is_live {
@@ -239,6 +249,7 @@ impl Sampler {
         let mut report = tracing::info_span!("step").in_scope(|| self.persistent.step(reading));
         self.notes.note_signals(&report, &self.persistent.engine);
         self.scenes.update(&mut report);
+        self.templates.update(&mut report);
         tracing::info_span!("store")
             .in_scope(|| self.persistent.save_tick(&report, self.ticks, self.options.interval));
         self.subjects.update(&mut self.persistent, &mut self.jobs);

@@ -106,6 +106,10 @@ pub fn facts(
     })?;
     let of_subject = episodes.iter().filter(|it| it.subject().as_ref() == Some(subject)).cloned();
     (facts.earlier, facts.episodes) = of_subject.partition(|it| it.last_instant() < range.from.0);
+    if let Some(kind) = explanation::nearby_kinds(subject.kind().name()) {
+        let near = |it: &&EpisodeRecord| it.began >= range.from.0 - explanation::NEARBY_SECONDS;
+        facts.others = episodes.iter().filter(|it| it.kind == kind.name()).filter(near).cloned().collect();
+    }
     add_scenes(reader, subject, &mut facts.episodes)?;
     Ok(facts)
 }

@@ -73,6 +73,7 @@
     severities: {
       HostAnomalous: 'warning',
       HostUnusual: 'info',
+      LogAnomalous: 'warning',
       HostAnomalySevere: 'critical',
       ContainerAnomalous: 'warning',
       HostAnomalyLong: 'info',
@@ -101,6 +102,7 @@
       fleet: { uid: 'hostnorm-fleet', title: 'Fleet' },
       host: { uid: 'hostnorm-host', title: 'Host' },
       containers: { uid: 'hostnorm-containers', title: 'Containers and services' },
+      logs: { uid: 'hostnorm-logs', title: 'Logs' },
       itself: { uid: 'hostnorm-self', title: 'hostnorm itself' },
     },
     dashboardNamePrefix: 'hostnorm / ',

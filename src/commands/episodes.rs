@@ -70,6 +70,7 @@ mod tests {
             keep_to: None,
             culprits: Vec::new(),
             scenes: Vec::new(),
+            templates: Vec::new(),
         };
         assert_eq!(
             table(&[episode]),

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::duration::HumanDuration;
 use crate::episode_text;
-use crate::explanation::{self, EpisodeId, EpisodeRecord, Explanation, SimilarEpisode};
+use crate::explanation::{self, EpisodeId, EpisodeRecord, Explanation, NearbyEpisode, SimilarEpisode};
 use crate::reading::{Subject, Timestamp};
 use crate::store::{StoreError, StoreReader, TimeRange};
 
@@ -93,6 +93,8 @@ struct EpisodeExplanation {
     reproduction: Result<Reproduction, String>,
     /// Earlier episodes with the same causes, most similar first.
     similar: Vec<SimilarEpisode>,
+    /// Episodes of logs that started when this one of the host did, or the reverse; the nearest first.
+    nearby: Vec<NearbyEpisode>,
 }
 
 fn explain(
@@ -103,6 +105,8 @@ fn explain(
 ) -> Result<Option<EpisodeExplanation>, StoreError> {
     let Some(episode) = reader.episode(subject, second)? else { return Ok(None) };
     let reproduction = reproduce::reproduce(reader, config, &episode)?;
-    let similar = explanation::similar_episodes(&episode, reader.episodes(TimeRange::ALL)?);
-    Ok(Some(EpisodeExplanation { episode, reproduction, similar }))
+    let episodes = reader.episodes(TimeRange::ALL)?;
+    let nearby = explanation::nearby_episodes(&episode, &episodes);
+    let similar = explanation::similar_episodes(&episode, episodes);
+    Ok(Some(EpisodeExplanation { episode, reproduction, similar, nearby }))
 }

@@ -16,13 +16,14 @@ use crate::config::Config;
 use crate::cost_limit;
 use crate::engine::Engine;
 use crate::http::{self, AppState, ControlSocket, RenderedReportCache, ServerCounters, WebSecurity};
+use crate::log_stream::LogStream;
 use crate::logs::{LogPositions, LogReaders};
 use crate::maintenance;
 use crate::model_registry::ModelRegistry;
 use crate::sampler::{self, CommandInbox, PersistentState, RestoredEngine, Sampler, SamplerHandle};
 use crate::sd_notify::ServiceManager;
 use crate::silence::{self, SilenceCalendar};
-use crate::sources::{self, Sources};
+use crate::sources::{self, SourceSettings, Sources};
 use crate::store::{Store, StoreError, StoreLocation, StoreReader};
 use crate::telemetry::otlp_traces::{self, TracePipeline};
 use crate::telemetry::{self, EventLogger, TelemetryCounts};
@@ -195,7 +196,7 @@ async fn until(
     let positions = LogPositions::default();
     let store = store(config, place, (&handle, &positions));
     let logs = LogReaders::start(&config.logs, &positions);
-    let sampler = sampler(config, (store, positions), (handle.clone(), inbox));
+    let sampler = sampler(config, (store, positions), logs.streams(), (handle.clone(), inbox));
     // Ends with this round.
     let _silences = silences::start(config, &handle);
     let heartbeat = Heartbeat::new(Arc::clone(supervisor), config.detection.interval.duration());
@@ -320,19 +321,23 @@ fn empty_engine(config: &Config, is_stored: bool) -> (Engine, ModelRegistry) {
 pub(super) fn sampler(
     config: &Config,
     (store, log_positions): (Store, LogPositions),
+    logs: Vec<Arc<LogStream>>,
     channel: (SamplerHandle, CommandInbox),
 ) -> Sampler {
     let (engine, registry) = empty_engine(config, store.directory().is_some());
+    let settings = SourceSettings { logs, ..config.sources() };
     let options = sampler::SamplerOptions {
         interval: config.detection.interval.duration(),
         training: super::training(&config.detection),
         seed: config.detection.seed,
         scene: configured::scene(config),
         limits: config.limits,
+        logs: settings.logs.clone(),
+        log_templates: config.detection.log_templates,
     };
     let maintenance = configured::maintenance_calendar(config);
     let silences = SilenceCalendar::new(config.alertmanager.target());
     let persistent = PersistentState { engine, registry, store, maintenance, silences, log_positions };
-    let sources = Sources::open(&config.sources(), |source| config.collects(source));
+    let sources = Sources::open(&settings, |source| config.collects(source));
     Sampler::new(options, sources, persistent, channel)
 }

@@ -88,6 +88,11 @@ static SETTINGS: &[Setting] = &[
         "Time zone of times of day and of maintenance windows, such as Europe/Berlin or UTC. Empty for that of the host, etc/localtime below path.rootfs; replay then uses UTC",
     ),
     row(
+        "log_templates",
+        ValueType::Switch,
+        "Name the kinds of lines behind an anomaly of a log. At most five are kept with it, with everything variable masked; lines are never kept",
+    ),
+    row(
         "seed",
         ValueType::Whole,
         "Seed for the random numbers of training. Equal seeds and points give equal models",

@@ -8,6 +8,7 @@ use crate::culprit::{Culprit, FrozenScene};
 use crate::duration::HumanDuration;
 use crate::episode_text;
 use crate::reading::{Subject, SubjectKind, Timestamp};
+use crate::report::EpisodeTemplate;
 
 /// An episode.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +54,9 @@ pub struct EpisodeRecord {
     /// The host at its start and at its peak; only with a single episode, because they are large.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scenes: Vec<FrozenScene>,
+    /// The masked kinds of lines that explain it, new ones first, at most five; empty for all but logs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub templates: Vec<EpisodeTemplate>,
 }
 
 impl EpisodeRecord {

@@ -88,6 +88,7 @@ mod tests {
             keep_to: None,
             culprits: Vec::new(),
             scenes: Vec::new(),
+            templates: Vec::new(),
         }
     }
 

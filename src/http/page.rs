@@ -26,6 +26,7 @@ mod forecasts;
 mod actions;
 mod overview;
 mod scene;
+mod incident;
 mod episode;
 
 pub(super) use actions::{accept, confirm, forget, reject, train};
@@ -98,7 +99,7 @@ mod tests {
     };
     use crate::explanation::{Cause, EpisodeRecord, SubjectEvidence, explain};
     use crate::reading::{Reading, Subject, Timestamp};
-    use crate::report::{Assessment, Episode, Report, ScoreDetails};
+    use crate::report::{Assessment, Episode, EpisodeTemplate, Report, ScoreDetails};
     use crate::store::TimeRange;
 
     fn culprit(text: &str) -> Culprit {
@@ -157,6 +158,7 @@ mod tests {
             keep_to: None,
             culprits: vec![culprit(text)],
             scenes: vec![scene(text)],
+            templates: EpisodeTemplate::new(text, true).into_iter().collect(),
         }
     }
 

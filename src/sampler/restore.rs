@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::log_templates::{self, StoredTemplates};
 use super::maintenance;
 use super::persist::{PersistentState, SNAPSHOT_SECONDS, record};
 use super::verdicts;
@@ -45,6 +46,8 @@ pub struct RestoredEngine {
     source: RestoreSource,
     /// The maintenance that was started and may not be over.
     pub started: Option<StartedMaintenance>,
+    /// The templates of the episodes of logs that were open.
+    pub templates: Vec<StoredTemplates>,
     /// Whether points of the host are stored.
     pub knows_host: bool,
 }
@@ -64,7 +67,9 @@ pub fn restore(
                 let knows_host = reader.newest_point(&Subject::Host)?.is_some();
                 let started = maintenance::started(reader)?;
                 let source = RestoreSource::Points(0);
-                let mut restored = RestoredEngine { engine, registry, source, started, knows_host };
+                let templates = log_templates::stored(reader)?;
+                let mut restored =
+                    RestoredEngine { engine, registry, source, started, templates, knows_host };
                 restored.restore_all(reader, &metrics)?;
                 if !knows_host && let Some(known) = borrowed_statistics(reader)? {
                     restored.engine.lend(SubjectKind::Host, &known);

@@ -103,6 +103,11 @@ impl OpenEpisodes {
                 )?
                 .execute(params![row.id, culprits, scenes, it.description.as_deref().unwrap_or_default()])?;
         }
+        if let (Some(row), Some(templates)) = (self.0.get(&it.subject), &it.templates) {
+            connection
+                .prepare_cached("UPDATE episodes SET templates = ?2, description = ?3 WHERE id = ?1")?
+                .execute(params![row.id, templates, it.description.as_deref().unwrap_or_default()])?;
+        }
         if let Some(row) = self.0.get_mut(&it.subject).filter(|row| row.marks != it.marks) {
             row.marks = it.marks;
             let names: Vec<&str> = it.marks.names().collect();
@@ -201,11 +206,12 @@ fn close(connection: &Connection, row: &OpenEpisode, outcome: &str) -> Result<()
 
 /// Selects the columns that [`episode`] reads, without the scenes, which are large.
 pub(super) const EPISODES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, description, model, \
-                        keep_from, keep_to, culprits, '[]', marks, verdict, verdict_at FROM episodes";
+                        keep_from, keep_to, culprits, '[]', marks, verdict, verdict_at, templates FROM episodes";
 
 /// The same with the scenes.
 pub(super) const EPISODES_WITH_SCENES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, \
-                        description, model, keep_from, keep_to, culprits, scenes, marks, verdict, verdict_at FROM episodes";
+                        description, model, keep_from, keep_to, culprits, scenes, marks, verdict, verdict_at, templates \
+                        FROM episodes";
 
 /// The newest episodes of a subject and those with a verdict, oldest first, without their scenes.
 pub(super) fn judged_episodes(
@@ -245,5 +251,6 @@ pub(super) fn episode(row: &Row<'_>) -> Result<EpisodeRecord, rusqlite::Error> {
         marks: serde_json::from_str(&row.get::<_, String>(14)?).unwrap_or_default(),
         verdict: row.get(15)?,
         verdict_at: row.get(16)?,
+        templates: serde_json::from_str(&row.get::<_, String>(17)?).unwrap_or_default(),
     })
 }

@@ -194,6 +194,15 @@ impl StoreReader {
         Ok(statement.query_map([from, to], episode)?.collect::<Result<_, _>>()?)
     }
 
+    /// The episodes that were open at the last commit, without their scenes.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn open_episodes(&self) -> Result<Vec<EpisodeRecord>, StoreError> {
+        let mut statement = self.0.prepare(&format!("{EPISODES} WHERE outcome = 'open' ORDER BY id"))?;
+        Ok(statement.query_map([], episode)?.collect::<Result<_, _>>()?)
+    }
+
     /// The episode of a subject that started in this second, with its scenes.
     ///
     /// # Errors

@@ -36,6 +36,7 @@ fn tick(at: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> StoreWr
     let judged = AssessmentEntry {
         marks: crate::report::EpisodeMarks::default(),
         scene: None,
+        templates: None,
         subject: Subject::Host,
         point: None,
         momentary: None,

@@ -83,6 +83,7 @@ CREATE TABLE episodes (
     verdict_at REAL,         -- when it was given
     culprits TEXT NOT NULL DEFAULT '[]', -- JSON array: the processes with most of what deviates
     scenes TEXT NOT NULL DEFAULT '[]', -- JSON array: the host at the start and at the peak
+    templates TEXT NOT NULL DEFAULT '[]', -- JSON array: the masked kinds of lines that explain it, of a log
     model TEXT,              -- model that judged it
     keep_from REAL,          -- readings from here
     keep_to REAL             -- to here are kept longer than others; both NULL when they are not

@@ -104,6 +104,8 @@ pub(super) struct AssessmentEntry {
     pub(super) causes: Option<String>,
     /// Culprits and scenes as JSON, when they changed.
     pub(super) scene: Option<[String; 2]>,
+    /// Templates as JSON, when they changed.
+    pub(super) templates: Option<String>,
 }
 
 impl TickEntry {
@@ -139,6 +141,7 @@ impl AssessmentEntry {
                 .as_ref()
                 .filter(|_| assessment.scene_is_new)
                 .map(|it| [json(&it.culprits), json(&it.scenes)]),
+            templates: assessment.templates_are_new.then(|| json(&assessment.templates)),
         }
     }
 }

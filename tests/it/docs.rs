@@ -206,6 +206,7 @@ fn unit_of(unit: SignalUnit) -> &'static str {
         SignalUnit::BytesPerSecond => "bytes per second",
         SignalUnit::PerSecond => "per second",
         SignalUnit::Count => "count",
+        SignalUnit::Seconds => "seconds",
     }
 }
 

@@ -16,6 +16,7 @@ mod certificates;
 mod client;
 #[cfg(unix)]
 mod control;
+mod log_episodes;
 mod mcp;
 mod page;
 mod server;

@@ -50,8 +50,15 @@ impl Loop {
         mut publish: impl FnMut(&Report) + Send + 'static,
     ) -> Self {
         let training = training::TrainingSettings::default();
-        let options =
-            SamplerOptions { interval, training, seed: 1, scene: None, limits: CostLimits::default() };
+        let options = SamplerOptions {
+            interval,
+            training,
+            seed: 1,
+            scene: None,
+            limits: CostLimits::default(),
+            logs: Vec::new(),
+            log_templates: true,
+        };
         let (handle, inbox) = sampler::channel();
         let sampler = Sampler::new(options, sources, persistent, (handle.clone(), inbox));
         handle.restore(None);

@@ -124,6 +124,8 @@ def muted(manager):
             alert("HostAnomalySevere", "critical", "b", "host"),
             alert("HostAnomalous", "warning", "c", "host"),
             alert("HostAnomalyLong", "info", "c", "host"),
+            alert("LogAnomalous", "warning", "c", "nginx"),
+            alert("LogAnomalous", "warning", "e", "nginx"),
             {**alert("FleetAnomalous", "critical"), "labels": {**alert("FleetAnomalous", "critical")["labels"], "job": "web"}},
             *({**it, "labels": {**it["labels"], "job": "web"}} for it in [alert("HostAnomalous", "warning", "d", "host")]),
         ],
@@ -136,6 +138,8 @@ def muted(manager):
         ("HostAnomalySevere", "b"): False,
         ("HostAnomalous", "c"): False,
         ("HostAnomalyLong", "c"): False,
+        ("LogAnomalous", "c"): True,
+        ("LogAnomalous", "e"): False,
         ("FleetAnomalous", None): False,
         ("HostAnomalous", "d"): True,
     }

@@ -16,6 +16,7 @@ FORMAT = ["-n", "2", "--max-blank-lines", "2", "--string-style", "s", "--comment
 ROUTES = [
     ("alertname=HostAnomalous severity=warning job=hostnorm instance=db-1", "webhook,chat"),
     ("alertname=HostUnusual severity=info job=hostnorm instance=db-1", "nobody"),
+    ("alertname=LogAnomalous severity=warning job=hostnorm instance=db-1 kind=log subject=nginx", "webhook,chat"),
     ("alertname=HostAnomalySevere severity=critical job=hostnorm instance=db-1", "webhook,page"),
     ("alertname=ContainerAnomalous severity=warning job=hostnorm instance=db-1", "webhook,chat"),
     ("alertname=HostAnomalyLong severity=info job=hostnorm instance=db-1", "webhook,mail"),

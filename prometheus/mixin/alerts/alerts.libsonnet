@@ -128,6 +128,15 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             summary: 'Unusual behavior of ' + subject,
             description: description,
           }),
+          alert('LogAnomalous', 'logs', config.hostLabels + ['subject'], {
+            start: start,
+            // Messages are grouped by host, and an alert of the host mutes this one: see alertmanager.yml.
+            expr: 'max by (%(ofSubject)s) (anomaly_alert{%(selector)s,kind="log"}) == 1',
+            'for': config.anomalousFor,
+            keep: config.anomalousKeepFiringFor,
+            summary: 'Anomaly on ' + subject,
+            description: description,
+          }),
           ofHost('HostAnomalySevere', {
             // During a fleet-wide anomaly FleetAnomalous has already paged.
             expr: |||
@@ -150,7 +159,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
           // itself has an alert, whose text names who is behind it.
           alert('ContainerAnomalous', 'host', config.hostLabels, {
             expr: |||
-              max by (%(host)s) (anomaly_alert{%(selector)s,kind!="host"}) == 1
+              max by (%(host)s) (anomaly_alert{%(selector)s,kind!~"host|log"}) == 1
                 unless on (%(host)s)
               max by (%(host)s) (anomaly_alert{%(selector)s,kind="host"}) == 1
             |||,
@@ -159,8 +168,8 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             summary: 'Anomaly of containers or services on {{ $labels.instance }}',
             // How many, and the three with the highest scores.
             description: |||
-              {{- with query (printf `count(max by (kind, subject) (anomaly_alert{%(hostMatching)s,kind!="host"}) == 1)` %(hostValues)s) }}{{ . | first | value }}{{ end }} of the containers, pods and services on {{ $labels.instance }} have an anomaly worth an alert
-              {{- range $idx, $it := query (printf `sort_desc(topk(3, max by (kind, subject) (anomaly_score{%(hostMatching)s,kind!="host"}) and max by (kind, subject) (anomaly_alert{%(hostMatching)s,kind!="host"}) == 1))` %(hostValues)s %(hostValues)s) -}}
+              {{- with query (printf `count(max by (kind, subject) (anomaly_alert{%(hostMatching)s,kind!~"host|log"}) == 1)` %(hostValues)s) }}{{ . | first | value }}{{ end }} of the containers, pods and services on {{ $labels.instance }} have an anomaly worth an alert
+              {{- range $idx, $it := query (printf `sort_desc(topk(3, max by (kind, subject) (anomaly_score{%(hostMatching)s,kind!~"host|log"}) and max by (kind, subject) (anomaly_alert{%(hostMatching)s,kind!~"host|log"}) == 1))` %(hostValues)s %(hostValues)s) -}}
               {{ if $idx }}, {{ else }}: {{ end }}{{ .Labels.kind }} {{ .Labels.subject }} (score {{ .Value | printf "%%.1f" }})
               {{- end -}}
             ||| % text,

@@ -1,8 +1,8 @@
-// Subjects other than hosts. New kinds appear without a change.
+// Subjects other than hosts and logs. New kinds appear without a change.
 local panel = import 'panel.libsonnet';
 
 function(config, board)
-  local some = 'kind=~"$kind", kind!="host"';
+  local some = 'kind=~"$kind", kind!~"host|log"';
   local now = [[
     panel.stat('Subjects', 'Containers, pods and services that hostnorm scores.', 'short', [
       panel.query('count(anomaly_ready{@, %s})' % some, 'subjects'),
@@ -57,6 +57,6 @@ function(config, board)
     'containers',
     'Anomalies of containers, pods and systemd services.',
     [board.row('', now), board.row('', who), board.row('', scores)],
-    variables=[board.variable('kind', 'Kind', 'anomaly_ready{@, kind!="host"}')],
+    variables=[board.variable('kind', 'Kind', 'anomaly_ready{@, kind!~"host|log"}')],
     annotations=[board.annotation('Anomalies', 'anomaly_episode_info{@, kind="host"}', 'red', 'Anomaly of the host', '{{description}}', enable=false)]
   )

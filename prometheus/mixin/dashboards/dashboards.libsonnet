@@ -4,7 +4,7 @@ local frame = import 'board.libsonnet';
 {
   _config+:: {
     // Alerts shown on the dashboards, as a regular expression.
-    dashboardAlerts: 'HostAnom.+|FleetAnomalous|Hostnorm.+',
+    dashboardAlerts: 'HostAnom.+|LogAnomalous|FleetAnomalous|Hostnorm.+',
   },
 
   local config = $._config,
@@ -14,6 +14,7 @@ local frame = import 'board.libsonnet';
     'fleet.json': (import 'fleet.libsonnet')(config, board),
     'host.json': (import 'host.libsonnet')(config, board),
     'containers.json': (import 'containers.libsonnet')(config, board),
+    'logs.json': (import 'logs.libsonnet')(config, board),
     'itself.json': (import 'itself.libsonnet')(config, board),
   },
 }

@@ -9,8 +9,9 @@ use super::process_text;
 use super::reproduce::Reproduction;
 use crate::duration::HumanDuration;
 use crate::episode_text;
+use crate::explanation::NearbyEpisode;
 use crate::reading::Timestamp;
-use crate::report::Assessment;
+use crate::report::{Assessment, EpisodeTemplate};
 
 /// When something was, as people read it: `2026-11-21 10:00:00`, in UTC.
 pub(super) fn instant(at: f64) -> String {
@@ -46,6 +47,14 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
         text.push_str("\nprocesses with most of it\n");
         episode.culprits.iter().for_each(|it| text.push_str(&format!("  {}\n", process_text::culprit(it))));
     }
+    if !episode.templates.is_empty() {
+        text.push_str("\ntemplates of its lines\n");
+        episode.templates.iter().for_each(|it| text.push_str(&format!("  {}\n", template(it))));
+    }
+    if !it.nearby.is_empty() {
+        text.push_str("\nat the same time\n");
+        it.nearby.iter().for_each(|it| text.push_str(&format!("  {}\n", nearby(it))));
+    }
     for scene in &episode.scenes {
         let _ = writeln!(text, "\nprocesses, {} UTC", instant(scene.at));
         scene.top.iter().for_each(|it| text.push_str(&format!("  {}\n", process_text::process(it))));
@@ -60,6 +69,18 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
     }
     let _ = write!(text, "\nreproduced\n{}", reproduced(it));
     text
+}
+
+/// For example "new         upstream <*> timed out".
+pub(super) fn template(it: &EpisodeTemplate) -> String {
+    format!("{:<10}  {}", if it.is_new { "new" } else { "more often" }, it.text)
+}
+
+/// For example "2026-11-21T10:00:00Z/log/nginx  12s later  Anomaly on log nginx: …".
+pub(super) fn nearby(it: &NearbyEpisode) -> String {
+    let away = HumanDuration::nearest(it.seconds_later.abs().round());
+    let side = if it.seconds_later < 0.0 { "earlier" } else { "later" };
+    format!("{}  {away} {side}  {}", it.id, it.description)
 }
 
 /// A line for each signal with a contribution, largest first.
@@ -151,6 +172,6 @@ pub(super) fn json(it: &EpisodeExplanation) -> String {
             "peak": reproduction.peak.as_ref().map(|(at, assessment)| json!({"at": at.0, "contributions": parts(assessment)})),
         }),
     };
-    let whole = json!({ "episode": it.episode, "reproduced": reproduction, "similar": it.similar });
+    let whole = json!({ "episode": it.episode, "reproduced": reproduction, "similar": it.similar, "nearby": it.nearby });
     serde_json::to_string_pretty(&whole).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::output::instant;
+use super::output::{instant, nearby, template};
 use super::process_text::{culprit, process};
 use crate::episode_text;
 use crate::explanation::{Cause, DayRangeExcursion, Explanation, SubjectExplanation};
@@ -30,6 +30,8 @@ fn details(text: &mut String, it: &SubjectExplanation) {
     if let Some(scene) = it.scenes.last() {
         section(text, "processes at the start or peak", &scene.top, process);
     }
+    section(text, "templates of its lines", &it.templates, template);
+    section(text, "at the same time", &it.nearby, nearby);
     section(text, "left their range of the day before", &it.left_range, excursion);
     section(text, "similar before", &it.similar, |it| {
         format!("{}  {:.0} %  {}", it.id, it.similarity * 100.0, it.description)

@@ -14,6 +14,7 @@ use crate::episode_text;
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::http::routes::AppState;
 use crate::impact::{ResourceImpact, Severity};
+use crate::report::EpisodeTemplate;
 
 /// The assessment of a subject at its newest reading. What is not known is absent.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -50,6 +51,9 @@ pub(in crate::http) struct Detection {
     severity: Option<&'static str>,
     /// Who uses most of what deviates in the open episode, the first one ahead; empty if nobody stands out.
     culprits: Vec<Culprit>,
+    /// The masked kinds of lines that explain the open episode, new ones first; absent for all but logs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    templates: Vec<EpisodeTemplate>,
     /// Part of the work that waits for each resource, 0 to 1.
     impact: Vec<ImpactValue>,
     /// The detectors by name; they judge all signals together. One that abstains is absent.
@@ -133,6 +137,7 @@ pub(super) async fn detect(state: &AppState, request: Request) -> Result<Respons
         description: assessment.description.as_deref().map(str::to_owned),
         severity: assessment.severity.map(Severity::name),
         culprits: assessment.scene.as_ref().map(|it| it.culprits.clone()).unwrap_or_default(),
+        templates: assessment.templates.to_vec(),
         impact: assessment.impact.iter().map(ImpactValue::of).collect(),
         methods: methods.collect(),
         value: requested.map(|it| it.value),

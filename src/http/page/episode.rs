@@ -6,7 +6,9 @@ use maud::{Markup, html};
 use super::chart::Chart;
 use super::history::Series;
 use super::layout::{Place, page};
-use super::{actions, document, page_query, problem, scene, signal_charts, signal_text, tables, time_text};
+use super::{
+    actions, document, incident, page_query, problem, scene, signal_charts, signal_text, tables, time_text,
+};
 use crate::explanation::{
     self, DayRangeExcursion, EpisodeRecord, SimilarEpisode, SubjectEvidence, SubjectExplanation,
 };
@@ -103,6 +105,8 @@ pub(super) fn markup(
         @if !explanation.causes.is_empty() {
             section aria-labelledby="causes" { h2 #causes { "Causes" } (tables::causes(&explanation.causes)) (signals(episode, charts)) }
         }
+        (incident::templates(&explanation.templates))
+        (incident::nearby(&explanation.nearby))
         (scene::section(&explanation.culprits, &explanation.scenes))
         @if !explanation.left_range.is_empty() {
             section aria-labelledby="left" { h2 #left { "Signals that left their range of the day before" } (left_range(&explanation.left_range)) }
