@@ -87,7 +87,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("opentelemetry_otlp::", "telemetry"),
     ("opentelemetry_http::", "telemetry"),
     ("csv_core::", "table"),
-    ("jiff::", "table explanation maintenance"),
+    ("jiff::", "table explanation maintenance logs"),
     ("lzma_rust2::", "table"),
     ("postcard::", "learned_state_codec"),
     ("extended_isolation_forest::", "third_party_forest"),

@@ -46,6 +46,7 @@ mod project_files;
 mod quiet_hosts;
 mod reference_agreement;
 mod reference_figures;
+mod remote_logs;
 mod replay;
 mod replay_properties;
 mod sampler;
