@@ -14,8 +14,9 @@ mod framing;
 mod file;
 mod syslog;
 mod journald;
-pub mod loki;
-pub mod victorialogs;
+mod remote_log;
+mod loki;
+mod victorialogs;
 mod readers;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

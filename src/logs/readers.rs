@@ -6,9 +6,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use super::settings::{LogSettings, LogSource};
-use super::{
-    LogPositions, LogSourceError, ReadingCounts, StopFlag, file, journald, loki, syslog, victorialogs,
-};
+use super::{LogPositions, LogSourceError, ReadingCounts, StopFlag, file, journald, remote_log, syslog};
 use crate::clock;
 use crate::log_stream::LogStream;
 use crate::reading::Values;
@@ -142,8 +140,14 @@ impl LogReader {
             Some(LogSource::File(it)) => file::run(it, stream, positions, counts, stop),
             Some(LogSource::Journald(it)) => journald::run(it, stream, positions, counts, stop),
             Some(LogSource::Syslog(it)) => syslog::run(it, stream, counts, stop),
-            Some(LogSource::Loki(it)) => loki::run(it, stream, positions, stop),
-            Some(LogSource::VictoriaLogs(it)) => victorialogs::run(it, stream, positions, stop),
+            Some(LogSource::Loki(it)) => {
+                remote_log::follow(it, stream, positions, counts, stop);
+                Ok(())
+            }
+            Some(LogSource::VictoriaLogs(it)) => {
+                remote_log::follow(it, stream, positions, counts, stop);
+                Ok(())
+            }
             None => Ok(()),
         }
     }

@@ -91,7 +91,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("opentelemetry_otlp::", "telemetry"),
     ("opentelemetry_http::", "telemetry"),
     ("csv_core::", "table"),
-    ("jiff::", "table explanation maintenance alertmanager time_zone remediate"),
+    ("jiff::", "table explanation maintenance alertmanager time_zone remediate logs"),
     ("lzma_rust2::", "table"),
     ("postcard::", "learned_state_codec"),
     ("extended_isolation_forest::", "third_party_forest"),

@@ -50,6 +50,7 @@ mod reference_agreement;
 mod reference_figures;
 #[cfg(target_os = "linux")]
 mod remediate;
+mod remote_logs;
 mod replay;
 mod replay_properties;
 mod sampler;
