@@ -305,6 +305,7 @@ impl Config {
             filesystem: self.filesystem.clone(),
             network: self.network.clone(),
             cgroup: self.cgroup.clone(),
+            logs: Vec::new(),
             deploy_marker: self.context.deploy_marker.clone(),
         }
     }

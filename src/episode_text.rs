@@ -169,6 +169,7 @@ pub fn quantity(unit: SignalUnit, value: f64) -> String {
         SignalUnit::BytesPerSecond => format!("{number} {prefix}B/s"),
         SignalUnit::PerSecond if prefix.is_empty() => format!("{number}/s"),
         SignalUnit::PerSecond => format!("{number} {prefix}/s"),
+        SignalUnit::Seconds => format!("{number} {prefix}s"),
         _ if prefix.is_empty() => number,
         _ => format!("{number} {prefix}"),
     }
@@ -366,6 +367,7 @@ mod tests {
             (SignalUnit::PerSecond, 999.6, "1 k/s"),
             (SignalUnit::PerSecond, 9.97, "10/s"),
             (SignalUnit::Count, 3.0, "3"),
+            (SignalUnit::Seconds, 90.4, "90 s"),
             (SignalUnit::Count, 41_234.0, "41 k"),
             (SignalUnit::Count, 1e300, "1.0e282 E"),
         ] {

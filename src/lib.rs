@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`learned_state_codec`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`window`], [`drift`], [`detect`], [`report`], [`episode`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
+//! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`learned_state_codec`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`log_line`], [`log_mask`], [`log_template`], [`log_stats`], [`window`], [`drift`], [`detect`], [`report`], [`episode`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
 //! | shell: does I/O | [`clock`], [`control`], [`log_stream`], [`remote`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`sd_notify`], [`dataset`], [`config`], [`stored_explanation`], [`mcp`], [`http`], [`sampler`] |
 //! | program: joins the layers | [`cli`], [`commands`] |
 //!
@@ -24,6 +24,10 @@ pub mod grace;
 pub mod maintenance;
 pub mod episode_pattern;
 pub mod counter_reset;
+pub mod log_line;
+pub mod log_mask;
+pub mod log_template;
+pub mod log_stats;
 pub mod window;
 pub mod drift;
 pub mod forecast;

@@ -2,69 +2,29 @@
 //!
 //! A thread hands over line by line; the loop takes the figures once a reading. No line is kept.
 
+use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::reading::Timestamp;
+use crate::{log_line, log_mask};
 
-/// How serious a line is, by the transport or by its text; the eight of syslog in three steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogSeverity {
-    /// Anything below a warning.
-    Info,
-    /// A warning.
-    Warning,
-    /// An error or worse.
-    Error,
-}
+pub use crate::log_line::LogSeverity;
+pub use crate::log_mask::MASKED_BYTES_MAX as TEMPLATE_BYTES_MAX;
+pub use crate::log_stats::{LogRecent, LogTotals, NOTABLE_MAX, NotableTemplate};
 
-impl LogSeverity {
-    /// From the number of syslog and journald, 0 (emergency) to 7 (debug).
-    pub fn of_syslog(priority: u8) -> Self {
-        match priority {
-            0..=3 => Self::Error,
-            4 => Self::Warning,
-            _ => Self::Info,
-        }
-    }
-}
+use crate::log_stats::{LogStats, LookedAt};
 
 /// One log, shared by the thread that reads it and the loop.
-#[derive(Debug)]
 pub struct LogStream {
     name: Arc<str>,
-    figures: Mutex<LogFigures>,
-}
-
-/// Totals since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LogFigures {
-    /// Complete lines.
-    pub lines: u64,
-    /// Bytes of them, without their ends.
-    pub bytes: u64,
-    /// Lines that were read but not looked at, or could not be read.
-    pub dropped: u64,
-}
-
-/// Largest number of templates that [`LogStream::notable_templates`] names.
-pub const NOTABLE_MAX: usize = 5;
-
-/// Largest number of bytes of a template.
-pub const TEMPLATE_BYTES_MAX: usize = 200;
-
-/// A kind of line that explains an anomaly of a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotableTemplate {
-    /// The masked text, at most [`TEMPLATE_BYTES_MAX`] bytes.
-    pub text: String,
-    /// Whether it was never seen before the last minute.
-    pub is_new: bool,
+    stats: Mutex<LogStats>,
 }
 
 impl LogStream {
     /// A log of this name.
     pub fn new(name: &str) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), figures: Mutex::default() })
+        Arc::new(Self { name: name.into(), stats: Mutex::default() })
     }
 
     /// The name from the settings: the subject.
@@ -74,29 +34,60 @@ impl LogStream {
 
     /// Takes a line without its end, in any encoding, and the severity if the transport has one.
     pub fn line(&self, line: &[u8], severity: Option<LogSeverity>, at: Timestamp) {
-        let _ = (severity, at);
-        let mut figures = self.figures();
-        figures.lines += 1;
-        figures.bytes += line.len() as u64;
+        let weight = self.stats().count(line.len(), at.0);
+        // Without the lock, because the loop waits for it.
+        if let Some(weight) = weight {
+            let text = log_line::text(line);
+            let parsed = log_line::parse(&text);
+            let masked = log_mask::mask(&parsed.message);
+            let mut hasher = DefaultHasher::new();
+            parsed.message.hash(&mut hasher);
+            let found = LookedAt {
+                severity: parsed.severity.max(severity),
+                message: hasher.finish(),
+                masked: &masked,
+                weight,
+            };
+            self.stats().look(found, at.0);
+        }
     }
 
     /// Counts lines that were lost to a bound.
     pub fn drop_lines(&self, lines: u64) {
-        self.figures().dropped += lines;
+        self.stats().drop_lines(lines);
     }
 
     /// The totals so far.
-    pub fn totals(&self) -> LogFigures {
-        *self.figures()
+    pub fn totals(&self) -> LogTotals {
+        self.stats().totals()
     }
 
-    /// At most [`NOTABLE_MAX`]: those that are new within the last minute, else those that came more often than usual.
+    /// The figures of the last lines at the time of a reading.
+    pub fn recent(&self, at: Timestamp) -> LogRecent {
+        self.stats().recent(at.0)
+    }
+
+    /// At most [`NOTABLE_MAX`]: those that are new within the last minute, then those that came more often than usual.
     pub fn notable_templates(&self) -> Vec<NotableTemplate> {
-        Vec::new()
+        self.stats().notable()
     }
 
     /// A thread that panicked leaves complete numbers.
-    fn figures(&self) -> MutexGuard<'_, LogFigures> {
-        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stats(&self) -> MutexGuard<'_, LogStats> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Without the figures, so that settings that are logged name the log only.
+impl fmt::Debug for LogStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogStream").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The address of a log is its identity.
+impl PartialEq for LogStream {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
     }
 }

@@ -19,6 +19,8 @@ pub enum SignalUnit {
     PerSecond,
     /// A count.
     Count,
+    /// Seconds.
+    Seconds,
 }
 
 /// Selects a device by its label value.
@@ -50,9 +52,11 @@ impl Signal {
     pub fn max(&self) -> f64 {
         match self.unit {
             SignalUnit::Ratio => 1.0,
-            SignalUnit::Bytes | SignalUnit::BytesPerSecond | SignalUnit::PerSecond | SignalUnit::Count => {
-                f64::INFINITY
-            }
+            SignalUnit::Bytes
+            | SignalUnit::BytesPerSecond
+            | SignalUnit::PerSecond
+            | SignalUnit::Count
+            | SignalUnit::Seconds => f64::INFINITY,
         }
     }
 }

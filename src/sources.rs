@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock;
 use crate::grace::GraceTrigger;
 use crate::impact::ImpactFormula;
+use crate::log_stream::LogStream;
 use crate::metric::Metric;
 use crate::reading::{CollectorResult, ReadProblem, Reading, SubjectKind, Timestamp};
 use crate::signal::Signal;
@@ -45,6 +47,7 @@ mod tcp;
 mod stat;
 mod sensors;
 mod cgroup;
+mod log;
 mod process_self;
 mod scene_values;
 #[cfg(any(test, not(target_os = "linux")))]
@@ -178,6 +181,14 @@ pub static SOURCES: &[SourceInfo] = &[
         open: cgroup::open,
     },
     SourceInfo {
+        name: "log",
+        help: "Lines, errors and templates of each log in the settings",
+        metrics: log::METRICS,
+        signals: log::SIGNALS,
+        impacts: &[],
+        open: log::open,
+    },
+    SourceInfo {
         name: "self",
         help: "CPU, memory and file descriptors of hostnorm itself",
         metrics: process_self::METRICS,
@@ -236,6 +247,9 @@ pub struct SourceSettings {
     pub network: NetworkSettings,
     /// Settings of the source `cgroup`.
     pub cgroup: CgroupSettings,
+    /// The logs that are read, each by a thread of its own; empty for none.
+    #[serde(skip)]
+    pub logs: Vec<Arc<LogStream>>,
     /// A file that deploys touch; empty for none.
     pub deploy_marker: PathBuf,
 }

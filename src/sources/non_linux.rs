@@ -7,7 +7,8 @@ use std::time::Instant;
 use sysinfo::{Components, Disks, MemoryRefreshKind, Networks, System};
 
 use super::{
-    Source, SourceError, SourceInfo, SourceSettings, cpu, filesystem, load, memory, network, sensors, timing,
+    Source, SourceError, SourceInfo, SourceSettings, cpu, filesystem, load, log, memory, network, sensors,
+    timing,
 };
 use crate::clock;
 use crate::reading::{Labels, Reading};
@@ -70,6 +71,14 @@ pub(super) static ROWS: &[SourceInfo] = &[
         signals: sensors::SIGNALS,
         impacts: &[],
         open: |_| Box::new(Sensors(Components::new())),
+    },
+    SourceInfo {
+        name: "log",
+        help: "Lines, errors and templates of each log in the settings",
+        metrics: log::METRICS,
+        signals: log::SIGNALS,
+        impacts: &[],
+        open: log::open,
     },
 ];
 

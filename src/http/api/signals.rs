@@ -80,6 +80,7 @@ pub(in crate::http) fn unit_name(unit: SignalUnit) -> &'static str {
         SignalUnit::BytesPerSecond => "bytes_per_second",
         SignalUnit::PerSecond => "per_second",
         SignalUnit::Count => "count",
+        SignalUnit::Seconds => "seconds",
     }
 }
 

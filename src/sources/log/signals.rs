@@ -1,0 +1,154 @@
+//! Signals of logs.
+
+use super::{
+    BYTES, ENTROPY, ERROR_SHARE, ERRORS, LINES, MEAN_LENGTH, NEW_LINES, NEW_TEMPLATES, SILENCE,
+    UNIQUE_MESSAGES, UNIQUE_TEMPLATES, WARNING_SHARE, WARNINGS,
+};
+use crate::reading::SubjectKind;
+use crate::signal::{Signal, SignalUnit};
+
+pub(in crate::sources) static SIGNALS: &[Signal] = &[
+    Signal {
+        kind: SubjectKind::Log,
+        name: "log_lines_per_second",
+        title: "lines",
+        help: "Lines per second",
+        unit: SignalUnit::PerSecond,
+        // Fifteen lines of a window are not a different log.
+        floor: 0.5,
+        device: None,
+        formula: |it| it.rate(&LINES),
+    },
+    Signal {
+        kind: SubjectKind::Log,
+        name: "log_bytes_per_second",
+        title: "bytes of lines",
+        help: "Bytes of lines per second",
+        unit: SignalUnit::BytesPerSecond,
+        // A stack trace or two within a window.
+        floor: 500.0,
+        device: None,
+        formula: |it| it.rate(&BYTES),
+    },
+    Signal {
+        kind: SubjectKind::Log,
+        name: "log_line_length_bytes",
+        title: "line length",
+        help: "Mean length of the last lines",
+        unit: SignalUnit::Bytes,
+        // Less than a longer path.
+        floor: 40.0,
+        device: None,
+        formula: |it| it.level(&MEAN_LENGTH),
+    },
+    Signal {
+        kind: SubjectKind::Log,
+        name: "log_errors_per_second",
+        title: "errors",
+        help: "Lines per second that are errors or worse",
+        unit: SignalUnit::PerSecond,
+        // Three errors within a window are few.
+        floor: 0.1,
+        device: None,
+        formula: |it| it.rate(&ERRORS),
+    },
+    Signal {
+        kind: SubjectKind::Log,
+        name: "log_error_ratio",
+        title: "share of errors",
+        help: "Share of errors among the last lines, smaller with few lines",
+        unit: SignalUnit::Ratio,
+        // Below, the rate tells more.
+        floor: 0.05,
+        device: None,
+        formula: |it| it.level(&ERROR_SHARE),
+    },
+    Signal {
+        kind: SubjectKind::Log,
+        name: "log_warnings_per_second",
+        title: "warnings",
+        help: "Lines per second that are warnings",
+        unit: SignalUnit::PerSecond,
+        // Warnings matter less than errors.
+        floor: 0.2,
+        device: None,
+        formula: |it| it.rate(&WARNINGS),
+    },
+    Signal {
+        kind: SubjectKind::Log,
+        name: "log_warning_ratio",
+        title: "share of warnings",
+        help: "Share of warnings among the last lines, smaller with few lines",
+        unit: SignalUnit::Ratio,
+        // Warnings matter less than errors.
+        floor: 0.1,
+        device: None,
+        formula: |it| it.level(&WARNING_SHARE),
+    },
+    Signal {
+        kind: SubjectKind::Log,
+        name: "log_unique_messages",
+        title: "different messages",
+        help: "Different messages within the last minute",
+        unit: SignalUnit::Count,
+        // As many as the lines of a second of a busy log.
+        floor: 30.0,
+        device: None,
+        formula: |it| it.level(&UNIQUE_MESSAGES),
+    },
+    Signal {
+        kind: SubjectKind::Log,
+        name: "log_unique_templates",
+        title: "different templates",
+        help: "Different templates within the last minute",
+        unit: SignalUnit::Count,
+        // A job that starts writes a few lines of its own.
+        floor: 5.0,
+        device: None,
+        formula: |it| it.level(&UNIQUE_TEMPLATES),
+    },
+    Signal {
+        kind: SubjectKind::Log,
+        name: "log_new_templates_per_second",
+        title: "new templates",
+        help: "Templates per second that were never seen before",
+        unit: SignalUnit::PerSecond,
+        // Single odd lines are no anomaly; three kinds within a window may be.
+        floor: 0.1,
+        device: None,
+        formula: |it| it.rate(&NEW_TEMPLATES),
+    },
+    Signal {
+        kind: SubjectKind::Log,
+        name: "log_new_template_lines_per_second",
+        title: "lines of new templates",
+        help: "Lines per second whose template was new within the last ten minutes",
+        unit: SignalUnit::PerSecond,
+        // Single odd lines are no anomaly; three within a window may be.
+        floor: 0.1,
+        device: None,
+        formula: |it| it.rate(&NEW_LINES),
+    },
+    Signal {
+        kind: SubjectKind::Log,
+        name: "log_template_entropy_bits",
+        title: "variety of templates",
+        help: "Entropy of the templates of the last lines in bits, smaller with few lines",
+        unit: SignalUnit::Count,
+        // The mix of lines varies by itself.
+        floor: 0.5,
+        device: None,
+        formula: |it| it.level(&ENTROPY),
+    },
+    Signal {
+        kind: SubjectKind::Log,
+        name: "log_silence_seconds",
+        title: "silence",
+        help: "Seconds since the last line",
+        unit: SignalUnit::Seconds,
+        // A shorter pause is none.
+        floor: 20.0,
+        device: None,
+        formula: |it| it.level(&SILENCE),
+    },
+];
