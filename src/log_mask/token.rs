@@ -9,8 +9,8 @@ const TOKEN_BYTES_MAX: usize = 64;
 /// Signs of a token without letters that are kept, such as those of a drawn line.
 const SIGNS_MAX: usize = 3;
 
-/// Largest number of parts of a path that are kept.
-const PATH_PARTS_MAX: usize = 3;
+/// Largest number of parts of a path that are kept, with the empty one before its first slash.
+const PATH_PARTS_MAX: usize = 4;
 
 /// Signs within a token by which it is an address, a number or code.
 const JOINTS: [char; 8] = ['.', '+', '%', '&', '~', '$', '^', '#'];
@@ -77,6 +77,9 @@ fn mask_joined(token: &str) -> MaskedToken {
 /// The first parts of a path, if they are words in lower case, and a mask.
 fn mask_path(path: &str) -> String {
     let path = path.trim_start_matches(|it: char| !it.is_alphanumeric() && !matches!(it, '/' | '<'));
+    if path.split('/').any(is_encoded) {
+        return MASK.to_owned();
+    }
     let mut masked = String::new();
     for (idx, part) in path.split('/').take(PATH_PARTS_MAX + 1).enumerate() {
         let is_last = path.split('/').count() == idx + 1 || idx == PATH_PARTS_MAX;
@@ -92,6 +95,12 @@ fn mask_path(path: &str) -> String {
     masked + MASK
 }
 
+/// Whether a part between slashes is rather one of a key.
+fn is_encoded(part: &str) -> bool {
+    let has = |of: fn(&char) -> bool| part.chars().any(|it| of(&it));
+    part.contains('+') || (has(|it| it.is_uppercase()) && (has(|it| it.is_lowercase()) || has(|it| it.is_numeric())))
+}
+
 /// Addresses of IPv6 and of network devices.
 fn is_hex_with_colons(token: &str) -> bool {
     token.matches(':').count() >= 2
@@ -103,8 +112,8 @@ fn has_joint(token: &str) -> bool {
     letters.windows(3).any(|it| match it {
         [before, joint, after] => {
             JOINTS.contains(joint)
-                && (before.is_alphanumeric() || *before == '>')
-                && (after.is_alphanumeric() || *after == '<')
+                && (is_of_run(*before) || *before == '>')
+                && (is_of_run(*after) || *after == '<')
         }
         _ => false,
     })

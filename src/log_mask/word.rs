@@ -80,6 +80,8 @@ fn trimmed(run: &str) -> &str {
 }
 
 fn is_plausible(part: &str) -> bool {
+    // Names of classes are longer than words.
+    let part = ["Exception", "Error"].iter().find_map(|it| part.strip_suffix(it)).unwrap_or(part);
     let length = part.chars().count();
     if length > PART_MAX || (length >= HEX_MIN && part.chars().all(|it| it.is_ascii_hexdigit())) {
         return false;
