@@ -58,10 +58,21 @@ pub struct LogLine<'a> {
     pub message: Cow<'a, str>,
 }
 
-/// The beginning of a line as text. Bytes that are no UTF-8 become replacement characters.
+/// The beginning of a line as text, without colors. Bytes that are no UTF-8 become replacement characters.
 pub fn text(line: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(line.get(..LINE_BYTES_MAX).unwrap_or(line))
+    let text = String::from_utf8_lossy(line.get(..LINE_BYTES_MAX).unwrap_or(line));
+    if !text.contains(COLOR) {
+        return text;
+    }
+    let mut parts = text.split(COLOR);
+    let first = parts.next().unwrap_or_default().to_owned();
+    // Digits and semicolons, and a letter.
+    let after = |it: &str| it.trim_start_matches(|it: char| it.is_ascii_digit() || it == ';').get(1..).map(str::to_owned);
+    parts.filter_map(after).fold(first, |text, part| text + &part).into()
 }
+
+/// With what a terminal's control sequence begins.
+const COLOR: &str = "\u{1b}[";
 
 /// Takes a line apart.
 pub fn parse(line: &str) -> LogLine<'_> {
@@ -141,6 +152,12 @@ mod tests {
         check(&line(302), INFO, "GET /a/b redirect");
         check(&line(404), WARNING, "GET /a/b client error");
         check(&line(503), ERROR, "GET /a/b server error");
+    }
+
+    #[test]
+    fn colors_are_no_part_of_a_line() {
+        assert_eq!(text(b"\x1b[1;31mERROR\x1b[0m no disk\x1b["), "ERROR no disk");
+        assert_eq!(text(&[b'a'; LINE_BYTES_MAX + 1]).len(), LINE_BYTES_MAX);
     }
 
     #[test]

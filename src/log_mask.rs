@@ -76,7 +76,7 @@ mod tests {
             "CrashLoopBackOff of the ReplicaSet, it can't start",
             "CrashLoopBackOff of the ReplicaSet, it can't start",
         );
-        check("\u{1b}[31mbad\u{1b}[0m \u{201c}secret\u{201d}", "<*> <*>");
+        check("\u{1b}[31mbad\u{1b}[0m \u{201c}secret\u{201d}", "<*>");
         check("", "");
     }
 
