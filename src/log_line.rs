@@ -67,7 +67,9 @@ pub fn text(line: &[u8]) -> Cow<'_, str> {
     let mut parts = text.split(COLOR);
     let first = parts.next().unwrap_or_default().to_owned();
     // Digits and semicolons, and a letter.
-    let after = |it: &str| it.trim_start_matches(|it: char| it.is_ascii_digit() || it == ';').get(1..).map(str::to_owned);
+    let after = |it: &str| {
+        it.trim_start_matches(|it: char| it.is_ascii_digit() || it == ';').get(1..).map(str::to_owned)
+    };
     parts.filter_map(after).fold(first, |text, part| text + &part).into()
 }
 

@@ -98,7 +98,8 @@ fn mask_path(path: &str) -> String {
 /// Whether a part between slashes is rather one of a key.
 fn is_encoded(part: &str) -> bool {
     let has = |of: fn(&char) -> bool| part.chars().any(|it| of(&it));
-    part.contains('+') || (has(|it| it.is_uppercase()) && (has(|it| it.is_lowercase()) || has(|it| it.is_numeric())))
+    part.contains('+')
+        || (has(|it| it.is_uppercase()) && (has(|it| it.is_lowercase()) || has(|it| it.is_numeric())))
 }
 
 /// Addresses of IPv6 and of network devices.

@@ -35,6 +35,7 @@ mod http;
 mod known_events;
 mod layering;
 mod links;
+mod logs;
 #[cfg(target_os = "linux")]
 mod malformed_kernel_files;
 #[cfg(target_os = "linux")]
