@@ -6,6 +6,9 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+
 use crate::reading::Timestamp;
 use crate::{log_line, log_mask};
 
