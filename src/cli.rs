@@ -35,6 +35,7 @@ mod man_pages;
 mod mcp;
 mod models;
 mod node_exporter_flags;
+mod remediate;
 mod replay;
 mod simulate;
 mod status;
@@ -56,6 +57,7 @@ pub use forget::Forget;
 pub use learn::Learn;
 pub use maintenance::{Maintenance, MaintenanceAction};
 pub use models::{Models, ModelsAction};
+pub use remediate::Remediate;
 pub use replay::ReplayOptions;
 pub use simulate::Simulate;
 pub use status::Status;
@@ -76,6 +78,8 @@ pub enum Command {
     Validate(Validate),
     /// Scores the rows of a table.
     Replay(ReplayOptions),
+    /// Acts on alerts.
+    Remediate(Remediate),
     /// Computes metrics of scores.
     Evaluate(Evaluate),
     /// Generates load on this machine and shows how it is detected.
@@ -173,8 +177,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     options.add(&matches, &settings);
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
     // Commands that do not monitor this host accept no settings before their name.
-    if matches!(name, "completions" | "demo" | "evaluate" | "hash-password" | "man" | "simulate" | "validate")
-    {
+    if matches!(
+        name,
+        "completions" | "demo" | "evaluate" | "hash-password" | "man" | "remediate" | "simulate" | "validate"
+    ) {
         options.none(name)?;
     }
     match name {
@@ -199,6 +205,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
         }
         "maintenance" => return Ok(Command::Maintenance(maintenance::options(below, options, &settings))),
         "evaluate" => return evaluate::options(below).map(Command::Evaluate),
+        "remediate" => return remediate::options(below).map(Command::Remediate),
         "replay" => return replay::options(below, options, &settings).map(Command::Replay),
         "train" => return train::options(below, options, &settings).map(Command::Train),
         "simulate" => return simulate::options(below).map(Command::Simulate),
@@ -321,6 +328,7 @@ fn command(settings: &[Setting]) -> clap::Command {
         .subcommand(mcp::command(settings))
         .subcommand(models::command(settings))
         .subcommand(verdict::reject(settings))
+        .subcommand(remediate::command())
         .subcommand(replay::command(settings))
         .subcommand(simulate::command())
         .subcommand(status::command(settings))

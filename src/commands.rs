@@ -21,6 +21,7 @@ pub mod mcp;
 pub mod models;
 mod history_import;
 mod evaluate_replay;
+pub mod remediate;
 pub mod replay;
 pub mod run;
 pub mod simulate;

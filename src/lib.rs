@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`learned_state_codec`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`silence`], [`cost_limit`], [`window`], [`drift`], [`detect`], [`report`], [`episode`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
-//! | shell: does I/O | [`clock`], [`control`], [`log_stream`], [`host_name`], [`remote`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`alertmanager`], [`sd_notify`], [`dataset`], [`config`], [`stored_explanation`], [`mcp`], [`http`], [`sampler`] |
+//! | shell: does I/O | [`clock`], [`control`], [`log_stream`], [`host_name`], [`remote`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`alertmanager`], [`sd_notify`], [`dataset`], [`config`], [`stored_explanation`], [`mcp`], [`http`], [`remediate`], [`sampler`] |
 //! | program: joins the layers | [`cli`], [`commands`] |
 //!
 //! `tests/it/layering.rs` and clippy's disallowed methods enforce the layers. ARCHITECTURE.md explains them.
@@ -69,6 +69,7 @@ pub mod stored_explanation;
 pub mod dataset;
 pub mod config;
 pub mod http;
+pub mod remediate;
 pub mod sampler;
 
 pub mod cli;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use hostnorm::cli::{self, Command, Exit};
 use hostnorm::commands::{
     accept, check, demo, episodes, evaluate, explain, export, forget, hash_password, health, learn,
-    maintenance, mcp, models, replay, run, simulate, status, top, train, validate, verdict,
+    maintenance, mcp, models, remediate, replay, run, simulate, status, top, train, validate, verdict,
 };
 
 fn main() -> ExitCode {
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Ok(Command::Replay(options)) => {
             replay::run(&options, std::env::vars_os(), &mut std::io::stderr().lock())
         }
+        Ok(Command::Remediate(options)) => remediate::run(&options, std::env::vars_os()),
         Ok(Command::Evaluate(options)) => evaluate::run(&options),
         Ok(Command::Demo(options)) => demo::run(options),
         Ok(Command::Train(options)) => train::run(&options, std::env::vars_os()),

@@ -1,5 +1,7 @@
 //! Who may send a request: rate limit, authentication, and the access that a route asks for.
 
+use std::sync::Arc;
+
 use hyper::header::{HOST, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 
@@ -7,7 +9,7 @@ use super::authentication::AuthenticatedUser;
 use super::message::ProblemDetails;
 use super::routes::RouteAccess;
 use super::server::{ClientOrigin, Peer};
-use super::web_security::{AccessSettings, WebSecurity};
+use super::web_security::{AccessSettings, ActiveConfig, WebSecurity};
 
 /// Says whether a browser sends a request for a page of this server or for one of another.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -35,18 +37,27 @@ pub(super) async fn authenticate(
     if is_health && security.settings().health_auth_exempt {
         return Ok(Caller::Network(None));
     }
-    let active = security.active();
-    security.take_token(&active).map_err(|wait| {
-        let seconds = wait.as_secs() + 1;
-        let detail = format!("more requests than rate_limit allows; try again in {seconds} s");
-        ProblemDetails::new(StatusCode::TOO_MANY_REQUESTS, detail).with(RETRY_AFTER, seconds)
-    })?;
+    let active = take_token(security)?;
     let users = &active.config.users;
     if users.is_empty() {
         return Ok(Caller::Network(peer.certificate.clone().map(AuthenticatedUser::Certificate)));
     }
     let user = security.authenticator().user(users, address.ip(), headers).await?;
     Ok(Caller::Network(Some(user)))
+}
+
+/// Takes a token of the rate limit.
+///
+/// # Errors
+/// 429 beyond the limit.
+pub(super) fn take_token(security: &WebSecurity) -> Result<Arc<ActiveConfig>, ProblemDetails> {
+    let active = security.active();
+    security.take_token(&active).map_err(|wait| {
+        let seconds = wait.as_secs() + 1;
+        let detail = format!("more requests than rate_limit allows; try again in {seconds} s");
+        ProblemDetails::new(StatusCode::TOO_MANY_REQUESTS, detail).with(RETRY_AFTER, seconds)
+    })?;
+    Ok(active)
 }
 
 /// Whether this caller may use a route.

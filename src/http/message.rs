@@ -58,11 +58,19 @@ pub(super) async fn read<B>(body: B) -> Result<Bytes, ProblemDetails>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
-    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+    read_up_to(body, BODY_BYTES_MAX).await
+}
+
+/// Reads a body, at most `bytes_max`.
+pub(super) async fn read_up_to<B>(body: B, bytes_max: usize) -> Result<Bytes, ProblemDetails>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
+    match Limited::new(body, bytes_max).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ProblemDetails::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is longer than {BODY_BYTES_MAX} bytes; send a shorter one"),
+            format!("the body is longer than {bytes_max} bytes; send a shorter one"),
         )),
         Err(error) => {
             let detail = format!("the body cannot be read: {error}; send it whole");

@@ -23,9 +23,9 @@ use tokio_rustls::server::TlsStream;
 use super::connection_table::ConnectionTable;
 use super::control_socket::{ControlSocket, ControlStream};
 use super::message::Response;
-use super::request_span;
 use super::routes::AppState;
 use super::server_counters::ServerCounters;
+use super::site::Site;
 use super::timeouts::{ConnectionActivity, LINGER, LINGER_BYTES_MAX, REQUEST, TimeoutStream};
 use super::tls::{self, Tls};
 
@@ -87,7 +87,7 @@ impl Listener for tokio::net::TcpListener {
     }
 
     async fn serve(stream: TcpStream, origin: ClientOrigin, mut connection: Connection) -> io::Result<()> {
-        let active = connection.state.security.active();
+        let active = connection.state.security().active();
         let Some(tls) = &active.tls else {
             return connection.http1(stream, Peer { origin, tls: false, certificate: None }).await;
         };
@@ -158,7 +158,16 @@ pub async fn serve(
     state: AppState,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let state = Arc::new(state);
+    serve_site(listeners, control, Arc::new(state), stop).await
+}
+
+/// As [`serve`], for any site.
+pub(super) async fn serve_site(
+    listeners: Vec<TcpListener>,
+    control: impl Future<Output = Option<ControlSocket>> + Send + 'static,
+    state: Arc<dyn Site>,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     let graceful = Arc::new(GracefulShutdown::new());
     let (stopped, stopping) = watch::channel(());
     let acceptor = |connections_max| {
@@ -181,11 +190,11 @@ pub async fn serve(
             local.accept(socket).await;
         }
     });
-    let status = Arc::clone(&state.pages.counts().web_config);
-    accepting.spawn(Arc::clone(&state.security).follow(status, state.now));
+    let status = Arc::clone(&state.counts().web_config);
+    accepting.spawn(Arc::clone(state.security()).follow(status, state.clock()));
     stop.await;
     drop(stopped);
-    state.event_streams.end();
+    state.end_streams();
     accepting.shutdown().await;
     let Some(graceful) = Arc::into_inner(graceful) else { return Ok(()) };
     let open = graceful.count();
@@ -197,7 +206,7 @@ pub async fn serve(
 
 /// Lets connections in, and keeps their number within a limit.
 struct Acceptor {
-    state: Arc<AppState>,
+    state: Arc<dyn Site>,
     graceful: Arc<GracefulShutdown>,
     stopping: watch::Receiver<()>,
     open: Mutex<ConnectionTable>,
@@ -240,13 +249,13 @@ impl Acceptor {
         };
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let dropped = open.add(address, activity, task.abort_handle());
-        (0..dropped).for_each(|_| ServerCounters::add(&self.state.pages.counts().dropped));
+        (0..dropped).for_each(|_| ServerCounters::add(&self.state.counts().dropped));
     }
 }
 
 /// What a connection is served with.
 struct Connection {
-    state: Arc<AppState>,
+    state: Arc<dyn Site>,
     watcher: Watcher,
     stopping: watch::Receiver<()>,
     activity: Arc<ConnectionActivity>,
@@ -261,7 +270,7 @@ impl Connection {
         let (state, activity, peer) = (Arc::clone(&self.state), Arc::clone(&self.activity), Arc::new(peer));
         service_fn(move |request| {
             let (state, activity, peer) = (Arc::clone(&state), Arc::clone(&activity), Arc::clone(&peer));
-            async move { Ok(request_span::respond(&state, &peer, &activity, request).await) }
+            async move { Ok(state.respond(&peer, &activity, request).await) }
         })
     }
 

@@ -36,7 +36,7 @@ const LAYERS: &[&[&str]] = &[
     &["sources", "table", "backfill", "alertmanager", "store", "telemetry", "sd_notify", "mcp"],
     &["stored_explanation", "scene"],
     &["http"],
-    &["dataset"],
+    &["dataset", "remediate"],
     &["config"],
     &["sampler"],
     &["cli"],
@@ -67,7 +67,7 @@ const SHELL: &str = "clock";
 const OWNERS: &[(&str, &str)] = &[
     ("clap::", "cli"),
     ("figment::", "config"),
-    ("yaml_serde::", "config backfill http"),
+    ("yaml_serde::", "config backfill http remediate"),
     ("ureq::", "remote telemetry"),
     ("hyper::", "http telemetry"),
     ("listenfd::", "http"),
@@ -88,11 +88,11 @@ const OWNERS: &[(&str, &str)] = &[
     ("opentelemetry_otlp::", "telemetry"),
     ("opentelemetry_http::", "telemetry"),
     ("csv_core::", "table"),
-    ("jiff::", "table explanation maintenance alertmanager time_zone"),
+    ("jiff::", "table explanation maintenance alertmanager time_zone remediate"),
     ("lzma_rust2::", "table"),
     ("postcard::", "learned_state_codec"),
     ("extended_isolation_forest::", "third_party_forest"),
-    ("rusqlite::", "store"),
+    ("rusqlite::", "store remediate"),
 ];
 
 /// Names that do not describe their content.

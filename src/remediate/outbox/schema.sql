@@ -1,0 +1,32 @@
+CREATE TABLE action (
+    id INTEGER PRIMARY KEY,     -- the order
+    action TEXT NOT NULL,       -- RULE/POSITION/KIND
+    key TEXT NOT NULL UNIQUE,   -- equal for the same state of the same alert
+    lane TEXT NOT NULL,         -- actions of a lane are done in order
+    payload TEXT NOT NULL,      -- JSON; empty when it is done
+    state INTEGER NOT NULL,     -- 0 waits, 1 is being sent, 2 done, 3 dropped
+    attempts INTEGER NOT NULL DEFAULT 0,
+    memo TEXT NOT NULL DEFAULT '',
+    created_at REAL NOT NULL,
+    seen_at REAL NOT NULL,      -- when it was last asked for
+    next_at REAL NOT NULL,
+    tried_at REAL
+) STRICT;
+CREATE INDEX waiting ON action (action, id) WHERE state < 2;
+CREATE INDEX lane ON action (lane, id) WHERE state < 2;
+CREATE INDEX finished ON action (seen_at) WHERE state >= 2;
+CREATE INDEX tried ON action (action, tried_at);
+
+CREATE TABLE issue (
+    lane TEXT PRIMARY KEY,
+    number INTEGER NOT NULL,
+    comments INTEGER NOT NULL,
+    is_open INTEGER NOT NULL,
+    changed_at REAL NOT NULL
+) STRICT;
+
+CREATE TABLE cluster_action (
+    action TEXT NOT NULL,
+    key TEXT NOT NULL UNIQUE,
+    at REAL NOT NULL
+) STRICT;

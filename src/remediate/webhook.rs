@@ -1,0 +1,115 @@
+//! Requests to any server, with a body of JSON.
+//!
+//! Whether a request arrived cannot be known when there was no response, or when the process ended meanwhile. It is sent
+//! again then, with the same `Idempotency-Key`, so that a server that knows the header does it once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::notification::AlertStatus;
+use super::outbox::OutboxRow;
+use super::outcome::Outcome;
+use super::plan::{ActionPayload, hash};
+use super::rules_file::WebhookSection;
+use super::template::{TemplateValues, fill};
+use crate::duration::HumanDuration;
+use crate::remote::{RemoteClient, RemoteClientOptions, has_host};
+use crate::whole_file;
+
+/// Largest file with a secret.
+const SECRET_BYTES_MAX: u64 = 64 << 10;
+/// Longest time of a request; a stop waits for it.
+pub(super) const TIMEOUT: HumanDuration = HumanDuration::seconds(10);
+/// Largest response that is read.
+pub(super) const RESPONSE_BYTES_MAX: u64 = 4 << 20;
+
+/// Options of the clients of actions.
+pub(super) fn client_options() -> RemoteClientOptions {
+    RemoteClientOptions {
+        timeout: TIMEOUT,
+        body_bytes_max: RESPONSE_BYTES_MAX,
+        ..RemoteClientOptions::default()
+    }
+}
+
+/// Sends an action.
+pub(super) fn send(settings: &WebhookSection, row: &OutboxRow, payload: &ActionPayload) -> Outcome {
+    let (url, secrets) = match read_secrets(settings) {
+        Ok(secrets) => secrets,
+        Err(reason) => return Outcome::Retry(reason),
+    };
+    let client = match RemoteClient::new(&settings.connection, client_options()) {
+        Ok(client) => client,
+        Err(error) => return Outcome::Retry(error.to_string()),
+    };
+    let dedup_key = dedup_key(&row.lane);
+    let body = match (payload.alert.status, &settings.resolved_body) {
+        (AlertStatus::Resolved, Some(body)) => body,
+        _ => &settings.body,
+    };
+    let values = TemplateValues {
+        alert: &payload.alert,
+        alertmanager_url: &payload.alertmanager_url,
+        rule: &payload.rule,
+        dedup_key: &dedup_key,
+        secrets: &secrets,
+    };
+    let body = fill(body, &values).to_string();
+    let key = format!("{:016x}-{:x}", hash(&row.key), row.id);
+    let headers = [("content-type", "application/json"), ("idempotency-key", key.as_str())];
+    let outcome = match client.send("POST", &url, &headers, body.as_bytes()) {
+        Ok(response) if response.is_success() => return Outcome::Done(format!("status {}", response.status)),
+        Ok(response) => Outcome::of_refusal(&response, "the webhook was refused"),
+        Err(error) => Outcome::of_error(&error, "the webhook was not sent"),
+    };
+    outcome.map_reason(|reason| without_secrets(reason, secrets.values().chain([&url])))
+}
+
+/// The same for all that is sent about an alert by an action.
+pub(super) fn dedup_key(lane: &str) -> String {
+    format!("hostnorm-{:016x}", hash(lane))
+}
+
+/// The URL and the secrets, from their files.
+pub(super) fn read_secrets(settings: &WebhookSection) -> Result<(String, BTreeMap<String, String>), String> {
+    let secrets = settings.secrets.iter().map(|(name, path)| Ok((name.clone(), first_line(path)?)));
+    let secrets = secrets.collect::<Result<BTreeMap<_, _>, String>>()?;
+    if settings.url_file.as_os_str().is_empty() {
+        return Ok((settings.url.clone(), secrets));
+    }
+    let url = first_line(&settings.url_file)?;
+    let is_http = url.starts_with("http://") || url.starts_with("https://");
+    match is_http && has_host(&url) {
+        true => Ok((url, secrets)),
+        false => Err(format!(
+            "{} contains no URL; expected http://HOST or https://HOST",
+            settings.url_file.display()
+        )),
+    }
+}
+
+fn first_line(path: &Path) -> Result<String, String> {
+    let text = whole_file::text(path, SECRET_BYTES_MAX);
+    let text = text.map_err(|reason| format!("{} {reason}", path.display()))?;
+    let line = text.lines().next().unwrap_or_default().trim();
+    if line.is_empty() || line.chars().any(char::is_control) {
+        return Err(format!("{} contains no secret in its first line", path.display()));
+    }
+    Ok(line.to_owned())
+}
+
+/// A server may quote what it was sent.
+fn without_secrets<'a>(reason: String, secrets: impl Iterator<Item = &'a String>) -> String {
+    secrets.fold(reason, |it, secret| it.replace(secret.as_str(), "…"))
+}
+
+impl Outcome {
+    fn map_reason(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Done(reason) => Self::Done(change(reason)),
+            Self::Retry(reason) => Self::Retry(change(reason)),
+            Self::Wait(reason, wait) => Self::Wait(change(reason), wait),
+            Self::Drop(reason) => Self::Drop(change(reason)),
+        }
+    }
+}
