@@ -30,3 +30,18 @@ pub fn rules(text: &str) {
         assert!(reason.len() < 4096, "{reason}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "reads the corpus")]
+
+    #[test]
+    fn the_corpus_is_parsed() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/remediation");
+        for file in std::fs::read_dir(corpus).unwrap() {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            super::notification(&bytes);
+            super::rules(&String::from_utf8_lossy(&bytes));
+        }
+    }
+}

@@ -233,7 +233,11 @@ impl Target {
             return Ok(None);
         }
         outbox.note(row.id, &uid)?;
-        let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}});
+        let mut options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}});
+        if api.is_dry {
+            // With a body, the API server ignores the query, and would delete the pod.
+            options["dryRun"] = json!(["All"]);
+        }
         let deleted = api.request("DELETE", path, Some(&options))?;
         match deleted.status {
             // It is gone, or was replaced meanwhile.

@@ -132,6 +132,15 @@ pub(super) enum Settlement {
     Dropped,
 }
 
+/// Actions that are not done yet.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct WaitingActions {
+    /// Their number, by action.
+    pub(super) by_action: Vec<(String, u32)>,
+    /// Unix time of the oldest.
+    pub(super) oldest_at: Option<f64>,
+}
+
 /// The outbox. Its transactions are short, so that a notification waits for none of them for long.
 #[derive(Debug)]
 pub struct Outbox {
@@ -354,16 +363,17 @@ impl Outbox {
         Ok(())
     }
 
-    /// The number of waiting actions by action, and the Unix time of the oldest.
-    pub(super) fn waiting(&self) -> Result<(Vec<(String, u32)>, Option<f64>), OutboxError> {
+    /// What waits.
+    pub(super) fn waiting(&self) -> Result<WaitingActions, OutboxError> {
         let connection = self.lock();
         let mut select = connection
             .prepare_cached("SELECT action, count(*) FROM action WHERE state < 2 GROUP BY action")?;
-        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-        let oldest =
+        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let by_action = rows.collect::<Result<_, _>>()?;
+        let oldest_at =
             connection
                 .query_row("SELECT min(created_at) FROM action WHERE state < 2", [], |row| row.get(0))?;
-        Ok((rows, oldest))
+        Ok(WaitingActions { by_action, oldest_at })
     }
 
     /// Takes one of `per_hour` permits for an action on the cluster; a permit that an earlier attempt took is still good.

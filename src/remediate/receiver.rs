@@ -106,12 +106,17 @@ impl Receiver for RemediationReceiver {
             &|it| counts.of(it).dropped,
         );
         // Without the outbox, the number is unknown, and therefore absent.
-        if let Ok((waiting, oldest)) = self.outbox.waiting() {
+        if let Ok(waiting) = self.outbox.waiting() {
             by_kind("actions_waiting", "Actions in the outbox that are not done yet", "gauge", &|kind| {
                 let suffix = format!("/{kind}");
-                waiting.iter().filter(|(action, _)| action.ends_with(&suffix)).map(|(_, count)| u64::from(*count)).sum()
+                waiting
+                    .by_action
+                    .iter()
+                    .filter(|(action, _)| action.ends_with(&suffix))
+                    .map(|(_, count)| u64::from(*count))
+                    .sum()
             });
-            if let Some(oldest) = oldest {
+            if let Some(oldest) = waiting.oldest_at {
                 let name = "oldest_action_age_seconds";
                 head(&mut page, name, "Age of the oldest action that is not done yet, in seconds", "gauge");
                 let age = ((self.now)().0 - oldest).max(0.0);

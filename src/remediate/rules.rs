@@ -139,8 +139,11 @@ impl RemediationRules {
         Ok(rules)
     }
 
-    /// Checks the text of a file; an error is the line, where it is known, and the reason.
-    pub(super) fn parse(text: &str) -> Result<Self, (Option<usize>, String)> {
+    /// Checks the text of a file, without the files that it names.
+    ///
+    /// # Errors
+    /// The line, where it is known, and the reason.
+    pub fn parse(text: &str) -> Result<Self, (Option<usize>, String)> {
         let file: RulesFile = yaml_serde::from_str(text).map_err(|error| {
             let line = error.location().map(|it| it.line());
             let message = error.to_string();

@@ -46,6 +46,8 @@ mod project_files;
 mod quiet_hosts;
 mod reference_agreement;
 mod reference_figures;
+#[cfg(target_os = "linux")]
+mod remediate;
 mod replay;
 mod replay_properties;
 mod sampler;

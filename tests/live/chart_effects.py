@@ -41,6 +41,7 @@ SAMPLES = {
     "prometheus.monitor.bearerTokenFile": "/token",
     "livenessProbe.successThreshold": None,
     "readinessProbe.successThreshold": None,
+    "remediate.secrets": [{"name": "other", "mountPath": "/other"}],
 }
 
 

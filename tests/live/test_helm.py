@@ -132,6 +132,28 @@ def test_defaults(made):
         pytest.fail(f"not as it should be by default: {', '.join(wrong)}")
 
 
+def test_remediation(made):
+    """It is off by default; its role has only what its rules need."""
+    if [it for it in made["default"] if it["metadata"]["name"].endswith("-remediate")]:
+        pytest.fail("hostnorm remediate is there by default")
+    own = {it["kind"]: it for it in made["remediate"] if it["metadata"]["name"].endswith("-remediate")}
+    spec = own["Deployment"]["spec"]
+    container = spec["template"]["spec"]["containers"][0]
+    labels = one(made["remediate"], "DaemonSet")["spec"]["selector"]["matchLabels"]
+    expected = {
+        "one replica": spec["replicas"] == 1 and spec["strategy"] == {"type": "Recreate"},
+        "not chosen by the DaemonSet": not labels.items() <= spec["template"]["metadata"]["labels"].items(),
+        "role": [(it["resources"], it["verbs"]) for it in own["ClusterRole"]["rules"]] == [(["nodes"], ["patch"]), (["events"], ["create"])],
+        "token of the account": spec["template"]["spec"]["automountServiceAccountToken"] is True,
+        "flags": [it.split("=")[0] for it in container["args"]] == ["remediate", "--config.file", "--web.token-file", "--kubernetes.allow-cordon"],
+        "read-only root": container["securityContext"]["readOnlyRootFilesystem"],
+        "volume": own["PersistentVolumeClaim"]["spec"]["resources"]["requests"]["storage"] == "1Gi",
+    }
+    wrong = [what for what, well in expected.items() if not well]
+    if wrong:
+        pytest.fail(f"not as it should be: {', '.join(wrong)}")
+
+
 def test_without_the_host(made):
     made = made["values-restricted"]
     spec, _ = pod(made)
