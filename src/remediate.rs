@@ -6,6 +6,8 @@
 mod notification;
 mod matcher;
 mod template;
+mod cluster_access;
+mod secret_files;
 mod rules;
 mod rules_file;
 mod plan;
@@ -22,7 +24,7 @@ mod receiver;
 pub mod fuzzing;
 
 pub use action_thread::ActionThreads;
-pub use kubernetes::{AllowedActions, ClusterAddress};
+pub use cluster_access::{AllowedActions, ClusterAddress};
 pub use notification::{ALERTS_MAX, Alert, AlertStatus, Notification};
 pub use outbox::{Outbox, OutboxError, OutboxLimits};
 pub use plan::{PlannedAction, plan};

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::kubernetes::ClusterAddress;
+use super::cluster_access::ClusterAddress;
 use super::outbox::{Outbox, OutboxError, OutboxRow, Settlement};
 use super::outcome::Outcome;
 use super::plan::ActionPayload;

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::kubernetes::{AllowedActions, ClusterAddress};
+use super::cluster_access::{AllowedActions, ClusterAddress};
 use super::matcher::Matcher;
 use super::notification::Alert;
 use super::rules_file::{
     ActionSection, GithubSection, KubernetesSection, LogSection, RetrySection, RuleSection, RulesFile,
     WebhookSection,
 };
+use super::secret_files::read_secrets;
 use super::template;
 use crate::remote::{RemoteClient, RemoteClientOptions, ServerConnection, has_host, quoted};
 use crate::whole_file;
@@ -319,7 +320,7 @@ fn usable(
         ActionSettings::Log(_) => Ok(()),
         ActionSettings::GithubIssue(github) => connect(&github.connection),
         ActionSettings::Webhook(webhook) => {
-            super::webhook::read_secrets(webhook)?;
+            read_secrets(webhook)?;
             connect(&webhook.connection)
         }
         ActionSettings::Kubernetes(kubernetes) => {

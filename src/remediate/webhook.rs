@@ -3,21 +3,16 @@
 //! Whether a request arrived cannot be known when there was no response, or when the process ended meanwhile. It is sent
 //! again then, with the same `Idempotency-Key`, so that a server that knows the header does it once.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use super::notification::AlertStatus;
 use super::outbox::OutboxRow;
 use super::outcome::Outcome;
 use super::plan::{ActionPayload, hash};
 use super::rules_file::WebhookSection;
+use super::secret_files::read_secrets;
 use super::template::{TemplateValues, fill};
 use crate::duration::HumanDuration;
-use crate::remote::{RemoteClient, RemoteClientOptions, has_host};
-use crate::whole_file;
+use crate::remote::{RemoteClient, RemoteClientOptions};
 
-/// Largest file with a secret.
-const SECRET_BYTES_MAX: u64 = 64 << 10;
 /// Longest time of a request; a stop waits for it.
 pub(super) const TIMEOUT: HumanDuration = HumanDuration::seconds(10);
 /// Largest response that is read.
@@ -68,34 +63,6 @@ pub(super) fn send(settings: &WebhookSection, row: &OutboxRow, payload: &ActionP
 /// The same for all that is sent about an alert by an action.
 pub(super) fn dedup_key(lane: &str) -> String {
     format!("hostnorm-{:016x}", hash(lane))
-}
-
-/// The URL and the secrets, from their files.
-pub(super) fn read_secrets(settings: &WebhookSection) -> Result<(String, BTreeMap<String, String>), String> {
-    let secrets = settings.secrets.iter().map(|(name, path)| Ok((name.clone(), first_line(path)?)));
-    let secrets = secrets.collect::<Result<BTreeMap<_, _>, String>>()?;
-    if settings.url_file.as_os_str().is_empty() {
-        return Ok((settings.url.clone(), secrets));
-    }
-    let url = first_line(&settings.url_file)?;
-    let is_http = url.starts_with("http://") || url.starts_with("https://");
-    match is_http && has_host(&url) {
-        true => Ok((url, secrets)),
-        false => Err(format!(
-            "{} contains no URL; expected http://HOST or https://HOST",
-            settings.url_file.display()
-        )),
-    }
-}
-
-fn first_line(path: &Path) -> Result<String, String> {
-    let text = whole_file::text(path, SECRET_BYTES_MAX);
-    let text = text.map_err(|reason| format!("{} {reason}", path.display()))?;
-    let line = text.lines().next().unwrap_or_default().trim();
-    if line.is_empty() || line.chars().any(char::is_control) {
-        return Err(format!("{} contains no secret in its first line", path.display()));
-    }
-    Ok(line.to_owned())
 }
 
 /// A server may quote what it was sent.

@@ -14,6 +14,7 @@ import pytest
 import helm_python
 import yaml
 from chart import CHART, KUBERNETES, OPENSHIFT, RESTRICTED, ROOT, ci, documents
+from kube_remediation import remediation
 from program import note, until
 
 # What a node of Linux says of itself, and one that is none.
@@ -94,6 +95,12 @@ def it(tools):
         it.kubectl("label", "namespace", "closed", f"{ENFORCE}=restricted")
         it.kubectl("label", "namespace", "open", f"{ENFORCE}=privileged")
         yield it
+
+
+@pytest.mark.newest(only=True, reason="needs an API server, which Debian does not have")
+def test_remediation(it, tools):
+    remediation(it, tools.hostnorm)
+    note(f"hostnorm remediate with the chart's role, dry and real, by an API server {KUBERNETES}")
 
 
 @pytest.mark.newest(only=True, reason="needs an API server, which Debian does not have")
