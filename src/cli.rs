@@ -177,10 +177,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     options.add(&matches, &settings);
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
     // Commands that do not monitor this host accept no settings before their name.
-    if matches!(
-        name,
-        "completions" | "demo" | "evaluate" | "hash-password" | "man" | "remediate" | "simulate" | "validate"
-    ) {
+    if matches!(name, "completions" | "demo" | "evaluate" | "hash-password" | "man" | "simulate" | "validate")
+    {
         options.none(name)?;
     }
     match name {
@@ -205,7 +203,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
         }
         "maintenance" => return Ok(Command::Maintenance(maintenance::options(below, options, &settings))),
         "evaluate" => return evaluate::options(below).map(Command::Evaluate),
-        "remediate" => return remediate::options(below).map(Command::Remediate),
+        "remediate" => return remediate::options(below, &options).map(Command::Remediate),
         "replay" => return replay::options(below, options, &settings).map(Command::Replay),
         "train" => return train::options(below, options, &settings).map(Command::Train),
         "simulate" => return simulate::options(below).map(Command::Simulate),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
-use super::{Exit, defaulted};
+use super::{Exit, GlobalOptions, defaulted};
 use crate::remediate::AllowedActions;
 use crate::telemetry::{LogFormat, LogLevel, LogSettings};
 
@@ -72,7 +72,8 @@ pub(super) fn command() -> clap::Command {
         )
 }
 
-pub(super) fn options(matches: &ArgMatches) -> Result<Remediate, Exit> {
+pub(super) fn options(matches: &ArgMatches, before: &GlobalOptions) -> Result<Remediate, Exit> {
+    before.none("remediate")?;
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let word = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
     let level = match word("log.level") {

@@ -228,7 +228,7 @@ impl Sender<'_> {
         }
         let number = |name| response.header(name).trim().parse::<f64>().ok();
         if number("x-ratelimit-remaining") == Some(0.0) {
-            let wait = number("x-ratelimit-reset").map_or(60.0, |reset| reset - self.now);
+            let wait = number("x-ratelimit-reset").map_or(60.0, |reset| (reset - self.now).max(0.0));
             return Outcome::wait(reason, Duration::try_from_secs_f64(wait).unwrap_or(SECONDARY_WAIT));
         }
         match reason.to_lowercase().contains("rate limit") {

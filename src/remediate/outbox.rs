@@ -4,8 +4,7 @@
 //! them. One process has it open. An action that was being sent when the process ended is tried again, and its sender finds
 //! out where it can whether it arrived.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,9 +13,11 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use super::plan::PlannedAction;
 
 mod counts;
+mod error;
 mod issues;
 
 pub(super) use counts::OutboxCounts;
+pub use error::OutboxError;
 pub(super) use issues::KnownIssue;
 
 /// The schema's version, in `user_version`.
@@ -42,67 +43,6 @@ pub struct OutboxLimits {
 impl Default for OutboxLimits {
     fn default() -> Self {
         Self { waiting_max: 100_000, finished_max: 500_000, bytes_max: 1 << 30 }
-    }
-}
-
-/// Why the outbox did not do something.
-#[derive(Debug)]
-pub enum OutboxError {
-    /// The directory cannot be made.
-    Directory(PathBuf, std::io::Error),
-    /// The database refuses.
-    Database(rusqlite::Error),
-    /// It is of a newer hostnorm.
-    Newer(i64),
-    /// Too many actions wait.
-    Full(u32),
-}
-
-impl fmt::Display for OutboxError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Directory(path, error) => {
-                write!(
-                    f,
-                    "cannot create {}: {error}; set --storage.path to a directory that hostnorm may write to",
-                    path.display()
-                )
-            }
-            Self::Database(error) => {
-                let code = error.sqlite_error_code();
-                let hint = match code {
-                    Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
-                        "another hostnorm remediate uses it; stop that, or set another --storage.path"
-                    }
-                    Some(rusqlite::ErrorCode::DiskFull) => "free space on the disk",
-                    Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-                        "move the file away to begin anew; actions that waited in it are lost"
-                    }
-                    _ => "check the disk and the permissions of --storage.path",
-                };
-                write!(f, "the outbox {FILE} fails: {error}; {hint}")
-            }
-            Self::Newer(version) => {
-                write!(
-                    f,
-                    "the outbox {FILE} has version {version}, this hostnorm knows {VERSION}; use a newer hostnorm"
-                )
-            }
-            Self::Full(most) => {
-                write!(
-                    f,
-                    "the outbox is full: {most} actions wait; see the log for what keeps them from being sent"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for OutboxError {}
-
-impl From<rusqlite::Error> for OutboxError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error)
     }
 }
 
@@ -175,7 +115,7 @@ impl Outbox {
                 transaction.commit()?;
             }
             VERSION => {}
-            newer => return Err(OutboxError::Newer(newer)),
+            found => return Err(OutboxError::Newer { found, known: VERSION }),
         }
         let connection = Mutex::new(connection);
         Ok(Self { connection, changed: Condvar::new(), limits, counts: OutboxCounts::default() })
