@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 import yaml
-from chart import CHART, documents
+from chart import CHART, KUBERNETES, documents
 from program import Running, fetch, free_port, until, value
 
 NAMESPACE = "monitoring"
@@ -41,7 +41,7 @@ def account(it, folder):
     actions = [{"kubernetes": {"cordon_node": True}}, {"kubernetes": {"delete_pod": True}}]
     values = folder / "values.yaml"
     values.write_text(yaml.safe_dump({"remediate": {"enabled": True, "config": {"rules": [{"name": "a", "actions": actions}]}}}))
-    made = documents(it.helm("template", "remedy", CHART, "-n", NAMESPACE, "-f", values))
+    made = documents(it.helm("template", "remedy", CHART, "-n", NAMESPACE, "-f", values, "--kube-version", KUBERNETES))
     kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")
     own = [each for each in made if each["kind"] in kinds and each["metadata"]["name"].endswith("-remediate")]
     it.kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": own}))
