@@ -24,6 +24,7 @@ mod completions;
 mod demo;
 mod episodes;
 mod evaluate;
+mod exit;
 mod explain;
 mod export;
 mod forget;
@@ -51,6 +52,7 @@ pub use check::CheckOutput;
 pub use demo::Demo;
 pub use episodes::Episodes;
 pub use evaluate::{Evaluate, EvaluationInput, ReplayVariants};
+pub use exit::Exit;
 pub use explain::{Explain, ExplainTarget};
 pub use export::{ColumnLayout, Export, ExportTable};
 pub use forget::Forget;
@@ -127,39 +129,6 @@ pub struct GlobalOptions {
     pub file: Option<PathBuf>,
     /// Settings given as flags, which override the file.
     pub flags: Vec<FlagValue>,
-}
-
-/// How the process ends. Only `main.rs` ends it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exit {
-    /// The exit code, one of the constants here.
-    pub code: u8,
-    /// Text to print: on standard output after a success, else on standard error.
-    pub text: String,
-}
-
-impl Exit {
-    /// Success.
-    pub const SUCCESS: u8 = 0;
-    /// A failure at run time.
-    pub const FAILURE: u8 = 1;
-    /// Invalid command line or settings; `EX_USAGE` of `sysexits.h`.
-    pub const USAGE: u8 = 64;
-
-    /// Success with output.
-    pub fn success(text: impl Into<String>) -> Self {
-        Self { code: Self::SUCCESS, text: text.into() }
-    }
-
-    /// A failure at run time.
-    pub fn failure(text: impl Into<String>) -> Self {
-        Self { code: Self::FAILURE, text: text.into() }
-    }
-
-    /// Invalid command line or settings.
-    pub fn usage(text: impl Into<String>) -> Self {
-        Self { code: Self::USAGE, text: text.into() }
-    }
 }
 
 /// Parses a command line, the program's name first.

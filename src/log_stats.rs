@@ -90,7 +90,7 @@ pub struct LogStats {
     recent: [f64; 4],
     mean_length: Option<f64>,
     /// The second of the last line, and the number of lines in it.
-    second: (f64, u64),
+    second: (u64, u64),
     messages: RecentMessages,
     templates: LogTemplates,
 }
@@ -122,7 +122,7 @@ impl LogStats {
         self.mean_length = Some(*length / *lines);
         self.first_at.get_or_insert(at);
         self.last_at = Some(at);
-        let second = at.floor();
+        let second = at.floor() as u64;
         self.second = (second, if self.second.0 == second { self.second.1 + 1 } else { 1 });
         match self.second.1 {
             ..=LOOKED_AT_MAX => Some(1),

@@ -23,7 +23,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "threshold",
         ValueType::Number,
-        "Raw score that counts as unusual and is exposed as 1; raise it for fewer anomalies and alerts",
+        "Raw score that counts as unusual. It is exposed as 1; raise it for fewer anomalies and alerts",
     ),
     row(
         "alert_level",

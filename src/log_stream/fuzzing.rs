@@ -21,7 +21,8 @@ pub fn lines(bytes: &[u8]) {
         at += 1.0;
     }
     let recent = stream.recent(Timestamp(at));
-    let figures = [recent.error_share, recent.warning_share, recent.entropy, recent.mean_length.unwrap_or(0.0)];
+    let figures =
+        [recent.error_share, recent.warning_share, recent.entropy, recent.mean_length.unwrap_or(0.0)];
     assert!(figures.iter().all(|it| it.is_finite() && *it >= 0.0), "{recent:?}");
     assert!(stream.notable_templates().iter().all(|it| it.text.len() <= MASKED_BYTES_MAX));
 }

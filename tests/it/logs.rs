@@ -258,8 +258,11 @@ impl JudgedLog {
     }
 }
 
+/// The rates of a fault after so many seconds of it.
+type FaultRates = fn(f64) -> Rates;
+
 /// A fault, and the seconds within which it is found.
-const FAULTS: [(&str, f64, fn(f64) -> Rates); 5] = [
+const FAULTS: [(&str, f64, FaultRates); 5] = [
     ("errors x 10", 40.0, |_| Rates { error: 10.0 * USUAL.error, ..USUAL }),
     ("new template", 40.0, |_| Rates { unknown: 0.5, ..USUAL }),
     ("silence", 40.0, |_| Rates { info: 0.0, warning: 0.0, error: 0.0, unknown: 0.0, batch: 0.0 }),
@@ -311,15 +314,6 @@ fn each<T: Send>(seeds: u64, run: fn(Format, u64) -> T) -> Vec<(Format, u64, T)>
 fn check_faults(seeds: u64) {
     let mut late = Vec::new();
     let all = each(seeds, faults);
-    for (name, ..) in FAULTS {
-        let times: Vec<f64> = all
-            .iter()
-            .flat_map(|it| &it.2)
-            .filter(|it| it.0 == name)
-            .map(|it| it.2.unwrap_or(f64::INFINITY))
-            .collect();
-        println!("{name}: found after {times:?} s");
-    }
     for (format, seed, found) in all {
         for (name, within, after) in found {
             if after.is_none_or(|it| it > within) {
