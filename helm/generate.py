@@ -45,6 +45,18 @@ TAKES = {
             "properties": {it: {"type": "string"} for it in ("cron", "duration", "name")},
         },
     },
+    "a list of logs": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["name"],
+            "properties": {
+                "name": {"type": "string"},
+                **{it: {"type": "object"} for it in ("file", "journald", "syslog", "loki", "victorialogs")},
+            },
+        },
+    },
 }
 
 
