@@ -166,7 +166,7 @@ fn an_absent_or_empty_tree_is_no_problem() {
 
 #[test]
 fn each_row_is_tried() {
-    for row in SOURCES.iter().filter(|row| !["self", "timing"].contains(&row.name)) {
+    for row in SOURCES.iter().filter(|row| !["self", "timing", "log"].contains(&row.name)) {
         assert!(FILES.iter().any(|(_, readers)| readers.contains(&row.name)), "{}", row.name);
     }
 }
