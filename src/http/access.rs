@@ -7,8 +7,8 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 
 use super::authentication::AuthenticatedUser;
 use super::message::ProblemDetails;
-use super::routes::RouteAccess;
-use super::server::{ClientOrigin, Peer};
+use super::peer::{ClientOrigin, Peer};
+use super::route::RouteAccess;
 use super::web_security::{AccessSettings, ActiveConfig, WebSecurity};
 
 /// Says whether a browser sends a request for a page of this server or for one of another.

@@ -1,7 +1,7 @@
 //! The HTTP API below `/api/v1`: a file for each resource. [`openapi`] documents it from the same table.
 
 use super::operation::{ApiParameterType, Operation, Parameter, schema_of};
-use super::routes::{Route, RouteAccess};
+use super::route::{Route, RouteAccess};
 use crate::control::CommandReply;
 use crate::explanation::Explanation;
 
@@ -10,6 +10,7 @@ mod control_commands;
 mod detect;
 mod episodes;
 mod explain;
+mod local_request;
 mod models;
 mod openapi;
 mod predict;
@@ -23,6 +24,7 @@ mod time_grid;
 
 pub(super) use control_commands::{problem, verdict_command};
 pub(super) use episodes::{episode_facts, unknown_episode};
+pub(super) use local_request::get;
 pub use openapi::openapi;
 pub use signal_aliases::spellings;
 pub(super) use store_access::read_store;

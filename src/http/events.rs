@@ -11,20 +11,18 @@ use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::api::{KIND, SUBJECT, subject};
+use super::app_state::AppState;
+use super::event_streams::EVENT_STREAMS_MAX;
 use super::message::{ProblemDetails, Request, Response, with};
 use super::operation::Operation;
 use super::page::StateSummary;
-use super::routes::AppState;
 use crate::reading::Subject;
 use crate::report::Report;
 
-/// Most streams of events; one more is refused, and its client tries again. Fewer than connections, so that scrapers are
-/// never kept out.
-pub const EVENT_STREAMS_MAX: usize = 16;
 /// The shortest time between two events of a stream.
 const EVENT_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// A stream without events sends a comment this often, so that neither end takes the other for lost.
@@ -41,26 +39,6 @@ pub(super) static OPERATION: Operation = Operation {
     ..Operation::EMPTY
 };
 
-/// The streams that are open, and whether they must end.
-#[derive(Debug)]
-pub struct EventStreams {
-    places: Arc<Semaphore>,
-    ended: watch::Sender<bool>,
-}
-
-impl Default for EventStreams {
-    fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)), ended: watch::Sender::new(false) }
-    }
-}
-
-impl EventStreams {
-    /// Ends all streams, so that the end of the server does not wait for their clients.
-    pub(super) fn end(&self) {
-        self.ended.send_replace(true);
-    }
-}
-
 /// Where the events of one stream come from.
 struct EventSource {
     subject: Subject,
@@ -74,12 +52,12 @@ struct EventSource {
 pub(super) async fn events(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let subject = subject(&request.query)?;
     let streams = &state.event_streams;
-    let place = Arc::clone(&streams.places).try_acquire_owned().map_err(|_| {
+    let place = streams.place().ok_or_else(|| {
         let detail =
             format!("too many streams of events: the maximum is {EVENT_STREAMS_MAX}; close another page");
         ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     })?;
-    let (reports, ended) = (state.reports.clone(), streams.ended.subscribe());
+    let (reports, ended) = (state.reports.clone(), streams.ended());
     let (sender, body) = Channel::<Bytes, Infallible>::new(EVENTS_BUFFERED_MAX);
     let source = EventSource { subject, reports, ended, next: Instant::now(), _place: place };
     tokio::spawn(source.send_all(sender));
@@ -130,6 +108,7 @@ impl EventSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::event_streams::EventStreams;
     use crate::reading::{Reading, Timestamp};
     use crate::report::Assessment;
 
@@ -148,9 +127,9 @@ mod tests {
         let source = EventSource {
             subject: Subject::Host,
             reports: newest,
-            ended: streams.ended.subscribe(),
+            ended: streams.ended(),
             next: Instant::now(),
-            _place: Arc::clone(&streams.places).try_acquire_owned().unwrap(),
+            _place: streams.place().unwrap(),
         };
         tokio::spawn(source.send_all(sender));
         (reports, body)
@@ -191,6 +170,7 @@ mod tests {
         streams.end();
         while next(&mut body).await.is_some() {}
         tokio::task::yield_now().await;
-        assert_eq!(streams.places.available_permits(), EVENT_STREAMS_MAX);
+        let free: Vec<_> = std::iter::from_fn(|| streams.place()).collect();
+        assert_eq!(free.len(), EVENT_STREAMS_MAX);
     }
 }

@@ -12,10 +12,12 @@ use hyper::{HeaderMap, Method, StatusCode, Uri};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-use super::events::EventStreams;
+use super::app_state::AppState;
+use super::event_streams::EventStreams;
 use super::message::Request;
 use super::query::Query;
-use super::routes::{self, AppState, Route};
+use super::route::{Route, captures};
+use super::routes;
 use super::web_config::WebConfig;
 use super::{
     AccessSettings, ExpositionOptions, RenderedReportCache, ServerCounters, WebSecurity, control_client, cors,
@@ -179,7 +181,7 @@ fn answer(uri: &Uri, method: &Method, headers: HeaderMap, body: Bytes) {
 
 /// A response is no bug of the server, and an error says why in some words.
 async fn check(state: &Arc<AppState>, route: &Route, uri: &Uri, headers: HeaderMap, body: Bytes) {
-    let path_arguments = routes::captures(route.pattern, uri.path()).unwrap_or_default();
+    let path_arguments = captures(route.pattern, uri.path()).unwrap_or_default();
     let outcome = match Query::parse(uri.query(), route.operation) {
         Ok(query) => {
             (route.handler)(state, Request { headers, query, path_arguments, body, is_admin: true }).await

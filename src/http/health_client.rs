@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::control_client::{block_on, connect, exchange};
-use super::routes::{HEALTHY, HEALTHY_PATH};
+use super::route::{HEALTHY, HEALTHY_PATH};
 use super::web_config::{WebConfig, WebConfigError};
 use super::web_security::AccessSettings;
 use super::{listen, tls};

@@ -6,9 +6,9 @@ use hyper::StatusCode;
 use hyper::header::ORIGIN;
 use serde_json::Value;
 
-use super::cors;
+use super::app_state::AppState;
 use super::message::{self, ProblemDetails, Request, Response};
-use super::routes::{self, AppState};
+use super::{api, cors};
 use crate::mcp::{self, ApiSource, ToolServer};
 
 /// The header with the revision of the protocol.
@@ -22,7 +22,7 @@ struct OwnRoutes(Arc<AppState>);
 
 impl ApiSource for OwnRoutes {
     async fn get(&self, resource: String) -> Result<Value, String> {
-        routes::get(&self.0, &resource).await.map_err(|problem| problem.detail)
+        api::get(&self.0, &resource).await.map_err(|problem| problem.detail)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Requests, responses, and errors in the format of RFC 9457.
+//! Requests and responses.
 
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,14 +14,13 @@ use serde::de::DeserializeOwned;
 
 use super::query::Query;
 
+pub(super) use super::problem_details::{PROBLEM_JSON, ProblemDetails};
+
 /// Longest body of a request, in bytes; a longer one is answered with 413.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Longest error of the JSON parser that is shown.
 const ERROR_CHARS_MAX: usize = 200;
-
-/// The media type of [`ProblemDetails`].
-pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// A response: its body is in memory, or a stream of events.
 pub(super) type Response = hyper::Response<UnsyncBoxBody<Bytes, Infallible>>;
@@ -76,29 +75,6 @@ where
             let detail = format!("the body cannot be read: {error}; send it whole");
             Err(ProblemDetails::new(StatusCode::BAD_REQUEST, detail))
         }
-    }
-}
-
-/// An error: what failed, and what to do.
-#[derive(Debug)]
-pub(super) struct ProblemDetails {
-    /// The status of the response, 4xx or 5xx.
-    pub(super) status: StatusCode,
-    /// One sentence for people.
-    pub(super) detail: String,
-    /// Further headers, such as Allow and Retry-After.
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-}
-
-impl ProblemDetails {
-    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), headers: Vec::new() }
-    }
-
-    /// The same with one more header.
-    pub(super) fn with(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
-        self.headers.push((name, value.into()));
-        self
     }
 }
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::events::EventStreams;
+use super::event_streams::EventStreams;
 use super::metrics::ExpositionOptions;
 use super::rendered_report::RenderedReportCache;
-use super::routes::{self, AppState};
 use super::server_counters::ServerCounters;
 use super::web_security::{AccessSettings, WebSecurity};
+use super::{api, app_state::AppState};
 use crate::control::Control;
 use crate::reading::Timestamp;
 
@@ -41,5 +41,5 @@ pub fn get_stored(directory: &Path, now: fn() -> Timestamp, resource: &str) -> R
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|it| it.to_string())?;
-    runtime.block_on(routes::get(&Arc::new(state), resource)).map_err(|problem| problem.detail)
+    runtime.block_on(api::get(&Arc::new(state), resource)).map_err(|problem| problem.detail)
 }

@@ -9,9 +9,9 @@ use hyper::header::{
 };
 use maud::Markup;
 
+use super::app_state::AppState;
 use super::message::{ProblemDetails, Request, Response, tagged, whole, with};
 use super::operation::Operation;
-use super::routes::AppState;
 
 mod time_text;
 mod signal_text;

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use hyper::StatusCode;
 
-use super::message::ProblemDetails;
 use super::operation::Operation;
+use super::problem_details::ProblemDetails;
 use crate::duration::HumanDuration;
 use crate::reading::Timestamp;
 use crate::table::{TimeArg, quoted};

@@ -16,7 +16,8 @@ use tokio::time::{Instant, timeout};
 
 use super::access;
 use super::message::{self, ProblemDetails, Response, blocking, plain, whole};
-use super::server::{self, Peer};
+use super::peer::Peer;
+use super::server;
 use super::server_counters::ServerCounters;
 use super::site::{Answering, Site};
 use super::timeouts::{ConnectionActivity, REQUEST};

@@ -6,16 +6,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hyper::StatusCode;
-use hyper::header::{CONTENT_ENCODING, VARY};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
-use super::content_negotiation::{MetricsFormat, wants_gzip};
-use super::message::{ProblemDetails, Request, Response, blocking, whole, with};
+use super::content_negotiation::MetricsFormat;
 use super::metrics::{Exposition, ExpositionOptions};
 use super::prometheus_text;
-use super::routes::AppState;
 use super::server_counters::ServerCounters;
 use crate::report::Report;
 
@@ -92,7 +88,7 @@ impl RenderedReport {
     }
 
     /// The same where it is rendered already.
-    fn rendered(&self, format: MetricsFormat, gzip: bool) -> Option<Bytes> {
+    pub(super) fn rendered(&self, format: MetricsFormat, gzip: bool) -> Option<Bytes> {
         let body = self.of(format);
         if gzip { body.gzip.get() } else { body.plain.get() }.cloned()
     }
@@ -141,26 +137,4 @@ fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
     encoder.write_all(plain)?;
     encoder.finish()
-}
-
-/// The metrics of the newest report, in the format and encoding that the client prefers.
-pub(super) async fn metrics(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    let Some(report) = state.reports.borrow().clone() else {
-        let detail = "no reading yet; try again after one interval";
-        return Err(ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail));
-    };
-    let (format, gzip) = (MetricsFormat::preferred(&request.headers), wants_gzip(&request.headers));
-    let page = state.pages.of(&report);
-    let body = match page.rendered(format, gzip) {
-        Some(body) => body,
-        // A page of many subjects takes longer than other requests should wait.
-        None => blocking(move || page.body(format, gzip)).await?,
-    };
-    ServerCounters::add(match format {
-        MetricsFormat::Text => &state.pages.counts.text,
-        MetricsFormat::OpenMetrics { .. } => &state.pages.counts.openmetrics,
-    });
-    let response = whole(StatusCode::OK, format.content_type(), body);
-    let response = with(with(response, VARY, "accept"), VARY, "accept-encoding");
-    Ok(if gzip { with(response, CONTENT_ENCODING, "gzip") } else { response })
 }

@@ -9,9 +9,10 @@ use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
+use super::app_state::AppState;
 use super::message::Response;
-use super::routes::{self, AppState};
-use super::server::{ClientOrigin, Peer};
+use super::peer::{ClientOrigin, Peer};
+use super::routes;
 use super::timeouts::ConnectionActivity;
 
 /// Longest text of a client that goes into a span.

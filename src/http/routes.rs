@@ -1,96 +1,20 @@
 //! The route table, and the dispatch of requests.
 
-use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, AUTHORIZATION, HOST, HeaderValue, ORIGIN};
-use hyper::{HeaderMap, Method, StatusCode, Version};
-use tokio::sync::{mpsc, oneshot, watch};
+use hyper::{Method, StatusCode, Version};
 use tokio::time::timeout;
 
 use super::access::{self, Caller};
-use super::events::EventStreams;
+use super::app_state::AppState;
 use super::message::{self, ProblemDetails, Request, Response, plain};
-use super::operation::Operation;
+use super::peer::Peer;
 use super::query::Query;
-use super::rendered_report::RenderedReportCache;
-use super::server::Peer;
+use super::route::{HEALTHY, HEALTHY_PATH, READY_PATH, Route, RouteAccess, TELEMETRY_PATH, captures};
 use super::timeouts::REQUEST;
-use super::web_security::WebSecurity;
-use super::{api, cors, events, mcp, page, rendered_report};
-use crate::control::Control;
-use crate::reading::Timestamp;
-use crate::report::Report;
-
-/// Everything that handlers answer from.
-#[derive(Debug)]
-pub struct AppState {
-    /// TLS, authentication and rate limit.
-    pub security: Arc<WebSecurity>,
-    /// The newest report; `None` before the first reading.
-    pub reports: watch::Receiver<Option<Arc<Report>>>,
-    /// The newest report as pages.
-    pub pages: RenderedReportCache,
-    /// Path of the metrics.
-    pub telemetry_path: String,
-    /// Time between two readings; a report that is three times as old is stale.
-    pub interval: Duration,
-    /// The clock.
-    pub now: fn() -> Timestamp,
-    /// The way to the sampling loop.
-    pub control: Control,
-    /// Directory of the store; absent if nothing is stored.
-    pub store: Option<PathBuf>,
-    /// The way to a reload of the settings; absent unless the setting `web.enable_lifecycle` is on.
-    pub reload: Option<ReloadRequests>,
-    /// Origins whose pages may read responses; `*` is every origin.
-    pub cors_origins: Vec<String>,
-    /// The open streams of events.
-    pub event_streams: EventStreams,
-    /// Joins the span of a request to the trace in its headers; `None` if that is disabled.
-    pub join_trace: Option<fn(&tracing::Span, &HeaderMap)>,
-}
-
-/// Requests for a reload, each with the channel for its outcome: nothing, or the reason why the settings stay.
-pub type ReloadRequests = mpsc::Sender<oneshot::Sender<Result<(), String>>>;
-
-/// Who may use a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RouteAccess {
-    /// Everybody who may read at all: over TCP, authenticated users where `basic_auth_users` is set.
-    Public,
-    /// Clients of the control socket, and over TCP authenticated users where `web.enable_admin_api` is set.
-    Admin,
-}
-
-/// The future of a response; it borrows the state.
-pub(super) type Responding<'a> = Pin<Box<dyn Future<Output = Result<Response, ProblemDetails>> + Send + 'a>>;
-/// Answers a request.
-pub(super) type Handler = for<'a> fn(&'a Arc<AppState>, Request) -> Responding<'a>;
-
-/// A row of the route table.
-pub(super) struct Route {
-    pub(super) method: Method,
-    /// The path, where `{name}` stands for one segment.
-    pub(super) pattern: &'static str,
-    pub(super) access: RouteAccess,
-    /// Its parameters, and its description for the API; a route without one ignores its query.
-    pub(super) operation: Option<&'static Operation>,
-    pub(super) handler: Handler,
-}
-
-/// The pattern of the route whose path is the setting `web.telemetry_path`.
-const TELEMETRY_PATH: &str = "{telemetry_path}";
-/// The path of the liveness check.
-pub(super) const HEALTHY_PATH: &str = "/-/healthy";
-/// The path of the readiness check.
-const READY_PATH: &str = "/-/ready";
-/// The body of the response of the liveness check.
-pub(super) const HEALTHY: &str = "hostnorm is Healthy.\n";
+use super::{api, cors, events, mcp, metrics_route, page};
 
 macro_rules! route {
     ($method:ident $pattern:expr, $access:ident, $handler:path) => {
@@ -109,7 +33,7 @@ macro_rules! route {
 
 /// The routes besides the API. A row for GET answers HEAD as well.
 static ROUTES: &[Route] = &[
-    route!(GET TELEMETRY_PATH, Public, rendered_report::metrics),
+    route!(GET TELEMETRY_PATH, Public, metrics_route::metrics),
     route!(GET "/", Public, page::overview, Some(&page::OVERVIEW_OPERATION)),
     route!(GET "/episodes/{id}", Public, page::episode, Some(&page::EPISODE_OPERATION)),
     route!(GET "/page.css", Public, page::style),
@@ -138,23 +62,6 @@ pub(super) fn rows(state: &AppState, path: &str) -> Vec<&'static Route> {
     };
     let pattern = all().find(fits).map(|it| it.pattern);
     all().filter(|it| Some(it.pattern) == pattern).collect()
-}
-
-/// The decoded segments of a path at `{…}` in the pattern; `None` if the path does not match.
-pub(super) fn captures(pattern: &str, path: &str) -> Option<Vec<String>> {
-    let mut captures = Vec::new();
-    let (mut wanted, mut segments) = (pattern.split('/'), path.split('/'));
-    loop {
-        match (wanted.next(), segments.next()) {
-            (None, None) => return Some(captures),
-            (Some(wanted), Some(segment)) if wanted.starts_with('{') && !segment.is_empty() => {
-                let decoded = percent_encoding::percent_decode_str(segment).decode_utf8().ok()?;
-                captures.push(decoded.into_owned());
-            }
-            (Some(wanted), Some(segment)) if wanted == segment => {}
-            _ => return None,
-        }
-    }
 }
 
 /// The response to a request. For HEAD, hyper leaves out its body.
@@ -209,28 +116,6 @@ async fn handle(
     (route.handler)(state, request).await
 }
 
-/// Gets a resource of the API, such as `explain?at=now`, without a connection.
-pub(super) async fn get(state: &Arc<AppState>, resource: &str) -> Result<serde_json::Value, ProblemDetails> {
-    let broken = |reason: String| ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, reason);
-    let (path, query) =
-        resource.split_once('?').map_or((resource, None), |(path, query)| (path, Some(query)));
-    let path = format!("/api/v1/{path}");
-    let Some(route) = rows(state, &path).into_iter().find(|it| it.method == Method::GET) else {
-        return Err(broken(format!("{path} is not a resource of the API; this is a bug in hostnorm")));
-    };
-    let request = Request {
-        headers: HeaderMap::new(),
-        query: Query::parse(query, route.operation)?,
-        path_arguments: captures(route.pattern, &path).unwrap_or_default(),
-        body: bytes::Bytes::new(),
-        is_admin: false,
-    };
-    let body = (route.handler)(state, request).await?.into_body().collect().await;
-    let body = body.unwrap_or_else(|never| match never {}).to_bytes();
-    serde_json::from_slice(&body)
-        .map_err(|error| broken(format!("{path} is not JSON: {error}; this is a bug in hostnorm")))
-}
-
 /// The row that a request is for, or why it is refused.
 fn choose(
     state: &AppState,
@@ -257,17 +142,6 @@ fn choose(
     };
     access::allow(route.access, caller, state.security.settings(), request)?;
     Ok(route)
-}
-
-impl Route {
-    /// The pattern as traces name it.
-    pub(super) fn path<'a>(&self, state: &'a AppState) -> &'a str {
-        if self.pattern == TELEMETRY_PATH { &state.telemetry_path } else { self.pattern }
-    }
-
-    fn allowed(&self) -> &str {
-        if self.method == Method::GET { "GET, HEAD" } else { self.method.as_str() }
-    }
 }
 
 /// Seconds without a reading after which a restart may help. The loop skips single intervals on a busy host.
@@ -318,27 +192,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn check(pattern: &str, path: &str, expect: Option<&[&str]>) {
-        let captured = captures(pattern, path);
-        assert_eq!(
-            captured.as_deref(),
-            expect.map(|it| it.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>()).as_deref(),
-            "{pattern} {path}"
-        );
-    }
-
-    #[test]
-    fn patterns() {
-        check("/", "/", Some(&[]));
-        check("/", "", None);
-        check("/", "//", None);
-        check("/a/{id}/b", "/a/x%2Fy%20z/b", Some(&["x/y z"]));
-        check("/a/{id}/b", "/a//b", None);
-        check("/a/{id}/b", "/a/b", None);
-        check("/a/{id}/b", "/a/x/b/", None);
-        check("/a/{id}/b", "/a/%ff/b", None);
-    }
-
     #[test]
     fn no_row_hides_another() {
         for (index, row) in all().enumerate() {
@@ -349,14 +202,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn what_is_put_into_a_pattern_is_captured(values in proptest::collection::vec("\\PC{1,8}", 0..4)) {
-            let encode = |it: &String| percent_encoding::utf8_percent_encode(it, percent_encoding::NON_ALPHANUMERIC).to_string();
-            let path: String = values.iter().map(|it| format!("/p/{}", encode(it))).collect();
-            let pattern = "/p/{x}".repeat(values.len());
-            prop_assert_eq!(captures(&pattern, &path), Some(values));
-        }
-
         #[test]
         fn no_path_makes_it_panic(path in "[/a{}%0-9f]{0,20}") {
             for row in all() {

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,10 +20,11 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::app_state::AppState;
 use super::connection_table::ConnectionTable;
 use super::control_socket::{ControlSocket, ControlStream};
 use super::message::Response;
-use super::routes::AppState;
+use super::peer::{ClientOrigin, Peer};
 use super::server_counters::ServerCounters;
 use super::site::Site;
 use super::timeouts::{ConnectionActivity, LINGER, LINGER_BYTES_MAX, REQUEST, TimeoutStream};
@@ -41,26 +42,6 @@ const STREAMS_MAX: u32 = 16;
 pub const GRACE: Duration = Duration::from_secs(3);
 /// Pause after the system refused to give a connection, as when all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
-
-/// Where a connection comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ClientOrigin {
-    /// A client on the network.
-    Network(SocketAddr),
-    /// A client of the control socket, which its file permissions let in.
-    Control,
-}
-
-/// The other end of a connection.
-#[derive(Debug, Clone)]
-pub(super) struct Peer {
-    /// Where it comes from.
-    pub(super) origin: ClientOrigin,
-    /// Whether the connection is encrypted.
-    pub(super) tls: bool,
-    /// The name in its certificate, if a known authority signed that.
-    pub(super) certificate: Option<String>,
-}
 
 /// A listener whose connections can be served.
 trait Listener: Send + 'static {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use hyper::Request;
 use hyper::body::Incoming;
 
+use super::app_state::AppState;
 use super::message::Response;
+use super::peer::Peer;
 use super::request_span;
-use super::routes::AppState;
-use super::server::Peer;
 use super::server_counters::ServerCounters;
 use super::timeouts::ConnectionActivity;
 use super::web_security::WebSecurity;

@@ -8,8 +8,8 @@ use super::control_commands::problem;
 use super::signal_aliases;
 use super::subject_parameter::subject;
 use crate::control::{CommandReply, ControlCommand, SignalBaseline};
+use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
-use crate::http::routes::AppState;
 
 /// Standard deviations from the mean to a threshold.
 const THRESHOLD_DEVIATIONS: f64 = 3.0;

@@ -11,8 +11,8 @@ use super::signals::{SignalValue, assessment, newest};
 use super::subject_parameter::subject;
 use crate::culprit::{Culprit, Resource};
 use crate::episode_text;
+use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
-use crate::http::routes::AppState;
 use crate::impact::{ResourceImpact, Severity};
 use crate::report::EpisodeTemplate;
 

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::store_access::read_store;
+use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json, json_tagged};
-use crate::http::routes::AppState;
 use crate::store::ModelRow;
 use crate::table::quoted;
 

@@ -7,9 +7,10 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use crate::http::app_state::AppState;
 use crate::http::message::{BODY_BYTES_MAX, PROBLEM_JSON, ProblemDetails, Request, Response, json_tagged};
 use crate::http::operation::{ApiParameterType, Operation, Parameter};
-use crate::http::routes::{AppState, Route, RouteAccess};
+use crate::http::route::{Route, RouteAccess};
 use crate::version;
 
 /// The document; the route table does not change.

@@ -9,9 +9,9 @@ use super::signal_aliases;
 use super::subject_parameter::subject;
 use crate::control::{CommandReply, ControlCommand, SignalForecast};
 use crate::forecast::{FORECAST_POINTS_MAX, FORECAST_SECONDS_MAX};
+use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::http::query::bad_request;
-use crate::http::routes::AppState;
 
 /// Time to look ahead where it is left out, in seconds.
 const HORIZON: f64 = 3_600.0;

@@ -9,8 +9,8 @@ use super::signals::unit_name;
 use super::store_access::read_store;
 use super::subject_parameter::subject;
 use super::time_grid::TimeGrid;
+use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
-use crate::http::routes::AppState;
 use crate::reading::Subject;
 use crate::store::{StoreError, StoreReader};
 

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::subject_parameter::{subject, unknown};
+use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
-use crate::http::routes::AppState;
 use crate::reading::Subject;
 use crate::report::{Assessment, Report, SignalState};
 use crate::signal::SignalUnit;

@@ -2,8 +2,8 @@
 
 use hyper::StatusCode;
 
+use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, blocking};
-use crate::http::routes::AppState;
 use crate::store::{StoreError, StoreReader};
 
 /// The result of `read`, which gets a reader of its own.

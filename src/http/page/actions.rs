@@ -11,8 +11,8 @@ use crate::control::{CommandRefusal, CommandReply, ControlCommand};
 use crate::episode_pattern::Verdict;
 use crate::explanation::EpisodeRecord;
 use crate::http::api::{episode_facts, problem, unknown_episode, verdict_command};
+use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response};
-use crate::http::routes::AppState;
 use crate::reading::{SubjectKind, Timestamp};
 
 /// A button that sends a command; `path` is relative to the page.

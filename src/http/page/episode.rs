@@ -13,8 +13,8 @@ use crate::explanation::{
     self, DayRangeExcursion, EpisodeRecord, SimilarEpisode, SubjectEvidence, SubjectExplanation,
 };
 use crate::http::api::{episode_facts, unknown_episode};
+use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response};
-use crate::http::routes::AppState;
 use crate::reading::Timestamp;
 use crate::signal::Signal;
 use crate::sources;

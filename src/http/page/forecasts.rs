@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::{signal_text, tables, time_text};
 use crate::control::{CommandReply, ControlCommand, SignalForecast};
-use crate::http::routes::AppState;
+use crate::http::app_state::AppState;
 use crate::reading::Subject;
 use crate::report::Assessment;
 use crate::sources;

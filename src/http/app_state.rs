@@ -1,0 +1,47 @@
+//! Everything that handlers answer from.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::HeaderMap;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::event_streams::EventStreams;
+use super::rendered_report::RenderedReportCache;
+use super::web_security::WebSecurity;
+use crate::control::Control;
+use crate::reading::Timestamp;
+use crate::report::Report;
+
+/// Everything that handlers answer from.
+#[derive(Debug)]
+pub struct AppState {
+    /// TLS, authentication and rate limit.
+    pub security: Arc<WebSecurity>,
+    /// The newest report; `None` before the first reading.
+    pub reports: watch::Receiver<Option<Arc<Report>>>,
+    /// The newest report as pages.
+    pub pages: RenderedReportCache,
+    /// Path of the metrics.
+    pub telemetry_path: String,
+    /// Time between two readings; a report that is three times as old is stale.
+    pub interval: Duration,
+    /// The clock.
+    pub now: fn() -> Timestamp,
+    /// The way to the sampling loop.
+    pub control: Control,
+    /// Directory of the store; absent if nothing is stored.
+    pub store: Option<PathBuf>,
+    /// The way to a reload of the settings; absent unless the setting `web.enable_lifecycle` is on.
+    pub reload: Option<ReloadRequests>,
+    /// Origins whose pages may read responses; `*` is every origin.
+    pub cors_origins: Vec<String>,
+    /// The open streams of events.
+    pub event_streams: EventStreams,
+    /// Joins the span of a request to the trace in its headers; `None` if that is disabled.
+    pub join_trace: Option<fn(&tracing::Span, &HeaderMap)>,
+}
+
+/// Requests for a reload, each with the channel for its outcome: nothing, or the reason why the settings stay.
+pub type ReloadRequests = mpsc::Sender<oneshot::Sender<Result<(), String>>>;

@@ -1,0 +1,30 @@
+//! Errors in the format of RFC 9457.
+
+use hyper::StatusCode;
+use hyper::header::{HeaderName, HeaderValue};
+
+/// The media type of [`ProblemDetails`].
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// An error: what failed, and what to do.
+#[derive(Debug)]
+pub(super) struct ProblemDetails {
+    /// The status of the response, 4xx or 5xx.
+    pub(super) status: StatusCode,
+    /// One sentence for people.
+    pub(super) detail: String,
+    /// Further headers, such as Allow and Retry-After.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl ProblemDetails {
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), headers: Vec::new() }
+    }
+
+    /// The same with one more header.
+    pub(super) fn with(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
