@@ -4,7 +4,7 @@ import os
 import socket
 import sqlite3
 
-from program import fetch, free_port, hostnorm, until, value
+from program import fetch, free_port, hostnorm, samples, until
 
 OPTIONS = ["--interval=100ms", "--window=10", "--warmup=2s", "--storage.commit-interval=200ms"]
 
@@ -27,7 +27,8 @@ def test_positions_survive_a_rotation_and_a_crash(tools, tmp_path):
         return hostnorm(tools.hostnorm, f"--config.file={settings}", f"--storage.path={store}", *OPTIONS)
 
     def metric(program, name, subject):
-        return value(fetch(f"{program.url}/metrics")[2], name, name=subject)
+        text = fetch(f"{program.url}/metrics")[2]
+        return next((number for found, has, number in samples(text) if found == name and has["name"] == subject), None)
 
     with start() as program:
         program.ready()
