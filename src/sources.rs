@@ -21,6 +21,7 @@ use crate::impact::ImpactFormula;
 use crate::log_stream::LogStream;
 use crate::metric::Metric;
 use crate::reading::{CollectorResult, ReadProblem, Reading, SubjectKind, Timestamp};
+use crate::report::CIRCUMSTANCES;
 use crate::signal::Signal;
 
 mod root_paths;
@@ -352,6 +353,11 @@ impl OpenSource {
         }
         omitted
     }
+}
+
+/// The metrics that readings consist of: those of the sources, and those of the circumstances.
+pub fn reading_metrics() -> impl Iterator<Item = &'static Metric> {
+    metrics().chain(CIRCUMSTANCES)
 }
 
 /// Every metric of every source, in the order of exposition.

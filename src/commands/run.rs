@@ -13,16 +13,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::cli::{Exit, GlobalOptions};
 use crate::clock;
 use crate::config::Config;
-use crate::cost_limit;
 use crate::engine::Engine;
 use crate::http::{self, AppState, ControlSocket, RenderedReportCache, ServerCounters, WebSecurity};
 use crate::log_stream::LogStream;
 use crate::logs::{LogPositions, LogReaders};
-use crate::maintenance;
 use crate::model_registry::ModelRegistry;
 use crate::sampler::{self, CommandInbox, PersistentState, RestoredEngine, Sampler, SamplerHandle};
 use crate::sd_notify::ServiceManager;
-use crate::silence::{self, SilenceCalendar};
+use crate::silence::SilenceCalendar;
 use crate::sources::{self, SourceSettings, Sources};
 use crate::store::{Store, StoreError, StoreLocation, StoreReader};
 use crate::telemetry::otlp_traces::{self, TracePipeline};
@@ -299,8 +297,7 @@ fn store(
             backfill.start(handle.clone());
         }
     };
-    let windows = maintenance::METRICS.iter().chain(silence::METRICS).chain(cost_limit::METRICS).copied();
-    let metrics = sources::metrics().chain(windows).collect();
+    let metrics = sources::reading_metrics().collect();
     let mut restore_engine = sampler::restore(move || empty_engine(&config, true), metrics, found);
     let positions = positions.clone();
     let restore = Box::new(move |reader: Result<&StoreReader, &StoreError>| {

@@ -74,7 +74,7 @@ pub(super) fn reproduce(
     };
     let mut snapshots = snapshots.into_iter().peekable();
     let mut stopped = None;
-    let metrics: Vec<_> = sources::metrics().collect();
+    let metrics: Vec<_> = sources::reading_metrics().collect();
     let left_out = reader.readings::<StoreError>(between, &metrics, |reading| {
         if stopped.is_none() {
             stopped = run.step(reader, &mut snapshots, &reading)?;

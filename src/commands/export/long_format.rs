@@ -19,7 +19,7 @@ pub(super) fn write(
     match options.what {
         ExportTable::Readings => {
             csv_cell::row(to, ["timestamp", "kind", "subject", "metric", "labels", "value"])?;
-            let metrics: Vec<_> = sources::metrics().collect();
+            let metrics: Vec<_> = sources::reading_metrics().collect();
             reader.readings(between, &metrics, |reading| readings(to, &reading, wanted))
         }
         ExportTable::Points => {

@@ -49,7 +49,7 @@ fn readings(
     between: TimeRange,
     to: &mut dyn Write,
 ) -> Result<Skipped, ExportStop> {
-    let metrics: Vec<_> = sources::metrics().collect();
+    let metrics: Vec<_> = sources::reading_metrics().collect();
     // Devices come and go, but the columns must be known before the first row.
     let mut columns: BTreeMap<(&'static str, Labels), (usize, &'static Metric)> = BTreeMap::new();
     reader.readings::<ExportStop>(between, &metrics, |reading| {

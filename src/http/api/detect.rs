@@ -51,8 +51,7 @@ pub(in crate::http) struct Detection {
     severity: Option<&'static str>,
     /// Who uses most of what deviates in the open episode, the first one ahead; empty if nobody stands out.
     culprits: Vec<Culprit>,
-    /// The masked kinds of lines that explain the open episode, new ones first; absent for all but logs.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// The masked kinds of lines that explain the open episode, new ones first; empty for all but logs.
     templates: Vec<EpisodeTemplate>,
     /// Part of the work that waits for each resource, 0 to 1.
     impact: Vec<ImpactValue>,
