@@ -217,7 +217,7 @@ mod tests {
             let reason = check(&body, &secrets).unwrap_err();
             assert!(reason.contains(expect), "{reason}");
         };
-        refused(json!({"a": [{"b": "{{ sentense }}"}]}), "{{ sentense }} is unknown; expected status, ");
+        refused(json!({"a": [{"b": "{{ nothing }}"}]}), "{{ nothing }} is unknown; expected status, ");
         refused(json!("{{ secrets.other }}"), "secrets.other");
         refused(json!("{{ status"), "has no end");
         assert_eq!(check(&json!(["{{ secrets.key }}", "}} { x"]), &secrets), Ok(()));
