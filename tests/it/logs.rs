@@ -1,6 +1,6 @@
 //! Logs of three formats, from their lines to scores: faults are found soon, and a log without faults is quiet.
 //!
-//! The lines are drawn from captured ones in `tests/logs`, with other numbers; time is simulated.
+//! The lines are drawn from samples in `tests/logs`, with other numbers; time is simulated.
 
 use std::fs;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl Format {
         }
     }
 
-    /// A kind of line that the captured ones do not have.
+    /// A kind of line that the samples do not have.
     fn unknown(self) -> &'static str {
         match self {
             Self::Nginx => {
@@ -152,9 +152,9 @@ struct JudgedLog {
 
 impl JudgedLog {
     fn new(format: Format, seed: u64) -> Self {
-        let captured = fs::read_to_string(root().join("tests/logs").join(format.file())).unwrap();
+        let samples = fs::read_to_string(root().join("tests/logs").join(format.file())).unwrap();
         let of = |severity| {
-            captured.lines().filter(|it| format.severity(it) == severity).map(str::to_owned).collect()
+            samples.lines().filter(|it| format.severity(it) == severity).map(str::to_owned).collect()
         };
         let stream = LogStream::new("web");
         let settings = SourceSettings { logs: vec![Arc::clone(&stream)], ..SourceSettings::default() };
@@ -357,7 +357,8 @@ fn third_week(format: Format, seed: u64) -> (usize, usize) {
 #[ignore = "takes minutes; ./check runs it"]
 fn a_log_without_faults_is_quiet() {
     let all = each(1, third_week);
-    // One would be right; the weekly batch is still new to two of three in its third week.
+    // One would be right: the weekly batch is an episode in its third week, and in two formats so is the same hour a day
+    // after it.
     assert!(all.iter().all(|it| it.2.0 <= 2), "{all:?}");
 }
 
