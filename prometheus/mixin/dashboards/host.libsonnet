@@ -172,7 +172,7 @@ function(config, board)
         'Grace, maintenance and silences',
         'Reasons for grace, maintenance windows, and a silence of Alertmanager. During grace and maintenance an anomaly starts only at twice the threshold.',
         'none',
-        panel.query('anomaly_grace_active{@} or hostnorm_maintenance_active{@} or hostnorm_silenced{@, kind="host"}', '{{reason}}{{name}} {{expected}}'),
+        panel.query('anomaly_grace_active{@} or label_join(hostnorm_maintenance_active{@}, "reason", "", "name") or label_replace(hostnorm_silenced{@, kind="host"}, "reason", "silenced", "", "")', '{{reason}}'),
         w=8,
         thresholds=panel.none,
         mappings=panel.words([['0', 'no', 'rgba(115, 191, 105, 0.22)'], ['1', 'active', 'purple']])
