@@ -94,7 +94,7 @@ impl SilenceReader {
             body_bytes_max: BODY_BYTES_MAX,
             ..RemoteClientOptions::default()
         };
-        let client = RemoteClient::new(&settings.access(), options);
+        let client = RemoteClient::new(&settings.connection, options);
         let client = client.map_err(|error| AlertmanagerError::Settings(error.to_string()))?;
         let url = format!("{}{SILENCES}", settings.api());
         Ok(Self { client, url, target: settings.target(), said: BTreeSet::new() })

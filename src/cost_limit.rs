@@ -46,7 +46,7 @@ pub const CPU_SECONDS: f64 = 600.0;
 /// Seconds between two samples of the CPU time.
 const CPU_SAMPLE_SECONDS: f64 = 10.0;
 
-/// The limits; 0 is none.
+/// The limits; 0 means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CostLimits {

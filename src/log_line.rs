@@ -1,7 +1,7 @@
 //! One line of a log: how serious it is, and its message without the time stamp.
 //!
 //! Understands JSON, logfmt, syslog, klog, access logs of web servers, and plain words in a few languages. Nothing fails: a
-//! line that is none of these is its own message, of unknown severity.
+//! line in no known format is the message itself, and its severity is unknown.
 
 use std::borrow::Cow;
 

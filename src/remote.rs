@@ -61,6 +61,16 @@ impl fmt::Display for RemoteError {
 
 impl std::error::Error for RemoteError {}
 
+/// Whether requests can be sent below this URL: HTTP or HTTPS with a host, and neither query nor fragment.
+pub fn is_base_url(url: &str) -> bool {
+    is_http_url(url) && !url.contains(['?', '#', ' '])
+}
+
+/// Whether this is a URL of HTTP or HTTPS with a host.
+pub fn is_http_url(url: &str) -> bool {
+    (url.starts_with("http://") || url.starts_with("https://")) && has_host(url)
+}
+
 /// Whether this is a URL with the name of a host.
 pub fn has_host(url: &str) -> bool {
     url.parse::<ureq::http::Uri>().is_ok_and(|it| it.host().is_some_and(|it| !it.is_empty()))

@@ -1,7 +1,5 @@
 //! The settings of the section `alertmanager`.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use crate::duration::HumanDuration;
@@ -17,7 +15,8 @@ const SUFFIXES: [&str; 2] = ["/api/v2/silences", "/api/v2"];
 
 /// The Alertmanager that is asked for silences, and access to it. Secrets are named by file, not stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+// The table of settings refuses unknown keys; serde cannot, beside a flattened field.
+#[serde(default)]
 pub struct AlertmanagerSettings {
     /// Address of the server, with the prefix of its API if there is one; empty for none.
     pub url: String,
@@ -25,22 +24,9 @@ pub struct AlertmanagerSettings {
     pub interval: HumanDuration,
     /// Labels of this host's alerts, each `name=value`.
     pub labels: Vec<String>,
-    /// User name; empty for none.
-    pub user: String,
-    /// File with the password.
-    pub password_file: PathBuf,
-    /// File with a token for `Authorization`.
-    pub token_file: PathBuf,
-    /// Additional headers, `Name: value`.
-    pub headers: Vec<String>,
-    /// Certificates of additional trusted authorities.
-    pub ca_file: PathBuf,
-    /// Client certificate.
-    pub cert_file: PathBuf,
-    /// Private key of the client certificate.
-    pub key_file: PathBuf,
-    /// Whether any server certificate is accepted.
-    pub insecure: bool,
+    /// Credentials, TLS options and headers; their keys stand beside the others.
+    #[serde(flatten)]
+    pub connection: ServerConnection,
 }
 
 impl Default for AlertmanagerSettings {
@@ -49,14 +35,7 @@ impl Default for AlertmanagerSettings {
             url: String::new(),
             interval: HumanDuration::minutes(1),
             labels: Vec::new(),
-            user: String::new(),
-            password_file: PathBuf::new(),
-            token_file: PathBuf::new(),
-            headers: Vec::new(),
-            ca_file: PathBuf::new(),
-            cert_file: PathBuf::new(),
-            key_file: PathBuf::new(),
-            insecure: false,
+            connection: ServerConnection::default(),
         }
     }
 }
@@ -78,29 +57,14 @@ impl AlertmanagerSettings {
         url.trim_end_matches('/')
     }
 
-    /// The credentials and TLS options among these settings.
-    pub(super) fn access(&self) -> ServerConnection {
-        ServerConnection {
-            user: self.user.clone(),
-            password_file: self.password_file.clone(),
-            token_file: self.token_file.clone(),
-            headers: self.headers.clone(),
-            ca_file: self.ca_file.clone(),
-            cert_file: self.cert_file.clone(),
-            key_file: self.key_file.clone(),
-            insecure: self.insecure,
-        }
-    }
-
     /// The first invalid setting: its key and the problem.
     pub fn error(&self) -> Option<(&'static str, String)> {
         if !self.is_set() {
             return None;
         }
         let api = self.api();
-        let is_http = api.starts_with("http://") || api.starts_with("https://");
         // The text may contain a password, so it is not repeated.
-        if !is_http || api.contains(['?', ' ']) || !remote::has_host(api) {
+        if !remote::is_base_url(api) {
             let expected = "is no URL; expected http:// or https://, host, port and a prefix, such as http://localhost:9093";
             return Some(("alertmanager.url", expected.into()));
         }

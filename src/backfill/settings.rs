@@ -10,7 +10,8 @@ use crate::remote::ServerConnection;
 
 /// The server with the history for the first start, and access to it. Secrets are named by file, not stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+// The table of settings refuses unknown keys; serde cannot, beside a flattened field.
+#[serde(default)]
 pub struct BackfillSettings {
     /// Kind and address of the server; empty for no backfill.
     pub from: String,
@@ -23,22 +24,9 @@ pub struct BackfillSettings {
     pub selector: String,
     /// File with the metric names of the server; empty for the built-in mapping.
     pub mapping: PathBuf,
-    /// User name; empty for none.
-    pub user: String,
-    /// File with the password.
-    pub password_file: PathBuf,
-    /// File with a token for `Authorization`.
-    pub token_file: PathBuf,
-    /// Additional headers, `Name: value`.
-    pub headers: Vec<String>,
-    /// Certificates of additional trusted authorities.
-    pub ca_file: PathBuf,
-    /// Client certificate.
-    pub cert_file: PathBuf,
-    /// Private key of the client certificate.
-    pub key_file: PathBuf,
-    /// Whether any server certificate is accepted.
-    pub insecure: bool,
+    /// Credentials, TLS options and headers; their keys stand beside the others.
+    #[serde(flatten)]
+    pub connection: ServerConnection,
 }
 
 impl Default for BackfillSettings {
@@ -49,33 +37,12 @@ impl Default for BackfillSettings {
             host: String::new(),
             selector: String::new(),
             mapping: PathBuf::new(),
-            user: String::new(),
-            password_file: PathBuf::new(),
-            token_file: PathBuf::new(),
-            headers: Vec::new(),
-            ca_file: PathBuf::new(),
-            cert_file: PathBuf::new(),
-            key_file: PathBuf::new(),
-            insecure: false,
+            connection: ServerConnection::default(),
         }
     }
 }
 
 impl BackfillSettings {
-    /// The credentials and TLS options among these settings.
-    pub fn access(&self) -> ServerConnection {
-        ServerConnection {
-            user: self.user.clone(),
-            password_file: self.password_file.clone(),
-            token_file: self.token_file.clone(),
-            headers: self.headers.clone(),
-            ca_file: self.ca_file.clone(),
-            cert_file: self.cert_file.clone(),
-            key_file: self.key_file.clone(),
-            insecure: self.insecure,
-        }
-    }
-
     /// The first invalid setting: its key and the problem.
     pub fn error(&self) -> Option<(&'static str, String)> {
         if self.from.is_empty() {

@@ -30,7 +30,7 @@ pub struct LogPositions(Arc<(Mutex<Shared>, Condvar)>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Whether the store was read, or there is none.
+    /// Whether the store was read, or no store is used.
     is_restored: bool,
     known: BTreeMap<(String, String), String>,
     /// Changes since [`LogPositions::take_changes`]; none for a position to delete.

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::duration::HumanDuration;
 use crate::log_stream::LogStream;
 use crate::reading::Timestamp;
-use crate::remote::{RemoteClient, RemoteClientOptions, RemoteError, ServerConnection};
+use crate::remote::{self, RemoteClient, RemoteClientOptions, RemoteError, ServerConnection};
 
 mod line_severity;
 mod log_cursor;
@@ -75,7 +75,6 @@ pub(super) struct PageRange {
 /// The key and the reason of an invalid value among those that all servers have; none if all are valid.
 pub(super) fn settings_error(server: &impl LogServer) -> Option<(&'static str, String)> {
     let (url, lookback, poll) = (server.url(), server.lookback(), server.poll());
-    let is_http = url.starts_with("http://") || url.starts_with("https://");
     if url.contains('@') {
         // The text may contain a password.
         return Some((
@@ -83,7 +82,7 @@ pub(super) fn settings_error(server: &impl LogServer) -> Option<(&'static str, S
             "contains a user or password; use connection.user and connection.password_file".to_owned(),
         ));
     }
-    if !is_http || url.contains(['?', '#']) || !crate::remote::has_host(url) {
+    if !remote::is_base_url(url) {
         return Some(("url", format!("{url:?} is not an address such as http://localhost:3100")));
     }
     if !(LOOKBACK_MIN..=LOOKBACK_MAX).contains(&lookback) {

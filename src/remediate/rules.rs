@@ -13,7 +13,7 @@ use super::rules_file::{
 };
 use super::secret_files::read_secrets;
 use super::template;
-use crate::remote::{RemoteClient, RemoteClientOptions, ServerConnection, has_host, quoted};
+use crate::remote::{RemoteClient, RemoteClientOptions, ServerConnection, is_http_url, quoted};
 use crate::whole_file;
 
 /// Largest file of rules.
@@ -298,8 +298,7 @@ fn check_rate(key: &str, rate: u32) -> Result<(), String> {
 
 /// The URL is not shown: it may be a secret.
 fn check_url(key: &str, url: &str) -> Result<(), String> {
-    let is_http = url.starts_with("http://") || url.starts_with("https://");
-    match is_http && has_host(url) && !url.contains('@') {
+    match is_http_url(url) && !url.contains('@') {
         true => Ok(()),
         false => Err(format!(
             "{key}: expected http://HOST or https://HOST without a user; credentials belong into connection"

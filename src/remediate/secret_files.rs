@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::rules_file::WebhookSection;
-use crate::remote::has_host;
+use crate::remote::is_http_url;
 use crate::whole_file;
 
 /// Largest file with a secret.
@@ -18,8 +18,7 @@ pub(super) fn read_secrets(settings: &WebhookSection) -> Result<(String, BTreeMa
         return Ok((settings.url.clone(), secrets));
     }
     let url = first_line(&settings.url_file)?;
-    let is_http = url.starts_with("http://") || url.starts_with("https://");
-    match is_http && has_host(&url) {
+    match is_http_url(&url) {
         true => Ok((url, secrets)),
         false => Err(format!(
             "{} contains no URL; expected http://HOST or https://HOST",

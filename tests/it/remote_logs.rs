@@ -200,7 +200,7 @@ impl Reading {
         while self.lines() < lines {
             server.request();
         }
-        // Requests that were under way, and some after them.
+        // Requests in progress, and a few later ones.
         while server.asked.try_recv().is_ok() {}
         (0..5).for_each(|_| drop(server.request()));
         assert_eq!(self.lines(), lines);

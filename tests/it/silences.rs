@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 
 use hostnorm::alertmanager::{AlertmanagerSettings, SilenceReader};
+use hostnorm::remote::ServerConnection;
 use hostnorm::silence::{SILENCES_MAX, SilenceFit};
 use serde_json::json;
 
@@ -57,7 +58,10 @@ fn silences_of_this_host_are_read_below_the_prefix() {
     let directory = tempfile::tempdir().unwrap();
     let token_file = directory.path().join("token");
     std::fs::write(&token_file, "secret\n").unwrap();
-    let settings = AlertmanagerSettings { token_file, ..settings(&format!("{url}/alertmanager/")) };
+    let settings = AlertmanagerSettings {
+        connection: ServerConnection { token_file, ..ServerConnection::default() },
+        ..settings(&format!("{url}/alertmanager/"))
+    };
     let found = SilenceReader::new(&settings).unwrap().read().unwrap();
     let fits: Vec<_> = found.iter().map(|it| it.fit(&settings.target())).collect();
     assert_eq!(fits, [SilenceFit::Matches]);
@@ -91,7 +95,9 @@ fn what_is_wrong_is_said_with_what_to_do() {
     let error = SilenceReader::new(&settings(&format!("http://{gone}"))).unwrap().read().unwrap_err();
     assert!(error.to_string().contains("check that it runs"), "{error}");
     let password_file = "no such file".into();
-    let unreadable =
-        AlertmanagerSettings { user: "me".into(), password_file, ..settings("http://127.0.0.1:1") };
+    let unreadable = AlertmanagerSettings {
+        connection: ServerConnection { user: "me".into(), password_file, ..ServerConnection::default() },
+        ..settings("http://127.0.0.1:1")
+    };
     assert!(SilenceReader::new(&unreadable).unwrap_err().to_string().contains("no such file"));
 }

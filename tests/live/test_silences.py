@@ -54,7 +54,7 @@ def test_silences(start):
     expire(manager, load)
     until("the first one counts again", 20, lambda: silenced("false") == 1)
     expire(manager, fault)
-    until("none is left", 20, lambda: silenced("false") is None and silenced("true") is None)
+    until("no silence is left", 20, lambda: silenced("false") is None and silenced("true") is None)
     expire(manager, other)
     manager.__exit__(None, None, None)
     until("it is seen that the server is gone", 30, lambda: metric(program, "hostnorm_alertmanager_up") == 0)

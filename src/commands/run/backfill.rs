@@ -80,7 +80,7 @@ fn ask(
         host: given(&settings.host),
         selector: given(&settings.selector),
         mapping: (!settings.mapping.as_os_str().is_empty()).then_some(&*settings.mapping),
-        access: &settings.access(),
+        access: &settings.connection,
         only: &[],
         signals: &signals,
         step,

@@ -6,7 +6,7 @@ use crate::alertmanager::SilenceReader;
 use crate::config::Config;
 use crate::sampler::SamplerHandle;
 
-/// Ends the thread when it is dropped, after a request that is under way.
+/// Stops the thread when dropped; a request in progress is finished first.
 #[derive(Debug)]
 pub(super) struct SilenceWatch {
     _running: Sender<()>,

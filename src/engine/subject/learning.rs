@@ -31,7 +31,7 @@ impl SubjectState {
         rules
     }
 
-    /// Weight of a point inside an episode. Somebody who silences a fault knows that it is none of what is normal.
+    /// Weight of a point inside an episode. Someone who silences a fault knows that it is not normal behavior.
     fn anomaly_weight(&self, settings: &EngineSettings) -> f64 {
         match self.silence {
             None => settings.anomaly_weight,

@@ -146,7 +146,7 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         title: "silence",
         help: "Seconds since the last line",
         unit: SignalUnit::Seconds,
-        // A shorter pause is none.
+        // Shorter pauses are normal.
         floor: 20.0,
         device: None,
         formula: |it| it.level(&SILENCE),
