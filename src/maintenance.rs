@@ -54,14 +54,14 @@ fn default_name() -> String {
 
 /// Maintenance that was started by a command.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StartedMaintenance {
+pub struct ManualMaintenance {
     /// Its name.
     pub name: String,
     /// Its end.
     pub until: Timestamp,
 }
 
-impl StartedMaintenance {
+impl ManualMaintenance {
     /// The form in which it is stored.
     pub fn to_text(&self) -> String {
         format!("{} {}", self.until.0, self.name)
@@ -122,7 +122,7 @@ pub fn active_names(reading: &Reading) -> Vec<String> {
 pub struct MaintenanceCalendar {
     windows: Vec<ScheduledWindow>,
     time_zone: TimeZone,
-    started: Option<StartedMaintenance>,
+    started: Option<ManualMaintenance>,
     /// Whether maintenance was started or stopped in this process.
     is_commanded: bool,
     /// The minute in which schedules were last evaluated.
@@ -164,7 +164,7 @@ impl MaintenanceCalendar {
     }
 
     /// Starts maintenance, instead of one that was started before.
-    pub fn start(&mut self, started: StartedMaintenance) {
+    pub fn start(&mut self, started: ManualMaintenance) {
         (self.started, self.is_commanded) = (Some(started), true);
     }
 
@@ -174,7 +174,7 @@ impl MaintenanceCalendar {
     }
 
     /// Ends the maintenance that was started, if it is active.
-    pub fn stop(&mut self, at: Timestamp) -> Option<StartedMaintenance> {
+    pub fn stop(&mut self, at: Timestamp) -> Option<ManualMaintenance> {
         self.is_commanded = true;
         self.started.take().filter(|it| at < it.until)
     }
@@ -289,7 +289,7 @@ mod tests {
     fn started_maintenance_ends_by_itself_or_by_a_stop() {
         let mut calendar =
             MaintenanceCalendar::new(&[window("0 2 * * sun", 90, "backup")], TimeZone::default());
-        let started = |name: &str| StartedMaintenance { name: name.into(), until: Timestamp(SUNDAY + 60.0) };
+        let started = |name: &str| ManualMaintenance { name: name.into(), until: Timestamp(SUNDAY + 60.0) };
         calendar.start(started("kernel"));
         assert_eq!(noted(&mut calendar, SUNDAY), "backup KERNEL");
         assert_eq!(noted(&mut calendar, SUNDAY + 60.0), "backup");
@@ -302,10 +302,10 @@ mod tests {
 
     #[test]
     fn a_started_window_is_stored_as_text() {
-        let started = StartedMaintenance { name: "new kernel".into(), until: Timestamp(SUNDAY + 0.25) };
-        assert_eq!(StartedMaintenance::from_text(&started.to_text()), Some(started));
+        let started = ManualMaintenance { name: "new kernel".into(), until: Timestamp(SUNDAY + 0.25) };
+        assert_eq!(ManualMaintenance::from_text(&started.to_text()), Some(started));
         for text in ["stop", "", "x kernel", "NaN kernel"] {
-            assert_eq!(StartedMaintenance::from_text(text), None, "{text}");
+            assert_eq!(ManualMaintenance::from_text(text), None, "{text}");
         }
     }
 

@@ -27,7 +27,7 @@ mod events;
 mod jobs;
 mod log_templates;
 mod maintenance;
-mod models;
+mod model_promotion;
 mod persist;
 mod restore;
 mod scenes;
@@ -50,7 +50,7 @@ use costs::CostState;
 use events::LoopEvent;
 use jobs::{FinishedJob, Job, JobOutcome, Jobs};
 use log_templates::EpisodeTemplates;
-use models::ModelMetrics;
+use model_promotion::ModelMetrics;
 use reading_notes::ReadingNotes;
 use scenes::EpisodeScenes;
 use selftest_metrics::SelftestMetrics;
@@ -75,13 +75,13 @@ pub static METRICS: &[&Metric] = &[
     &TICKS,
     &TICKS_MISSED,
     &LEARNING,
-    &models::TRAINED_AT,
-    &models::MODEL,
-    &models::SHADOW,
-    &models::TRIALS,
-    &models::TRAINING_SECONDS,
-    &models::TRAININGS,
-    &models::AUC,
+    &model_promotion::TRAINED_AT,
+    &model_promotion::MODEL,
+    &model_promotion::SHADOW,
+    &model_promotion::TRIALS,
+    &model_promotion::TRAINING_SECONDS,
+    &model_promotion::TRAININGS,
+    &model_promotion::AUC,
     &selftest_metrics::RECALL,
     &selftest_metrics::DELAY,
     &selftest_metrics::SUCCESS,

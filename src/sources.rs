@@ -315,7 +315,7 @@ impl Sources {
 impl OpenSource {
     fn read(&mut self, into: &mut Reading) {
         let started = clock::instant();
-        let before = impossible_values::Before::of(into);
+        let before = impossible_values::CountsBeforeSource::of(into);
         let outcome = self.source.read(into);
         impossible_values::drop_from(into, before);
         let seconds = started.elapsed().as_secs_f64();

@@ -6,7 +6,7 @@ use super::daemon_client;
 use crate::cli::{Exit, Maintenance, MaintenanceAction};
 use crate::clock;
 use crate::control::ControlCommand;
-use crate::maintenance::StartedMaintenance;
+use crate::maintenance::ManualMaintenance;
 use crate::reading::Timestamp;
 use crate::sampler::maintenance_marker;
 use crate::store::StoreWrite;
@@ -26,7 +26,7 @@ pub fn run(options: &Maintenance, environment: impl IntoIterator<Item = (OsStrin
         MaintenanceAction::Stop => (ControlCommand::StopMaintenance, maintenance_marker(now, None)),
         MaintenanceAction::Start { name, duration } => {
             let until = Timestamp(now.0 + duration.as_seconds());
-            let started = StartedMaintenance { name: name.clone(), until };
+            let started = ManualMaintenance { name: name.clone(), until };
             let command = ControlCommand::StartMaintenance { name: name.clone(), duration: *duration };
             (command, maintenance_marker(now, Some(&started)))
         }

@@ -13,12 +13,12 @@ use crate::table::{ROWS_MIN, ScoreDetail, ScoreWriter, ScoresError, TableRow};
 use crate::time_zone::TimeZone;
 
 pub(super) mod table_input;
-mod label_figures;
+mod labeled_scores;
 mod overwrite_check;
 mod store_history;
 mod scored_row_builder;
 
-use label_figures::LabelFigures;
+use labeled_scores::LabeledScores;
 use scored_row_builder::ScoredRowBuilder;
 use table_input::TableInput;
 
@@ -80,7 +80,7 @@ pub fn floors(columns: &[String]) -> Vec<f64> {
 /// Replays the tables; returns metrics if there are labels.
 fn replay(options: &cli::ReplayOptions, config: &Config, aside: &mut dyn Write) -> Result<String, Exit> {
     overwrite_check::refuse(options)?;
-    let mut labeled = options.labels.as_deref().map(LabelFigures::open).transpose()?;
+    let mut labeled = options.labels.as_deref().map(LabeledScores::open).transpose()?;
     let history = options.history.as_deref().map(TableInput::open).transpose()?;
     let mut input = TableInput::open(&options.input)?;
     if let Some(hint) = input.hint() {
@@ -141,7 +141,7 @@ fn walk(
     replay: &mut Replay,
     scores: &mut ScoreWriter,
     detail: ScoreDetail,
-    mut labeled: Option<&mut LabelFigures>,
+    mut labeled: Option<&mut LabeledScores>,
 ) -> Result<(), ReplayStop> {
     let mut row = TableRow::default();
     let mut output_row = ScoredRowBuilder::default();

@@ -19,8 +19,8 @@ use super::message::{self, ProblemDetails, Response, blocking, plain, whole};
 use super::peer::Peer;
 use super::server;
 use super::server_counters::ServerCounters;
-use super::site::{Answering, Site};
 use super::timeouts::{ConnectionActivity, REQUEST};
+use super::web_app::{Answering, WebApp};
 use super::web_security::WebSecurity;
 use crate::reading::Timestamp;
 use crate::whole_file;
@@ -81,7 +81,7 @@ pub struct ReceiverSite {
 }
 
 impl ReceiverSite {
-    /// A site whose sender is `security`'s, or has the token.
+    /// A web app whose sender is `security`'s, or has the token.
     pub fn new(
         security: Arc<WebSecurity>,
         token_file: Option<PathBuf>,
@@ -168,7 +168,7 @@ impl ReceiverSite {
     }
 }
 
-impl Site for ReceiverSite {
+impl WebApp for ReceiverSite {
     fn security(&self) -> &Arc<WebSecurity> {
         &self.security
     }

@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 
 use super::content_negotiation::MetricsFormat;
 use super::metrics::{Exposition, ExpositionOptions};
-use super::prometheus_text;
+use super::openmetrics_to_text;
 use super::server_counters::ServerCounters;
 use crate::report::Report;
 
@@ -105,7 +105,7 @@ impl RenderedReport {
             MetricsFormat::Text => {
                 let openmetrics = self.openmetrics.plain.get_or_init(|| openmetrics(&self.exposition).into());
                 // The encoder writes UTF-8 only.
-                prometheus_text::from_openmetrics(std::str::from_utf8(openmetrics).unwrap_or_default())
+                openmetrics_to_text::from_openmetrics(std::str::from_utf8(openmetrics).unwrap_or_default())
             }
             MetricsFormat::OpenMetrics { .. } => openmetrics(&self.exposition),
         }

@@ -26,9 +26,9 @@ use super::control_socket::{ControlSocket, ControlStream};
 use super::message::Response;
 use super::peer::{ClientOrigin, Peer};
 use super::server_counters::ServerCounters;
-use super::site::Site;
 use super::timeouts::{ConnectionActivity, LINGER, LINGER_BYTES_MAX, REQUEST, TimeoutStream};
 use super::tls::{self, Tls};
+use super::web_app::WebApp;
 
 /// Most connections from the network; for one more, the one without activity for the longest time is closed.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -142,11 +142,11 @@ pub async fn serve(
     serve_site(listeners, control, Arc::new(state), stop).await
 }
 
-/// As [`serve`], for any site.
+/// As [`serve`], for any web app.
 pub(super) async fn serve_site(
     listeners: Vec<TcpListener>,
     control: impl Future<Output = Option<ControlSocket>> + Send + 'static,
-    state: Arc<dyn Site>,
+    state: Arc<dyn WebApp>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let graceful = Arc::new(GracefulShutdown::new());
@@ -187,7 +187,7 @@ pub(super) async fn serve_site(
 
 /// Lets connections in, and keeps their number within a limit.
 struct Acceptor {
-    state: Arc<dyn Site>,
+    state: Arc<dyn WebApp>,
     graceful: Arc<GracefulShutdown>,
     stopping: watch::Receiver<()>,
     open: Mutex<ConnectionTable>,
@@ -236,7 +236,7 @@ impl Acceptor {
 
 /// What a connection is served with.
 struct Connection {
-    state: Arc<dyn Site>,
+    state: Arc<dyn WebApp>,
     watcher: Watcher,
     stopping: watch::Receiver<()>,
     activity: Arc<ConnectionActivity>,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::cluster_access::ClusterAddress;
 use super::outbox::{Outbox, OutboxError, OutboxRow, Settlement};
 use super::outcome::Outcome;
-use super::plan::ActionPayload;
+use super::plan::ActionInput;
 use super::rules::{Action, ActionSettings, RemediationRules};
 use super::rules_file::RetrySection;
 use super::send_rate::{SendRate, WINDOW_SECONDS};
@@ -151,7 +151,7 @@ impl ActionThread {
                 outcomes.push((row, Outcome::Drop(reason)));
                 continue;
             }
-            match serde_json::from_str::<ActionPayload>(&row.payload) {
+            match serde_json::from_str::<ActionInput>(&row.payload) {
                 Ok(payload) => due.push((row, payload)),
                 Err(error) => outcomes.push((row, Outcome::Drop(format!("it cannot be read: {error}")))),
             }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::notification::AlertStatus;
 use super::outbox::{KnownIssue, Outbox, OutboxError, OutboxRow};
 use super::outcome::Outcome;
-use super::plan::{ActionPayload, hash};
+use super::plan::{ActionInput, hash};
 use super::rules_file::GithubSection;
 use super::webhook::client_options;
 use crate::remote::{RemoteClient, RemoteResponse};
@@ -32,7 +32,7 @@ pub(super) fn send(
     settings: &GithubSection,
     outbox: &Outbox,
     row: &OutboxRow,
-    payload: &ActionPayload,
+    payload: &ActionInput,
     now: f64,
 ) -> Outcome {
     let client = match RemoteClient::new(&settings.connection, client_options()) {
@@ -56,7 +56,7 @@ struct Sender<'a> {
     client: RemoteClient,
     outbox: &'a Outbox,
     row: &'a OutboxRow,
-    payload: &'a ActionPayload,
+    payload: &'a ActionInput,
     now: f64,
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::cluster_access::ClusterAddress;
 use super::outbox::{Outbox, OutboxRow};
 use super::outcome::Outcome;
-use super::plan::{ActionPayload, hash};
+use super::plan::{ActionInput, hash};
 use super::rules_file::KubernetesSection;
 use super::webhook::client_options;
 use crate::reading::Timestamp;
@@ -31,7 +31,7 @@ pub(super) fn send(
     cluster: &ClusterAddress,
     outbox: &Outbox,
     row: &OutboxRow,
-    payload: &ActionPayload,
+    payload: &ActionInput,
     now: Timestamp,
 ) -> Outcome {
     let target = match Target::of(settings, &payload.alert.labels) {
@@ -106,7 +106,7 @@ impl Target {
         api: &ClusterApi,
         outbox: &Outbox,
         row: &OutboxRow,
-        payload: &ActionPayload,
+        payload: &ActionInput,
         now: Timestamp,
     ) -> Result<String, Outcome> {
         let uid = match self {
@@ -148,7 +148,7 @@ impl Target {
         path: &str,
         outbox: &Outbox,
         row: &OutboxRow,
-        payload: &ActionPayload,
+        payload: &ActionInput,
     ) -> Result<Option<String>, Outcome> {
         let found = api.request("GET", path, None)?;
         if found.status == 404 {
@@ -179,7 +179,7 @@ impl Target {
         &self,
         uid: &str,
         row: &OutboxRow,
-        payload: &ActionPayload,
+        payload: &ActionInput,
         now: Timestamp,
         is_dry: bool,
     ) -> Value {

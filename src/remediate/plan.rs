@@ -20,7 +20,7 @@ pub struct PlannedAction {
 
 /// What an action needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ActionPayload {
+pub(super) struct ActionInput {
     pub(super) rule: String,
     pub(super) alertmanager_url: String,
     pub(super) alert: Alert,
@@ -31,7 +31,7 @@ pub fn plan(rules: &RemediationRules, notification: &Notification) -> Vec<Planne
     let mut planned = Vec::new();
     for alert in &notification.alerts {
         for rule in rules.rules.iter().filter(|it| it.matches(alert)) {
-            let payload = || ActionPayload {
+            let payload = || ActionInput {
                 rule: rule.name.clone(),
                 alertmanager_url: notification.external_url.clone(),
                 alert: alert.clone(),
@@ -42,7 +42,7 @@ pub fn plan(rules: &RemediationRules, notification: &Notification) -> Vec<Planne
     planned
 }
 
-fn one(action: &Action, alert: &Alert, payload: &impl Fn() -> ActionPayload) -> Option<PlannedAction> {
+fn one(action: &Action, alert: &Alert, payload: &impl Fn() -> ActionInput) -> Option<PlannedAction> {
     let is_resolved = alert.status == AlertStatus::Resolved;
     let mut is_done = true;
     match &action.settings {

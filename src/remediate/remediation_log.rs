@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::outbox::OutboxRow;
-use super::plan::{ActionPayload, hash};
+use super::plan::{ActionInput, hash};
 use super::rules_file::LogSection;
 use crate::reading::Timestamp;
 
@@ -25,7 +25,7 @@ const TAIL_BYTES_MAX: u64 = 4 << 20;
 /// If they are not on the disk; then none of them is there.
 pub(super) fn append(
     settings: &LogSection,
-    rows: &[(OutboxRow, ActionPayload)],
+    rows: &[(OutboxRow, ActionInput)],
     now: Timestamp,
 ) -> io::Result<()> {
     let mut file = open(&settings.path)?;
@@ -67,7 +67,7 @@ fn line_id(row: &OutboxRow) -> String {
     format!("{:016x}-{:x}", hash(&row.key), row.id)
 }
 
-fn line(id: &str, payload: &ActionPayload, now: Timestamp) -> String {
+fn line(id: &str, payload: &ActionInput, now: Timestamp) -> String {
     let alert = &payload.alert;
     let line = json!({
         "id": id,
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
     use crate::byte_size::ByteSize;
 
-    fn row(id: i64, attempts: u32) -> (OutboxRow, ActionPayload) {
+    fn row(id: i64, attempts: u32) -> (OutboxRow, ActionInput) {
         let key = format!("k{id}");
         let row = OutboxRow {
             id,
@@ -170,7 +170,7 @@ mod tests {
             created_at: 0.0,
         };
         let alert = alert(&[("alertname", "A")]);
-        (row, ActionPayload { rule: "r".into(), alertmanager_url: String::new(), alert })
+        (row, ActionInput { rule: "r".into(), alertmanager_url: String::new(), alert })
     }
 
     fn settings(folder: &Path) -> LogSection {

@@ -6,7 +6,7 @@
 use super::notification::AlertStatus;
 use super::outbox::OutboxRow;
 use super::outcome::Outcome;
-use super::plan::{ActionPayload, hash};
+use super::plan::{ActionInput, hash};
 use super::rules_file::WebhookSection;
 use super::secret_files::read_secrets;
 use super::template::{TemplateValues, fill};
@@ -28,7 +28,7 @@ pub(super) fn client_options() -> RemoteClientOptions {
 }
 
 /// Sends an action.
-pub(super) fn send(settings: &WebhookSection, row: &OutboxRow, payload: &ActionPayload) -> Outcome {
+pub(super) fn send(settings: &WebhookSection, row: &OutboxRow, payload: &ActionInput) -> Outcome {
     let (url, secrets) = match read_secrets(settings) {
         Ok(secrets) => secrets,
         Err(reason) => return Outcome::Retry(reason),

@@ -5,7 +5,7 @@ use crate::clock;
 use crate::control::{CommandRefusal, CommandReply, MaintenanceState};
 use crate::duration::HumanDuration;
 use crate::episode_text;
-use crate::maintenance::{self, StartedMaintenance};
+use crate::maintenance::{self, ManualMaintenance};
 use crate::reading::{Reading, Timestamp};
 use crate::report::Report;
 use crate::store::{MAINTENANCE, MarkerRow, StoreError, StoreReader, StoreWrite};
@@ -14,15 +14,15 @@ use crate::store::{MAINTENANCE, MarkerRow, StoreError, StoreReader, StoreWrite};
 const STOP: &str = "stop";
 
 /// The marker for maintenance that starts now, or for its end.
-pub fn maintenance_marker(at: Timestamp, started: Option<&StartedMaintenance>) -> MarkerRow {
-    let text = started.map_or_else(|| STOP.to_owned(), StartedMaintenance::to_text);
+pub fn maintenance_marker(at: Timestamp, started: Option<&ManualMaintenance>) -> MarkerRow {
+    let text = started.map_or_else(|| STOP.to_owned(), ManualMaintenance::to_text);
     MarkerRow { at, kind: MAINTENANCE.into(), text }
 }
 
 /// The maintenance that was started last and not stopped; it may be over.
-pub(super) fn started(reader: &StoreReader) -> Result<Option<StartedMaintenance>, StoreError> {
+pub(super) fn started(reader: &StoreReader) -> Result<Option<ManualMaintenance>, StoreError> {
     let last = reader.markers(MAINTENANCE)?.pop();
-    Ok(last.and_then(|it| StartedMaintenance::from_text(&it.text)))
+    Ok(last.and_then(|it| ManualMaintenance::from_text(&it.text)))
 }
 
 impl PersistentState {
@@ -74,7 +74,7 @@ impl PersistentState {
     pub(super) fn start_maintenance(&mut self, name: &str, duration: HumanDuration) -> CommandReply {
         let now = clock::now();
         let until = Timestamp(now.0 + duration.as_seconds());
-        let started = StartedMaintenance { name: name.to_owned(), until };
+        let started = ManualMaintenance { name: name.to_owned(), until };
         self.store.put(StoreWrite::Marker(maintenance_marker(now, Some(&started))));
         self.maintenance.start(started);
         tracing::info!(name, until = instant(until), "maintenance started by a command");

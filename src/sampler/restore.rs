@@ -9,7 +9,7 @@ use super::verdicts;
 use crate::clock;
 use crate::detect::exponential_moments::Moments;
 use crate::engine::Engine;
-use crate::maintenance::StartedMaintenance;
+use crate::maintenance::ManualMaintenance;
 use crate::metric::Metric;
 use crate::model_registry::{ModelRegistry, ModelVersion};
 use crate::reading::{Subject, SubjectKind, SubjectTurnover, Timestamp};
@@ -45,7 +45,7 @@ pub struct RestoredEngine {
     pub registry: ModelRegistry,
     source: RestoreSource,
     /// The maintenance that was started and may not be over.
-    pub started: Option<StartedMaintenance>,
+    pub started: Option<ManualMaintenance>,
     /// The templates of the episodes of logs that were open.
     pub templates: Vec<StoredTemplates>,
     /// Whether points of the host are stored.

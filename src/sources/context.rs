@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::blocking_reads::{BlockingReader, Known, silence};
-use super::kernel_file::{KernelFile, KernelLine, KernelText, SkippedLines, optional};
+use super::kernel_file::{KernelFile, KernelFileLine, KernelText, SkippedLines, optional};
 use super::{Source, SourceError, SourceSettings};
 use crate::clock;
 use crate::grace::{GraceReason, GraceTrigger};
@@ -21,7 +21,7 @@ use crate::signal::Signal;
 const UPTIME_MAX: f64 = 3.2e9;
 
 static UPTIME: Metric =
-    Metric::gauge("hostnorm_uptime_seconds", "Time since boot in seconds, including suspend")
+    Metric::gauge("hostnorm_host_uptime_seconds", "Time since boot in seconds, including suspend")
         .within(0.0, UPTIME_MAX);
 static SUSPENDED: Metric = Metric::counter(
     "hostnorm_suspended_seconds_total",
@@ -262,7 +262,7 @@ pub(super) struct KernelLock {
 
 pub(super) fn locks(text: KernelText<'_>) -> impl Iterator<Item = Result<KernelLock, SourceError>> {
     let lines = text.lines().filter(|it| !it.text.is_empty());
-    lines.map(|line: KernelLine<'_>| parse_lock(line.text).ok_or_else(|| line.error()))
+    lines.map(|line: KernelFileLine<'_>| parse_lock(line.text).ok_or_else(|| line.error()))
 }
 
 /// `1: POSIX  ADVISORY  WRITE 3568 fd:00:2531452 0 EOF`, with `->` after the number for a waiting one.

@@ -9,12 +9,12 @@ use crate::reading::{Labels, Reading, Sample, Subject, Values};
 
 /// How much a reading has before a source is read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Before {
+pub(super) struct CountsBeforeSource {
     host_values: usize,
     subjects: usize,
 }
 
-impl Before {
+impl CountsBeforeSource {
     pub(super) fn of(reading: &Reading) -> Self {
         Self { host_values: reading.host_values().map_or(0, Values::count), subjects: reading.subjects.len() }
     }
@@ -22,7 +22,7 @@ impl Before {
 
 /// Drops the impossible values that a source added, and notes each metric that lacks one. Values of other subjects than the
 /// host come from one source only.
-pub(super) fn drop_from(reading: &mut Reading, before: Before) {
+pub(super) fn drop_from(reading: &mut Reading, before: CountsBeforeSource) {
     let mut found: Vec<Impossible> = Vec::new();
     let has_others = before.subjects.max(1) < reading.subjects.len();
     for (subject, values) in &mut reading.subjects {

@@ -228,8 +228,8 @@ impl<'a> KernelText<'a> {
     }
 
     /// Each line with its number, for errors.
-    pub(super) fn lines(self) -> impl Iterator<Item = KernelLine<'a>> {
-        self.text.lines().enumerate().map(move |(idx, text)| KernelLine {
+    pub(super) fn lines(self) -> impl Iterator<Item = KernelFileLine<'a>> {
+        self.text.lines().enumerate().map(move |(idx, text)| KernelFileLine {
             path: self.path,
             number: idx + 1,
             text,
@@ -238,19 +238,20 @@ impl<'a> KernelText<'a> {
 
     /// The error that the whole file has an unexpected format.
     pub(super) fn error(self) -> SourceError {
-        KernelLine { path: self.path, number: 1, text: self.text.lines().next().unwrap_or_default() }.error()
+        KernelFileLine { path: self.path, number: 1, text: self.text.lines().next().unwrap_or_default() }
+            .error()
     }
 }
 
 /// One line of a kernel file.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct KernelLine<'a> {
+pub(super) struct KernelFileLine<'a> {
     path: &'a Path,
     number: usize,
     pub(super) text: &'a str,
 }
 
-impl KernelLine<'_> {
+impl KernelFileLine<'_> {
     /// The error that this line has an unexpected format.
     pub(super) fn error(&self) -> SourceError {
         SourceError::Parse { path: self.path.into(), line: self.number, text: excerpt(&visible(self.text)) }

@@ -11,7 +11,7 @@ use hostnorm::duration::HumanDuration;
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::episode_pattern::Verdict;
 use hostnorm::logs::LogPositions;
-use hostnorm::maintenance::{self, MaintenanceCalendar, StartedMaintenance};
+use hostnorm::maintenance::{self, MaintenanceCalendar, ManualMaintenance};
 use hostnorm::model_registry::ModelRegistry;
 use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::Report;
@@ -265,7 +265,7 @@ fn an_anomalous_host_replies_to_each_command() {
     assert!(!restarted.engine.is_learning());
     let mut maintenance = restarted.started.unwrap();
     maintenance.until = Timestamp(0.0);
-    assert_eq!(maintenance, StartedMaintenance { name: "kernel".into(), until: Timestamp(0.0) });
+    assert_eq!(maintenance, ManualMaintenance { name: "kernel".into(), until: Timestamp(0.0) });
     assert_eq!(restarted.registry.current(SubjectKind::Host).unwrap().id.as_str(), first);
 }
 

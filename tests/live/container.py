@@ -110,7 +110,7 @@ class Container:
             page = self.ask("scrape")
             if page is None:
                 break
-            if "hostnorm_uptime_seconds" in page or "hostnorm_cpus_online" in page:
+            if "hostnorm_host_uptime_seconds" in page or "hostnorm_cpus_online" in page:
                 return page
             time.sleep(0.1)
         sys.exit(f"hostnorm in a container has no metrics:\n{self.said()}")

@@ -27,7 +27,7 @@ function(config, board)
       panel.query('time() - (anomaly_ready_at_timestamp_seconds{@, kind="host"} and anomaly_ready{@, kind="host"} == 1)', 'known'),
     ], graph='none', decimals=0),
     panel.stat('Uptime', 'Time since boot.', 's', [
-      panel.query('hostnorm_uptime_seconds{@}', 'up'),
+      panel.query('hostnorm_host_uptime_seconds{@}', 'up'),
     ], graph='none', decimals=0),
   ]];
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::notification::{Alert, AlertStatus};
-use super::super::plan::ActionPayload;
+use super::super::plan::ActionInput;
 use super::marker_word;
 
 /// Longest title, in characters; GitHub takes 256.
@@ -30,7 +30,7 @@ pub(super) fn title(alert: &Alert) -> String {
 }
 
 /// The body of an issue: sentence, causes, culprit, links, labels, and both markers.
-pub(super) fn body(payload: &ActionPayload, lane: &str, key: &str) -> String {
+pub(super) fn body(payload: &ActionInput, lane: &str, key: &str) -> String {
     let alert = &payload.alert;
     let mut text = format!("{}\n\n", plain(alert.sentence(), TEXT_BYTES_MAX / 4));
     for (name, heading) in [("causes", "Causes"), ("culprit", "Culprit"), ("severity", "Severity")] {
@@ -115,8 +115,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn payload(labels: &[(&str, &str)]) -> ActionPayload {
-        ActionPayload {
+    fn payload(labels: &[(&str, &str)]) -> ActionInput {
+        ActionInput {
             rule: "tickets".into(),
             alertmanager_url: "http://am:9093".into(),
             alert: alert(labels),

@@ -13,7 +13,7 @@ const LIMIT: f64 = 1.0;
 const FIRST_MAX: usize = 20_000;
 
 /// Labels, and the scores of the same rows.
-pub(super) struct LabelFigures {
+pub(super) struct LabeledScores {
     /// Name of the file with labels.
     name: String,
     labels: Vec<bool>,
@@ -25,7 +25,7 @@ pub(super) struct LabelFigures {
     rows: usize,
 }
 
-impl LabelFigures {
+impl LabeledScores {
     /// Reads a file with labels.
     pub(super) fn open(path: &Path) -> Result<Self, Exit> {
         let labels = dataset::labels(path).map_err(|problem| Exit::failure(problem.to_string()))?;

@@ -20,7 +20,7 @@ use crate::reading::Timestamp;
 pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 
 /// The routes behind a server, with what the server itself needs of them.
-pub(super) trait Site: fmt::Debug + Send + Sync + 'static {
+pub(super) trait WebApp: fmt::Debug + Send + Sync + 'static {
     /// TLS, authentication and rate limit.
     fn security(&self) -> &Arc<WebSecurity>;
 
@@ -42,7 +42,7 @@ pub(super) trait Site: fmt::Debug + Send + Sync + 'static {
     ) -> Answering<'a>;
 }
 
-impl Site for AppState {
+impl WebApp for AppState {
     fn security(&self) -> &Arc<WebSecurity> {
         &self.security
     }
