@@ -10,7 +10,7 @@ mod client;
 mod server_connection;
 
 pub use client::{RemoteClient, RemoteClientOptions, RemoteResponse};
-pub use server_connection::{ServerConnection, ServerConnectionError};
+pub use server_connection::{ServerConnection, ServerConnectionError, secret_of};
 
 /// Longest quotation of a server's text, in characters.
 const QUOTED_MAX: usize = 200;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::run::unix_signals::{SignalRequest, UnixSignals};
 use crate::cli::{Exit, Remediate};
-use crate::http::{self, AccessSettings, ReceiverSite, WebSecurity};
+use crate::http::{self, AccessSettings, ReceiverApp, WebSecurity};
 use crate::remediate::{
     ActionThreads, BODY_BYTES_MAX, ClusterAddress, Outbox, OutboxLimits, PATH, RemediationReceiver,
     RemediationRules,
@@ -78,7 +78,7 @@ fn start(
     tracing::info!(address = addresses.join(" "), "hostnorm remediate is listening");
     let receiver = Arc::new(RemediationReceiver::new(rules, outbox, clock::now));
     let token_file = options.token_file.clone();
-    let site = ReceiverSite::new(security, token_file, (PATH, BODY_BYTES_MAX), receiver, clock::now);
+    let site = ReceiverApp::new(security, token_file, (PATH, BODY_BYTES_MAX), receiver, clock::now);
     let served = serve(site, listeners).map_err(|error| error.to_string());
     match threads.stop() {
         true => served,
@@ -86,7 +86,7 @@ fn start(
     }
 }
 
-fn serve(site: ReceiverSite, listeners: Vec<TcpListener>) -> io::Result<()> {
+fn serve(site: ReceiverApp, listeners: Vec<TcpListener>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(http::BLOCKING_THREADS_MAX)

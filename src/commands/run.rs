@@ -14,7 +14,9 @@ use crate::cli::{Exit, GlobalOptions};
 use crate::clock;
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::http::{self, AppState, ControlSocket, RenderedReportCache, ServerCounters, WebSecurity};
+use crate::http::{
+    self, AppState, ControlSocket, RenderedReportCache, RequestTraces, ServerCounters, WebSecurity,
+};
 use crate::log_stream::LogStream;
 use crate::logs::{LogPositions, LogReaders};
 use crate::model_registry::ModelRegistry;
@@ -23,7 +25,7 @@ use crate::sd_notify::ServiceManager;
 use crate::silence::SilenceCalendar;
 use crate::sources::{self, SourceSettings, Sources};
 use crate::store::{Store, StoreError, StoreLocation, StoreReader};
-use crate::telemetry::otlp_traces::{self, TracePipeline};
+use crate::telemetry::otlp_traces::{self, OtlpSettings, TracePipeline};
 use crate::telemetry::{self, EventLogger, TelemetryCounts};
 
 mod backfill;
@@ -173,6 +175,15 @@ fn with_listeners(
     Ok(Some((new, listeners)))
 }
 
+/// Spans of requests, if traces are sent.
+fn request_traces(settings: &OtlpSettings) -> RequestTraces {
+    if settings.is_on() {
+        RequestTraces::new(settings.trusted_peers(), otlp_traces::join_trace)
+    } else {
+        RequestTraces::off()
+    }
+}
+
 /// Samples and serves on these listeners until `stop` completes, or the loop ends.
 async fn until(
     config: &Config,
@@ -234,7 +245,7 @@ async fn until(
         reload: lifecycle,
         cors_origins: config.web.cors_origins.clone(),
         event_streams: http::EventStreams::default(),
-        join_trace: config.otlp.takes_parents().then_some(otlp_traces::join_trace),
+        request_traces: request_traces(&config.otlp),
     };
     let mut has_failed = false;
     let stop = async {

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::HeaderMap;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::event_streams::EventStreams;
 use super::rendered_report::RenderedReportCache;
+use super::request_traces::RequestTraces;
 use super::web_security::WebSecurity;
 use crate::control::Control;
 use crate::reading::Timestamp;
@@ -39,8 +39,8 @@ pub struct AppState {
     pub cors_origins: Vec<String>,
     /// The open streams of events.
     pub event_streams: EventStreams,
-    /// Joins the span of a request to the trace in its headers; `None` if that is disabled.
-    pub join_trace: Option<fn(&tracing::Span, &HeaderMap)>,
+    /// Which requests get a span, and whose trace they are part of.
+    pub request_traces: RequestTraces,
 }
 
 /// Requests for a reload, each with the channel for its outcome: nothing, or the reason why the settings stay.

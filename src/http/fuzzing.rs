@@ -16,6 +16,7 @@ use super::app_state::AppState;
 use super::event_streams::EventStreams;
 use super::message::Request;
 use super::query::Query;
+use super::request_traces::RequestTraces;
 use super::route::{Route, captures};
 use super::routes;
 use super::web_config::WebConfig;
@@ -67,7 +68,7 @@ impl Server {
             reload: None,
             cors_origins: vec!["https://grafana.example".into()],
             event_streams: EventStreams::default(),
-            join_trace: None,
+            request_traces: RequestTraces::off(),
         };
         let runtime = Builder::new_current_thread().enable_time().build().ok()?;
         Some(Self { state: Arc::new(state), runtime })

@@ -155,6 +155,10 @@ static DROPPED: Metric = Metric::counter(
     "hostnorm_connections_dropped_total",
     "Connections closed to make room for new ones, because too many were open",
 );
+static UNTRACED: Metric = Metric::counter(
+    "hostnorm_http_requests_untraced_total",
+    "Requests without a span because more than 10 a second came; 0 without traces",
+);
 
 /// All that this module exposes of its own accord, in the order of exposition.
 pub static METRICS: &[&Metric] = &[
@@ -193,6 +197,7 @@ pub static METRICS: &[&Metric] = &[
     &COLLECTOR_OMITTED,
     &SCRAPES,
     &DROPPED,
+    &UNTRACED,
     &REQUESTS,
     &REQUEST_SECONDS,
     &WEB_CONFIG_SUCCESSFUL,
@@ -343,9 +348,10 @@ impl Exposition {
         families.add(&COLLECTOR_SUCCESS, collections().map(|it| ([it.source], one_if(it.success))))?;
         families.add(&COLLECTOR_DURATION, collections().map(|it| ([it.source], it.seconds)))?;
         families.add(&COLLECTOR_OMITTED, collections().map(|it| ([it.source], it.omitted as f64)))?;
-        let [openmetrics, text, dropped] = self.counts.rows();
+        let [openmetrics, text, dropped, untraced] = self.counts.rows();
         families.add(&SCRAPES, [(["openmetrics"], openmetrics as f64), (["text"], text as f64)])?;
         families.add(&DROPPED, [([""; 0], dropped as f64)])?;
+        families.add(&UNTRACED, [([""; 0], untraced as f64)])?;
         self.counts.requests.encode(families)?;
         self.counts.web_config.encode(families)?;
         self.counts.ticks.encode(families)

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::event_streams::EventStreams;
 use super::metrics::ExpositionOptions;
 use super::rendered_report::RenderedReportCache;
+use super::request_traces::RequestTraces;
 use super::server_counters::ServerCounters;
 use super::web_security::{AccessSettings, WebSecurity};
 use super::{api, app_state::AppState};
@@ -37,7 +38,7 @@ pub fn get_stored(directory: &Path, now: fn() -> Timestamp, resource: &str) -> R
         reload: None,
         cors_origins: Vec::new(),
         event_streams: EventStreams::default(),
-        join_trace: None,
+        request_traces: RequestTraces::off(),
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|it| it.to_string())?;

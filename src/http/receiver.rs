@@ -63,7 +63,7 @@ pub trait Receiver: fmt::Debug + Send + Sync + 'static {
 
 /// A server of one [`Receiver`].
 #[derive(Debug)]
-pub struct ReceiverSite {
+pub struct ReceiverApp {
     /// TLS, users and rate limit.
     pub security: Arc<WebSecurity>,
     /// A file whose first line is the token of the sender; read at each request, so that it can be renewed.
@@ -80,7 +80,7 @@ pub struct ReceiverSite {
     bodies: Semaphore,
 }
 
-impl ReceiverSite {
+impl ReceiverApp {
     /// A web app whose sender is `security`'s, or has the token.
     pub fn new(
         security: Arc<WebSecurity>,
@@ -168,7 +168,7 @@ impl ReceiverSite {
     }
 }
 
-impl WebApp for ReceiverSite {
+impl WebApp for ReceiverApp {
     fn security(&self) -> &Arc<WebSecurity> {
         &self.security
     }

@@ -1,4 +1,5 @@
-//! A span per request, by the semantic conventions of HTTP servers. Without a subscriber for spans, none is created.
+//! A span per request within the limit of spans, by the semantic conventions of HTTP servers. Without a subscriber for
+//! spans, none is created.
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use super::app_state::AppState;
 use super::message::Response;
 use super::peer::{ClientOrigin, Peer};
 use super::routes;
+use super::server_counters::ServerCounters;
 use super::timeouts::ConnectionActivity;
 
 /// Longest text of a client that goes into a span.
@@ -20,7 +22,8 @@ const TEXT_BYTES_MAX: usize = 256;
 /// What stands for a method that is not of HTTP: names of spans must be few.
 const OTHER: &str = "_OTHER";
 
-/// The response to a request, within a span of its own. It is part of the client's trace if the client names one.
+/// The response to a request, within a span of its own. It is part of the client's trace if a trusted
+/// client names one.
 pub(super) async fn respond(
     state: &Arc<AppState>,
     peer: &Peer,
@@ -31,9 +34,14 @@ pub(super) async fn respond(
     let _handling = activity.handling();
     let rows = routes::rows(state, request.uri().path());
     let route = rows.first().map(|it| it.path(state));
-    let span = begin(&request, route, peer);
-    if let Some(adopt) = state.join_trace.filter(|_| !span.is_disabled()) {
-        adopt(&span, request.headers());
+    let span = if state.request_traces.admit(started) {
+        begin(&request, route, peer)
+    } else {
+        ServerCounters::add(&state.pages.counts().untraced);
+        Span::none()
+    };
+    if !span.is_disabled() {
+        state.request_traces.join(&span, peer, request.headers());
     }
     let mut response = routes::respond(state, peer, &rows, request).instrument(span.clone()).await;
     let active = state.security.active();

@@ -16,6 +16,8 @@ pub struct ServerCounters {
     pub text: AtomicU64,
     /// Connections closed to make room for new ones.
     pub dropped: AtomicU64,
+    /// Requests without a span, because too many came.
+    pub untraced: AtomicU64,
     /// Requests by route and status, and how long they took.
     pub requests: RequestMetrics,
     /// What became of the web configuration file.
@@ -32,7 +34,7 @@ impl ServerCounters {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn rows(&self) -> [u64; 3] {
-        [&self.openmetrics, &self.text, &self.dropped].map(|it| it.load(Ordering::Relaxed))
+    pub(super) fn rows(&self) -> [u64; 4] {
+        [&self.openmetrics, &self.text, &self.dropped, &self.untraced].map(|it| it.load(Ordering::Relaxed))
     }
 }

@@ -85,7 +85,7 @@ impl ServerConnection {
             };
         }
         if has_file {
-            return Ok(Some((self.user.clone(), secret(&self.password_file)?)));
+            return Ok(Some((self.user.clone(), secret_of(&self.password_file)?)));
         }
         let (name, password) = self.user.split_once(':').unwrap_or((&self.user, ""));
         Ok(Some((name.to_owned(), password.to_owned())))
@@ -93,7 +93,7 @@ impl ServerConnection {
 
     /// The token, if any.
     pub(super) fn token(&self) -> Result<Option<String>, ServerConnectionError> {
-        if self.token_file.as_os_str().is_empty() { Ok(None) } else { secret(&self.token_file).map(Some) }
+        if self.token_file.as_os_str().is_empty() { Ok(None) } else { secret_of(&self.token_file).map(Some) }
     }
 
     /// Names and values of the additional headers.
@@ -164,7 +164,11 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ServerConnecti
 }
 
 /// The first line of a file.
-fn secret(path: &Path) -> Result<String, ServerConnectionError> {
+/// The secret in the first line of a file.
+///
+/// # Errors
+/// If the file cannot be read, is large, or has no text in that line.
+pub fn secret_of(path: &Path) -> Result<String, ServerConnectionError> {
     let wrong = |reason| ServerConnectionError::File { path: path.to_owned(), reason };
     let text = whole_file::text(path, FILE_BYTES_MAX).map_err(wrong)?;
     let line = text.lines().next().unwrap_or_default().trim_end();

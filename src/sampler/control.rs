@@ -186,12 +186,13 @@ fn learn(persistent: &mut PersistentState, on: bool) -> CommandReply {
     }
     persistent.engine.set_learning(on);
     let marker = MarkerRow { at: clock::now(), kind: LEARNING.into(), text: word.into() };
-    persistent.store.put(StoreWrite::Marker(marker));
+    let note = persistent.store_command(StoreWrite::Marker(marker));
     persistent.save_snapshot(Some("learning"));
     tracing::info!(learning = word, "learning switched");
-    CommandReply::sentence(match on {
-        true => "learning is on",
-        false => "learning is off, also after a restart, until `hostnorm learn on`",
+    CommandReply::sentence(match (on, note) {
+        (true, note) => format!("learning is on{note}"),
+        (false, "") => "learning is off, also after a restart, until `hostnorm learn on`".into(),
+        (false, note) => format!("learning is off until `hostnorm learn on`{note}"),
     })
 }
 
@@ -209,7 +210,11 @@ fn accept(persistent: &mut PersistentState) -> Result<CommandReply, CommandRefus
 
 fn forget(persistent: &mut PersistentState, span: TimeRange) -> Result<Job, CommandRefusal> {
     let directory = directory(persistent)?;
-    persistent.store.put(StoreWrite::Marker(forget_marker(clock::now(), span)));
+    if !persistent.store.put(StoreWrite::Marker(forget_marker(clock::now(), span))) {
+        return Err(CommandRefusal::Unavailable(
+            "the store does not take anything now; try again later".into(),
+        ));
+    }
     let subjects = persistent.engine.live().cloned().collect();
     Ok(Job::Rebuild { blank: Box::new(persistent.engine.rebuilt()), subjects, directory, span })
 }

@@ -75,10 +75,10 @@ impl PersistentState {
         let now = clock::now();
         let until = Timestamp(now.0 + duration.as_seconds());
         let started = ManualMaintenance { name: name.to_owned(), until };
-        self.store.put(StoreWrite::Marker(maintenance_marker(now, Some(&started))));
+        let note = self.store_command(StoreWrite::Marker(maintenance_marker(now, Some(&started))));
         self.maintenance.start(started);
         tracing::info!(name, until = instant(until), "maintenance started by a command");
-        CommandReply::sentence(format!("maintenance {name} is active until {}", instant(until)))
+        CommandReply::sentence(format!("maintenance {name} is active until {}{note}", instant(until)))
     }
 
     /// Ends the maintenance that was started.
@@ -91,9 +91,9 @@ impl PersistentState {
             let reason = "no maintenance was started; windows of the settings end by themselves";
             CommandRefusal::Conflict(reason.into())
         })?;
-        self.store.put(StoreWrite::Marker(maintenance_marker(now, None)));
+        let note = self.store_command(StoreWrite::Marker(maintenance_marker(now, None)));
         tracing::info!(name = stopped.name, "maintenance stopped by a command");
-        Ok(CommandReply::sentence(format!("maintenance {} is over", stopped.name)))
+        Ok(CommandReply::sentence(format!("maintenance {} is over{note}", stopped.name)))
     }
 }
 

@@ -41,6 +41,11 @@ pub struct PersistentState {
 }
 
 impl PersistentState {
+    /// Stores the effect of a command; returns the end of the reply, which says whether a restart would lose the effect.
+    pub(super) fn store_command(&self, entry: StoreWrite) -> &'static str {
+        if self.store.put(entry) { "" } else { "; this is not stored, so a restart loses it" }
+    }
+
     /// Saves a report; baselines and a snapshot from time to time. `ticks` is the number of this report.
     pub(super) fn save_tick(&mut self, report: &Report, ticks: u64, interval: Duration) {
         // The cast saturates; the settings refuse an interval of 0.

@@ -30,15 +30,17 @@ impl PersistentState {
             )));
         }
         let row = VerdictRow { subject: subject.clone(), second, verdict, at: clock::now() };
-        self.store.put(StoreWrite::Verdict(row));
+        let note = self.store_command(StoreWrite::Verdict(row));
         self.save_snapshot(Some("verdict"));
         tracing::info!(episode = id, verdict = verdict.name(), "verdict recorded");
         let days = REJECTED_SECONDS / 86_400.0;
         Ok(CommandReply::sentence(match verdict {
             Verdict::Rejected => {
-                format!("episode {id} is rejected; scores like it are discounted for {days} days")
+                format!("episode {id} is rejected; scores like it are discounted for {days} days{note}")
             }
-            Verdict::Confirmed => format!("episode {id} is confirmed; scores like it are never discounted"),
+            Verdict::Confirmed => {
+                format!("episode {id} is confirmed; scores like it are never discounted{note}")
+            }
         }))
     }
 }

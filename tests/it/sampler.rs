@@ -184,7 +184,10 @@ fn a_new_host_replies_to_each_command() {
     let predict = ControlCommand::Predict { subject, signal, horizon_seconds: 3_600.0, step_seconds: 60.0 };
     it.check(predict, "not found: no forecast of cpu_busy_ratio");
     it.check(ControlCommand::Learn { on: true }, "learning is already on");
-    it.check(ControlCommand::Learn { on: false }, "learning is off");
+    it.check(
+        ControlCommand::Learn { on: false },
+        "learning is off until `hostnorm learn on`; this is not stored, so a restart loses it",
+    );
     it.check(TRAIN, "conflict: learning is off");
     it.check(ControlCommand::Learn { on: true }, "learning is on");
     it.check(TRAIN, "conflict: too little data");

@@ -83,6 +83,11 @@ pub(super) static SETTINGS: &[Setting] = &[
         "Trace context accepted from a scrape's headers: tracecontext (W3C), baggage (ignored) or none (OTEL_PROPAGATORS)",
     ),
     row(
+        "otlp.trusted_peers",
+        ValueType::Texts,
+        "Addresses and networks, such as 10.0.0.0/8, whose trace context is accepted; others start traces of their own",
+    ),
+    row(
         "otlp.queue_size",
         ValueType::Whole,
         "Maximum number of spans waiting to be sent, 1 to 65536; further spans are dropped and counted (OTEL_BSP_MAX_QUEUE_SIZE)",

@@ -1,9 +1,11 @@
 //! The settings of the section `otlp`.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::HumanDuration;
@@ -53,6 +55,8 @@ pub struct OtlpSettings {
     pub resource_attributes: Vec<String>,
     /// Header formats for the trace context of scrapes.
     pub propagators: Vec<String>,
+    /// Networks whose clients may pass a trace context, such as `10.0.0.0/8`.
+    pub trusted_peers: Vec<String>,
     /// Largest number of waiting spans, including the current batch.
     pub queue_size: u64,
     /// Time between two batches.
@@ -120,6 +124,7 @@ impl Default for OtlpSettings {
             service_name: "hostnorm".into(),
             resource_attributes: Vec::new(),
             propagators: vec!["tracecontext".into(), "baggage".into()],
+            trusted_peers: vec!["127.0.0.0/8".into(), "::1".into()],
             queue_size: 2048,
             schedule_delay: HumanDuration::seconds(5),
         }
@@ -145,9 +150,12 @@ impl OtlpSettings {
         self.url().is_some()
     }
 
-    /// Whether scrapes may pass a trace context.
-    pub fn takes_parents(&self) -> bool {
-        self.propagators.iter().any(|it| it == "tracecontext")
+    /// Networks whose clients may pass a trace context; none if that is disabled. Invalid ones were reported before.
+    pub fn trusted_peers(&self) -> Vec<IpNet> {
+        if !self.propagators.iter().any(|it| it == "tracecontext") {
+            return Vec::new();
+        }
+        self.trusted_peers.iter().filter_map(|it| network(it)).collect()
     }
 
     /// Names and values of the headers; invalid ones were reported before.
@@ -185,6 +193,10 @@ impl OtlpSettings {
         if let Some(it) = self.propagators.iter().find(|it| !known.contains(&it.as_str())) {
             let sentence = format!("{it:?} is unknown; expected one of {}", known.join(", "));
             found.push(("otlp.propagators", sentence));
+        }
+        if let Some(it) = self.trusted_peers.iter().find(|it| network(it).is_none()) {
+            let sentence = format!("{it:?} is not an address or a network such as 10.0.0.0/8");
+            found.push(("otlp.trusted_peers", sentence));
         }
         if !(0.0..=1.0).contains(&self.sampler_arg) {
             found
@@ -243,6 +255,11 @@ fn header(text: &str) -> Option<(HeaderName, HeaderValue)> {
     Some((name, value))
 }
 
+/// A network, or an address as the network of itself.
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
 fn attribute(text: &str) -> Option<(&str, &str)> {
     let (key, value) = text.split_once('=')?;
     let key = key.trim();
@@ -290,6 +307,15 @@ mod tests {
             |it| it.propagators = vec!["b3".into()],
             &["otlp.propagators: \"b3\" is unknown; expected one of tracecontext, baggage, none"],
         );
+        check(
+            |it| it.trusted_peers = vec!["10.0.0.0/8".into(), "192.0.2.1".into(), "2001:db8::/32".into()],
+            &[],
+        );
+        for peer in ["prometheus", "10.0.0.0/33", ""] {
+            let found =
+                format!("otlp.trusted_peers: {peer:?} is not an address or a network such as 10.0.0.0/8");
+            check(|it| it.trusted_peers = vec![peer.into()], &[&found]);
+        }
         check(|it| it.sampler_arg = f64::NAN, &["otlp.sampler_arg: NaN is out of range; expected 0 to 1"]);
         check(|it| it.queue_size = 0, &["otlp.queue_size: 0 is out of range; expected 1 to 65536 spans"]);
         check(

@@ -98,7 +98,7 @@ impl Server {
             reload: None,
             cors_origins: vec!["https://grafana.example".to_owned()],
             event_streams: http::EventStreams::default(),
-            join_trace: None,
+            request_traces: http::RequestTraces::off(),
         };
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("control.sock");
