@@ -25,7 +25,7 @@ use crate::cost_limit::SERIES_LEVEL_MAX;
 use crate::detect::DETECTORS;
 use crate::grace::Grace;
 use crate::metric::Metric;
-use crate::reading::{Subject, SubjectTurnover};
+use crate::reading::{Subject, SubjectKind, SubjectTurnover};
 use crate::report::{self, Assessment, ExpectedValue, Report, ScoreDetails, SignalState};
 
 static SCORE: Metric = Metric::gauge(
@@ -250,7 +250,9 @@ impl Exposition {
     }
 
     fn shows_all_of(&self, subject: &Subject) -> bool {
-        is_permanent(subject) || (self.options.raw_subjects && self.level < 1)
+        // The settings name each log, so there are few.
+        let is_chosen = self.options.raw_subjects || subject.kind() == SubjectKind::Log;
+        is_permanent(subject) || (is_chosen && self.level < 1)
     }
 
     fn score_details(&self) -> impl Iterator<Item = ([&str; 2], &ScoreDetails)> {

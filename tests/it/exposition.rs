@@ -231,7 +231,7 @@ fn without_raw_values_scores_and_self_metrics_remain() {
 }
 
 #[test]
-fn a_container_has_few_series() {
+fn a_service_has_few_series_and_a_log_all() {
     let mut report = anomaly();
     let host = report.assessments[&Subject::Host].clone();
     let details = host.details.clone().map(|it| {
@@ -239,15 +239,19 @@ fn a_container_has_few_series() {
         ScoreDetails { contributions, ..it }
     });
     let web = Assessment { details, uses_kind_prior: true, ..host };
-    report.assessments.insert(Subject::Service("web".into()), web);
-    let count = |raw_subjects: bool| {
+    report.assessments.insert(Subject::Service("web".into()), web.clone());
+    report.assessments.insert(Subject::Log("web".into()), web);
+    let count = |kind: &str, raw_subjects: bool| {
         let report = Arc::new(Report::clone(&report));
         let page = render(&report, ExpositionOptions { raw_subjects, ..options(true) });
         let text = page.body(OPENMETRICS, false);
-        str(&text).lines().filter(|it| it.contains(r#"kind="service",subject="web""#)).count()
+        str(&text).lines().filter(|it| it.contains(&format!(r#"kind="{kind}",subject="web""#))).count()
     };
-    assert_eq!(count(false), SUBJECT_SERIES_MAX);
-    assert!(count(true) > 15, "{}", count(true));
+    assert_eq!(count("service", false), SUBJECT_SERIES_MAX);
+    let all = count("service", true);
+    assert!(all > 15, "{all}");
+    // The settings name each log, so there are few.
+    assert_eq!([count("log", false), count("log", true)], [all; 2]);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 """Every query of the shipped dashboards, run by a real Prometheus during a real fault, as Grafana would send it."""
 
+import contextlib
 import os
 import re
+import threading
 import time
 
 import pytest
@@ -63,9 +65,38 @@ def looked_at(api, programs, start):
 
 @pytest.mark.alone
 @pytest.mark.newest(reason="PromQL of Prometheus 2 and 3 differs")
-def test_dashboards(start):
+def test_dashboards(start, tmp_path):
+    log, settings = tmp_path / "shop.log", tmp_path / "hostnorm.yaml"
+    settings.write_text(f"logs: [{{name: shop, file: {{paths: [{log}]}}}}]\n")
+    with written(log):
+        judge(start, [*FLAGS, f"--config.file={settings}"])
+
+
+@contextlib.contextmanager
+def written(path):
+    """A log that grows by ten lines a second, some of them warnings and errors."""
+    over = threading.Event()
+
+    def write():
+        count = 0
+        with open(path, "w") as log:
+            while not over.wait(0.1):
+                count += 1
+                level = "error" if count % 50 == 0 else "warn" if count % 10 == 0 else "info"
+                print(f"level={level} msg=\"order {count} was paid\" took={count % 7}ms", file=log, flush=True)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        over.set()
+        writer.join()
+
+
+def judge(start, flags):
     began = time.time()
-    programs = [start.hostnorm(*FLAGS), start.hostnorm(*FLAGS, "--seed=1")]
+    programs = [start.hostnorm(*flags), start.hostnorm(*flags, "--seed=1")]
     shipped = [it for it in (ROOT / "prometheus").glob("*.y*ml") if re.search(r"^groups:|^\"groups\":", it.read_text(), re.M)]
     server = start.prometheus(programs, shipped, interval=f"{SCRAPE_SECONDS}s")
     api = Api(server.url)
