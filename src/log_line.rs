@@ -150,10 +150,10 @@ mod tests {
                 "10.0.0.7 - bob [29/Nov/2026:17:34:41 +0000] \"GET /a/b?key=1 HTTP/1.1\" {status} 12 \"-\" \"curl\""
             )
         };
-        check(&line(200), INFO, "GET /a/b success");
-        check(&line(302), INFO, "GET /a/b redirect");
-        check(&line(404), WARNING, "GET /a/b client error");
-        check(&line(503), ERROR, "GET /a/b server error");
+        check(&line(200), INFO, "success GET /a/b");
+        check(&line(302), INFO, "redirect GET /a/b");
+        check(&line(404), WARNING, "client error GET /a/b");
+        check(&line(503), ERROR, "server error GET /a/b");
     }
 
     #[test]

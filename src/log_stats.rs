@@ -3,14 +3,18 @@
 use crate::log_line::LogSeverity;
 use crate::log_template::{LogTemplates, RECENT_SECONDS, decay};
 
+mod error_burst;
 mod line_window;
 mod notable;
 mod recent_messages;
+mod usual_silence;
 
 pub use line_window::LineWindow;
 pub use notable::{NOTABLE_MAX, NotableTemplate};
 
+use error_burst::ErrorBurst;
 use recent_messages::RecentMessages;
+use usual_silence::UsualSilence;
 
 /// Lines of a log within a second of which each is looked at.
 pub const LOOKED_AT_MAX: u64 = 500;
@@ -55,6 +59,8 @@ pub struct LogTotals {
     pub new_templates: u64,
     /// Lines of templates that were new within [`NEW_SECONDS`], estimated likewise.
     pub new_lines: u64,
+    /// Those of them that are errors, estimated likewise.
+    pub new_errors: u64,
 }
 
 /// Figures of the last lines.
@@ -74,6 +80,10 @@ pub struct LogRecent {
     pub entropy: f64,
     /// Seconds since the last line; `None` before the first.
     pub silence: Option<f64>,
+    /// Seconds since the last line if that is unusually long for this log, else 0.
+    pub unusual_silence: f64,
+    /// Errors within the last 30 seconds if they are improbably many for this log, else 0.
+    pub error_burst: u64,
     /// Templates that are kept.
     pub templates: usize,
 }
@@ -93,6 +103,8 @@ pub struct LogStats {
     second: (u64, u64),
     messages: RecentMessages,
     templates: LogTemplates,
+    error_burst: ErrorBurst,
+    usual_silence: UsualSilence,
 }
 
 /// What was found in a line.
@@ -115,6 +127,7 @@ impl LogStats {
         self.totals.lines += 1;
         self.totals.bytes += bytes as u64;
         let elapsed = at - self.last_at.unwrap_or(at);
+        self.usual_silence.learn(elapsed, self.learned_at().is_some());
         self.recent = self.recent.map(|it| it * decay(elapsed, RECENT_SECONDS));
         let [lines, length, ..] = &mut self.recent;
         *lines += 1.0;
@@ -142,6 +155,7 @@ impl LogStats {
         match severity {
             Some(LogSeverity::Error) => {
                 self.totals.errors += weight;
+                self.error_burst.add(weight, at);
                 *errors += weight as f64;
             }
             Some(LogSeverity::Warning) => {
@@ -157,6 +171,9 @@ impl LogStats {
         let first = self.templates.at(matched.place).map(|it| it.first_at);
         if first.is_some_and(|first| learned.is_some_and(|it| first >= it) && at - first < NEW_SECONDS) {
             self.totals.new_lines += weight;
+            if severity == Some(LogSeverity::Error) {
+                self.totals.new_errors += weight;
+            }
         }
     }
 
@@ -179,6 +196,10 @@ impl LogStats {
         }
         let at = self.advance(at);
         let silence = self.last_at.map(|it| (at - it).max(0.0));
+        let learned = self.learned_at().is_some();
+        let unusual_from = self.usual_silence.unusual_from();
+        let age = at - self.first_at.unwrap_or(at);
+        let error_burst = if learned { self.error_burst.size(at, age) } else { 0 };
         let faded = decay(silence.unwrap_or(0.0), RECENT_SECONDS);
         let [lines, _, errors, warnings] = self.recent.map(|it| it * faded);
         let share = |of: f64| (of / (lines + SHARE_LINES)).clamp(0.0, 1.0);
@@ -190,6 +211,8 @@ impl LogStats {
             unique_templates: self.templates.each().filter(|it| at - it.used_at < UNIQUE_SECONDS).count(),
             entropy: self.entropy(at),
             silence,
+            unusual_silence: silence.filter(|it| learned && *it >= unusual_from).unwrap_or(0.0),
+            error_burst,
             templates: self.templates.each().count(),
         }
     }
@@ -252,6 +275,7 @@ mod tests {
         }
         let totals = stats.totals();
         assert_eq!((totals.new_templates, totals.new_lines, totals.errors), (1, 10, 10));
+        assert_eq!((totals.new_errors, stats.recent(1_209.0).error_burst), (10, 10));
         assert_eq!(
             stats.notable(),
             [NotableTemplate { text: "upstream timed out".to_owned(), is_new: true }]
@@ -271,9 +295,10 @@ mod tests {
         let recent = stats.recent(1_200.0);
         assert_eq!((recent.unique_messages, recent.unique_templates, recent.templates), (2, 2, 2));
         assert!((recent.entropy - 0.75).abs() < 0.03, "{recent:?}");
-        assert_eq!(recent.silence, Some(1.0));
+        assert_eq!((recent.silence, recent.unusual_silence, recent.error_burst), (Some(1.0), 0.0, 0));
         let recent = stats.recent(1_500.0);
         assert_eq!((recent.unique_templates, recent.silence), (0, Some(301.0)));
+        assert!((recent.unusual_silence - 301.0).abs() < 1e-9);
         assert!(recent.entropy < 0.01 && recent.mean_length.is_some_and(|it| it > 9.0));
         assert_eq!(LogStats::default().recent(0.0).silence, None);
     }

@@ -2,7 +2,8 @@
 
 use super::{LogLine, LogSeverity};
 
-/// Method, path and class of the status as message, such as `GET /cart server error`; `None` if it is no such line.
+/// Class of the status, method and path as message, such as `server error GET /cart`; `None` if it is no such line. The class
+/// comes first, because the first word always tells templates apart.
 pub(super) fn parse(line: &str) -> Option<LogLine<'_>> {
     let (before, rest) = line.split_once("] \"")?;
     if !before.contains('[') {
@@ -27,9 +28,9 @@ pub(super) fn parse(line: &str) -> Option<LogLine<'_>> {
     let message = match (words.next().filter(is_method), words.next()) {
         (Some(method), Some(target)) => {
             let path = target.split(['?', '#']).next().unwrap_or_default();
-            format!("{method} {path} {class}")
+            format!("{class} {method} {path}")
         }
-        _ => format!("malformed request {class}"),
+        _ => format!("{class} malformed request"),
     };
     Some(LogLine { severity: Some(severity), message: message.into() })
 }

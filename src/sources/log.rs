@@ -29,6 +29,11 @@ static NEW_LINES: Metric = Metric::counter(
     "Lines whose template was new within the last ten minutes",
 )
 .of_process();
+static NEW_ERRORS: Metric = Metric::counter(
+    "hostnorm_log_new_template_errors_total",
+    "Errors whose template was new within the last ten minutes",
+)
+.of_process();
 static DROPPED: Metric =
     Metric::counter("hostnorm_log_lines_lost_total", "Lines of the log that were lost to a limit")
         .of_process();
@@ -54,6 +59,14 @@ static ENTROPY: Metric = Metric::gauge(
 );
 static SILENCE: Metric =
     Metric::gauge("hostnorm_log_silence_seconds", "Time since the last line, in seconds");
+static UNUSUAL_SILENCE: Metric = Metric::gauge(
+    "hostnorm_log_unusual_silence_seconds",
+    "Time since the last line if it is more than 12 times the usual silence, else 0, in seconds",
+);
+static ERROR_BURST: Metric = Metric::gauge(
+    "hostnorm_log_error_burst",
+    "Errors within the last 30 seconds if chance does not make as many at the usual rate, else 0",
+);
 
 pub(super) static METRICS: &[&Metric] = &[
     &LINES,
@@ -62,6 +75,7 @@ pub(super) static METRICS: &[&Metric] = &[
     &WARNINGS,
     &NEW_TEMPLATES,
     &NEW_LINES,
+    &NEW_ERRORS,
     &DROPPED,
     &NOT_LOOKED_AT,
     &MEAN_LENGTH,
@@ -72,6 +86,8 @@ pub(super) static METRICS: &[&Metric] = &[
     &TEMPLATES,
     &ENTROPY,
     &SILENCE,
+    &UNUSUAL_SILENCE,
+    &ERROR_BURST,
 ];
 
 pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
@@ -98,6 +114,7 @@ impl Source for Log {
             values.set(&WARNINGS, totals.warnings as f64);
             values.set(&NEW_TEMPLATES, totals.new_templates as f64);
             values.set(&NEW_LINES, totals.new_lines as f64);
+            values.set(&NEW_ERRORS, totals.new_errors as f64);
             values.set(&DROPPED, totals.dropped as f64);
             values.set(&NOT_LOOKED_AT, totals.not_looked_at as f64);
             if let Some(length) = recent.mean_length {
@@ -110,6 +127,8 @@ impl Source for Log {
             values.set(&TEMPLATES, recent.templates as f64);
             values.set(&ENTROPY, recent.entropy);
             values.set(&SILENCE, silence);
+            values.set(&UNUSUAL_SILENCE, recent.unusual_silence);
+            values.set(&ERROR_BURST, recent.error_burst as f64);
         }
         Ok(())
     }

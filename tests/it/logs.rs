@@ -15,126 +15,16 @@ use hostnorm::sources::{self, SourceSettings, Sources};
 use hostnorm::training::{self, TrainingSettings};
 
 use crate::project_files::root;
+use crate::simulated_log::{FORMATS, Format, NOTHING, Numbers, Rates, USUAL};
 
 const START: f64 = 1_796_083_200.0;
 const DAY: f64 = 86_400.0;
-const EVERY: f64 = 10.0;
-/// Readings of a point: 30 seconds, as on a live host.
-const WINDOW: usize = 3;
-
-/// Format of a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Nginx,
-    Journald,
-    Klog,
-}
-
-const FORMATS: [Format; 3] = [Format::Nginx, Format::Journald, Format::Klog];
-
-impl Format {
-    fn file(self) -> &'static str {
-        match self {
-            Self::Nginx => "nginx_access.log",
-            Self::Journald => "journald.json",
-            Self::Klog => "klog.log",
-        }
-    }
-
-    /// By the fields of the format, not by the program under test.
-    fn severity(self, line: &str) -> LogSeverity {
-        let is = |error: bool, warning: bool| match (error, warning) {
-            (true, _) => LogSeverity::Error,
-            (_, true) => LogSeverity::Warning,
-            _ => LogSeverity::Info,
-        };
-        match self {
-            Self::Nginx => is(line.contains("\" 50"), line.contains("\" 40")),
-            Self::Journald => is(line.contains("\"PRIORITY\":\"3\""), line.contains("\"PRIORITY\":\"4\"")),
-            Self::Klog => is(line.starts_with('E'), line.starts_with('W')),
-        }
-    }
-
-    /// A kind of line that the samples do not have.
-    fn unknown(self) -> &'static str {
-        match self {
-            Self::Nginx => {
-                r#"203.0.113.5 - - [29/Nov/2026:06:25:31 +0000] "PROPFIND /dav/files/7 HTTP/1.1" 207 153 "-" "davfs2/1.6""#
-            }
-            Self::Journald => {
-                r#"{"PRIORITY":"6","SYSLOG_IDENTIFIER":"app","_PID":"709","MESSAGE":"retrying upstream connection, attempt 3 of 5"}"#
-            }
-            Self::Klog => {
-                "I1129 06:25:30.120943       1 eviction.go:21] Eviction of pods begins, 12 candidates ranked"
-            }
-        }
-    }
-
-    /// What a job writes once a week.
-    fn batch(self) -> &'static str {
-        match self {
-            Self::Nginx => {
-                r#"192.0.2.7 - - [29/Nov/2026:06:25:31 +0000] "PUT /export/part/17 HTTP/1.1" 201 153 "-" "export/2.1""#
-            }
-            Self::Journald => {
-                r#"{"PRIORITY":"6","SYSLOG_IDENTIFIER":"backup","_PID":"709","MESSAGE":"copied 17 of 412 files to the archive"}"#
-            }
-            Self::Klog => "I1129 06:25:30.120943       1 compaction.go:21] Compacted revision 1208 in 31 ms",
-        }
-    }
-}
-
-/// The same numbers for the same seed (xorshift).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// A number of events, of which there are `mean` on average (Knuth's method).
-    fn events(&mut self, mean: f64) -> usize {
-        let (mut left, mut count) = (mean, 0);
-        while left > 0.0 {
-            // In parts, because the exponential of a large number is 0.
-            let part = left.min(20.0);
-            left -= part;
-            let (limit, mut product) = ((-part).exp(), self.share());
-            while product > limit {
-                product *= self.share();
-                count += 1;
-            }
-        }
-        count
-    }
-}
-
-/// Lines a second of each severity, and of the extra line.
-#[derive(Debug, Clone, Copy)]
-struct Rates {
-    info: f64,
-    warning: f64,
-    error: f64,
-    unknown: f64,
-    batch: f64,
-}
-
-const USUAL: Rates = Rates { info: 2.0, warning: 0.08, error: 0.04, unknown: 0.0, batch: 0.0 };
-
-impl Rates {
-    /// More by day than by night.
-    fn at(self, at: f64) -> Self {
-        let factor = 1.0 + 0.6 * ((at / DAY).fract() * std::f64::consts::TAU).sin();
-        Self { info: self.info * factor, warning: self.warning * factor, error: self.error * factor, ..self }
-    }
-}
+/// Seconds between two readings, as on a live host.
+const EVERY: f64 = 1.0;
+/// Seconds of a point, as on a live host: within them, a fault is found.
+const WINDOW: f64 = 30.0;
+/// Seconds between two readings where weeks are simulated.
+const SELDOM: f64 = 10.0;
 
 /// A log that is written, read and judged.
 struct JudgedLog {
@@ -144,6 +34,8 @@ struct JudgedLog {
     stream: Arc<LogStream>,
     sources: Sources,
     engine: Engine,
+    /// Seconds between two readings.
+    every: f64,
     at: f64,
     episodes: usize,
     alerts: usize,
@@ -151,14 +43,15 @@ struct JudgedLog {
 }
 
 impl JudgedLog {
-    fn new(format: Format, seed: u64) -> Self {
+    fn new(format: Format, seed: u64, every: f64) -> Self {
         let samples = fs::read_to_string(root().join("tests/logs").join(format.file())).unwrap();
         let of = |severity| {
             samples.lines().filter(|it| format.severity(it) == severity).map(str::to_owned).collect()
         };
         let stream = LogStream::new("web");
         let settings = SourceSettings { logs: vec![Arc::clone(&stream)], ..SourceSettings::default() };
-        let engine_settings = EngineSettings { interval: EVERY, window: WINDOW, ..EngineSettings::default() };
+        let window = (WINDOW / every) as usize;
+        let engine_settings = EngineSettings { interval: every, window, ..EngineSettings::default() };
         Self {
             format,
             lines: [of(LogSeverity::Info), of(LogSeverity::Warning), of(LogSeverity::Error)],
@@ -166,6 +59,7 @@ impl JudgedLog {
             stream,
             sources: Sources::open(&settings, |name| name == "log"),
             engine: Engine::new(sources::signals(|name| name == "log"), &engine_settings),
+            every,
             at: START,
             episodes: 0,
             alerts: 0,
@@ -191,26 +85,31 @@ impl JudgedLog {
 
     /// Writes the lines until the next reading, and judges them.
     fn step(&mut self, rates: Rates) -> Option<Assessment> {
-        let Rates { info, warning, error, unknown, batch } = rates.at(self.at);
+        let Rates { info, warning, error, unknown, unknown_error, batch } = rates.at(self.at);
         for (idx, rate) in [info, warning, error].into_iter().enumerate() {
-            for _ in 0..self.numbers.events(rate * EVERY) {
+            for _ in 0..self.numbers.events(rate * self.every) {
                 let chosen = self.numbers.next() as usize % self.lines[idx].len();
                 let line = self.lines[idx][chosen].clone();
                 self.write(&line);
             }
         }
-        for (line, rate) in [(self.format.unknown(), unknown), (self.format.batch(), batch)] {
-            for _ in 0..self.numbers.events(rate * EVERY) {
+        let more = [
+            (self.format.unknown(), unknown),
+            (self.format.unknown_error(), unknown_error),
+            (self.format.batch(), batch),
+        ];
+        for (line, rate) in more {
+            for _ in 0..self.numbers.events(rate * self.every) {
                 self.write(line);
             }
         }
-        self.at += EVERY;
+        self.at += self.every;
         self.judge()
     }
 
     fn write(&mut self, line: &str) {
         let line = self.vary(line);
-        let at = self.at + self.numbers.share() * EVERY;
+        let at = self.at + self.numbers.share() * self.every;
         self.stream.line(line.as_bytes(), None, Timestamp(at));
     }
 
@@ -239,7 +138,7 @@ impl JudgedLog {
     }
 
     fn run(&mut self, seconds: f64, rates: Rates) {
-        for _ in 0..(seconds / EVERY) as usize {
+        for _ in 0..(seconds / self.every) as usize {
             self.step(rates);
         }
     }
@@ -261,37 +160,38 @@ impl JudgedLog {
 /// The rates of a fault after so many seconds of it.
 type FaultRates = fn(f64) -> Rates;
 
-/// A fault, and the seconds within which it is found. A log with one error in 25 seconds has four in ten seconds then, which
-/// noise floors and the scatter of rare lines hide for a while, as they do with the first third of a slow rise.
-const FAULTS: [(&str, f64, FaultRates); 5] = [
-    ("errors x 10", 240.0, |_| Rates { error: 10.0 * USUAL.error, ..USUAL }),
-    ("new template", 120.0, |_| Rates { unknown: 0.5, ..USUAL }),
-    ("silence", 80.0, |_| Rates { info: 0.0, warning: 0.0, error: 0.0, unknown: 0.0, batch: 0.0 }),
-    ("flood x 20", 40.0, |_| Rates {
+/// A fault, and the seconds within which it is found. A log with one error in 25 seconds has about ten within a window when
+/// there are ten times as many: by chance, that is too few for a burst now and then, so it takes up to two windows.
+const FAULTS: [(&str, f64, FaultRates); 6] = [
+    ("errors x 10", 2.0 * WINDOW, |_| Rates { error: 10.0 * USUAL.error, ..USUAL }),
+    ("new template", WINDOW, |_| Rates { unknown: 0.5, ..USUAL }),
+    ("new error", WINDOW, |_| Rates { unknown_error: 0.3, ..USUAL }),
+    ("silence", WINDOW, |_| NOTHING),
+    ("flood x 20", WINDOW, |_| Rates {
         info: 20.0 * USUAL.info,
         warning: 20.0 * USUAL.warning,
         error: 20.0 * USUAL.error,
         ..USUAL
     }),
     // To 40 times as many within an hour.
-    ("rising warnings", 1_500.0, |after| Rates {
+    ("rising warnings", 600.0, |after| Rates {
         warning: USUAL.warning * (1.0 + 39.0 * after / 3_600.0),
         ..USUAL
     }),
 ];
 
-/// Seconds until each fault was found, after a day and a half of learning; an hour between them.
-fn faults(format: Format, seed: u64) -> Vec<(&'static str, f64, Option<f64>)> {
-    let mut log = JudgedLog::new(format, seed);
-    log.run(1.5 * DAY, USUAL);
+/// Seconds until each fault was found, after a day of learning; an hour between them.
+fn faults(format: Format, seed: u64) -> Vec<Option<f64>> {
+    let mut log = JudgedLog::new(format, seed, EVERY);
+    log.run(DAY, USUAL);
     let mut found = Vec::new();
-    for (name, within, rates) in FAULTS {
+    for (_, _, rates) in FAULTS {
         // A false episode before it must be over.
         log.run(3_600.0, USUAL);
         while log.was.0 {
             log.step(USUAL);
         }
-        found.push((name, within, log.found_after(3_600.0, rates)));
+        found.push(log.found_after(3_600.0, rates));
     }
     found
 }
@@ -312,14 +212,17 @@ fn each<T: Send>(seeds: u64, run: fn(Format, u64) -> T) -> Vec<(Format, u64, T)>
     })
 }
 
+/// Runs the faults and shows how long each took, in seconds; run with `--nocapture` to read it.
 fn check_faults(seeds: u64) {
-    let mut late = Vec::new();
     let all = each(seeds, faults);
-    for (format, seed, found) in all {
-        for (name, within, after) in found {
-            if after.is_none_or(|it| it > within) {
-                late.push(format!("{format:?} seed {seed}: {name} after {after:?}"));
-            }
+    let mut late = Vec::new();
+    for (idx, (name, within, _)) in FAULTS.into_iter().enumerate() {
+        let mut found: Vec<f64> =
+            all.iter().map(|(_, _, found)| found[idx].unwrap_or(f64::INFINITY)).collect();
+        found.sort_by(f64::total_cmp);
+        eprintln!("{name}: {found:?}");
+        if found.iter().any(|it| *it > within) {
+            late.push(format!("{name}, within {within} s: {found:?}"));
         }
     }
     assert!(late.is_empty(), "{late:#?}");
@@ -327,18 +230,18 @@ fn check_faults(seeds: u64) {
 
 #[test]
 fn faults_of_a_log_are_found() {
-    check_faults(1);
+    check_faults(2);
 }
 
 #[test]
 #[ignore = "takes minutes; ./check runs it"]
 fn faults_of_a_log_are_found_with_other_seeds() {
-    check_faults(3);
+    check_faults(10);
 }
 
 /// Episodes and alerts of the third week.
 fn third_week(format: Format, seed: u64) -> (usize, usize) {
-    let mut log = JudgedLog::new(format, seed);
+    let mut log = JudgedLog::new(format, seed, SELDOM);
     let mut before = (0, 0);
     let usual = Rates { info: 0.5, warning: 0.02, error: 0.01, ..USUAL };
     for week in 0..3 {
@@ -356,15 +259,15 @@ fn third_week(format: Format, seed: u64) -> (usize, usize) {
 #[test]
 #[ignore = "takes minutes; ./check runs it"]
 fn a_log_without_faults_is_quiet() {
-    let all = each(1, third_week);
-    // One would be right: the weekly batch is an episode in its third week, and in two formats so is the same hour a day
-    // after it.
-    assert!(all.iter().all(|it| it.2.0 <= 2), "{all:?}");
+    let all = each(2, third_week);
+    let episodes: usize = all.iter().map(|it| it.2.0).sum();
+    // The weekly batch is one in its third week.
+    assert!(episodes <= all.len(), "{all:?}");
 }
 
 #[test]
 fn a_burst_names_its_new_template_without_values() {
-    let mut log = JudgedLog::new(Format::Klog, 3);
+    let mut log = JudgedLog::new(Format::Klog, 3, EVERY);
     log.run(3_600.0, USUAL);
     assert!(log.stream.notable_templates().iter().all(|it| !it.is_new));
     log.run(30.0, Rates { unknown: 2.0, ..USUAL });

@@ -60,6 +60,7 @@ mod selftest;
 mod silences;
 mod simulate;
 mod simulated_host;
+mod simulated_log;
 mod snapshot;
 #[cfg(target_os = "linux")]
 mod sources;

@@ -163,6 +163,17 @@ def test_without_the_host(made):
         pytest.fail(f"restricted: {volumes} {text}")
 
 
+def test_logs_of_the_node(made):
+    """At the same path as on the node, because links lead there; nothing may be written."""
+    spec, container = pod(made["logs"])
+    volume = next(it["hostPath"]["path"] for it in spec["volumes"] if it["name"] == "logs")
+    mount = next(it for it in container["volumeMounts"] if it["name"] == "logs")
+    if volume != "/var/log" or mount != {"name": "logs", "mountPath": "/var/log", "readOnly": True}:
+        pytest.fail(f"the logs of the node: {volume} at {mount}")
+    if any(it["name"] == "logs" for it in pod(made["default"])[0]["volumes"]):
+        pytest.fail("logs are mounted without being asked for")
+
+
 def test_openshift(made):
     """No user or group is asked for, so that the one of the namespace is taken; no directory of the node."""
     spec, container = pod(made["values-openshift"])

@@ -121,6 +121,9 @@ def test_deb(release):
             pytest.fail("the package has no licenses of linked crates")
         if run("systemctl", "--root=/", "is-enabled", "hostnorm.service").strip() != "enabled":
             pytest.fail("it would not be started with the next boot")
+        if subprocess.run(["systemctl", "--root=/", "is-enabled", "hostnorm-remediate.service"], capture_output=True, text=True).stdout.strip() != "disabled":
+            pytest.fail("it would act on alerts without being asked to")
+        run("hostnorm", "remediate", "--config.file=/etc/hostnorm/remediate.yaml", "--check")
         # Its example configuration is valid and changes nothing; then it is changed, as an operator does.
         run("hostnorm", "check", f"--config.file={SETTINGS}")
         SETTINGS.write_text(SETTINGS.read_text() + f"web: {{listen_address: ['127.0.0.1:{port}']}}\ninterval: 200ms\n")
@@ -176,12 +179,13 @@ def test_rpm(release, start):
         pytest.fail(f"the rpm says it is {query('%{NAME} %{VERSION} %{LICENSE}')}")
     files = run("rpm", "-qpl", "--nosignature", package).split()
     configuration = set(run("rpm", "-qpc", "--nosignature", package).split())
-    for it in ("/usr/bin/hostnorm", "/usr/lib/systemd/system/hostnorm.service", "/usr/lib/sysusers.d/hostnorm.conf",
+    for it in ("/usr/bin/hostnorm", "/usr/lib/systemd/system/hostnorm.service",
+               "/usr/lib/systemd/system/hostnorm-remediate.service", "/usr/lib/sysusers.d/hostnorm.conf",
                "/usr/share/man/man1/hostnorm.1.gz", "/usr/share/zsh/site-functions/_hostnorm",
                "/usr/share/licenses/hostnorm/LICENSE", "/usr/share/licenses/hostnorm/NOTICE"):  # fmt: skip
         if it not in files:
             pytest.fail(f"the rpm has no {it}: {files}")
-    if configuration != {"/etc/hostnorm/hostnorm.yaml", "/etc/default/hostnorm"}:
+    if configuration != {"/etc/hostnorm/hostnorm.yaml", "/etc/hostnorm/remediate.yaml", "/etc/default/hostnorm"}:
         pytest.fail(f"configuration of the rpm: {configuration}")
     began, port, root = time.monotonic(), free_port(), folder / "rpm"
     root.mkdir()

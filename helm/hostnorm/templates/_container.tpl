@@ -117,10 +117,11 @@ timeoutSeconds: {{ .probe.timeoutSeconds }}
   readOnly: true
 - name: {{ ternary "control" "store" (eq .Values.store.type "none") }}
   mountPath: /var/lib/hostnorm
-{{- range list (list "proc" .Values.hostProcFsMount) (list "sys" .Values.hostSysFsMount) (list "root" .Values.hostRootFsMount) }}
+{{- /* Logs are where links of /var/log/containers expect them. */}}
+{{- range list (list "proc" "/host/proc" .Values.hostProcFsMount) (list "sys" "/host/sys" .Values.hostSysFsMount) (list "root" "/host/root" .Values.hostRootFsMount) (list "logs" "/var/log" .Values.hostLogsMount) }}
 {{- if (last .).enabled }}
 - name: {{ first . }}
-  mountPath: /host/{{ first . }}
+  mountPath: {{ index . 1 }}
   {{- with (last .).mountPropagation }}
   mountPropagation: {{ . }}
   {{- end }}

@@ -18,7 +18,7 @@
     {{- /* A directory created by the kubelet belongs to root. Without the init container it must exist. */}}
     type: {{ ternary "DirectoryOrCreate" "Directory" .Values.store.hostPath.chown.enabled }}
 {{- end }}
-{{- range list (list "proc" "/proc" .Values.hostProcFsMount) (list "sys" "/sys" .Values.hostSysFsMount) (list "root" "/" .Values.hostRootFsMount) }}
+{{- range list (list "proc" "/proc" .Values.hostProcFsMount) (list "sys" "/sys" .Values.hostSysFsMount) (list "root" "/" .Values.hostRootFsMount) (list "logs" "/var/log" .Values.hostLogsMount) }}
 {{- if (last .).enabled }}
 - name: {{ first . }}
   hostPath:

@@ -1,8 +1,8 @@
 //! Signals of logs.
 
 use super::{
-    BYTES, ENTROPY, ERROR_SHARE, ERRORS, LINES, MEAN_LENGTH, NEW_LINES, NEW_TEMPLATES, SILENCE,
-    UNIQUE_MESSAGES, UNIQUE_TEMPLATES, WARNING_SHARE, WARNINGS,
+    BYTES, ENTROPY, ERROR_BURST, ERROR_SHARE, ERRORS, LINES, MEAN_LENGTH, NEW_ERRORS, NEW_LINES,
+    NEW_TEMPLATES, UNIQUE_MESSAGES, UNIQUE_TEMPLATES, UNUSUAL_SILENCE, WARNING_SHARE, WARNINGS,
 };
 use crate::reading::SubjectKind;
 use crate::signal::{Signal, SignalUnit};
@@ -65,12 +65,23 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
     },
     Signal {
         kind: SubjectKind::Log,
+        name: "log_error_burst",
+        title: "burst of errors",
+        help: "Errors within the last 30 seconds if chance does not make as many at the usual rate, else 0",
+        unit: SignalUnit::Count,
+        // It is 0 outside bursts, so a burst of a few seconds is far from normal.
+        floor: 0.3,
+        device: None,
+        formula: |it| it.level(&ERROR_BURST),
+    },
+    Signal {
+        kind: SubjectKind::Log,
         name: "log_warnings_per_second",
         title: "warnings",
         help: "Lines per second that are warnings",
         unit: SignalUnit::PerSecond,
-        // Warnings matter less than errors.
-        floor: 0.2,
+        // Three warnings within a window are few.
+        floor: 0.1,
         device: None,
         formula: |it| it.rate(&WARNINGS),
     },
@@ -91,8 +102,8 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         title: "different messages",
         help: "Different messages within the last minute",
         unit: SignalUnit::Count,
-        // As many as the lines of a second of a busy log.
-        floor: 30.0,
+        // A message a second: a job of the week before is not missed at the same hour.
+        floor: 60.0,
         device: None,
         formula: |it| it.level(&UNIQUE_MESSAGES),
     },
@@ -113,8 +124,8 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         title: "new templates",
         help: "Templates per second that were never seen before",
         unit: SignalUnit::PerSecond,
-        // Single odd lines are no anomaly; three kinds within a window may be.
-        floor: 0.1,
+        // It is 0 in a log that was learned: one within a window is little evidence, and two are much.
+        floor: 0.02,
         device: None,
         formula: |it| it.rate(&NEW_TEMPLATES),
     },
@@ -124,10 +135,21 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         title: "lines of new templates",
         help: "Lines per second whose template was new within the last ten minutes",
         unit: SignalUnit::PerSecond,
-        // Single odd lines are no anomaly; three within a window may be.
-        floor: 0.1,
+        // As of new templates: a single odd line is no anomaly, and three within a window may be.
+        floor: 0.02,
         device: None,
         formula: |it| it.rate(&NEW_LINES),
+    },
+    Signal {
+        kind: SubjectKind::Log,
+        name: "log_new_template_errors_per_second",
+        title: "errors of new templates",
+        help: "Errors per second whose template was new within the last ten minutes",
+        unit: SignalUnit::PerSecond,
+        // An error of a kind that was never seen is worth two other lines.
+        floor: 0.01,
+        device: None,
+        formula: |it| it.rate(&NEW_ERRORS),
     },
     Signal {
         kind: SubjectKind::Log,
@@ -142,13 +164,13 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
     },
     Signal {
         kind: SubjectKind::Log,
-        name: "log_silence_seconds",
-        title: "silence",
-        help: "Seconds since the last line",
+        name: "log_unusual_silence_seconds",
+        title: "unusual silence",
+        help: "Seconds since the last line if that is more than 12 times the usual silence, else 0",
         unit: SignalUnit::Seconds,
-        // Shorter pauses are normal.
-        floor: 20.0,
+        // It is 0 outside unusual silences.
+        floor: 2.0,
         device: None,
-        formula: |it| it.level(&SILENCE),
+        formula: |it| it.level(&UNUSUAL_SILENCE),
     },
 ];
