@@ -57,7 +57,7 @@ impl fmt::Display for AlertmanagerError {
             }
             Self::Status(status, text) if text.is_empty() => write!(f, "status {status}"),
             Self::Status(status, text) => write!(f, "status {status}: {text}"),
-            Self::Malformed(reason) => write!(f, "the response is no list of silences: {reason}"),
+            Self::Malformed(reason) => write!(f, "the response is not a list of silences: {reason}"),
         }
     }
 }

@@ -34,7 +34,7 @@ pub static LIMIT: Metric = Metric::gauge(
 /// What is compared with the limits.
 pub static USED: Metric = Metric::gauge(
     "hostnorm_limit_used",
-    "Use of each limited resource: series of the last page, resident memory in bytes, and CPUs as the mean of ten minutes",
+    "Use of each limited resource: series of the last response of /metrics, resident memory in bytes, and CPUs as the mean of ten minutes",
 )
 .by(&["resource"]);
 

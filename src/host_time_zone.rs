@@ -33,7 +33,7 @@ fn named(rootfs: &Path, name: &str) -> Result<TimeZone, String> {
     let is_name = |it: char| it.is_ascii_alphanumeric() || matches!(it, '/' | '_' | '-' | '+');
     if name.len() > NAME_BYTES_MAX || name.starts_with('/') || !name.chars().all(is_name) {
         return Err(format!(
-            "{name:?} is no time zone; expected a name such as Europe/Berlin, or nothing for the host's"
+            "{name:?} is not a time zone; expected a name such as Europe/Berlin, or nothing for the host's"
         ));
     }
     let path = rootfs.join(DATABASE).join(name);
@@ -44,7 +44,7 @@ fn named(rootfs: &Path, name: &str) -> Result<TimeZone, String> {
         )
     };
     let bytes = whole_file::bytes(&path, BYTES_MAX).map_err(wrong)?;
-    TimeZone::from_tzfile(Some(name), &bytes).map_err(|error| wrong(format!("is no time zone: {error}")))
+    TimeZone::from_tzfile(Some(name), &bytes).map_err(|error| wrong(format!("is not a time zone: {error}")))
 }
 
 fn of_host(rootfs: &Path) -> Result<TimeZone, String> {
@@ -55,7 +55,7 @@ fn of_host(rootfs: &Path) -> Result<TimeZone, String> {
     // The link tells the name; a copied file is named after its rule.
     let name = target.strip_prefix(rootfs.join(DATABASE)).ok().and_then(Path::to_str);
     let zone = TimeZone::from_tzfile(name, &bytes);
-    zone.map_err(|error| format!("{} is no time zone: {error}", link.display()))
+    zone.map_err(|error| format!("{} is not a time zone: {error}", link.display()))
 }
 
 /// Follows links as they look from below `rootfs`: an absolute one does not lead to the own root.
@@ -127,7 +127,7 @@ mod tests {
         fs::write(&local, tzfile("EST5EDT,M3.2.0,M11.1.0")).unwrap();
         check(root.path(), "", "EST5EDT,M3.2.0,M11.1.0 -14400");
         fs::write(&local, "Europe/Berlin\n").unwrap();
-        check(root.path(), "", "etc/localtime is no time zone");
+        check(root.path(), "", "etc/localtime is not a time zone");
         fs::remove_file(&local).unwrap();
         std::os::unix::fs::symlink("localtime", &local).unwrap();
         check(root.path(), "", "etc/localtime cannot be read");
@@ -144,7 +144,7 @@ mod tests {
             "install the package tzdata on the host, check the name, or use UTC",
         );
         for name in ["../etc/shadow", "/etc/localtime", "Europe\0", "a b", &"a".repeat(65)] {
-            check(root.path(), name, "is no time zone; expected a name such as Europe/Berlin");
+            check(root.path(), name, "is not a time zone; expected a name such as Europe/Berlin");
         }
     }
 }

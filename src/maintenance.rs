@@ -79,7 +79,7 @@ impl ManualMaintenance {
 pub fn name_error(name: &str) -> Option<String> {
     let is_valid = !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control);
     (!is_valid).then(|| {
-        format!("{name:?} is no name of a window; expected 1 to {NAME_BYTES_MAX} bytes without line breaks")
+        format!("{name:?} is not a valid name for a window; expected 1 to {NAME_BYTES_MAX} bytes without line breaks")
     })
 }
 

@@ -13,7 +13,7 @@ mod matcher;
 mod target_labels;
 
 pub use matcher::{Matcher, REGEX_BYTES_MAX};
-pub use target_labels::{ALERTS, ParseLabelError, TARGET_LABELS_MAX, TargetLabels};
+pub use target_labels::{ALERTS, AlertScope, ParseLabelError, ShippedAlert, TARGET_LABELS_MAX, TargetLabels};
 
 use target_labels::{AlertLabels, LabelFit};
 
@@ -73,13 +73,12 @@ pub fn says_expected(comment: &str) -> bool {
 impl Silence {
     /// Whether it can match an alert of any subject of this host.
     pub fn fit(&self, target: &TargetLabels) -> SilenceFit {
-        let of_host = self.fit_of(AlertLabels::of(&Subject::Host), target);
-        match of_host {
-            SilenceFit::Matches => of_host,
-            _ if self.fit_of(AlertLabels::of_any_other(), target) == SilenceFit::Matches => {
-                SilenceFit::Matches
+        match self.fit_of(AlertLabels::of_own_rules(), target) {
+            SilenceFit::Matches => SilenceFit::Matches,
+            // Which labels own rules add is unknown, and no setting could say it.
+            SilenceFit::Differs | SilenceFit::Unknown(_) => {
+                self.fit_of(AlertLabels::of_shipped_rules(), target)
             }
-            _ => of_host,
         }
     }
 
@@ -260,6 +259,13 @@ mod tests {
         check("alertname=HostnormDown cluster=a", "no");
         check("kind=container subject=shop", "yes");
         check("alertname=HostAnomalous kind=container", "no");
+        check("alertname=LogAnomalous instance=web-1:9100 subject=nginx", "yes");
+        check("alertname=LogAnomalous kind=container", "no");
+        check("alertname=ContainerAnomalous instance=web-1:9100", "yes");
+        // The alert is one for all containers of the host, so it has no label for one of them.
+        check("alertname=ContainerAnomalous kind=container", "no");
+        check("alertname=ContainerAnomalous severity=critical", "no");
+        check("alertname=LogAnomalous cluster=a", "cluster");
         check("cluster=a", "cluster");
         // Nobody knows whether the label is missing.
         check("cluster!=a", "cluster");
@@ -316,6 +322,38 @@ mod tests {
         }
         assert_eq!(calendar.host_until(Timestamp(155.0)), Some(Timestamp(200.0)));
         assert_eq!(calendar.host_until(Timestamp(200.0)), None);
+    }
+
+    #[test]
+    fn a_silence_by_the_name_of_an_alert_marks_its_subjects() {
+        let subjects = [
+            Subject::Host,
+            Subject::Container("shop".into()),
+            Subject::Log("nginx".into()),
+            Subject::Log("ssh".into()),
+            Subject::Pod("shop/web".into()),
+            Subject::Service("cron".into()),
+        ];
+        let check = |matchers: &str, expect: &str| {
+            let it = silence(&format!("{matchers} instance=web-1:19797"), 0.0, 1.0, "");
+            let found = subjects.iter().filter(|subject| it.applies_to(subject, &target()));
+            let names: Vec<_> = found.map(|it| it.name()).collect();
+            assert_eq!(names.join(" "), expect, "{matchers}");
+            let fits = it.fit(&target()) == SilenceFit::Matches;
+            assert_eq!(fits, !names.is_empty(), "a silence that marks a subject is read: {matchers}");
+        };
+        check("alertname=HostAnomalous", "host");
+        check("alertname=LogAnomalous", "nginx ssh");
+        check("alertname=LogAnomalous subject=nginx", "nginx");
+        check("alertname=ContainerAnomalous", "shop shop/web cron");
+        check("alertname=ContainerAnomalous subject=shop", "");
+        check("alertname=~.*Anomalous", "host shop nginx ssh shop/web cron");
+        check("severity=warning", "host shop nginx ssh shop/web cron");
+        check("severity=critical", "host");
+        check("alertname=HostnormDown", "");
+        // These match alerts of own rules, which have the labels kind and subject.
+        check("kind=container", "shop");
+        check("subject=shop/web", "shop/web");
     }
 
     #[test]

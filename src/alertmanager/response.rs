@@ -100,7 +100,7 @@ impl SilenceBody {
 }
 
 fn instant(text: &str) -> Result<Timestamp, String> {
-    let parsed = text.parse::<jiff::Timestamp>().map_err(|_| format!("{text:?} is no time"))?;
+    let parsed = text.parse::<jiff::Timestamp>().map_err(|_| format!("{text:?} is not a time"))?;
     Ok(Timestamp(parsed.as_millisecond() as f64 / 1000.0))
 }
 

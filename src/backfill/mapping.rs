@@ -233,7 +233,7 @@ mod tests {
         let metric = |line: &str, words: &str| check_wrong(&with(line), 5, words);
         metric("hostnorm_cpus: {from: x}", "no metric \"hostnorm_cpus\"; did you mean hostnorm_cpus_online?");
         metric("hostnorm_cpus_online: {form: x}", "unknown field `form`");
-        metric("hostnorm_cpus_online: {from: 'a b'}", "\"a b\" is no name of a metric of Prometheus");
+        metric("hostnorm_cpus_online: {from: 'a b'}", "\"a b\" is not the name of a metric of Prometheus");
         metric("hostnorm_cpus_online: {from: a, times: .nan}", "times must be a finite number");
         metric("hostnorm_cpus_online: {from: a, per: hostnorm_cpu_seconds_total}", "a metric without labels");
         metric("hostnorm_cpus_online: {from: a, labels: {mode: x}}", "has no label \"mode\"");
@@ -241,7 +241,7 @@ mod tests {
         check_wrong(
             "influxdb:\n  t:\n    anchor: {from: cpu}\n",
             3,
-            "\"cpu\" is no measurement.field of InfluxDB",
+            "\"cpu\" is not a measurement.field of InfluxDB",
         );
         let tagless = "influxdb:\n  t:\n    anchor: {from: a.b}\n    metrics:\n      hostnorm_cpu_seconds_total: {from: a.b}\n";
         check_wrong(tagless, 5, "no source for the label \"mode\" of hostnorm_cpu_seconds_total");

@@ -73,15 +73,16 @@ pub enum ReplayVariants {
 
 const LONG: &str = "Measure how well scores match labels: exit 0, or 1 if a file is malformed.
 
-Scores come from files or from a replay of the series, as by hostnorm replay: of a settings file, settings about a host are \
-ignored, and so is the environment.
+Scores come from files, or with --replay from scoring the series. As with hostnorm replay, settings about a host have no \
+effect. Environment variables are ignored, too.
 
---alerts shows what people feel: for each level, the share of events found within the event or five rows later, false \
-episodes outside events and the 30 rows after them, and the delay. No threshold is chosen with hindsight. Scores from files \
+--alerts shows what operators would notice. For each level: the share of events that are found during the event or within \
+five rows after it, the false episodes (outside of events and of the 30 rows after each), and the delay. No threshold is \
+chosen with hindsight. Scores from files \
 need the columns is_anomaly and alert of hostnorm replay --all.
 
---robustness disturbs the test part only, from the seed of the settings: Gaussian noise whose deviation is the given share \
-of each signal's range in the train part; a share of all cells missing or ten times as large; one signal missing from the \
+--robustness disturbs the test part only, from the seed of the settings: Gaussian noise whose standard deviation is the given \
+share of each signal's range in the training part; a share of all cells missing or ten times as large; one signal missing from the \
 middle row on; a clock that steps forward one hour after a third of the rows and back after the second. The difference from \
 the undisturbed rows is shown in brackets.";
 
@@ -96,10 +97,10 @@ pub(super) fn command() -> clap::Command {
         .long_about(LONG)
         .args([
             path("labels", "FILE").conflicts_with("data").help("Labels of one series: 0 or 1 per row"),
-            path("data", "DIR").help("Directory of labeled series: manifest.json, labels/NAME.label, labels/NAME.interp"),
+            path("data", "DIR").help("Directory of labeled series: manifest.json, labels/NAME.label, and labels/NAME.interp with the signals behind each fault"),
             path("scores", "PATH")
                 .help("Scores: a file with one number per row or with a column score; with --data, a directory of NAME.csv"),
-            switch("replay").help("Score the series of --data first: learn data/NAME.train.csv, score data/NAME.test.csv"),
+            switch("replay").help("Instead of reading scores, make them: for each series of --data, learn data/NAME.train.csv, then score data/NAME.test.csv"),
             path("compare", "FILE")
                 .num_args(1..=2)
                 .requires("data")

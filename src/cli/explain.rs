@@ -44,10 +44,10 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .long_about(
             "Without EPISODE, explain the last 10 minutes, the time around --at, or the time since --since: the anomalies, \
              the signals behind them with their expected ranges, the signals that left their range first, and similar \
-             anomalies before; or that nothing was unusual. It asks the running hostnorm, or else reads the store.\n\n\
-             With EPISODE, explain a stored anomaly: when it was, how long, the signals behind its peak with their expected \
-             ranges, and similar ones before. Its score is reproduced from the stored readings, state and model, and \
-             compared with the stored scores bit by bit; the settings must be those that hostnorm ran with.\n\n\
+             earlier anomalies; or that nothing was unusual. The command asks the running hostnorm, or else reads the store.\n\n\
+             With EPISODE, explain a stored anomaly: its start and duration, the signals behind its peak with their expected \
+             ranges, and similar earlier anomalies. The scores are reproduced from the stored readings, state and model, and \
+             compared with the stored scores bit by bit. Use the same settings as the hostnorm that stored them.\n\n\
              Exit 0; 1 if there is no such episode, scores differ, or there is neither a running hostnorm nor a store.",
         )
         .arg(
@@ -55,7 +55,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
                 .value_name("EPISODE")
                 .value_parser(|text: &str| text.parse::<EpisodeId>())
                 .conflicts_with_all(["at", "since", "around"])
-                .help("Identifier such as 2026-11-28T19:04:05Z, as listed by hostnorm episodes"),
+                .help("Identifier as listed by hostnorm episodes, such as 2026-11-28T19:04:05Z or 2026-11-28T19:04:05Z/log/nginx"),
         )
         .arg(
             Arg::new("at")

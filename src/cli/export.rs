@@ -50,10 +50,10 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .about("Write stored readings, points or scores as CSV")
         .long_about(
             "Write stored readings, points or scores as CSV.\n\n\
-             With csv, a row is an instant and each series has a column; hostnorm validate, replay and train read that of \
-             points. With parquet-csv, a row is one observation and the columns are always the same, each of one type: \
+             With csv, each row is an instant and each series a column. hostnorm validate, replay and train can read the \
+             csv of points. With parquet-csv, each row is one value and the columns are always the same, each of one type: \
              ISO 8601 timestamps to the nanosecond, numbers, true or false, text. A missing value has no row. DuckDB, \
-             pandas and Arrow convert this to Parquet without a schema.\n\n\
+             pandas and Arrow can convert this format to Parquet without a schema.\n\n\
              Numbers are not rounded: reading them back gives the same bits.",
         )
         .arg(
@@ -62,7 +62,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
                 .value_parser(["readings", "points", "scores"])
                 .hide_possible_values(true)
                 .required(true)
-                .help("readings: raw values; points: means over windows, as learned; scores"),
+                .help("readings: values as read from the kernel; points: means over windows, as learned; scores"),
         )
         .args(store_args::span())
         .arg(

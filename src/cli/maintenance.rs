@@ -44,24 +44,24 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
     };
     let name = |text: &str| name_error(text).map_or(Ok(text.to_owned()), Err);
     clap::Command::new("maintenance")
-        .about("Start or stop maintenance, in which nothing is learned and little is an anomaly")
+        .about("Start or stop maintenance: nothing is learned, and an anomaly starts only at a score of 2")
         .long_about(
             "Start or stop maintenance, or show the windows. During maintenance, readings are scored and not learned, an \
-             anomaly starts only at a score of 2, and its episode is marked. It goes on over a restart. Windows that recur \
-             are in the setting maintenance.",
+             anomaly starts only at a score of 2, and its episode is marked. Maintenance continues after a restart. The \
+             setting maintenance has recurring windows.",
         )
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .subcommand(
-            sub("start", "Start maintenance. If hostnorm is not running, it is active from its next start on")
+            sub("start", "Start maintenance. If hostnorm is not running, the maintenance begins when hostnorm starts")
                 .arg(
                     Arg::new("for")
                         .long("for")
                         .value_name("DURATION")
                         .value_parser(duration)
                         .required(true)
-                        .help("Its length, such as 2h; at most 7d"),
+                        .help("Length of the maintenance, such as 2h; at most 7d"),
                 )
                 .arg(
                     Arg::new("name")
@@ -70,7 +70,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
                         .value_parser(name)
                         .default_value(DEFAULT_NAME)
                         .hide_default_value(true)
-                        .help(format!("Its name, in metrics and log [default: {DEFAULT_NAME}]")),
+                        .help(format!("Name of the maintenance, in metrics and log [default: {DEFAULT_NAME}]")),
                 ),
         )
         .subcommand(sub("stop", "End the maintenance that was started"))

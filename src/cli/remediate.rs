@@ -41,7 +41,7 @@ pub(super) fn command() -> clap::Command {
         .long_about(
             "Act on alerts: receive Alertmanager's notifications (webhook version 4, at /api/v1/alerts) and follow rules. An \
              action is a line in a remediation log, an issue on GitHub, a request to a webhook, or, on request, cordoning a node \
-             or deleting a pod in Kubernetes. Nothing is executed.\n\n\
+             or deleting a pod in Kubernetes. It runs no commands or scripts.\n\n\
              A notification is acknowledged when its actions are in the outbox, so that none is lost.",
         )
         .arg(path("config.file", "Rules in YAML").required(true))

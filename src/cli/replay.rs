@@ -68,13 +68,14 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
             "Score a CSV file row by row, as on a live host: a score depends only on the history and on earlier rows. A \
              score of 1 is unusual, 2 is worth an alert.\n\n\
              Tables are CSV, plain or compressed with gzip or xz; see hostnorm validate --help. History and input have the \
-             same columns in the same order, rows in order of time, the input after the history. A column named as a \
-             signal of hostnorm, such as cpu_busy_ratio, has its noise floor; other columns have none.\n\n\
+             same columns in the same order, rows in order of time, the input after the history. A column with the name \
+             of a signal of hostnorm, such as cpu_busy_ratio, has the noise floor of that signal; other columns have none.\n\n\
              The output has one row per input row: score, and top, the indices of the signals from 0, the largest \
-             contribution first, separated by ;. During the first 31 rows, score is NaN and top is empty. --all adds \
-             is_anomaly and alert (0 or 1), confidence (share of the voting detectors that agree) and episode (its number, from \
-             1).\n\n\
-             Of a settings file, interval, window, warmup, score_hold and the sections about a host are ignored. Exit 1 \
+             deviation first, separated by ;. For the first 31 rows, counted from the start of the history, score is NaN \
+             and top is empty. --all adds is_anomaly and alert (0 or 1), confidence (share of the voting detectors that \
+             agree with the majority) and episode (the number of the episode, from 1).\n\n\
+             These keys of the settings file have no effect: interval, window, warmup, score_hold, and the sections about \
+             a host. Exit 1 \
              if a table is malformed; the rows before the error are scored.",
         )
         .next_help_heading("Tables")
@@ -100,7 +101,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         )
         .arg(
             file("labels")
-                .help("Labels of the input, 0 or 1 per row; prints how well the scores match them, see hostnorm evaluate"),
+                .help("Labels of the input, 0 or 1 per row. Also print how well the scores match the labels, see hostnorm evaluate"),
         )
         .args(shared(&counting(settings)))
 }

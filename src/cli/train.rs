@@ -93,8 +93,8 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
              VictoriaMetrics, Thanos or Mimir, or of Telegraf in InfluxDB 1.x. A model is trained on it. At least 1,440 \
              points are required, 12 hours by default. --print-mapping prints the metric names; --mapping takes an edited \
              copy.\n\n\
-             --from store:FILE takes the store of a similar host, such as a copy of its hostnorm.db. This host then has a \
-             score from its first window on, with the statistics and the model of that host, until it has its own.\n\n\
+             --from store:FILE takes the store of a similar host, such as a copy of its hostnorm.db. From its first window \
+             on, this host then has a score with the statistics and the model of the other host, until it has its own.\n\n\
              --search tries combinations of forest.trees, forest.sample_size, half_life, smoothing and window. Each learns \
              the first 70 % of the history and is ranked on the next 15 %, with simulated faults and without: by the mean \
              of VUS-PR and of the share of faults found at one false alert per day. A combination with more false episodes \

@@ -20,15 +20,15 @@ pub struct Judge {
 
 pub(super) fn reject(settings: &[Setting]) -> clap::Command {
     command(settings, "reject", "Reject an anomaly: this was nothing").long_about(
-        "Reject an anomaly: this was nothing. For 30 days, scores of this host are discounted where they match it in signals, \
-         directions, size and time of day, never below the threshold: the next one is an anomaly, too, and says that it \
-         is like this one.",
+        "Reject an anomaly: this was nothing. For 30 days, scores that match the anomaly in signals, directions, size and time of \
+         day are discounted, but never below 1: the next such state is an anomaly, too, and its description says that \
+         an anomaly like it was rejected.",
     )
 }
 
 pub(super) fn confirm(settings: &[Setting]) -> clap::Command {
     command(settings, "confirm", "Confirm an anomaly: this was real").long_about(
-        "Confirm an anomaly: this was real. Scores like it are never discounted, whatever else was rejected.",
+        "Confirm an anomaly: this was real. Scores like those of this anomaly are never discounted, whatever else was rejected.",
     )
 }
 

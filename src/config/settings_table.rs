@@ -19,11 +19,15 @@ const fn row(key: &'static str, takes: ValueType, help: &'static str) -> Setting
 /// In the order of the documentation; collectors are added from their own table.
 static SETTINGS: &[Setting] = &[
     row("interval", ValueType::Duration, "Time between two readings, at least 100ms"),
-    row("warmup", ValueType::Duration, "Learning time before the first score. At least one window"),
+    row(
+        "warmup",
+        ValueType::Duration,
+        "Learning time before the first score, at least one window. The first score also needs two points, thus two windows",
+    ),
     row(
         "threshold",
         ValueType::Number,
-        "Raw score that counts as unusual. It is exposed as 1; raise it for fewer anomalies and alerts",
+        "Raw score from which a subject is unusual. anomaly_score is the raw score divided by this, so 1 is the unusual level. Raise it for fewer anomalies and alerts",
     ),
     row(
         "alert_level",
@@ -33,7 +37,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "budget",
         ValueType::Budget,
-        "Alerts allowed per subject, such as 1 per week. After three days hostnorm moves the alert level to meet it, from half to twice alert_level",
+        "Alerts allowed per subject, such as 1 per week. After three days, hostnorm adjusts the alert level to this number, between half and twice alert_level",
     ),
     row(
         "decide",
@@ -43,7 +47,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "accept_after",
         ValueType::Duration,
-        "Duration after which an anomaly becomes normal, at least 1m. While the history is shorter than this, its length counts, but not less than 1h",
+        "Time after which a lasting anomaly is accepted as normal, at least 1m. A new host, which has learned for less time than this, accepts after the time it has learned, or after 1h if that is longer, but never later than after this time",
     ),
     row(
         "window",
@@ -85,12 +89,12 @@ static SETTINGS: &[Setting] = &[
     row(
         "time_zone",
         ValueType::Text,
-        "Time zone of times of day and of maintenance windows, such as Europe/Berlin or UTC. Empty for that of the host, etc/localtime below path.rootfs; replay then uses UTC",
+        "Time zone of times of day and of maintenance windows, such as Europe/Berlin or UTC. Empty for the zone of the host, which etc/localtime below path.rootfs has; hostnorm replay then uses UTC",
     ),
     row(
         "log_templates",
         ValueType::Switch,
-        "Name the kinds of lines behind an anomaly of a log. At most five are kept with it, with everything variable masked; lines are never kept",
+        "Name the kinds of lines behind an anomaly of a log. At most five templates are stored with an anomaly, with everything variable masked; lines are never stored",
     ),
     row(
         "seed",
@@ -148,12 +152,12 @@ static SETTINGS: &[Setting] = &[
         ValueType::Size,
         "Maximum size of the store, at least 8MiB. The oldest readings are deleted first",
     ),
-    row("storage.retention.readings", ValueType::Duration, "Retention of raw readings"),
+    row("storage.retention.readings", ValueType::Duration, "Retention of readings"),
     row("storage.retention.points", ValueType::Duration, "Retention of points, scores and episodes"),
     row(
         "storage.episode_bytes",
         ValueType::Size,
-        "Largest size of readings and snapshots kept beyond their retention to explain episodes. Those of the oldest episode are deleted first",
+        "Largest size of the readings and snapshots that are kept beyond their retention to explain episodes. Readings and snapshots of the oldest episode are deleted first",
     ),
     row(
         "storage.commit_interval",
@@ -271,7 +275,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "limits.series",
         ValueType::Whole,
-        "Largest number of series of a page, at least 500, or 0 for no limit. Beyond it, raw values of containers, pods and services are left out, then their contributions, then all of them, then raw values of the host",
+        "Largest number of series in a response of /metrics, at least 500, or 0 for no limit. Beyond it, these are left out in this order: raw values of containers, pods, services and logs; their contributions; all of their series; raw values of the host",
     ),
     row(
         "limits.memory",
@@ -286,7 +290,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "backfill.from",
         ValueType::Text,
-        "Server or file with this host's history, to learn from at the first start: csv:FILE, prometheus:URL or influxdb:URL; or store:FILE, the store of a similar host. Empty for none",
+        "Server or file with this host's history, to learn from at the first start: csv:FILE, prometheus:URL or influxdb:URL/DATABASE; or store:FILE, the store of a similar host. Empty for none",
     ),
     row("backfill.lookback", ValueType::Duration, "Length of the history to learn from, 1h to 90d"),
     row(
@@ -336,7 +340,7 @@ pub fn settings() -> Vec<Setting> {
     let detectors = DETECTORS.each().into_iter().map(|detector| Setting {
         key: format!("detectors.{}", detector.name).into(),
         takes: ValueType::OneOf(&OnOff::NAMES),
-        help: format!("Let this detector count: {}", lower_first(detector.help)).into(),
+        help: format!("Whether to use this detector. {}", detector.help).into(),
     });
     let server = SETTINGS.iter().chain(alertmanager_rows::SETTINGS).chain(otlp_rows::SETTINGS).cloned();
     server.chain(detectors).chain(collectors).collect()

@@ -82,7 +82,8 @@ pub fn show_levels(sets: &[(String, [LevelFigures; 2])], style: TableStyle) -> S
         let set = |(name, levels): &(String, [LevelFigures; 2])| json!({ "set": name, "levels": levels.iter().map(object).collect::<Vec<_>>() });
         return format!("{:#}\n", json!({ "sets": sets.iter().map(set).collect::<Vec<_>>() }));
     }
-    let head = ["set", "level", "events", "events found", "false a machine-week", "median delay"];
+    let head =
+        ["set", "level", "events", "events found", "false episodes per machine and week", "median delay"];
     let mut cells = vec![head.map(str::to_owned).to_vec()];
     for (idx, level) in LEVELS.iter().enumerate() {
         let of_level: Vec<&LevelFigures> = sets.iter().map(|(_, it)| &it[idx]).collect();
@@ -150,11 +151,11 @@ mod tests {
         let series = LabeledSeries::new("a", rows("0110"), vec![0.0; 4], 1_440.0, 0).unwrap();
         let series = series.with_levels(levels).unwrap();
         let figures = super::levels(&[series]).unwrap();
-        let table = "set     level  events  events found  false a machine-week  median delay\n\
-                     a     unusual       1          1.00                   0.0         0 min\n\
-                     mean  unusual       1          1.00                   0.0             -\n\
-                     a       alert       1          0.00                   0.0             -\n\
-                     mean    alert       1          0.00                   0.0             -\n";
+        let table = "set     level  events  events found  false episodes per machine and week  median delay\n\
+                     a     unusual       1          1.00                                  0.0         0 min\n\
+                     mean  unusual       1          1.00                                  0.0             -\n\
+                     a       alert       1          0.00                                  0.0             -\n\
+                     mean    alert       1          0.00                                  0.0             -\n";
         let sets = [("a".to_owned(), figures)];
         assert_eq!(show_levels(&sets, TableStyle::Table), table);
         let json: Value = serde_json::from_str(&show_levels(&sets, TableStyle::Json)).unwrap();

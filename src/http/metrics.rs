@@ -30,7 +30,7 @@ use crate::report::{self, Assessment, ExpectedValue, Report, ScoreDetails, Signa
 
 static SCORE: Metric = Metric::gauge(
     "anomaly_score",
-    "Per subject; 0 is normal, 1 is the unusual level, 2 is the alert level unless a budget or a setting moves it. Highest score within the setting score_hold; absent during warm-up",
+    "Per subject; 0 is normal, 1 is the unusual level, 2 is the alert level, which is lower on a new host and which a setting or a budget moves. Highest score within the setting score_hold; absent during warm-up",
 )
 .by(&["kind", "subject"]);
 static IS_ANOMALY: Metric = Metric::gauge(
@@ -45,7 +45,7 @@ static ALERT: Metric = Metric::gauge(
 .by(&["kind", "subject"]);
 static THRESHOLD: Metric = Metric::gauge(
     "anomaly_threshold",
-    "Raw score of each level: unusual, which is an anomaly_score of 1, and alert. Higher while the host is new; with a budget, the alert level follows the subject's own scores",
+    "Raw score of each level: unusual, which is an anomaly_score of 1, and alert. Both are higher while few points are known; on a new host, unusual is higher still and alert is not. With a budget, alert follows the subject's own scores",
 )
 .by(&["kind", "subject", "level"]);
 static READY: Metric =
@@ -58,7 +58,7 @@ static READY_AT: Metric = Metric::gauge(
 .by(&["kind", "subject"]);
 static BORROWED: Metric = Metric::gauge(
     "anomaly_uses_kind_statistics",
-    "New subjects scored with the statistics of their kind, or a new host with those of another, until they have their own; always 1",
+    "New subjects that are scored with the statistics of their kind, or a new host that is scored with the statistics of a similar one, until they have their own; always 1",
 )
 .by(&["kind", "subject"]);
 static CONFIDENCE: Metric = Metric::gauge(
@@ -78,7 +78,7 @@ static SHADOW_SCORE: Metric = Metric::gauge(
 .by(&["kind", "subject"]);
 static DRIFT: Metric = Metric::gauge(
     "anomaly_drift_score",
-    "Distance of the signal's values of the last day from those the model was trained on; the model is retrained at 1, absent with too little data",
+    "Distance of the signal's values of the last day from the values that the model was trained on; the model is retrained at 1, absent with too little data",
 )
 .by(&["kind", "subject", "signal"]);
 static DETECTOR_VOTE: Metric = Metric::gauge(
@@ -88,7 +88,7 @@ static DETECTOR_VOTE: Metric = Metric::gauge(
 .by(&["kind", "subject", "detector"]);
 static CONTRIBUTION: Metric = Metric::gauge(
     "anomaly_contribution",
-    "Part of anomaly_score that the signal causes, in the same unit, negative if it lowers the score; the largest five only, or three for containers, pods and services. The label direction is the side of the expected value",
+    "Part of anomaly_score that the signal causes, in the same unit, negative if it lowers the score; the largest five only, or three for containers, pods and services. The label direction says on which side of the expected value the signal is",
 )
 .by(&["kind", "subject", "signal", "direction"]);
 static ABSENT: Metric = Metric::gauge(
@@ -126,7 +126,7 @@ static UPPER: Metric = Metric::gauge(
 .by(&["kind", "subject", "signal"]);
 static FULL_SECONDS: Metric = Metric::gauge(
     "anomaly_forecast_full_seconds",
-    "Time until the memory, the fullest filesystem, or the one with the fewest inodes left is full, in seconds: at the earliest, and likely. Absent while it is flat, or if its past does not support an answer",
+    "Time until the memory, the fullest filesystem, or the filesystem with the fewest inodes left is full, in seconds: at the earliest, and likely. Absent while the use is flat, or if its past does not support an answer",
 )
 .by(&["kind", "subject", "signal", "bound"]);
 static BUILD_INFO: Metric =

@@ -9,7 +9,7 @@ use crate::reading::{Labels, Sample, Timestamp};
 
 pub(super) static SERIES_LEVEL: Metric = Metric::gauge(
     "hostnorm_series_level",
-    "How much the page leaves out to stay within limits.series: 0 nothing, 1 raw values of containers, pods and services, 2 also their contributions, 3 all of them, 4 also raw values of the host; absent without a limit",
+    "How much the response of /metrics leaves out to stay within limits.series: 0 nothing, 1 raw values of containers, pods, services and logs, 2 also their contributions, 3 all of their series, 4 also raw values of the host; absent without a limit",
 );
 
 /// The series of pages.
@@ -45,14 +45,14 @@ impl SeriesCount {
                             series,
                             limit = series_max,
                             level,
-                            "limits.series: the page leaves out more"
+                            "limits.series: the response of /metrics leaves out more"
                         );
                     } else if level < before {
                         tracing::info!(
                             series,
                             limit = series_max,
                             level,
-                            "limits.series: the page leaves out less"
+                            "limits.series: the response of /metrics leaves out less"
                         );
                     }
                     return page;

@@ -51,7 +51,7 @@ impl JournaldSettings {
             return Some(("units", format!("{} units; expected at most {UNITS_MAX}", self.units.len())));
         }
         let unit = self.units.iter().find(|it| !it.contains('.'))?;
-        Some(("units", format!("{unit:?} is no unit; expected a name such as nginx.service")))
+        Some(("units", format!("{unit:?} is not a unit; expected a name such as nginx.service")))
     }
 
     fn directories(&self) -> Vec<PathBuf> {

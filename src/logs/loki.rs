@@ -47,7 +47,7 @@ impl LokiSettings {
         }
         if !self.query.trim_start().starts_with('{') {
             let reason =
-                format!("{:?} is no query for lines; expected one such as {{app=\"nginx\"}}", self.query);
+                format!("{:?} is not a query for lines; expected one such as {{app=\"nginx\"}}", self.query);
             return Some(("query", reason));
         }
         let is_tenant = self.tenant.bytes().all(|it| it.is_ascii_graphic());

@@ -99,7 +99,7 @@ impl LogSettings {
         let is_name = !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control);
         if !is_name {
             return Some(format!(
-                "{name:?} is no name of a log; expected 1 to {NAME_BYTES_MAX} bytes without line breaks"
+                "{name:?} is not a valid name for a log; expected 1 to {NAME_BYTES_MAX} bytes without line breaks"
             ));
         }
         let keys: Vec<&str> = self.sources().map(|it| it.key()).collect();
@@ -156,8 +156,8 @@ mod tests {
         check(&[two], "log \"nginx\" has file and journald; give each");
         check(&[file("nginx", &[])], "log \"nginx\", file.paths: ");
         check(&[file("nginx", &["/a", "/var/log/**x"])], "log \"nginx\", file.paths: \"/var/log/**x\" ");
-        check(&[file("", &["/a"])], "is no name of a log");
-        check(&[file(&"n".repeat(65), &["/a"])], "is no name of a log");
+        check(&[file("", &["/a"])], "is not a valid name for a log");
+        check(&[file(&"n".repeat(65), &["/a"])], "is not a valid name for a log");
         check(&vec![good; LOGS_MAX + 1], "65 logs; expected at most 64");
     }
 }

@@ -139,7 +139,8 @@ impl Field {
         let named = self.words.iter().position(|it| it.eq_ignore_ascii_case(text));
         let named = named.and_then(|it| u32::try_from(it).ok()).map(|it| it + self.least);
         let value = named.or_else(|| number(text)).filter(|it| (self.least..=self.most).contains(it));
-        value.ok_or_else(|| format!("{text:?} is no {} ({} to {})", self.name, self.least, self.most))
+        value
+            .ok_or_else(|| format!("{text:?} is not a valid {} ({} to {})", self.name, self.least, self.most))
     }
 }
 
@@ -310,11 +311,11 @@ mod tests {
         for (text, says) in [
             ("", "it has 0 fields"),
             ("0 2 * *", "it has 4 fields"),
-            ("61 2 * * *", "\"61\" is no minute (0 to 59)"),
-            ("0 2 0 * *", "\"0\" is no day of the month (1 to 31)"),
+            ("61 2 * * *", "\"61\" is not a valid minute (0 to 59)"),
+            ("0 2 0 * *", "\"0\" is not a valid day of the month (1 to 31)"),
             ("0 2 * * mon-sun", "backward"),
             ("*/0 * * * *", "the step in \"*/0\""),
-            ("+1 * * * *", "\"+1\" is no minute"),
+            ("+1 * * * *", "\"+1\" is not a valid minute"),
             ("@never", "@never is unknown"),
         ] {
             let refusal = text.parse::<CronSchedule>().unwrap_err().to_string();

@@ -38,7 +38,7 @@ pub static TOOLS: &[ToolDefinition] = &[
     ToolDefinition {
         name: "explain",
         description: "Unusual behavior of this host around an instant: a sentence, the anomalies, the signals behind them with \
-                      their expected ranges, the processes with most of it, the signals that left their range first, and similar anomalies before. Also says \
+                      their expected ranges, the processes whose use grew most, the signals that left their range first, and similar earlier anomalies. Also says \
                       when nothing was unusual. Call this first.",
         schema: Some(|| schema_for!(ExplainArguments)),
         resources: &["explain"],

@@ -4,14 +4,38 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Matcher;
-use crate::reading::Subject;
+use crate::reading::{Subject, SubjectKind};
 
-/// The alerts of the shipped rules that tell of an anomaly, with their severities. They are of the host only.
-pub const ALERTS: &[(&str, &str)] = &[
-    ("HostAnomalous", "warning"),
-    ("HostUnusual", "info"),
-    ("HostAnomalySevere", "critical"),
-    ("HostAnomalyLong", "info"),
+/// An alert of the shipped rules that tells of an anomaly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShippedAlert {
+    /// The label `alertname`.
+    pub name: &'static str,
+    /// The label `severity`.
+    pub severity: &'static str,
+    /// Whose anomalies it tells of.
+    pub scope: AlertScope,
+}
+
+/// Whose anomalies a shipped alert tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlertScope {
+    /// The host; the alert has the labels `kind` and `subject`.
+    Host,
+    /// One log; the alert has the labels `kind` and `subject`.
+    Log,
+    /// All containers, pods and services of the host at once; the alert has neither label.
+    Containers,
+}
+
+/// The alerts of the shipped rules that tell of the anomaly of a host or of its subjects.
+pub const ALERTS: &[ShippedAlert] = &[
+    ShippedAlert::new("HostAnomalous", "warning", AlertScope::Host),
+    ShippedAlert::new("HostUnusual", "info", AlertScope::Host),
+    ShippedAlert::new("HostAnomalySevere", "critical", AlertScope::Host),
+    ShippedAlert::new("HostAnomalyLong", "info", AlertScope::Host),
+    ShippedAlert::new("LogAnomalous", "warning", AlertScope::Log),
+    ShippedAlert::new("ContainerAnomalous", "warning", AlertScope::Containers),
 ];
 
 /// Largest number of labels in the settings.
@@ -35,7 +59,7 @@ pub struct ParseLabelError(String);
 
 impl fmt::Display for ParseLabelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no label; expected name=value, such as instance=web-1:19797", self.0)
+        write!(f, "{:?} is not a label; expected name=value, such as instance=web-1:19797", self.0)
     }
 }
 
@@ -44,10 +68,19 @@ impl std::error::Error for ParseLabelError {}
 /// Labels of one alert.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AlertLabels<'a> {
-    /// Name and severity; unknown for rules that are not shipped.
-    rule: Option<(&'a str, &'a str)>,
-    /// Kind and subject; none for any but the host.
-    subject: Option<[&'a str; 2]>,
+    /// The shipped alert; none for an alert of the operator's own rules, whose name and severity are unknown.
+    shipped: Option<ShippedAlert>,
+    kind: SubjectLabel<'a>,
+    subject: SubjectLabel<'a>,
+}
+
+/// The value of the label `kind` or `subject`.
+#[derive(Debug, Clone, Copy)]
+enum SubjectLabel<'a> {
+    /// This value; empty for an alert without the label, as in Prometheus.
+    Is(&'a str),
+    /// The value of some subject that this host may have.
+    Any,
 }
 
 /// Whether a label has a value that a matcher asks for.
@@ -64,24 +97,66 @@ impl From<bool> for LabelFit {
     }
 }
 
-impl<'a> AlertLabels<'a> {
-    /// The alerts of a subject. Rules for others than the host are not shipped.
-    pub(super) fn of(subject: &'a Subject) -> impl Iterator<Item = Self> + use<'a> {
-        let names = [subject.kind().name(), subject.name()];
-        let shipped = ALERTS.iter().filter(|_| *subject == Subject::Host);
-        let shipped = shipped.map(move |rule| Self { rule: Some(*rule), subject: Some(names) });
-        let unknown = Self { rule: None, subject: Some(names) };
-        shipped.chain((*subject != Subject::Host).then_some(unknown))
+impl ShippedAlert {
+    const fn new(name: &'static str, severity: &'static str, scope: AlertScope) -> Self {
+        Self { name, severity, scope }
+    }
+}
+
+impl AlertScope {
+    /// The alerts that tell of a subject.
+    fn of(subject: &Subject) -> Self {
+        match subject {
+            Subject::Host => Self::Host,
+            Subject::Log(_) => Self::Log,
+            Subject::Container(_) | Subject::Pod(_) | Subject::Service(_) => Self::Containers,
+        }
     }
 
-    /// The alerts of any subject but the host.
-    pub(super) fn of_any_other() -> std::iter::Once<AlertLabels<'static>> {
-        std::iter::once(AlertLabels { rule: None, subject: None })
+    /// The labels `kind` and `subject` of an alert of this scope, for this subject or for any.
+    fn labels<'a>(self, subject: Option<&'a Subject>) -> [SubjectLabel<'a>; 2] {
+        match (self, subject) {
+            (Self::Containers, _) => [SubjectLabel::Is(""), SubjectLabel::Is("")],
+            (Self::Host | Self::Log, Some(it)) => {
+                [SubjectLabel::Is(it.kind().name()), SubjectLabel::Is(it.name())]
+            }
+            (Self::Log, None) => [SubjectLabel::Is(SubjectKind::Log.name()), SubjectLabel::Any],
+            (Self::Host, None) => Self::Host.labels(Some(&Subject::Host)),
+        }
+    }
+}
+
+impl<'a> AlertLabels<'a> {
+    /// The alerts of a subject: those of the shipped rules, and for any subject but the host one of the operator's own
+    /// rules, which has the labels `kind` and `subject`.
+    pub(super) fn of(subject: &'a Subject) -> impl Iterator<Item = Self> + use<'a> {
+        let scope = AlertScope::of(subject);
+        let shipped = ALERTS.iter().filter(move |it| it.scope == scope);
+        let shipped = shipped.map(move |it| Self::shipped(*it, Some(subject)));
+        let [kind, name] = [subject.kind().name(), subject.name()].map(SubjectLabel::Is);
+        let own = Self { shipped: None, kind, subject: name };
+        shipped.chain((*subject != Subject::Host).then_some(own))
+    }
+
+    /// The shipped alerts of any subject.
+    pub(super) fn of_shipped_rules() -> impl Iterator<Item = AlertLabels<'static>> {
+        ALERTS.iter().map(|it| AlertLabels::shipped(*it, None))
+    }
+
+    /// An alert of the operator's own rules, of any subject but the host.
+    pub(super) fn of_own_rules() -> std::iter::Once<AlertLabels<'static>> {
+        let (kind, subject) = (SubjectLabel::Any, SubjectLabel::Any);
+        std::iter::once(AlertLabels { shipped: None, kind, subject })
+    }
+
+    fn shipped(alert: ShippedAlert, of: Option<&'a Subject>) -> Self {
+        let [kind, subject] = alert.scope.labels(of);
+        Self { shipped: Some(alert), kind, subject }
     }
 
     /// Whether somebody is told of it. Silences for everything of severity info are common and say nothing about a host.
     pub(super) fn is_loud(self) -> bool {
-        self.rule.is_none_or(|(_, severity)| severity != INFO)
+        self.shipped.is_none_or(|it| it.severity != INFO)
     }
 }
 
@@ -107,12 +182,15 @@ impl TargetLabels {
         if let Some(value) = self.labels.get(&matcher.name) {
             return is(value);
         }
-        match (matcher.name.as_str(), alert) {
-            ("alertname", AlertLabels { rule: Some((name, _)), .. }) => is(name),
-            ("severity", AlertLabels { rule: Some((_, severity)), .. }) => is(severity),
-            ("kind", AlertLabels { subject: Some([kind, _]), .. }) => is(kind),
-            ("subject", AlertLabels { subject: Some([_, subject]), .. }) => is(subject),
-            ("kind" | "subject", _) => LabelFit::Matches,
+        let of_subject = |label| match label {
+            SubjectLabel::Is(value) => is(value),
+            SubjectLabel::Any => LabelFit::Matches,
+        };
+        match (matcher.name.as_str(), alert.shipped) {
+            ("alertname", Some(it)) => is(it.name),
+            ("severity", Some(it)) => is(it.severity),
+            ("kind", _) => of_subject(alert.kind),
+            ("subject", _) => of_subject(alert.subject),
             ("job", _) => is(JOB),
             ("instance", _) if !self.host_name.is_empty() => matcher.matches_host(&self.host_name).into(),
             _ => LabelFit::Unknown,

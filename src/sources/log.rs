@@ -35,7 +35,7 @@ static NEW_ERRORS: Metric = Metric::counter(
 )
 .of_process();
 static DROPPED: Metric =
-    Metric::counter("hostnorm_log_lines_lost_total", "Lines of the log that were lost to a limit")
+    Metric::counter("hostnorm_log_lines_lost_total", "Lines of the log that were skipped because of a limit")
         .of_process();
 static NOT_LOOKED_AT: Metric = Metric::counter(
     "hostnorm_log_lines_not_looked_at_total",

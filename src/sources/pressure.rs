@@ -62,7 +62,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Host,
         name: "pressure_cpu_ratio",
         title: "CPU pressure",
-        help: "Share of time in which at least one task waited for CPU, without containers, pods and services that their own CPU limit throttled",
+        help: "Share of time in which at least one task waited for CPU; time that containers, pods and services waited because of their own CPU limit is subtracted",
         unit: SignalUnit::Ratio,
         // Two jobs that share a CPU for three seconds of a window are normal.
         floor: 0.10,

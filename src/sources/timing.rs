@@ -14,11 +14,11 @@ use crate::signal::{Signal, SignalUnit};
 
 static DELAY: Metric = Metric::gauge(
     "hostnorm_reading_delay_seconds",
-    "Time by which the last reading came later than one interval after the reading before it, in seconds",
+    "How late the last reading was, in seconds: the time since the previous reading, less one interval",
 );
 static DRIFT: Metric = Metric::gauge(
     "hostnorm_clock_drift_seconds",
-    "Time that passed by the wall clock since the reading before, less that by the monotonic clock, in seconds",
+    "Time since the previous reading by the wall clock, less the same time by the monotonic clock, in seconds",
 )
 .within(-COUNT_MAX, COUNT_MAX);
 
@@ -28,7 +28,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Host,
         name: "reading_delay_ratio",
         title: "delay of readings",
-        help: "Share of the time by which readings of hostnorm are late, as on a starved host",
+        help: "Delay of the readings of hostnorm, as a share of the time between them; high on a host without free CPU time",
         unit: SignalUnit::Ratio,
         floor: 0.05,
         device: None,
@@ -38,7 +38,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Host,
         name: "clock_drift_ratio",
         title: "drift of the clock",
-        help: "Distance of the time by the wall clock from that by the monotonic clock, as a share of the time",
+        help: "Difference between the time that passed by the wall clock and by the monotonic clock, as a share of that time",
         unit: SignalUnit::Ratio,
         // NTP slews by at most 0.0005.
         floor: 0.002,

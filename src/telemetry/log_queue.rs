@@ -17,7 +17,7 @@ const END_TIME_MAX: Duration = Duration::from_secs(1);
 
 static DROPPED: Metric = Metric::counter(
     "hostnorm_log_lines_dropped_total",
-    "Log lines dropped because standard error was blocked, such as a full pipe that nobody reads",
+    "Lines of hostnorm's own log dropped because standard error was blocked, such as a full pipe that nobody reads",
 );
 
 /// Metrics of the log.

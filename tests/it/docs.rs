@@ -10,6 +10,7 @@ use hostnorm::detect::DETECTORS;
 use hostnorm::http;
 use hostnorm::logs;
 use hostnorm::metric::{Metric, MetricType};
+use hostnorm::reading::SubjectKind;
 use hostnorm::sampler;
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::sources::SOURCES;
@@ -40,8 +41,8 @@ fn the_metrics_are_current() {
     lists.push(("Store", "The store on disk", store::METRICS));
     lists.push(("Sampler", "The sampling loop, training, self-tests and subjects", sampler::METRICS));
     lists.push(("Settings", "Reloads of the settings", run::METRICS));
-    lists.push(("Log", "Lines of the log", telemetry::METRICS));
-    lists.push(("Logs", "Reading of the logs that are watched", logs::METRICS));
+    lists.push(("Own log", "The log that hostnorm writes", telemetry::METRICS));
+    lists.push(("Logs", "Reading of the logs in the settings", logs::METRICS));
     lists.push(("Traces", "Spans sent by OTLP", otlp_traces::METRICS));
     golden("docs/metrics.md", &metrics(&lists));
 }
@@ -183,6 +184,21 @@ fn metrics(lists: &[(&str, &str, &[&Metric])]) -> String {
     text
 }
 
+/// Metrics of the host in the lists of sources whose signals are all of other subjects.
+const OF_HOST: [&str; 3] = [
+    "hostnorm_cgroup_groups",
+    "hostnorm_cgroup_groups_dropped",
+    "hostnorm_cgroup_all_throttled_seconds_total",
+];
+
+/// The labels that the exposition adds to metrics of subjects other than the host.
+fn subject_labels(metric: &Metric) -> &'static [&'static str] {
+    let source = SOURCES.iter().find(|it| it.metrics.iter().any(|it| it.name == metric.name));
+    let signals = source.map_or(&[][..], |it| it.signals);
+    let is_of_others = !signals.is_empty() && signals.iter().all(|it| it.kind != SubjectKind::Host);
+    if is_of_others && !OF_HOST.contains(&metric.name) { &["kind", "subject"] } else { &[] }
+}
+
 fn table(metrics: &[&Metric]) -> String {
     let mut text = "| name | type | labels | meaning |\n|---|---|---|---|\n".to_owned();
     for metric in metrics {
@@ -191,7 +207,8 @@ fn table(metrics: &[&Metric]) -> String {
             MetricType::Counter => "counter",
             MetricType::Histogram => "histogram",
         };
-        let labels: Vec<_> = metric.labels.iter().map(|it| format!("`{it}`")).collect();
+        let labels = subject_labels(metric).iter().chain(metric.labels);
+        let labels: Vec<_> = labels.map(|it| format!("`{it}`")).collect();
         let (labels, help) = (labels.join(", "), sentence(metric.help));
         writeln!(text, "| `{}` | {ty} | {labels} | {help} |", metric.name).unwrap();
     }

@@ -5,8 +5,11 @@ mod github;
 mod program;
 mod server;
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::Command;
+
+use hostnorm::remediate::{Notification, RemediationRules};
 
 use program::{Program, alert, notification};
 use server::{Answer, Server};
@@ -119,7 +122,7 @@ fn ten_thousand_alerts_are_ten_thousand_lines() {
     program.until("all is written", |it| {
         it.metric("hostnorm_remediate_actions_sent_total{action=\"log\"}") == Some(10_000.0)
     });
-    let found: std::collections::BTreeSet<String> =
+    let found: BTreeSet<String> =
         lines(folder.path()).iter().map(|it| it["fingerprint"].to_string()).collect();
     assert_eq!((found.len(), lines(folder.path()).len()), (10_000, 10_000));
 }
@@ -137,7 +140,7 @@ fn what_was_acknowledged_is_written_once_whenever_it_is_killed() {
     program.until("all is written", |it| {
         it.metric("hostnorm_remediate_actions_waiting{action=\"log\"}") == Some(0.0)
     });
-    let found: std::collections::BTreeSet<String> =
+    let found: BTreeSet<String> =
         lines(folder.path()).iter().map(|it| it["fingerprint"].to_string()).collect();
     assert_eq!((found.len(), lines(folder.path()).len()), (250, 250));
 }
@@ -230,6 +233,32 @@ fn examples(page: &str) -> Vec<String> {
     found
 }
 
+/// A notification of all shipped alerts, with their names and severities.
+fn shipped_alerts() -> Notification {
+    let path = crate::project_files::root().join("prometheus/hostnorm-rules.yml");
+    let rules: serde_json::Value = yaml_serde::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let rules = rules["groups"].as_array().unwrap().iter().flat_map(|it| it["rules"].as_array().unwrap());
+    let alerts = rules.filter_map(|it| {
+        let name = it["alert"].as_str()?;
+        Some(serde_json::json!({
+            "status": "firing", "fingerprint": name, "startsAt": "2026-01-02T03:04:05Z",
+            "labels": {"alertname": name, "severity": it["labels"]["severity"]},
+        }))
+    });
+    let notification = serde_json::json!({"version": "4", "alerts": alerts.collect::<Vec<_>>()});
+    Notification::parse(notification.to_string().as_bytes()).unwrap()
+}
+
+/// The names of rules that no shipped alert satisfies.
+fn idle_rules(text: &str) -> Vec<String> {
+    let rules = RemediationRules::parse(text).unwrap();
+    let planned = hostnorm::remediate::plan(&rules, &shipped_alerts());
+    let followed: BTreeSet<_> = planned.iter().filter_map(|it| it.action.split('/').next()).collect();
+    let file: serde_json::Value = yaml_serde::from_str(text).unwrap();
+    let names = file["rules"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap().to_owned());
+    names.filter(|it| !followed.contains(it.as_str())).collect()
+}
+
 #[test]
 fn the_examples_are_valid() {
     let page = std::fs::read_to_string(crate::project_files::root().join("docs/remediate.md")).unwrap();
@@ -245,8 +274,9 @@ fn the_examples_are_valid() {
     assert!(all.contains("\n  - name: cordon\n"), "{all}");
     rules.extend([shipped, all]);
     for text in rules {
-        if let Err((line, reason)) = hostnorm::remediate::RemediationRules::parse(&text) {
+        if let Err((line, reason)) = RemediationRules::parse(&text) {
             panic!("{line:?}: {reason}\n{text}");
         }
+        assert_eq!(idle_rules(&text), [""; 0], "each example matches an alert that exists:\n{text}");
     }
 }

@@ -1,12 +1,13 @@
 //! Silences as a loopback server in the place of Alertmanager lists them, and the messages where it does not.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::sync::mpsc;
 
 use hostnorm::alertmanager::{AlertmanagerSettings, SilenceReader};
 use hostnorm::remote::ServerConnection;
-use hostnorm::silence::{SILENCES_MAX, SilenceFit};
+use hostnorm::silence::{ALERTS, AlertScope, SILENCES_MAX, SilenceFit};
 use serde_json::json;
 
 /// Answers one request after the other with `response`; returns the URL, and the head of each request.
@@ -50,6 +51,8 @@ fn settings(url: &str) -> AlertmanagerSettings {
 fn silences_of_this_host_are_read_below_the_prefix() {
     let all = json!([
         silence(&[("alertname", "HostAnomalous"), ("instance", "web-1:9100"), ("job", "hostnorm")]),
+        silence(&[("alertname", "LogAnomalous"), ("instance", "web-1:9100"), ("subject", "nginx")]),
+        silence(&[("alertname", "ContainerAnomalous"), ("instance", "web-1:9100")]),
         silence(&[("instance", "web-2:9100")]),
         silence(&[("cluster", "a")]),
         silence(&[]),
@@ -64,10 +67,40 @@ fn silences_of_this_host_are_read_below_the_prefix() {
     };
     let found = SilenceReader::new(&settings).unwrap().read().unwrap();
     let fits: Vec<_> = found.iter().map(|it| it.fit(&settings.target())).collect();
-    assert_eq!(fits, [SilenceFit::Matches]);
+    assert_eq!(fits, [SilenceFit::Matches, SilenceFit::Matches, SilenceFit::Matches]);
     let head = asked.recv().unwrap();
     assert!(head.starts_with("GET /alertmanager/api/v2/silences HTTP/1.1\n"), "{head}");
     assert!(head.to_lowercase().contains("authorization: bearer secret"), "{head}");
+}
+
+/// The shipped alerts whose absence from the list of a silence's alerts is intended: they tell of a fleet, or of a forecast.
+const OTHERS: [&str; 2] = ["FleetAnomalous", "HostFilesystemFillsSoon"];
+
+#[test]
+fn the_alerts_of_anomalies_are_those_of_the_shipped_rules() {
+    let path = crate::project_files::root().join("prometheus/hostnorm-rules.yml");
+    let rules: serde_json::Value = yaml_serde::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut groups = rules["groups"].as_array().unwrap().iter();
+    let group = groups.find(|it| it["name"] == "hostnorm-anomalies").unwrap();
+    let shipped = group["rules"].as_array().unwrap().iter().filter_map(|it| {
+        let name = it["alert"].as_str().filter(|it| !OTHERS.contains(it))?;
+        let expression = it["expr"].as_str().unwrap();
+        let scope = match expression {
+            _ if expression.contains(r#"kind="host"}) == 1"#) && expression.contains("kind!~") => {
+                AlertScope::Containers
+            }
+            _ if expression.contains(r#"kind="host""#) => AlertScope::Host,
+            _ => AlertScope::Log,
+        };
+        let severity = it["labels"]["severity"].as_str().unwrap();
+        let has_subject = expression.contains("(cluster, job, instance, kind, subject)")
+            || expression.contains("subject:is_anomaly:start_timestamp_seconds");
+        assert_eq!(has_subject, scope != AlertScope::Containers, "labels of {name}");
+        Some((name.to_owned(), severity.to_owned(), scope))
+    });
+    let shipped: BTreeSet<_> = shipped.map(|it| format!("{it:?}")).collect();
+    let known = ALERTS.iter().map(|it| (it.name.to_owned(), it.severity.to_owned(), it.scope));
+    assert_eq!(known.map(|it| format!("{it:?}")).collect::<BTreeSet<_>>(), shipped);
 }
 
 #[test]
@@ -88,8 +121,8 @@ fn what_is_wrong_is_said_with_what_to_do() {
     check(response("404 Not Found", "", "404 page not found"), "check the path of alertmanager.url");
     check(response("302 Found", "Location: /login?x\r\n", ""), "a redirect to /login, which is not followed");
     check(response("503 Service Unavailable", "", "later"), "status 503: later");
-    check(response("200 OK", "", "<html>"), "the response is no list of silences");
-    check(response("200 OK", "", "{}"), "the response is no list of silences");
+    check(response("200 OK", "", "<html>"), "the response is not a list of silences");
+    check(response("200 OK", "", "{}"), "the response is not a list of silences");
     check(String::new(), "response");
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = SilenceReader::new(&settings(&format!("http://{gone}"))).unwrap().read().unwrap_err();

@@ -155,7 +155,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             summary: 'Severe anomaly on ' + subject,
             description: description,
           }),
-          // One message a host, because one incident often shows in a container, its pod and its neighbors; none while the host
+          // One message per host, because one incident often shows in a container, its pod and its neighbors; none while the host
           // itself has an alert, whose text names who is behind it.
           alert('ContainerAnomalous', 'host', config.hostLabels, {
             expr: |||

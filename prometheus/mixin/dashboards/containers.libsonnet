@@ -10,7 +10,7 @@ function(config, board)
     panel.stat('Anomalous now', 'Containers, pods and services with an anomaly.', 'short', [
       panel.query('sum(is_anomaly{@, %s})' % some, 'anomalous'),
     ], w=6, thresholds=panel.none),
-    panel.stat('Highest score', 'Highest score of any container, pod or service; 1 is unusual, 2 is worth an alert.', 'none', [
+    panel.stat('Highest score', 'Highest score of any container, pod or service; 1 is the unusual level, 2 the alert level by default.', 'none', [
       panel.query('max(anomaly_score{@, %s})' % some, 'score'),
     ], w=6, thresholds=panel.score, decimals=2),
     panel.stat('Learning', 'Containers, pods and services without a score, because they are still warming up.', 'short', [
@@ -20,7 +20,7 @@ function(config, board)
   local who = [[
     panel.table(
       'Current anomalies',
-      'The containers, pods and services with an anomaly, with the signals behind it.',
+      'The containers, pods and services with an anomaly, with the signals behind each anomaly.',
       'none',
       [panel.rows('max by (instance, kind, subject, description) (anomaly_episode_info{@, %s})' % some)],
       [['instance', 'Host'], ['kind', 'Kind'], ['subject', 'Name'], ['description', 'Description']],
@@ -41,7 +41,7 @@ function(config, board)
   ]];
   local scores = [
     [
-      panel.heat('Scores', 'One row for each container, pod or service. Dark is normal; 1, from where on it is unusual, is in the middle of the scale.', 'none', panel.query('topk(50, max by (instance, subject) (anomaly_score{@, %s}))' % some, '{{subject}} on {{instance}}'), w=24, h=10),
+      panel.heat('Scores', 'One row for each container, pod or service. Dark is normal; the unusual level, 1, is in the middle of the scale.', 'none', panel.query('topk(50, max by (instance, subject) (anomaly_score{@, %s}))' % some, '{{subject}} on {{instance}}'), w=24, h=10),
     ],
     [
       panel.lines('Highest scores', 'The ten containers, pods and services with the highest scores, with the threshold.', 'none', [

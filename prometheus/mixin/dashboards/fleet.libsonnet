@@ -16,7 +16,7 @@ function(config, board)
     panel.stat('Share anomalous', 'Share of hosts with an anomaly. A large share points to a shared cause.', 'percentunit', [
       panel.query('avg(is_anomaly{@, kind="host"})', 'share'),
     ], thresholds=panel.steps([[null, 'green'], [0.1, 'yellow'], [0.3, 'red']]), decimals=0),
-    panel.stat('Highest score', 'Highest score of any host; 1 is unusual, 2 is worth an alert.', 'none', [
+    panel.stat('Highest score', 'Highest score of any host; 1 is the unusual level, 2 the alert level by default.', 'none', [
       panel.query('max(anomaly_score{@, kind="host"})', 'score'),
     ], thresholds=panel.score, decimals=2),
     panel.stat('Learning', 'Hosts without a score, because they are still warming up.', 'short', [
@@ -31,7 +31,7 @@ function(config, board)
     [
       panel.heat(
         'Scores',
-        'One row for each host. Dark is normal; 1, from where on a host is unusual, is in the middle of the scale.',
+        'One row for each host. Dark is normal; the unusual level, 1, is in the middle of the scale.',
         'none',
         panel.query('max by (instance) (anomaly_score{@, kind="host"})', '{{instance}}'),
         w=14,
@@ -140,7 +140,7 @@ function(config, board)
     ),
     panel.lines(
       'Distance from the expected value',
-      'Distance of the same signal from its expected value, in half widths of its normal range: beyond -1 and 1 it is outside. A value may be unusual for a host but not among its peers, and the reverse.',
+      'Distance of the same signal from its expected value, in half widths of its normal range: below -1 or above 1, the value is outside the range. A value may be unusual for a host but not among its peers, or the other way round.',
       'none',
       [panel.query('topk(10, max by (instance) ((anomaly_signal{@, kind="host", signal="$signal"} - anomaly_expected{@, kind="host", signal="$signal"}) / ((anomaly_upper_bound{@, kind="host", signal="$signal"} - anomaly_lower_bound{@, kind="host", signal="$signal"}) / 2)))', '{{instance}}')],
       w=8,
@@ -149,7 +149,7 @@ function(config, board)
     ),
     panel.table(
       'Far from their peers',
-      'Hosts with a signal far from the median of the hosts of their job, in deviations of the peers. Requires the recording rules and at least five hosts.',
+      'Hosts with a signal far from the median of the hosts of their job, as a multiple of the spread among these hosts. Requires the recording rules and at least five hosts.',
       'none',
       [panel.rows('topk(20, max by (instance, signal) (host_signal:anomaly_signal:peer_deviation{@, kind="host"}))')],
       [['instance', 'Host'], ['signal', 'Signal'], ['Value', 'Deviations']],

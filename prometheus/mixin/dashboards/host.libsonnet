@@ -14,7 +14,7 @@ function(config, board)
     panel.stat('State', 'Whether the host has an anomaly. No value during the warm-up.', 'none', [
       panel.query('is_anomaly{@, kind="host"}', 'state'),
     ], thresholds=panel.none, graph='none', mappings=panel.words([['0', 'Normal', 'green'], ['1', 'Anomalous', 'red']])),
-    panel.stat('Score', 'How unusual the host is; 1 is unusual, 2 is worth an alert.', 'none', [
+    panel.stat('Score', 'How unusual the host is; 1 is the unusual level, 2 the alert level by default.', 'none', [
       panel.query('anomaly_score{@, kind="host"}', 'score'),
     ], thresholds=panel.score, decimals=2),
     panel.stat('Detectors agree', 'Share of voting detectors that agree with the majority.', 'percentunit', [
@@ -23,7 +23,7 @@ function(config, board)
     panel.stat('Anomalies', 'Anomalies that started in the selected time range.', 'short', [
       panel.now('ceil(changes(is_anomaly{@, kind="host"}[$__range]) / 2)', 'anomalies'),
     ], graph='none', decimals=0),
-    panel.stat('Known for', 'Time since the first score of this host. The threshold is higher on the first day.', 's', [
+    panel.stat('Known for', 'Time since the first score of this host. The threshold is higher on a new host.', 's', [
       panel.query('time() - (anomaly_ready_at_timestamp_seconds{@, kind="host"} and anomaly_ready{@, kind="host"} == 1)', 'known'),
     ], graph='none', decimals=0),
     panel.stat('Uptime', 'Time since boot.', 's', [
@@ -34,7 +34,7 @@ function(config, board)
   local score = [[
     panel.lines(
       'Score',
-      'How unusual the host is, with the threshold. The shadow score is that of the shadow model and has no effect.',
+      'How unusual the host is, with the threshold. The shadow score comes from the shadow model and has no effect.',
       'none',
       [
         panel.query('anomaly_score{@, kind="host"}', 'score'),
@@ -124,7 +124,7 @@ function(config, board)
     )
     + panel.override('/usually/', { 'custom.lineStyle': { fill: 'dash', dash: [4, 6] } }),
     panel.table(
-      'Processes with most of it',
+      'Processes whose use grew most',
       'The processes whose use of a deviating resource grew most over their usual use during the anomalies of the time range, with the container or service of each.',
       'none',
       [panel.rows('max by (resource, rank, culprit_kind, culprit) (max_over_time(anomaly_culprit_info{@, kind="host"}[$__range]))')],
@@ -187,7 +187,7 @@ function(config, board)
       ),
     ],
     [
-      panel.lines('Time until full', 'When the memory, the fullest filesystem, or the one with the fewest inodes left is full, at the earliest and likely. No value while nothing fills up.', 's', [
+      panel.lines('Time until full', 'When the memory, the fullest filesystem, or the filesystem with the fewest inodes left is full, at the earliest and likely. No value while nothing fills up.', 's', [
         panel.query('anomaly_forecast_full_seconds{@, kind="host"}', '{{signal}} {{bound}}'),
       ], w=24, fill=0, min=0),
     ],

@@ -66,7 +66,7 @@ function(board) [
       lines('Filesystem usage', 'Share of each filesystem not available to unprivileged users.', 'percentunit', [
         ['1 - hostnorm_filesystem_available_bytes{@} / hostnorm_filesystem_size_bytes{@}', '{{mountpoint}}'],
       ], min=0, max=1, thresholds=panel.steps([[null, 'transparent'], [0.9, 'red']])),
-      panel.table('Filesystems', 'Size, available space and free inodes; the state is read-only or no answer where it applies.', 'bytes', [
+      panel.table('Filesystems', 'Size, available space and free inodes; the state says if the filesystem is read-only or does not respond.', 'bytes', [
         panel.rows('max by (mountpoint, device, fstype) (hostnorm_filesystem_size_bytes{@})'),
         panel.rows('max by (mountpoint, device, fstype) (hostnorm_filesystem_available_bytes{@})'),
         panel.rows('max by (mountpoint, device, fstype) (hostnorm_filesystem_inodes_free{@} / hostnorm_filesystem_inodes{@})'),

@@ -156,11 +156,11 @@ fn wrong_name(kind: ServerKind, name: &str) -> Option<String> {
                 it.is_ascii_alphabetic() || matches!(it, '_' | ':') || (idx > 0 && it.is_ascii_digit())
             };
             let is_name = !name.is_empty() && name.chars().enumerate().all(legal);
-            (!is_name).then(|| format!("{name:?} is no name of a metric of Prometheus"))
+            (!is_name).then(|| format!("{name:?} is not the name of a metric of Prometheus"))
         }
         ServerKind::Influx => {
             let is_name = name.split_once('.').is_some_and(|(one, other)| is_word(one) && is_word(other));
-            (!is_name).then(|| format!("{name:?} is no measurement.field of InfluxDB"))
+            (!is_name).then(|| format!("{name:?} is not a measurement.field of InfluxDB"))
         }
     }
 }

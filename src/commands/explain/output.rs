@@ -44,7 +44,7 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
         let _ = write!(text, "\nat its peak, {} UTC\n{}", instant(at.0), causes(assessment));
     }
     if !episode.culprits.is_empty() {
-        text.push_str("\nprocesses with most of it\n");
+        text.push_str("\nprocesses whose use grew most\n");
         episode.culprits.iter().for_each(|it| text.push_str(&format!("  {}\n", process_text::culprit(it))));
     }
     if !episode.templates.is_empty() {

@@ -26,7 +26,7 @@ fn details(text: &mut String, it: &SubjectExplanation) {
     }
     section(text, "episodes", &it.episodes, |it| format!("{}  {}", it.id, it.sentence()));
     section(text, "causes", &it.causes, cause);
-    section(text, "processes with most of it", &it.culprits, culprit);
+    section(text, "processes whose use grew most", &it.culprits, culprit);
     if let Some(scene) = it.scenes.last() {
         section(text, "processes at the start or peak", &scene.top, process);
     }

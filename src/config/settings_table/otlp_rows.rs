@@ -7,7 +7,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     row(
         "otlp.enabled",
         ValueType::Switch,
-        "Send traces by OTLP; needs an endpoint. OTEL_SDK_DISABLED=true sets it to false",
+        "Send traces by OTLP. Needs an endpoint; OTEL_SDK_DISABLED=true sets this to false",
     ),
     row(
         "otlp.endpoint",

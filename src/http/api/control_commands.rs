@@ -157,7 +157,7 @@ pub(super) async fn job(state: &AppState, request: Request) -> Result<Response, 
     let text = request.path_arguments.first().map(String::as_str).unwrap_or_default();
     let id = text
         .parse()
-        .map_err(|_| bad_request(format!("{} is no job number; expected such as 12", quoted(text))))?;
+        .map_err(|_| bad_request(format!("{} is not a job number; expected such as 12", quoted(text))))?;
     carry_out(state, ControlCommand::Job { id }, StatusCode::OK).await
 }
 

@@ -23,7 +23,7 @@ const COMPRESSED: [&str; 8] = [".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".Z
 
 /// Why a text is no glob; none if it is.
 pub(super) fn pattern_error(path: &str) -> Option<String> {
-    Pattern::new(path).err().map(|error| format!("is no glob: {error}"))
+    Pattern::new(path).err().map(|error| format!("is not a glob: {error}"))
 }
 
 /// What the globs of a log found.
@@ -169,6 +169,6 @@ mod tests {
     #[test]
     fn globs_are_checked() {
         assert_eq!(pattern_error("/var/log/**/*.log"), None);
-        assert!(pattern_error("/var/log/[a").unwrap().starts_with("is no glob: "));
+        assert!(pattern_error("/var/log/[a").unwrap().starts_with("is not a glob: "));
     }
 }

@@ -52,7 +52,7 @@ pub(super) static TASKS: Metric =
     Metric::gauge("hostnorm_cgroup_tasks", "Processes and threads of the group");
 pub(super) static PRESSURE_CPU: Metric = Metric::counter(
     "hostnorm_cgroup_pressure_cpu_waiting_seconds_total",
-    "Time in which at least one task of the group waited for CPU, in seconds, also for its own limit",
+    "Time in which at least one task of the group waited for CPU, in seconds, including time in which the group's own CPU limit kept it waiting",
 );
 pub(super) static PRESSURE_MEMORY: Metric = Metric::counter(
     "hostnorm_cgroup_pressure_memory_waiting_seconds_total",

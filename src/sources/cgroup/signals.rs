@@ -151,7 +151,7 @@ const fn pressure_cpu(kind: SubjectKind) -> Signal {
         kind,
         name: "cgroup_pressure_cpu_ratio",
         title: "CPU pressure",
-        help: "Share of time in which at least one task of the group waited for CPU, also for its own limit",
+        help: "Share of time in which at least one task of the group waited for CPU, including time in which the group's own CPU limit kept it waiting",
         unit: SignalUnit::Ratio,
         // As for the host, as are those below.
         floor: 0.10,
