@@ -7,6 +7,7 @@
 //! | what | effect |
 //! |---|---|
 //! | the score reaches the alert level | the alert starts; twice the level in grace |
+//! | it was like this all through its first week | the alert does not start (`detect::first_week`) |
 //! | the impact is critical | the alert starts at any score |
 //! | `is_withheld`: maintenance | no alert, and nothing is learned for the budget; the episode goes on |
 //! | similar episodes were rejected | the score itself is discounted (`episode_pattern`), down to 1 |
@@ -48,6 +49,8 @@ pub struct AlertInput {
     pub in_episode: bool,
     /// Whether a grace period is active.
     pub in_grace: bool,
+    /// Whether the subject was like this all through its first week.
+    pub is_usual: bool,
 }
 
 /// What is known about the current episode beside its score.
@@ -119,7 +122,8 @@ impl AlertTracker {
         let was_reached = self.is_reached;
         let score = now.score;
         let factor = if now.in_grace { grace::LIMIT_FACTOR } else { 1.0 };
-        let is_reached = score >= factor * level || evidence.severity == Some(Severity::Critical);
+        let is_reached =
+            (score >= factor * level && !now.is_usual) || evidence.severity == Some(Severity::Critical);
         self.is_reached = now.in_episode && (was_reached || (is_reached && !evidence.is_withheld));
         self.is_active = self.is_reached && !evidence.is_withheld;
         let has_begun = self.is_reached && !was_reached;
@@ -149,7 +153,14 @@ mod tests {
     const RULE: AlertRule = AlertRule { level: 2.0, budget: Budget::OFF };
 
     fn input(score: f64) -> AlertInput {
-        AlertInput { elapsed: 1.0, score, young_factor: 1.0, in_episode: score >= 1.0, in_grace: false }
+        AlertInput {
+            elapsed: 1.0,
+            score,
+            young_factor: 1.0,
+            in_episode: score >= 1.0,
+            in_grace: false,
+            is_usual: false,
+        }
     }
 
     /// Scores, a second apart, and whether there is an alert after each.
@@ -177,6 +188,18 @@ mod tests {
         check(&[1.0, 1.9, 2.0, 1.5, 1.0, 0.9, 1.0, 2.0], none, false, "..Bxx..B");
         check(&[2.5, 0.5, 2.5], none, false, "B.B");
         check(&[2.5, 4.0, 2.5], none, true, ".Bx");
+    }
+
+    #[test]
+    fn what_was_usual_in_the_first_week_starts_none_unless_it_hurts() {
+        let mut tracker = AlertTracker::default();
+        let mut step = |score, is_usual, severity| {
+            let now = AlertInput { is_usual, ..input(score) };
+            tracker.step(now, AlertEvidence { severity, is_withheld: false }, &RULE).is_active
+        };
+        assert!(!step(3.0, true, None) && !step(3.0, true, Some(Severity::Warning)));
+        assert!(step(3.0, true, Some(Severity::Critical)) && step(3.0, true, None));
+        assert!(!step(0.5, false, None) && step(3.0, false, None) && step(3.0, true, None));
     }
 
     #[test]

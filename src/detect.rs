@@ -39,6 +39,7 @@ pub mod expectation;
 pub mod seasonal;
 pub mod majority_vote;
 pub mod habituation;
+pub mod first_week;
 pub mod detector_settings;
 pub mod joint_score;
 pub mod small_sample;

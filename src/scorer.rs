@@ -9,13 +9,14 @@ use crate::alert::AlertTracker;
 use crate::detect::baseline::BaselineStatistics;
 use crate::detect::eif::{ForestModel, clip};
 use crate::detect::expectation::{Distances, Expectations};
+use crate::detect::first_week::FirstWeek;
 use crate::detect::habituation::Habituation;
 use crate::detect::signal_ranking::SignalRanking;
 use crate::detect::{
     DetectorOutput, DetectorParameters, Detectors, ExpectedRange, LearnOptions, Outputs, contribution,
     joint_score, majority_vote, small_sample,
 };
-use crate::episode::{EpisodeTracker, ResolveRule, ScoredInstant};
+use crate::episode::{EpisodeTracker, ScoredInstant};
 use crate::episode_pattern::PatternMemory;
 use crate::model_registry::ShadowTally;
 use crate::report::{Episode, EpisodeTransition, ExpectedValue, ShadowScore};
@@ -43,8 +44,6 @@ use training_rows::TrainingRows;
 
 /// The threshold by default, on the raw scale of the joint score.
 pub const THRESHOLD: f64 = 2.5;
-/// Shortest duration before acceptance as normal, however new the host is.
-const ACCEPT_SECONDS_MIN: f64 = 3_600.0;
 /// Smallest share of the score with which a signal is named as a cause.
 const CAUSE_SHARE_MIN: f64 = 0.05;
 /// Weight of all earlier points after an acceptance, in points.
@@ -70,6 +69,10 @@ pub struct Scorer {
     alert: AlertTracker,
     /// How restless the subject is.
     habituation: Habituation,
+    /// What was usual in its first week.
+    first_week: FirstWeek,
+    /// Whether the current episode is like the first week.
+    is_usual: bool,
     /// Learned whole points, as a sum of weights.
     points: f64,
     /// The part of `points` that was borrowed from other subjects of the kind.
@@ -100,6 +103,8 @@ impl Scorer {
             tracker: EpisodeTracker::default(),
             alert: AlertTracker::default(),
             habituation: Habituation::default(),
+            first_week: FirstWeek::default(),
+            is_usual: false,
             points: 0.0,
             kind_prior_points: 0.0,
             quiet_points: 0.0,
@@ -128,6 +133,8 @@ impl Scorer {
             tracker: self.tracker.clone(),
             alert: self.alert.clone(),
             habituation: self.habituation.clone(),
+            first_week: self.first_week.clone(),
+            is_usual: self.is_usual,
             points: self.points,
             kind_prior_points: self.kind_prior_points,
             quiet_points: self.quiet_points,
@@ -291,6 +298,7 @@ impl Scorer {
         let now = ScoredInstant { at, elapsed, score };
         let turn = self.tracker.step(now, self.release(settings), self.alert_level(settings));
         self.note_pattern(point, full);
+        self.compare_with_first_week(point, z, outputs, score, settings);
         self.count_excursion(joint.unscaled, elapsed, settings);
         // Without sheltered memory it was learned continuously.
         if matches!(turn, Some(EpisodeTransition::Accepted(_))) && settings.shelter_short_memory {
@@ -337,15 +345,6 @@ impl Scorer {
         self.shadow.as_mut()?.conclude(tried, outputs, beside)
     }
 
-    /// When an episode ends. A new host accepts a state once it has lasted as long as everything before it.
-    fn release(&self, settings: &ScorerSettings) -> ResolveRule {
-        let known = (self.quiet_points * settings.point_seconds).max(ACCEPT_SECONDS_MIN);
-        // While learning is paused, it is infinite: nothing is accepted.
-        let given = settings.resolve.accept_after;
-        let accept_after = if given.is_finite() { given.min(known) } else { given };
-        ResolveRule { accept_after, ..settings.resolve }
-    }
-
     /// The signals that raise the score, largest deviation first, with their contributions to the momentary score.
     fn causes(&self, limit: f64) -> Vec<(usize, f64)> {
         let least = self.smooth.iter().sum::<f64>() * CAUSE_SHARE_MIN;
@@ -367,6 +366,9 @@ impl Scorer {
             rows.push(point.at, clip(&distances.z).into_iter().map(|it| it as f32));
         }
         self.ranking.learn(point, lesson);
+        if self.points >= POINTS_MIN {
+            self.first_week.learn(point, &distances.z, lesson);
+        }
         self.expectation.learn(point, distances, lesson, whole);
     }
 

@@ -2,14 +2,20 @@
 
 use super::{Scorer, ScorerSettings};
 use crate::alert::{AlertDecision, AlertEvidence, AlertInput};
+use crate::detect::first_week::{self, MovedSignal};
 use crate::detect::habituation::{self, ExcursionInput, Habituation};
 use crate::detect::joint_score::RaiseLevels;
+use crate::detect::{DetectorOutput, Outputs};
+use crate::episode::ResolveRule;
+use crate::window::Point;
 
 /// Seconds below the level after which an excursion of the score has ended, …
 const EXCURSION_GAP_SECONDS: f64 = 600.0;
 /// … but at least this many points of a table with rare rows.
 const EXCURSION_GAP_POINTS: f64 = 6.0;
 
+/// Shortest duration before acceptance as normal, however new the host is.
+const ACCEPT_SECONDS_MIN: f64 = 3_600.0;
 /// Part of the threshold by which it is higher on a new host.
 const YOUNG_FACTOR: f64 = 0.5;
 
@@ -28,8 +34,42 @@ impl Scorer {
             young_factor: self.young_factor(settings),
             in_episode: self.tracker.episode().is_some(),
             in_grace: self.tracker.in_grace(),
+            is_usual: self.is_usual,
         };
         self.alert.step(now, evidence, &settings.alert)
+    }
+
+    /// Notes whether what would start an alert was usual in the first week. While too few signals deviate to tell, as when
+    /// a held score fades, the last answer stands for the rest of the episode.
+    pub(super) fn compare_with_first_week(
+        &mut self,
+        point: &Point,
+        z: &[f64],
+        outputs: &Outputs,
+        score: f64,
+        settings: &ScorerSettings,
+    ) {
+        let is_fault = |it: &DetectorOutput| it.relative().is_some_and(|it| it >= 1.0);
+        // An absence or an extreme compares with a longer past by itself.
+        if self.tracker.episode().is_none() || is_fault(&outputs.absence) || is_fault(&outputs.level_extreme)
+        {
+            self.is_usual = false;
+        } else if !self.alert.is_active() && score >= self.alert_level(settings) {
+            let moved = self.moved(point, z);
+            if moved.len() >= first_week::SIGNALS_MIN {
+                self.is_usual = self.first_week.was_usual(point.at, &moved);
+            }
+        }
+    }
+
+    /// The signals that deviate most.
+    fn moved(&self, point: &Point, z: &[f64]) -> Vec<MovedSignal> {
+        let mut far: Vec<usize> = (0..z.len()).filter(|idx| z[*idx].abs() >= first_week::FAR).collect();
+        far.sort_by(|a, b| z[*b].abs().total_cmp(&z[*a].abs()));
+        far.truncate(first_week::SIGNALS_MAX);
+        let expected = |idx: usize| self.expectation.statistics(idx).map(|it| it.mean);
+        let of = |idx: usize| Some(MovedSignal { idx, value: point.values[idx], expected: expected(idx)? });
+        far.into_iter().filter_map(of).collect()
     }
 
     /// The score from which an episode is worth an alert.
@@ -52,6 +92,15 @@ impl Scorer {
         let is_alert = self.detectors.level_extreme.has_floors() && !self.tracker.is_known_state();
         let level = if is_alert { self.alert_level(settings) } else { 1.0 };
         RaiseLevels { threshold, alert: level * threshold }
+    }
+
+    /// When an episode ends. A new host accepts a state once it has lasted as long as everything before it.
+    pub(super) fn release(&self, settings: &ScorerSettings) -> ResolveRule {
+        let known = (self.quiet_points * settings.point_seconds).max(ACCEPT_SECONDS_MIN);
+        // While learning is paused, it is infinite: nothing is accepted.
+        let given = settings.resolve.accept_after;
+        let accept_after = if given.is_finite() { given.min(known) } else { given };
+        ResolveRule { accept_after, ..settings.resolve }
     }
 
     /// How restless the subject is.

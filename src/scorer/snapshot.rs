@@ -23,6 +23,7 @@ impl Scorer {
         let width = fresh.smooth.len();
         self.alert.fits(&settings.alert)
             && self.habituation.fits()
+            && self.first_week.fits(width)
             && self.expectation.fits(&fresh.expectation)
             && self.detectors.fits(&fresh.detectors)
             && self.ranking.fits(&fresh.ranking)
