@@ -24,6 +24,7 @@ impl Engine {
             watch: GraceWatcher::new(&[], self.settings.grace),
             impacts: self.impacts.clone(),
             learning: self.learning,
+            readings: self.readings,
         }
     }
 
