@@ -47,7 +47,7 @@ pub use training_schedule::{DRIFT_SECONDS, RETRY_SECONDS};
 pub use verdict::PastEpisode;
 pub use warm_start::StateRebuild;
 
-use subject::{ScoringTurn, SubjectState};
+use subject::SubjectState;
 use subject_kind_state::SubjectKindState;
 
 /// Largest number of live subjects. Beyond it, the least recently seen one is evicted; if one reading has more, the
@@ -158,8 +158,6 @@ pub struct Engine {
     watch: GraceWatcher,
     impacts: BTreeMap<SubjectKind, Vec<&'static ImpactFormula>>,
     learning: bool,
-    /// Number of readings so far.
-    readings: usize,
 }
 
 impl Engine {
@@ -184,7 +182,6 @@ impl Engine {
             watch: GraceWatcher::new(&[], settings.grace),
             impacts: BTreeMap::new(),
             learning: true,
-            readings: 0,
         }
     }
 
@@ -230,19 +227,11 @@ impl Engine {
         let grace = self.watch.step(&self.before, &now);
         let in_maintenance = maintenance::is_active(&now);
         let held_back = in_maintenance || grace.is_some_and(|it| it.is_active());
-        self.readings = self.readings.wrapping_add(1);
-        let turn = ScoringTurn::new(self.readings, &now, &self.settings);
         for (subject, values) in &now.subjects {
             if let Some(state) = self.states.get_mut(subject) {
                 let before = self.before.subjects.get(subject);
                 let change =
                     before.and_then(|before| ReadingPair::new(before, values, now.at.0 - self.before.at.0));
-                if !turn.is_of(subject)
-                    && let Some(assessment) = state.wait(now.at, change, &self.settings)
-                {
-                    assessments.insert(subject.clone(), assessment);
-                    continue;
-                }
                 state.grace(held_back);
                 let silence = silence::state(&now, subject);
                 let expected = EpisodeMarks { maintenance: in_maintenance, silenced: silence.is_some() };
@@ -255,7 +244,6 @@ impl Engine {
                 let formulas = self.impacts.get(&subject.kind()).map_or(&[][..], Vec::as_slice);
                 state.measure_impact(&mut assessment, change.as_ref(), formulas);
                 state.decide_alert(&mut assessment, &self.settings);
-                state.hold(&assessment, turn);
                 assessments.insert(subject.clone(), assessment);
             }
         }

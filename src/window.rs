@@ -70,7 +70,12 @@ impl Window {
 
     /// Adds the signals of one reading; a full window drops the oldest.
     pub fn push(&mut self, at: Timestamp, signals: Vec<Option<f64>>) {
-        self.extend(at, signals);
+        debug_assert_eq!(signals.len(), self.point.values.len(), "one value a signal");
+        if self.readings.len() == self.readings_max {
+            self.readings.pop_front();
+        }
+        self.readings.push_back(signals);
+        self.point.at = at;
         for (idx, value) in self.point.values.iter_mut().enumerate() {
             let known = self.readings.iter().filter_map(|it| it[idx]).filter(|it| it.abs() <= VALUE_MAX);
             let (sum, count) = known.fold((0.0, 0u32), |(sum, count), it| (sum + it, count + 1));
@@ -79,16 +84,6 @@ impl Window {
                 *value = sum / f64::from(count);
             }
         }
-    }
-
-    /// The same without a new mean, until the next [`push`](Self::push).
-    pub fn extend(&mut self, at: Timestamp, signals: Vec<Option<f64>>) {
-        debug_assert_eq!(signals.len(), self.point.values.len(), "one value a signal");
-        if self.readings.len() == self.readings_max {
-            self.readings.pop_front();
-        }
-        self.readings.push_back(signals);
-        self.point.at = at;
     }
 
     /// Fills the window as if each reading equaled this point.

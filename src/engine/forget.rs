@@ -24,7 +24,6 @@ impl Engine {
             watch: GraceWatcher::new(&[], self.settings.grace),
             impacts: self.impacts.clone(),
             learning: self.learning,
-            readings: self.readings,
         }
     }
 

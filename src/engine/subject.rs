@@ -34,17 +34,13 @@ mod snapshot;
 mod presence;
 mod verdict;
 mod score_details;
-mod turn;
 mod warm_start;
 
 pub(super) use snapshot::SavedSubject;
-pub(super) use turn::ScoringTurn;
 
-use turn::UnscoredReadings;
-
-/// Largest size of a subject of a changing population with 14 signals, after weeks of learning; 128 MiB for all
+/// Largest size of a subject of a changing population with 14 signals, after weeks of learning; 160 MiB for all
 /// [`SUBJECTS_MAX`](super::SUBJECTS_MAX) subjects.
-pub const SUBJECT_BYTES_MAX: usize = 256 << 10;
+pub const SUBJECT_BYTES_MAX: usize = 320 << 10;
 
 /// Training rows kept for each subject of a changing population; together they have thousands.
 pub const HISTORY_ROWS_MAX: usize = 256;
@@ -126,11 +122,6 @@ pub(super) struct SubjectState {
     scored: Option<Scored>,
     /// The last decision about an alert.
     alert: Option<AlertState>,
-    /// Readings since the last score, and what it was, if subjects are scored in turn.
-    #[serde(skip)]
-    unscored: UnscoredReadings,
-    #[serde(skip)]
-    held: Option<Assessment>,
 }
 
 /// The score of one tick.
@@ -191,8 +182,6 @@ impl SubjectState {
             impact: ImpactTracker::default(),
             scored: None,
             alert: None,
-            unscored: UnscoredReadings::default(),
-            held: None,
         }
     }
 
@@ -288,9 +277,7 @@ impl SubjectState {
             Assessment { ready_at: self.ready_at, ready: self.ready, ..Assessment::default() };
         assessment.uses_kind_prior = self.uses_prior();
         if let Some(elapsed) = elapsed.filter(|_| self.window.is_full()) {
-            let UnscoredReadings { count, seconds } = std::mem::take(&mut self.unscored);
-            let (readings, elapsed) = (count + 1, seconds + elapsed);
-            let step = self.portion(readings, elapsed, settings);
+            let step = self.portion(elapsed, settings);
             let rules = self.rules(settings);
             if let Some(score) = self.scorer.step(self.window.point(), step, &rules) {
                 assessment.transition = score.transition;
@@ -353,33 +340,23 @@ impl SubjectState {
         change: Option<ReadingPair<'_>>,
         settings: &EngineSettings,
     ) -> Option<f64> {
-        let gap_max = self.gap_max(settings);
+        // Where each reading takes several intervals, that is the pace, and no gap.
+        let pace = self.pace.clamp(settings.interval, settings.point_seconds().max(settings.interval));
+        let gap_max = (GAP_INTERVALS * pace).max(GAP_SHARE * settings.point_seconds());
         self.pace = change.map_or(0.0, |it| it.elapsed);
         let change = change.filter(|it| it.elapsed <= gap_max);
         if let Some(change) = &change {
             self.observed += change.elapsed;
-            self.window.push(at, self.values(change, settings));
+            // A small backward clock step makes the elapsed time short and rates huge.
+            let known = change.elapsed >= settings.interval / 2.0;
+            let signals = self.signals.iter().map(|it| if known { (it.formula)(change) } else { None });
+            self.window.push(at, signals.collect());
         } else {
             self.window.restart();
             self.scorer.interrupt();
-            self.unscored = UnscoredReadings::default();
         }
         self.estimate_ready_at(at, settings);
         change.map(|it| it.elapsed)
-    }
-
-    /// Seconds between two readings from which on there is a gap.
-    fn gap_max(&self, settings: &EngineSettings) -> f64 {
-        // Where each reading takes several intervals, that is the pace, and no gap.
-        let pace = self.pace.clamp(settings.interval, settings.point_seconds().max(settings.interval));
-        (GAP_INTERVALS * pace).max(GAP_SHARE * settings.point_seconds())
-    }
-
-    /// The value of each signal.
-    fn values(&self, change: &ReadingPair<'_>, settings: &EngineSettings) -> Vec<Option<f64>> {
-        // A small backward clock step makes the elapsed time short and rates huge.
-        let known = change.elapsed >= settings.interval / 2.0;
-        self.signals.iter().map(|it| if known { (it.formula)(change) } else { None }).collect()
     }
 
     /// Updates the estimated time of the first score until there is one.

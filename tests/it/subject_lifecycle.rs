@@ -258,7 +258,7 @@ fn stored_states_survive_restarts_and_engines() {
         Engine::new(&CONTAINERS[1..], &settings()),
         container(1),
         &stored,
-        "the snapshot is of other signals than are followed now (12 then, 11 now); a collector was switched or \
+        "the snapshot is of other signals than are followed now (14 then, 13 now); a collector was switched or \
          hostnorm was changed",
     );
 }

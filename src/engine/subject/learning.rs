@@ -40,21 +40,15 @@ impl SubjectState {
         }
     }
 
-    /// Weight of the newest point: a fraction for each reading of the warm-up, later 1 once a window. `readings` and
-    /// `elapsed` count from the last point that was scored.
-    pub(super) fn portion(
-        &mut self,
-        readings: usize,
-        elapsed: f64,
-        settings: &EngineSettings,
-    ) -> StepOptions {
-        self.since_point += readings;
+    /// Weight of the newest point: a fraction at each reading of the warm-up, later 1 once a window.
+    pub(super) fn portion(&mut self, elapsed: f64, settings: &EngineSettings) -> StepOptions {
+        self.since_point += 1;
         let whole = self.since_point >= settings.window;
         if whole {
             self.since_point = 0;
         }
         let weight = match (self.ready, whole) {
-            (false, _) => Some(readings as f64 / settings.window as f64),
+            (false, _) => Some(1.0 / settings.window as f64),
             (true, true) => Some(1.0),
             (true, false) => None,
         };
