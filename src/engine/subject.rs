@@ -38,9 +38,9 @@ mod warm_start;
 
 pub(super) use snapshot::SavedSubject;
 
-/// Largest size of a subject of a changing population with 12 signals, after weeks of learning; 128 MiB for all
+/// Largest size of a subject of a changing population with 14 signals, after weeks of learning; 160 MiB for all
 /// [`SUBJECTS_MAX`](super::SUBJECTS_MAX) subjects.
-pub const SUBJECT_BYTES_MAX: usize = 256 << 10;
+pub const SUBJECT_BYTES_MAX: usize = 320 << 10;
 
 /// Training rows kept for each subject of a changing population; together they have thousands.
 pub const HISTORY_ROWS_MAX: usize = 256;

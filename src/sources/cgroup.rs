@@ -19,20 +19,27 @@ mod group_class;
 mod hierarchy;
 mod discovery;
 mod workload;
+mod podman_storage;
 mod container_names;
 mod identity;
 mod parse;
 mod group_values;
+mod member_process;
 mod group_files;
+mod live_group;
 mod signals;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 
 pub(super) use signals::SIGNALS;
 
 use container_names::{ContainerNames, GroupName, NamesOnDisk};
-use discovery::find_groups;
-use group_files::{BlockDevices, Cadence, GroupFiles, GroupPresence};
+use discovery::{FoundGroup, find_groups};
+use group_files::{BlockDevices, Cadence, GroupFiles, GroupPresence, GroupReader};
 use hierarchy::Hierarchies;
 use identity::{Identities, NamedGroup};
+use live_group::{GroupDirectory, LiveGroup, PastGroups};
+use member_process::HostProcesses;
 
 static GROUPS: Metric =
     Metric::gauge("hostnorm_cgroup_groups", "Containers, pods and services that are read").by(&["kind"]);
@@ -61,6 +68,10 @@ pub(super) static METRICS: &[&Metric] = &[
     &group_values::PRESSURE_CPU,
     &group_values::PRESSURE_MEMORY,
     &group_values::PRESSURE_IO,
+    &group_values::RECEIVED,
+    &group_values::SENT,
+    &group_values::STARTED,
+    &group_values::RESTARTS,
 ];
 
 /// Largest value of `cgroup.subjects_max`: less than the number of subjects of all kinds that the engine can hold.
@@ -109,18 +120,22 @@ pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
     let SourceSettings { roots, cgroup, .. } = settings;
     Box::new(Cgroup {
         root: roots.cgroupfs(),
-        names: ContainerNames::new(&roots.rootfs),
+        names: ContainerNames::new(&roots.rootfs, &settings.blocking),
         settings: cgroup.clone(),
         hierarchies: None,
         identities: Identities::default(),
         groups: Vec::new(),
+        past: PastGroups::default(),
         searched: None,
         readings: 0,
         turn: (settings.window / TURNS_MIN).clamp(1, TURN_MAX),
         dropped: 0,
         throttled: 0.0,
-        reader: FileReader::default(),
-        devices: BlockDevices::new(roots.sysfs.join("dev/block")),
+        reader: GroupReader {
+            files: FileReader::default(),
+            devices: BlockDevices::new(roots.sysfs.join("dev/block")),
+            processes: HostProcesses::new(roots.procfs.clone()),
+        },
         kinds: KINDS.map(|it| (it, Labels::new([it.name()]))),
     })
 }
@@ -138,6 +153,8 @@ struct Cgroup {
     identities: Identities,
     /// The groups that are read, in the order of the last search.
     groups: Vec<LiveGroup>,
+    /// Subjects whose groups are gone.
+    past: PastGroups,
     /// Time of the last search.
     searched: Option<Timestamp>,
     /// Readings so far.
@@ -148,34 +165,19 @@ struct Cgroup {
     dropped: usize,
     /// Seconds for which the groups were throttled so far.
     throttled: f64,
-    reader: FileReader,
-    devices: BlockDevices,
+    reader: GroupReader,
     kinds: [(SubjectKind, Labels); KINDS.len()],
-}
-
-/// A group that is read.
-#[derive(Debug)]
-struct LiveGroup {
-    path: PathBuf,
-    name: GroupName,
-    subject: Subject,
-    info: Labels,
-    files: GroupFiles,
-    /// Seconds for which it was throttled, at the last reading.
-    throttled: Option<f64>,
-    /// Whether another group had its identity before. Its first values are left out, because a rate over both would be
-    /// wrong.
-    is_successor: bool,
 }
 
 impl Source for Cgroup {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let at = into.at;
-        let pause = if self.groups.is_empty() { DISCOVERY_EMPTY_SECONDS } else { DISCOVERY_SECONDS };
+        let is_empty = self.groups.is_empty() && self.past.is_empty();
+        let pause = if is_empty { DISCOVERY_EMPTY_SECONDS } else { DISCOVERY_SECONDS };
         let is_recent = |then: Timestamp| (0.0..pause).contains(&(at.0 - then.0));
         if !self.searched.is_some_and(is_recent) {
             self.searched = Some(at);
-            self.discover();
+            self.discover(at);
         }
         if self.hierarchies.is_none() {
             return Err(SourceError::Unavailable { path: self.root.clone() });
@@ -207,13 +209,13 @@ impl Cgroup {
     fn read_groups(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let mut outcome = Ok(());
         self.readings = self.readings.wrapping_add(1);
-        let Self { groups, reader, devices, throttled, readings, turn, .. } = self;
+        let Self { groups, past, reader, throttled, readings, turn, .. } = self;
         let otherwise = (groups.len() <= FREQUENT_MAX).then_some(Cadence::Frequent);
         let mut place = *readings;
         groups.retain_mut(|group| {
             place = place.wrapping_add(1);
             let due = if place.is_multiple_of(*turn) { Some(Cadence::Slow) } else { otherwise };
-            let (presence, read) = group.files.read(due, reader, devices);
+            let (presence, read) = group.files.read(due, reader);
             match read {
                 // One odd file costs its values.
                 Err(error @ SourceError::Parse { .. }) => {
@@ -222,28 +224,28 @@ impl Cgroup {
                 read => outcome = std::mem::replace(&mut outcome, Ok(())).and(read),
             }
             if presence == GroupPresence::Gone {
+                past.add(group, into.at);
                 return false;
             }
-            let values = group.files.values();
-            let total = values.frequent.throttled_seconds.filter(|it| it.is_finite());
+            let total = group.files.values().frequent.throttled_seconds.filter(|it| it.is_finite());
             let gained = |before: f64| total.map_or(0.0, |it| (it - before).max(0.0));
             *throttled += group.throttled.map_or(0.0, gained);
             group.throttled = total;
-            if !std::mem::take(&mut group.is_successor) {
-                let subject = into.subjects.entry(group.subject.clone()).or_default();
-                values.set(&group.info, subject);
-            }
+            group.set(into);
             true
         });
+        past.set(into);
         outcome
     }
 
     /// Searches for groups; those that are read already go on.
-    fn discover(&mut self) {
+    fn discover(&mut self, at: Timestamp) {
         self.hierarchies = Hierarchies::find(&self.root);
-        self.devices.forget();
-        let Some(hierarchies) = &self.hierarchies else { return self.groups.clear() };
-        let discovery = find_groups(hierarchies);
+        self.reader.devices.forget();
+        self.reader.processes.refresh(&mut self.reader.files);
+        let Some(hierarchies) = self.hierarchies.clone() else { return self.groups.clear() };
+        let discovery = find_groups(&hierarchies);
+        self.names.update();
         let mut before: BTreeMap<PathBuf, LiveGroup> =
             self.groups.drain(..).map(|it| (it.path.clone(), it)).collect();
         let mut disk = NamesOnDisk::default();
@@ -255,14 +257,7 @@ impl Cgroup {
             let Some(name) = name else { continue };
             if self.settings.reads(&name) {
                 let rank = KINDS.iter().position(|it| *it == name.kind);
-                let info = Labels::new([
-                    group.class.runtime(),
-                    &name.namespace,
-                    &name.pod,
-                    &name.container,
-                    &name.id,
-                ]);
-                wanted.push((live.is_none(), rank, NamedGroup::new(group.path, &name), name, info));
+                wanted.push((live.is_none(), rank, NamedGroup::new(group.path.clone(), &name), name, group));
             }
         }
         // Those that are read already come first, so that no subject changes places with another.
@@ -272,17 +267,46 @@ impl Cgroup {
         wanted.truncate(groups_max);
         let named: Vec<NamedGroup> = wanted.iter().map(|it| it.2.clone()).collect();
         let subjects = self.identities.assign(&named);
-        let owners: BTreeMap<Subject, PathBuf> =
-            before.values().map(|it| (it.subject.clone(), it.path.clone())).collect();
-        for ((.., group, name, info), subject) in wanted.into_iter().zip(subjects) {
-            let is_successor = owners.get(&subject).is_some_and(|it| *it != group.path);
-            let live = before.remove(&group.path).map(|it| (it.files, it.throttled));
-            let (mut files, throttled) =
-                live.unwrap_or_else(|| (GroupFiles::new(hierarchies, &group.path), None));
-            files.retry_absent();
-            let path = group.path;
-            self.groups.push(LiveGroup { path, name, subject, info, files, throttled, is_successor });
+        let owners: BTreeMap<Subject, (PathBuf, u32)> =
+            before.values().map(|it| (it.subject.clone(), (it.path.clone(), it.restarts))).collect();
+        for ((_, _, _, name, group), subject) in wanted.into_iter().zip(subjects) {
+            let owner = owners.get(&subject).map(|it| (it.0 == group.path, it.1));
+            let live = before.remove(&group.path);
+            let group = self.group(&hierarchies, group, name, live, (subject, owner));
+            self.groups.push(group);
         }
+        for group in before.values().filter(|it| !self.groups.iter().any(|new| new.subject == it.subject)) {
+            self.past.add(group, at);
+        }
+    }
+
+    /// A group that was found. `live` is the same group as it was read so far; with the subject comes whether it had this
+    /// path before, and its restarts.
+    fn group(
+        &mut self,
+        hierarchies: &Hierarchies,
+        found: FoundGroup,
+        name: GroupName,
+        live: Option<LiveGroup>,
+        (subject, owner): (Subject, Option<(bool, u32)>),
+    ) -> LiveGroup {
+        let directory = GroupDirectory::find(hierarchies, &found.path);
+        let live = live.filter(|it| !directory.replaces(&it.directory));
+        let is_new = live.is_none();
+        let past = self.past.take(&subject);
+        let (same, restarts) = owner.or(past.map(|it| (false, it))).unzip();
+        // A group that moves to the number of another one did not restart.
+        let is_successor = same.is_some_and(|same| !same || is_new);
+        let restarts = restarts.map_or(0, |it| it.saturating_add(u32::from(is_new)));
+        let labels = [found.class.runtime(), &name.namespace, &name.pod, &name.container, &name.id];
+        let info = Labels::new(labels);
+        let fresh =
+            || (GroupFiles::new(hierarchies, &found.path, found.class.owns_network()), directory, None);
+        // The time of creation is kept, because the kernel may forget it.
+        let (files, directory, throttled) =
+            live.map_or_else(fresh, |it| (it.files, it.directory, it.throttled));
+        let path = found.path;
+        LiveGroup { path, name, subject, info, files, directory, throttled, restarts, is_successor }
     }
 }
 

@@ -16,10 +16,12 @@ use crate::signal::ReadingPair;
 /// Longest message; a line of the file is shortened to 80 characters.
 const MESSAGE_CHARS_MAX: usize = 600;
 
+pub use super::cgroup::fuzzing::parse as parse_cgroup;
+
 type Parser = fn(KernelText<'_>, &mut Values) -> Result<SkippedLines, SourceError>;
 
 /// The parsers of text, chosen by the first byte.
-const PARSERS: [Parser; 13] = [
+const PARSERS: [Parser; 14] = [
     |text, into| cpu::set(text, &cpu::MODES.map(|mode| Labels::new([mode])), into),
     |text, into| whole(load::set(text, into)),
     |text, into| memory::set(text, &memory::MEMINFO, 1024.0, into),
@@ -42,6 +44,7 @@ const PARSERS: [Parser; 13] = [
         assert!(process_self::parse_boot_time(text).is_none_or(f64::is_finite));
         whole(process_self::parse(text.text).map(|_| ()).ok_or_else(|| text.error()))
     },
+    tcp::set_netstat,
 ];
 
 /// The result of a parser of a whole file.

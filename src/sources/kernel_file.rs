@@ -102,7 +102,7 @@ impl KernelFile {
 }
 
 /// Opens a file without waiting for anything.
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.read(true);
     #[cfg(unix)]

@@ -263,7 +263,7 @@ pub(super) fn set(
 }
 
 /// Bytes, packets, errors and drops of both directions, in the order of [`METRICS`].
-fn parse(columns: &str) -> Option<[f64; 8]> {
+pub(super) fn parse(columns: &str) -> Option<[f64; 8]> {
     let mut values = [0.0; 12];
     let mut fields = columns.split_ascii_whitespace();
     for value in &mut values {

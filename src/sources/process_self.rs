@@ -109,7 +109,7 @@ pub(super) fn parse_boot_time(text: KernelText<'_>) -> Option<f64> {
 #[derive(Debug, PartialEq)]
 pub(super) struct ProcessStat {
     cpu_ticks: f64,
-    start_ticks: f64,
+    pub(super) start_ticks: f64,
     virtual_bytes: f64,
     resident_pages: f64,
 }

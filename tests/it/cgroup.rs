@@ -119,6 +119,10 @@ impl Host {
     }
 
     pub(crate) fn open(&self, cgroup: CgroupSettings) -> Sources {
+        self.open_with_window(cgroup, 0)
+    }
+
+    pub(crate) fn open_with_window(&self, cgroup: CgroupSettings, window: usize) -> Sources {
         let root = self.tree.path();
         let roots = RootPaths {
             procfs: root.join("proc"),
@@ -126,7 +130,8 @@ impl Host {
             rootfs: root.into(),
             ..RootPaths::default()
         };
-        Sources::open(&SourceSettings { roots, cgroup, ..SourceSettings::default() }, |it| it == "cgroup")
+        let settings = SourceSettings { roots, cgroup, window, ..SourceSettings::default() };
+        Sources::open(&settings, |it| it == "cgroup")
     }
 
     fn read(&self) -> Reading {
@@ -137,12 +142,12 @@ impl Host {
 }
 
 /// Kind and name of each subject but the host.
-fn subjects(reading: &Reading) -> Vec<String> {
+pub(crate) fn subjects(reading: &Reading) -> Vec<String> {
     let others = reading.subjects.keys().filter(|it| **it != Subject::Host);
     others.map(|it| format!("{}/{}", it.kind().name(), it.name())).collect()
 }
 
-fn value(reading: &Reading, subject: &Subject, metric: &str) -> Option<f64> {
+pub(crate) fn value(reading: &Reading, subject: &Subject, metric: &str) -> Option<f64> {
     reading.subjects.get(subject)?.iter().find(|it| it.metric.name == metric).map(|it| it.value)
 }
 
@@ -277,9 +282,16 @@ fn a_replaced_pod_is_the_same_subject() {
     let both = [names[0], "container/shop/web/app#2", names[1], "pod/shop/web#2"];
     assert_eq!(subjects(&sources.read_all(Timestamp(10.0))), both);
     host.remove(&old);
-    // A reading without the subject, so that no rate is taken from the counters of two groups.
-    assert_eq!(subjects(&sources.read_all(Timestamp(15.0))), Vec::<String>::new());
-    assert_eq!(subjects(&sources.read_all(Timestamp(16.0))), names);
+    // A reading without counters, so that no rate is taken from those of two groups.
+    let pod = Subject::Pod("shop/web".into());
+    for (seconds, has_counters) in [(15.0, false), (16.0, true)] {
+        let reading = sources.read_all(Timestamp(seconds));
+        assert_eq!(subjects(&reading), names);
+        assert_eq!(value(&reading, &pod, "hostnorm_cgroup_cpu_seconds_total").is_some(), has_counters);
+        assert!(value(&reading, &pod, "hostnorm_cgroup_tasks").is_some());
+        // The new pod ran beside the old one: that is no restart.
+        assert_eq!(value(&reading, &pod, "hostnorm_cgroup_restarts_total"), Some(0.0));
+    }
 }
 
 #[test]
@@ -324,11 +336,15 @@ fn odd_trees_are_survived() {
     let mut sources = host.open(CgroupSettings::default());
     sources.read_all(Timestamp(0.0));
     host.remove("lxc/huge");
-    let reading = sources.read_all(Timestamp(1.0));
-    assert_eq!((reading.problems.len(), subjects(&reading).len()), (0, 2));
+    let huge = Subject::Container("huge".into());
+    for (seconds, count) in [(1.0, 3), (10.5, 3), (11.0, 2)] {
+        let reading = sources.read_all(Timestamp(seconds));
+        assert_eq!((reading.problems.len(), subjects(&reading).len()), (0, count), "at {seconds}");
+        assert_eq!(value(&reading, &huge, "hostnorm_cgroup_tasks"), None);
+    }
     // Nor is a hierarchy that was unmounted.
     fs::remove_dir_all(&root).unwrap();
-    assert_eq!(subjects(&sources.read_all(Timestamp(2.0))), Vec::<String>::new());
+    assert_eq!(subjects(&sources.read_all(Timestamp(22.0))), Vec::<String>::new());
 }
 
 #[test]
@@ -373,7 +389,7 @@ fn a_throttled_group_is_no_pressure_of_the_host() {
 fn each_kind_has_the_same_signals() {
     let of = |kind| sources::signals(|it| it == "cgroup").filter(move |it| it.kind == kind).map(|it| it.name);
     let containers: Vec<_> = of(SubjectKind::Container).collect();
-    assert!((8..=12).contains(&containers.len()), "{containers:?}");
+    assert!((8..=14).contains(&containers.len()), "{containers:?}");
     assert!(of(SubjectKind::Pod).eq(containers.iter().copied()));
     assert!(of(SubjectKind::Service).eq(containers.iter().copied()));
 }

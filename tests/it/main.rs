@@ -17,6 +17,8 @@ mod captured_tree;
 mod cgroup;
 #[cfg(target_os = "linux")]
 mod cgroup_churn;
+mod cgroup_processes;
+mod cgroup_turns;
 mod config_files;
 mod consecutive_incidents;
 mod control_learning;

@@ -14,9 +14,10 @@ use hostnorm::training;
 
 static VALUE: Metric = Metric::gauge("value", "A value").by(&["signal"]);
 
-const NAMES: [&str; WIDTH] = ["s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11"];
+const NAMES: [&str; WIDTH] =
+    ["s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13"];
 /// The number of signals for [`SUBJECT_BYTES_MAX`].
-const WIDTH: usize = 12;
+const WIDTH: usize = 14;
 
 fn value<const IDX: usize>(change: &ReadingPair<'_>) -> Option<f64> {
     change.now.get_by(&VALUE, &Labels::new([NAMES[IDX]]))
@@ -40,7 +41,8 @@ macro_rules! signals {
     ($kind:expr, $($idx:literal)*) => { [$(signal($kind, $idx, value::<$idx>)),*] };
 }
 
-pub(crate) static CONTAINERS: [Signal; WIDTH] = signals!(SubjectKind::Container, 0 1 2 3 4 5 6 7 8 9 10 11);
+pub(crate) static CONTAINERS: [Signal; WIDTH] =
+    signals!(SubjectKind::Container, 0 1 2 3 4 5 6 7 8 9 10 11 12 13);
 static HOST: [Signal; 3] = signals!(SubjectKind::Host, 0 1 2);
 
 const EVERY: f64 = 10.0;
@@ -256,7 +258,7 @@ fn stored_states_survive_restarts_and_engines() {
         Engine::new(&CONTAINERS[1..], &settings()),
         container(1),
         &stored,
-        "the snapshot is of other signals than are followed now (12 then, 11 now); a collector was switched or \
+        "the snapshot is of other signals than are followed now (14 then, 13 now); a collector was switched or \
          hostnorm was changed",
     );
 }

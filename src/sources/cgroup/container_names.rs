@@ -1,22 +1,24 @@
 //! Names of containers and pods, from what the kubelet, docker and podman leave on disk.
 //!
 //! From the kubelet only names of files are read. Of the descriptions by docker and podman, only name, image and the name
-//! of a service; never commands, arguments or environment.
+//! of a service; never commands, arguments or environment. The storage of rootless podman lies in the home of its user, which
+//! may be on a server that does not answer, so it is read beside the loop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::discovery::{FoundClass, FoundGroup};
 use super::group_class::ContainerId;
+use super::podman_storage::{DescribedContainer, PodmanStorage, read_small};
 use super::workload::{is_generated, repository, workload};
+use crate::clock;
 use crate::reading::SubjectKind;
+use crate::sources::blocking_reads::{BlockingReader, BlockingReads, Known};
 
 /// Largest number of entries of a directory that are read.
 const ENTRIES_MAX: usize = 8_192;
-/// Largest size of the description of containers in bytes.
-const DESCRIPTION_BYTES_MAX: u64 = 4 << 20;
 /// Digits of an ID by which a container without a name is known.
 const SHORT_ID: usize = 12;
 
@@ -30,7 +32,13 @@ pub(super) struct ContainerNames {
     /// A directory for each container of docker.
     docker: PathBuf,
     /// All containers of podman.
-    podman: PathBuf,
+    podman: PodmanStorage,
+    /// The root of the host.
+    rootfs: PathBuf,
+    /// Those of users, by home.
+    homes: BlockingReader<BTreeMap<String, DescribedContainer>>,
+    /// Containers that wait for the answer of a home.
+    asked: BTreeSet<String>,
 }
 
 /// The name of a group, and labels for those who look for it elsewhere.
@@ -61,30 +69,31 @@ pub(super) struct NamesOnDisk {
     /// Namespace and name of each pod, by UID.
     pods: Option<BTreeMap<String, (String, String)>>,
     podman: Option<BTreeMap<String, DescribedContainer>>,
-}
-
-/// What a runtime says about a container.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct DescribedContainer {
-    name: String,
-    image: String,
-    /// A service of docker swarm, whose containers have names with an ID.
-    service: String,
+    /// The home of each user, by UID.
+    homes: Option<BTreeMap<String, PathBuf>>,
 }
 
 impl ContainerNames {
-    pub(super) fn new(rootfs: &Path) -> Self {
+    pub(super) fn new(rootfs: &Path, blocking: &BlockingReads) -> Self {
         Self {
             container_logs: rootfs.join("var/log/containers"),
             pod_logs: rootfs.join("var/log/pods"),
             docker: rootfs.join("var/lib/docker/containers"),
-            podman: rootfs.join("var/lib/containers/storage/overlay-containers/containers.json"),
+            podman: PodmanStorage::of_root(rootfs),
+            rootfs: rootfs.into(),
+            homes: blocking.reader(),
+            asked: BTreeSet::new(),
         }
+    }
+
+    /// Takes what was read of users' homes.
+    pub(super) fn update(&mut self) {
+        self.homes.update(clock::instant());
     }
 
     /// The name of a group. `None` for the sandbox of a pod, which only holds its namespaces, and for a pod or container
     /// that the kubelet is about to start: its identity would change a moment later.
-    pub(super) fn of(&self, group: &FoundGroup, disk: &mut NamesOnDisk) -> Option<GroupName> {
+    pub(super) fn of(&mut self, group: &FoundGroup, disk: &mut NamesOnDisk) -> Option<GroupName> {
         match &group.class {
             FoundClass::Service { unit } => Some(GroupName::plain(SubjectKind::Service, unit, "")),
             FoundClass::Pod { uid } => self.pod(uid, disk),
@@ -95,7 +104,10 @@ impl ContainerNames {
                 self.container_of_pod(id, uid, disk)
             }
             FoundClass::Container { id: ContainerId::Digits(id), pod: None, .. } => {
-                Some(self.container(id, disk))
+                match user_of(&group.path) {
+                    Some(user) => self.container_of_user(id, user, disk),
+                    None => Some(self.container(id, disk)),
+                }
             }
         }
     }
@@ -138,15 +150,28 @@ impl ContainerNames {
 
     fn container(&self, id: &str, disk: &mut NamesOnDisk) -> GroupName {
         let description = self.docker_container(id).or_else(|| self.podman_container(id, disk));
-        let Some(it) = description else { return GroupName::plain(SubjectKind::Container, short(id), id) };
-        let image = repository(&it.image);
-        let name = match image {
-            _ if !it.service.is_empty() => &it.service,
-            Some(image) if it.name.is_empty() || is_generated(&it.name) => image,
-            _ if it.name.is_empty() => short(id),
-            _ => &it.name,
+        GroupName::described(id, description)
+    }
+
+    /// The container of a user's podman; `None` until the user's home was read.
+    fn container_of_user(&mut self, id: &str, user: &str, disk: &mut NamesOnDisk) -> Option<GroupName> {
+        let homes = disk.homes.get_or_insert_with(|| {
+            read_small(&self.rootfs.join("etc/passwd")).map(|it| homes(&it)).unwrap_or_default()
+        });
+        let Some(home) = homes.get(user) else { return Some(GroupName::described(id, None)) };
+        let home = self.rootfs.join(home);
+        if self.asked.len() < ENTRIES_MAX && self.asked.insert(id.to_owned()) {
+            let read = |home: &Path| PodmanStorage::of_home(home).read();
+            // Without a thread it has no name.
+            return self.homes.ask(&home, read).is_err().then(|| GroupName::described(id, None));
+        }
+        let description = match self.homes.known(&home, clock::instant()) {
+            Known::Answered(containers) => containers.get(id).cloned(),
+            Known::Pending => return None,
+            Known::Silent => None,
         };
-        GroupName { container: it.name.clone(), ..GroupName::plain(SubjectKind::Container, name, id) }
+        self.asked.remove(id);
+        Some(GroupName::described(id, description))
     }
 
     fn docker_container(&self, id: &str) -> Option<DescribedContainer> {
@@ -154,10 +179,7 @@ impl ContainerNames {
     }
 
     fn podman_container(&self, id: &str, disk: &mut NamesOnDisk) -> Option<DescribedContainer> {
-        let all = disk.podman.get_or_insert_with(|| {
-            read_small(&self.podman).map(|it| podman_descriptions(&it)).unwrap_or_default()
-        });
-        all.get(id).cloned()
+        disk.podman.get_or_insert_with(|| self.podman.read()).get(id).cloned()
     }
 }
 
@@ -166,6 +188,35 @@ impl GroupName {
         let (namespace, pod, container) = (String::new(), String::new(), String::new());
         Self { kind, name: name.to_owned(), namespace, pod, container, id: id.to_owned() }
     }
+
+    /// A container outside of Kubernetes: its name, or the image if the name was made up, or its ID.
+    fn described(id: &str, description: Option<DescribedContainer>) -> Self {
+        let Some(it) = description else { return Self::plain(SubjectKind::Container, short(id), id) };
+        let name = match repository(&it.image) {
+            _ if !it.service.is_empty() => &it.service,
+            Some(image) if it.name.is_empty() || is_generated(&it.name) => image,
+            _ if it.name.is_empty() => short(id),
+            _ => &it.name,
+        };
+        Self { container: it.name.clone(), ..Self::plain(SubjectKind::Container, name, id) }
+    }
+}
+
+/// The user whose services a group belongs to, by UID.
+fn user_of(group: &Path) -> Option<&str> {
+    let names = group.iter().filter_map(|it| it.to_str());
+    names.filter_map(|it| it.strip_prefix("user-")?.strip_suffix(".slice")).next()
+}
+
+/// The home of each user in `passwd`, by UID, relative to the root.
+fn homes(passwd: &str) -> BTreeMap<String, PathBuf> {
+    let home = |line: &str| {
+        let mut fields = line.split(':').skip(2);
+        let (user, home) = (fields.next()?, fields.nth(2)?);
+        let is_home = user.bytes().all(|it| it.is_ascii_digit()) && home.len() > 1;
+        Some((user.to_owned(), home.strip_prefix('/').filter(|_| is_home)?.into()))
+    };
+    passwd.lines().take(ENTRIES_MAX).filter_map(home).collect()
 }
 
 fn short(id: &str) -> &str {
@@ -222,32 +273,6 @@ fn docker_description(text: &str) -> Option<DescribedContainer> {
     })
 }
 
-/// Podman's descriptions of all containers, by ID.
-fn podman_descriptions(text: &str) -> BTreeMap<String, DescribedContainer> {
-    #[derive(Deserialize)]
-    struct Description {
-        id: String,
-        #[serde(default)]
-        names: Option<Vec<String>>,
-        /// JSON in a text.
-        #[serde(default)]
-        metadata: Option<String>,
-    }
-    #[derive(Deserialize, Default)]
-    struct Metadata {
-        #[serde(default, rename = "image-name")]
-        image: String,
-    }
-    let all: Vec<Description> = serde_json::from_str(text).unwrap_or_default();
-    let described = all.into_iter().take(ENTRIES_MAX).map(|it| {
-        let metadata = it.metadata.and_then(|text| serde_json::from_str::<Metadata>(&text).ok());
-        let name = it.names.unwrap_or_default().into_iter().next().unwrap_or_default();
-        let image = metadata.unwrap_or_default().image;
-        (it.id, DescribedContainer { name, image, service: String::new() })
-    });
-    described.collect()
-}
-
 /// Names of the entries of a directory; none if it cannot be read.
 #[expect(clippy::disallowed_methods, reason = "lists the directories of the kubelet")]
 fn names_in(path: &Path) -> Vec<String> {
@@ -255,16 +280,11 @@ fn names_in(path: &Path) -> Vec<String> {
     entries.flatten().filter_map(|it| it.file_name().into_string().ok()).collect()
 }
 
-/// The text of a file; `None` if it cannot be read, is too large or no text.
-#[expect(clippy::disallowed_methods, reason = "reads the descriptions of containers")]
-fn read_small(path: &Path) -> Option<String> {
-    use std::io::Read;
-    // A pipe in place of the file would block.
-    let metadata =
-        std::fs::metadata(path).ok().filter(|it| it.is_file() && it.len() <= DESCRIPTION_BYTES_MAX)?;
-    let mut text = String::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    std::fs::File::open(path).ok()?.take(DESCRIPTION_BYTES_MAX).read_to_string(&mut text).ok()?;
-    Some(text)
+/// Parses what names containers, for the fuzzer.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzzing(text: &str) {
+    let _ = (container_of_log(text), pod_of_directory(text), docker_description(text));
+    let _ = (homes(text), user_of(Path::new(text)));
 }
 
 #[cfg(test)]
@@ -296,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn descriptions_of_docker_and_podman() {
+    fn descriptions_of_docker() {
         let docker = r#"{"Name":"/web","Args":["--password","secret"],"Config":{"Image":"nginx:1.27","Env":["A=b"],
             "Labels":{"com.docker.swarm.service.name":"shop_web"}}}"#;
         let expect =
@@ -304,19 +324,23 @@ mod tests {
         assert_eq!(docker_description(docker), Some(expect));
         assert_eq!(docker_description(r#"{"Config":{"Labels":null}}"#), Some(DescribedContainer::default()));
         assert_eq!(docker_description("{"), None);
-        let podman = r#"[{"id":"00ff","names":["db"],"metadata":"{\"image-name\":\"docker.io/library/postgres:17\"}"},
-            {"id":"11ee","names":null,"metadata":"none"}]"#;
-        let found = podman_descriptions(podman);
-        assert_eq!(found["00ff"].name, "db");
-        assert_eq!(found["00ff"].image, "docker.io/library/postgres:17");
-        assert_eq!(found["11ee"], DescribedContainer::default());
+    }
+
+    #[test]
+    fn homes_of_users() {
+        let path = Path::new("user.slice/user-1000.slice/user@1000.service/user.slice/libpod-00.scope");
+        assert_eq!(user_of(path), Some("1000"));
+        assert_eq!(user_of(Path::new("machine.slice/libpod-00.scope")), None);
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nbad:x:1\nbob:x:7:7::rel:/\nnone:x:8:8::/:/\n";
+        let expect = [("0", "root"), ("1000", "home/ann")].map(|(user, home)| (user.to_owned(), home.into()));
+        assert_eq!(homes(passwd), BTreeMap::from(expect));
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "[\\[{]?.*(-[0-9a-f]*.log)?") {
             let _ = (container_of_log(&text), pod_of_directory(&text), short(&text));
-            let _ = (docker_description(&text), podman_descriptions(&text));
+            let _ = (docker_description(&text), homes(&text), user_of(Path::new(&text)));
         }
     }
 }

@@ -37,6 +37,11 @@ pub(super) enum FoundClass {
 }
 
 impl FoundClass {
+    /// Whether a network namespace of its processes is its own; containers of a pod share that of the pod.
+    pub(super) fn owns_network(&self) -> bool {
+        !matches!(self, Self::Container { pod: Some(_), .. })
+    }
+
     /// The value of the label `runtime`; empty if unknown or without a runtime.
     pub(super) fn runtime(&self) -> &'static str {
         match self {

@@ -2,25 +2,32 @@
 //!
 //! The files are opened at each reading: 200 groups have more files than a process may keep open by default. The kernel
 //! computes some of them by a walk over all CPUs, so these are read in turn: those of some groups at each reading. Between
-//! two turns, their values stay; a window contains several turns, so its mean is not affected.
+//! two turns, their values stay; a window contains several turns, so its mean is not affected. Limits are read once a
+//! minute.
 
 use std::path::{Path, PathBuf};
 
-use super::group_values::{GroupValues, SlowValues};
+use super::group_values::{GroupValues, RareValues, SlowValues};
 use super::hierarchy::{Hierarchies, Hierarchy};
+use super::member_process::{HostProcesses, MemberProcess};
 use super::parse::{self, from_micros};
 use crate::sources::SourceError;
 use crate::sources::kernel_file::{FileReader, KernelText};
 use crate::sources::pressure::some_total;
 
 /// How often a file is read, and which files are due at a reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cadence {
     /// At each reading, unless there are many groups.
     Frequent,
-    /// When it is the group's turn; the others are due then, too.
+    /// When it is the group's turn; the frequent ones are due then, too.
     Slow,
+    /// At each [`RARE_TURNS`]th turn; all others are due then, too.
+    Rare,
 }
+
+/// Turns of a group from one reading of its rare files to the next: a minute with five seconds a turn.
+const RARE_TURNS: u32 = 12;
 
 /// A file of a group.
 #[derive(Debug)]
@@ -29,6 +36,8 @@ struct FileRow {
     name: &'static str,
     cadence: Cadence,
     set: SetFn,
+    /// Whether an earlier file has its values already, so that it need not be read.
+    is_known: fn(&GroupValues) -> bool,
 }
 
 type SetFn = fn(KernelText<'_>, &mut GroupValues, &mut BlockDevices) -> Result<(), SourceError>;
@@ -36,12 +45,12 @@ type SetFn = fn(KernelText<'_>, &mut GroupValues, &mut BlockDevices) -> Result<(
 /// Where both versions have a value, the first file counts: on a hybrid host, controllers belong to version 1.
 static FILES: &[FileRow] = &[
     row(Hierarchy::Cpu, "cpu.stat", Cadence::Frequent, cpu_stat_v1),
-    row(Hierarchy::Cpu, "cpu.cfs_quota_us", Cadence::Slow, |text, into, _| {
-        into.slow.quota = parse::cpu_quota(text)?;
+    row(Hierarchy::Cpu, "cpu.cfs_quota_us", Cadence::Rare, |text, into, _| {
+        into.rare.quota = parse::cpu_quota(text)?;
         Ok(())
     }),
-    row(Hierarchy::Cpu, "cpu.cfs_period_us", Cadence::Slow, |text, into, _| {
-        into.slow.period = Some(parse::single(text)?);
+    row(Hierarchy::Cpu, "cpu.cfs_period_us", Cadence::Rare, |text, into, _| {
+        into.rare.period = Some(parse::single(text)?);
         Ok(())
     }),
     row(Hierarchy::CpuUsage, "cpuacct.usage", Cadence::Frequent, |text, into, _| {
@@ -53,8 +62,8 @@ static FILES: &[FileRow] = &[
         Ok(())
     }),
     row(Hierarchy::Memory, "memory.stat", Cadence::Slow, memory_stat_v1),
-    row(Hierarchy::Memory, "memory.limit_in_bytes", Cadence::Slow, |text, into, _| {
-        into.slow.memory_limit = parse::limit(text)?;
+    row(Hierarchy::Memory, "memory.limit_in_bytes", Cadence::Rare, |text, into, _| {
+        into.rare.memory_limit = parse::limit(text)?;
         Ok(())
     }),
     row(Hierarchy::Memory, "memory.oom_control", Cadence::Slow, |text, into, _| {
@@ -64,11 +73,13 @@ static FILES: &[FileRow] = &[
         Ok(())
     }),
     row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes_recursive", Cadence::Slow, blkio_bytes),
-    row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes", Cadence::Slow, blkio_bytes),
+    row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes", Cadence::Slow, blkio_bytes)
+        .unless(|it| it.slow.read_bytes.is_some()),
     row(Hierarchy::Tasks, "pids.current", Cadence::Slow, tasks),
-    row(Hierarchy::Unified, "cpu.stat", Cadence::Frequent, cpu_stat_v2),
-    row(Hierarchy::Unified, "cpu.max", Cadence::Slow, |text, into, _| {
-        into.slow.cpu_limit = parse::cpu_max(text)?;
+    row(Hierarchy::Unified, "cpu.stat", Cadence::Frequent, cpu_stat_v2)
+        .unless(|it| it.frequent.cpu_seconds.is_some() && it.frequent.periods.is_some()),
+    row(Hierarchy::Unified, "cpu.max", Cadence::Rare, |text, into, _| {
+        into.rare.cpu_limit = parse::cpu_max(text)?;
         Ok(())
     }),
     row(Hierarchy::Unified, "memory.current", Cadence::Frequent, |text, into, _| {
@@ -76,8 +87,8 @@ static FILES: &[FileRow] = &[
         Ok(())
     }),
     row(Hierarchy::Unified, "memory.stat", Cadence::Slow, memory_stat_v2),
-    row(Hierarchy::Unified, "memory.max", Cadence::Slow, |text, into, _| {
-        into.slow.memory_limit = parse::limit(text)?;
+    row(Hierarchy::Unified, "memory.max", Cadence::Rare, |text, into, _| {
+        into.rare.memory_limit = parse::limit(text)?;
         Ok(())
     }),
     row(Hierarchy::Unified, "memory.events", Cadence::Slow, |text, into, _| {
@@ -104,8 +115,25 @@ static FILES: &[FileRow] = &[
     }),
 ];
 
+/// Number of files that a group may have, over all versions.
+#[cfg(any(test, fuzzing))]
+pub(super) const FILE_COUNT: usize = FILES.len();
+
+/// Parses the text of the file with this number, for the fuzzer.
+#[cfg(any(test, fuzzing))]
+pub(super) fn parse(file: usize, text: KernelText<'_>, into: &mut GroupValues) -> Result<(), SourceError> {
+    let mut devices = BlockDevices::new("/nonexistent".into());
+    FILES.get(file).map_or(Ok(()), |it| (it.set)(text, into, &mut devices))
+}
+
 const fn row(hierarchy: Hierarchy, name: &'static str, cadence: Cadence, set: SetFn) -> FileRow {
-    FileRow { hierarchy, name, cadence, set }
+    FileRow { hierarchy, name, cadence, set, is_known: |_| false }
+}
+
+impl FileRow {
+    const fn unless(self, is_known: fn(&GroupValues) -> bool) -> Self {
+        Self { is_known, ..self }
+    }
 }
 
 fn cpu_stat_v1(
@@ -217,7 +245,10 @@ impl BlockDevices {
 #[derive(Debug)]
 pub(super) struct GroupFiles {
     files: Vec<GroupFile>,
+    process: MemberProcess,
     values: GroupValues,
+    /// Turns so far.
+    turns: u32,
     /// Whether the last reading of all files succeeded.
     complete: bool,
 }
@@ -239,15 +270,26 @@ pub(super) enum GroupPresence {
     Gone,
 }
 
+/// What all groups share when they are read.
+#[derive(Debug)]
+pub(super) struct GroupReader {
+    pub(super) files: FileReader,
+    pub(super) devices: BlockDevices,
+    pub(super) processes: HostProcesses,
+}
+
 impl GroupFiles {
-    /// The files of the group at this path below the mount points.
-    pub(super) fn new(hierarchies: &Hierarchies, path: &Path) -> Self {
+    /// The files of the group at this path below the mount points. `owns_network` is false for one that uses the network of
+    /// its pod.
+    pub(super) fn new(hierarchies: &Hierarchies, path: &Path, owns_network: bool) -> Self {
         let file = |row: &'static FileRow| {
             let directory = hierarchies.directory(row.hierarchy)?;
             Some(GroupFile { row, path: directory.join(path).join(row.name), absent: false })
         };
         let files = FILES.iter().filter_map(file).collect();
-        Self { files, values: GroupValues::default(), complete: false }
+        let groups = hierarchies.directories().into_iter().map(|it| it.join(path)).collect();
+        let process = MemberProcess::new(groups, owns_network);
+        Self { files, process, values: GroupValues::default(), turns: 0, complete: false }
     }
 
     /// The newest values.
@@ -255,9 +297,9 @@ impl GroupFiles {
         &self.values
     }
 
-    /// Tries missing files again, because a controller may have been enabled.
-    pub(super) fn retry_absent(&mut self) {
-        self.files.iter_mut().for_each(|it| it.absent = false);
+    /// When its oldest process started, as Unix time.
+    pub(super) fn started(&self) -> Option<f64> {
+        self.process.started()
     }
 
     /// Reads the files that are due, or all if the last reading of all failed. Values of a malformed file are missing; the
@@ -265,15 +307,20 @@ impl GroupFiles {
     pub(super) fn read(
         &mut self,
         due: Option<Cadence>,
-        reader: &mut FileReader,
-        devices: &mut BlockDevices,
+        reader: &mut GroupReader,
     ) -> (GroupPresence, Result<(), SourceError>) {
-        let due = if self.complete { due } else { Some(Cadence::Slow) };
-        let Some(cadence) = due else { return (GroupPresence::Here, Ok(())) };
-        let (vanished, mut outcome) = self.pass(cadence, reader, devices);
-        if vanished && cadence == Cadence::Frequent {
+        let due = if self.complete { due } else { Some(Cadence::Rare) };
+        let Some(mut cadence) = due else { return (GroupPresence::Here, Ok(())) };
+        if Cadence::Slow <= cadence {
+            if self.turns.is_multiple_of(RARE_TURNS) {
+                cadence = Cadence::Rare;
+            }
+            self.turns = self.turns.wrapping_add(1);
+        }
+        let (vanished, mut outcome) = self.pass(cadence, reader);
+        if vanished && cadence < Cadence::Rare {
             // The whole group may be gone; then no old values must stay.
-            outcome = self.pass(Cadence::Slow, reader, devices).1;
+            outcome = self.pass(Cadence::Rare, reader).1;
         }
         // A problem lasts until it is solved, and values are missing no longer than that.
         self.complete = outcome.is_ok();
@@ -281,35 +328,34 @@ impl GroupFiles {
         if gone { (GroupPresence::Gone, Ok(())) } else { (GroupPresence::Here, outcome) }
     }
 
-    /// Reads all files, or the frequent ones only; returns whether one of them vanished.
-    fn pass(
-        &mut self,
-        cadence: Cadence,
-        reader: &mut FileReader,
-        devices: &mut BlockDevices,
-    ) -> (bool, Result<(), SourceError>) {
+    /// Reads the files of this cadence and of more frequent ones; returns whether one of them vanished.
+    fn pass(&mut self, cadence: Cadence, reader: &mut GroupReader) -> (bool, Result<(), SourceError>) {
         let (mut vanished, mut outcome) = (false, Ok(()));
         self.values.frequent = Default::default();
-        if cadence == Cadence::Slow {
+        if Cadence::Slow <= cadence {
             self.values.slow = SlowValues::default();
         }
+        if cadence == Cadence::Rare {
+            self.values.rare = RareValues::default();
+            // A controller may have been enabled.
+            self.files.iter_mut().for_each(|it| it.absent = false);
+        }
         for file in &mut self.files {
-            let is_due = cadence == Cadence::Slow || file.row.cadence == Cadence::Frequent;
-            // On a hybrid host, version 1 has answered already.
-            let is_known = file.row.hierarchy == Hierarchy::Unified
-                && file.row.cadence == Cadence::Frequent
-                && self.values.frequent.cpu_seconds.is_some()
-                && self.values.frequent.periods.is_some();
-            if file.absent || !is_due || (is_known && file.row.name == "cpu.stat") {
+            if file.absent || cadence < file.row.cadence || (file.row.is_known)(&self.values) {
                 continue;
             }
-            let read =
-                reader.read(&file.path).and_then(|text| (file.row.set)(text, &mut self.values, devices));
-            match read {
+            let read = reader.files.read(&file.path);
+            match read.and_then(|text| (file.row.set)(text, &mut self.values, &mut reader.devices)) {
                 Err(SourceError::Unavailable { .. } | SourceError::SwitchedOff { .. }) => {
                     (file.absent, vanished) = (true, true);
                 }
                 read => outcome = outcome.and(read),
+            }
+        }
+        if Cadence::Slow <= cadence && !self.files.iter().all(|it| it.absent) {
+            match self.process.network_bytes(&reader.processes, &mut reader.files) {
+                Ok(bytes) => self.values.slow.network_bytes = bytes,
+                Err(error) => outcome = outcome.and(Err(error)),
             }
         }
         (vanished, outcome)

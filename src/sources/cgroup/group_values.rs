@@ -1,7 +1,7 @@
 //! The values of one group, whichever version of control groups they come from.
 
 use crate::metric::Metric;
-use crate::reading::{Labels, Values};
+use crate::reading::Values;
 
 pub(super) static INFO: Metric = Metric::gauge(
     "hostnorm_cgroup_info",
@@ -62,6 +62,21 @@ pub(super) static PRESSURE_IO: Metric = Metric::counter(
     "hostnorm_cgroup_pressure_io_waiting_seconds_total",
     "Time in which at least one task of the group waited for I/O, in seconds",
 );
+pub(super) static RECEIVED: Metric = Metric::counter(
+    "hostnorm_cgroup_network_receive_bytes_total",
+    "Bytes received by the network of the group; absent if it uses that of the host or of its pod",
+);
+pub(super) static SENT: Metric = Metric::counter(
+    "hostnorm_cgroup_network_send_bytes_total",
+    "Bytes sent by the network of the group; absent if it uses that of the host or of its pod",
+);
+pub(super) static STARTED: Metric =
+    Metric::gauge("hostnorm_cgroup_start_time_seconds", "Start of the group as Unix time, in seconds");
+pub(super) static RESTARTS: Metric = Metric::counter(
+    "hostnorm_cgroup_restarts_total",
+    "Times that another group took the name of the subject, or the group was created anew, since hostnorm started",
+)
+.of_process();
 
 /// Values read at each reading.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -76,12 +91,7 @@ pub(super) struct FrequentValues {
 /// Values read less often, because the kernel takes long to make their files.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct SlowValues {
-    pub(super) cpu_limit: Option<f64>,
-    /// Quota and period of version 1 in microseconds.
-    pub(super) quota: Option<f64>,
-    pub(super) period: Option<f64>,
     pub(super) inactive_file_bytes: Option<f64>,
-    pub(super) memory_limit: Option<f64>,
     pub(super) major_faults: Option<f64>,
     pub(super) oom_kills: Option<f64>,
     pub(super) read_bytes: Option<f64>,
@@ -90,6 +100,18 @@ pub(super) struct SlowValues {
     pub(super) pressure_cpu: Option<f64>,
     pub(super) pressure_memory: Option<f64>,
     pub(super) pressure_io: Option<f64>,
+    /// Bytes received and sent by its own network.
+    pub(super) network_bytes: Option<[f64; 2]>,
+}
+
+/// Limits, which are read once a minute: they change when somebody changes them.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct RareValues {
+    pub(super) cpu_limit: Option<f64>,
+    /// Quota and period of version 1 in microseconds.
+    pub(super) quota: Option<f64>,
+    pub(super) period: Option<f64>,
+    pub(super) memory_limit: Option<f64>,
 }
 
 /// All values of one group.
@@ -97,24 +119,24 @@ pub(super) struct SlowValues {
 pub(super) struct GroupValues {
     pub(super) frequent: FrequentValues,
     pub(super) slow: SlowValues,
+    pub(super) rare: RareValues,
 }
 
 impl GroupValues {
     /// Adds them to a reading.
-    pub(super) fn set(&self, info: &Labels, into: &mut Values) {
-        let Self { frequent, slow } = self;
-        let limit = || Some(slow.quota? / slow.period.filter(|it| 0.0 < *it)?);
+    pub(super) fn set(&self, into: &mut Values) {
+        let Self { frequent, slow, rare } = self;
+        let limit = || Some(rare.quota? / rare.period.filter(|it| 0.0 < *it)?);
         let working_set = || Some((frequent.memory_bytes? - slow.inactive_file_bytes?).max(0.0));
-        into.set_by(&INFO, info, 1.0);
         for (metric, value) in [
             (&CPU, frequent.cpu_seconds),
             (&PERIODS, frequent.periods),
             (&THROTTLED_PERIODS, frequent.throttled_periods),
             (&THROTTLED, frequent.throttled_seconds),
-            (&CPU_LIMIT, slow.cpu_limit.or_else(limit)),
+            (&CPU_LIMIT, rare.cpu_limit.or_else(limit)),
             (&MEMORY, frequent.memory_bytes),
             (&WORKING_SET, working_set()),
-            (&MEMORY_LIMIT, slow.memory_limit),
+            (&MEMORY_LIMIT, rare.memory_limit),
             (&MAJOR_FAULTS, slow.major_faults),
             (&OOM_KILLS, slow.oom_kills),
             (&READ, slow.read_bytes),
@@ -123,6 +145,8 @@ impl GroupValues {
             (&PRESSURE_CPU, slow.pressure_cpu),
             (&PRESSURE_MEMORY, slow.pressure_memory),
             (&PRESSURE_IO, slow.pressure_io),
+            (&RECEIVED, slow.network_bytes.map(|it| it[0])),
+            (&SENT, slow.network_bytes.map(|it| it[1])),
         ] {
             if let Some(value) = value {
                 into.set(metric, value);

@@ -76,7 +76,7 @@ fn update(slots: &mut Vec<PathBuf>, present: &[&Path]) {
 }
 
 /// A name as a label: without control characters and the mark of numbers, not too long, never empty.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     let allowed = |it: char| !it.is_control() && it != '#';
     let name: String = name.chars().map(|it| if allowed(it) { it } else { '_' }).collect();
     match name.get(..name.floor_char_boundary(NAME_BYTES_MAX)) {

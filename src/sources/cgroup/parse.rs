@@ -1,7 +1,8 @@
 //! Parsers of the files of a group.
 
-use crate::sources::SourceError;
-use crate::sources::kernel_file::{IMPOSSIBLE, KernelText, count};
+use crate::sources::kernel_file::{IMPOSSIBLE, KernelFileLine, KernelText, count};
+use crate::sources::network_device::is_counted_by_name;
+use crate::sources::{SourceError, network};
 
 /// Microseconds and nanoseconds of a second.
 const MICROSECONDS: f64 = 1e6;
@@ -131,6 +132,41 @@ pub(super) fn blkio_bytes(
     if total { Ok(sums) } else { Err(text.error()) }
 }
 
+/// The first process in `cgroup.procs`; `None` if there is none. A process of another PID namespace has the number 0.
+pub(super) fn first_process(text: KernelText<'_>) -> Option<u32> {
+    text.lines().find_map(|it| it.text.parse().ok().filter(|it| 0 < *it))
+}
+
+/// Name and counters of each device of `net/dev` but loopback.
+pub(super) fn network_devices(
+    text: KernelText<'_>,
+) -> impl Iterator<Item = (&str, &str, KernelFileLine<'_>)> {
+    // Lines with a bar are the titles of the columns.
+    let lines = text.lines().filter(|it| !it.text.contains('|'));
+    let devices = lines.filter_map(|line| {
+        let (name, columns) = line.text.rsplit_once(':')?;
+        Some((name.trim_ascii(), columns, line))
+    });
+    devices.filter(|it| it.0 != "lo")
+}
+
+/// Bytes received and sent by all devices of `net/dev`, each packet once: a bridge counts those of its devices again.
+pub(super) fn network_bytes(text: KernelText<'_>) -> Result<[f64; 2], SourceError> {
+    let names: Vec<&str> = network_devices(text).map(|it| it.0).collect();
+    let is_physical = |name: &str| is_counted_by_name(name, &names);
+    // A container may have nothing but a device that is named like a virtual one.
+    let any = names.iter().any(|it| is_physical(it));
+    let mut sums = [0.0; 2];
+    for (name, columns, line) in network_devices(text) {
+        let Some([received, .., sent, _, _, _]) = network::parse(columns) else { return Err(line.error()) };
+        if !any || is_physical(name) {
+            sums[0] += received;
+            sums[1] += sent;
+        }
+    }
+    Ok(sums)
+}
+
 /// Whether this is the number of a device, `MAJOR:MINOR`.
 fn is_device(text: &str) -> bool {
     let is_number = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
@@ -195,12 +231,41 @@ mod tests {
         }
     }
 
+    #[test]
+    fn bytes_of_a_network() {
+        let title = "Inter-|   Receive\n face |bytes    packets\n";
+        let device = |name: &str, bytes: u64| {
+            format!("  {name}: {bytes} 2 0 0 0 0 0 0 {} 2 0 0 0 0 0 0\n", 10 * bytes)
+        };
+        let check = |devices: &[(&str, u64)], expect: [f64; 2]| {
+            let dev: String = devices.iter().map(|it| device(it.0, it.1)).collect();
+            assert_eq!(network_bytes(text(&format!("{title}{dev}"))).ok(), Some(expect), "{devices:?}");
+        };
+        check(&[("lo", 5), ("eth0", 7)], [7.0, 70.0]);
+        check(&[("lo", 5)], [0.0, 0.0]);
+        check(&[("lo", 5), ("eth0", 7), ("docker0", 3), ("veth12", 2), ("eth1", 1)], [8.0, 80.0]);
+        check(&[("lo", 5), ("tap0", 4)], [4.0, 40.0]);
+        for wrong in ["eth0: 1 2 3", "eth0: x 2 0 0 0 0 0 0 1 2 0 0 0 0 0 0"] {
+            assert!(network_bytes(text(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn processes_of_this_namespace() {
+        for (procs, expect) in
+            [("12\n7\n", Some(12)), ("0\n0\n", None), ("0\n9\n", Some(9)), ("", None), ("x", None)]
+        {
+            assert_eq!(first_process(text(procs)), expect, "{procs:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_it_panic(content in "((max|[0-9]{1,25}|usage_usec|8:0|rbytes=|Read|Total)?[ \n]?.?){0,9}") {
             let _ = (keyed(text(&content), ["usage_usec"]), single(text(&content)), limit(text(&content)));
             let _ = (cpu_max(text(&content)), cpu_quota(text(&content)));
             let _ = (io_stat(text(&content), |_| true), blkio_bytes(text(&content), |_| true));
+            let _ = (network_bytes(text(&content)), first_process(text(&content)));
         }
 
         #[test]

@@ -1,8 +1,8 @@
 //! Signals of containers, pods and services.
 
 use super::group_values::{
-    CPU, MAJOR_FAULTS, OOM_KILLS, PERIODS, PRESSURE_CPU, PRESSURE_IO, PRESSURE_MEMORY, READ, TASKS,
-    THROTTLED_PERIODS, WORKING_SET, WRITTEN,
+    CPU, MAJOR_FAULTS, OOM_KILLS, PERIODS, PRESSURE_CPU, PRESSURE_IO, PRESSURE_MEMORY, READ, RECEIVED,
+    RESTARTS, SENT, TASKS, THROTTLED_PERIODS, WORKING_SET, WRITTEN,
 };
 use crate::metric::Metric;
 use crate::reading::SubjectKind;
@@ -21,8 +21,11 @@ pub(in crate::sources) static SIGNALS: &[Signal] = of_each_kind![
     memory,
     major_faults,
     oom_kills,
+    restarts,
     read,
     written,
+    received,
+    sent,
     tasks,
     pressure_cpu,
     pressure_memory,
@@ -101,6 +104,48 @@ const fn oom_kills(kind: SubjectKind) -> Signal {
         floor: 0.003,
         device: None,
         formula: |it| it.rate(&OOM_KILLS),
+    }
+}
+
+const fn restarts(kind: SubjectKind) -> Signal {
+    Signal {
+        kind,
+        name: "cgroup_restarts_per_second",
+        title: "restarts",
+        help: "Times per second that the container, pod or service was started anew",
+        unit: SignalUnit::PerSecond,
+        // One restart within a window, as by an update, is eight times as much; a loop has several.
+        floor: 0.004,
+        device: None,
+        formula: |it| it.rate(&RESTARTS),
+    }
+}
+
+const fn received(kind: SubjectKind) -> Signal {
+    Signal {
+        kind,
+        name: "cgroup_network_received_bytes_per_second",
+        title: "network in",
+        help: "Bytes received per second by its own network; absent if it uses that of the host or of its pod",
+        unit: SignalUnit::BytesPerSecond,
+        // As for the host.
+        floor: 5e6,
+        device: None,
+        formula: |it| it.rate(&RECEIVED),
+    }
+}
+
+const fn sent(kind: SubjectKind) -> Signal {
+    Signal {
+        kind,
+        name: "cgroup_network_sent_bytes_per_second",
+        title: "network out",
+        help: "Bytes sent per second by its own network; absent if it uses that of the host or of its pod",
+        unit: SignalUnit::BytesPerSecond,
+        // As for receiving.
+        floor: 5e6,
+        device: None,
+        formula: |it| it.rate(&SENT),
     }
 }
 

@@ -1,0 +1,86 @@
+//! A host with many groups: which files are read at a reading.
+
+use std::collections::BTreeMap;
+
+use hostnorm::reading::{Subject, Timestamp};
+use hostnorm::sources::CgroupSettings;
+
+use crate::cgroup::{Host, Version, value};
+
+/// Each file of a group of version 2, with a metric that shows whether it was read.
+const FILES: [(&str, &str, &str); 11] = [
+    ("cpu.stat", "usage_usec N000000\n", "cpu_seconds_total"),
+    ("memory.current", "N\n", "memory_usage_bytes"),
+    ("memory.stat", "inactive_file 0\npgmajfault N\n", "memory_major_faults_total"),
+    ("memory.events", "oom_kill N\n", "oom_kills_total"),
+    ("io.stat", "8:0 rbytes=N wbytes=0\n", "read_bytes_total"),
+    ("pids.current", "N\n", "tasks"),
+    (
+        "cpu.pressure",
+        "some avg10=0.00 avg60=0.00 avg300=0.00 total=N000000\n",
+        "pressure_cpu_waiting_seconds_total",
+    ),
+    (
+        "memory.pressure",
+        "some avg10=0.00 avg60=0.00 avg300=0.00 total=N000000\n",
+        "pressure_memory_waiting_seconds_total",
+    ),
+    (
+        "io.pressure",
+        "some avg10=0.00 avg60=0.00 avg300=0.00 total=N000000\n",
+        "pressure_io_waiting_seconds_total",
+    ),
+    ("cpu.max", "N00000 100000\n", "cpu_limit_cores"),
+    ("memory.max", "N\n", "memory_limit_bytes"),
+];
+
+fn service(number: usize) -> Subject {
+    Subject::Service(format!("app-{number:03}.service").into())
+}
+
+/// Reads this many groups some times, with other contents each time; returns the number of files read at each reading,
+/// and the largest age of a value that is no limit, in readings.
+fn files_read(groups: usize, readings: u32) -> (Vec<usize>, u32) {
+    let host = Host::new(Version::V2);
+    let mut sources = host.open_with_window(CgroupSettings::default(), 30);
+    let (mut counts, mut oldest) = (Vec::new(), 0);
+    let mut newest: BTreeMap<(usize, &str), u32> = BTreeMap::new();
+    for now in 1..=readings {
+        for group in 0..groups {
+            for (file, text, _) in FILES {
+                let path = format!("sys/fs/cgroup/system.slice/{}/{file}", service(group).name());
+                host.write(&path, &text.replace('N', &now.to_string()));
+            }
+        }
+        let reading = sources.read_all(Timestamp(f64::from(now)));
+        for group in 0..groups {
+            for (file, _, metric) in FILES {
+                let value = value(&reading, &service(group), &format!("hostnorm_cgroup_{metric}")).unwrap();
+                if (value - f64::from(now)).abs() < 1e-9 {
+                    newest.insert((group, file), now);
+                } else if !file.ends_with(".max") {
+                    oldest = oldest.max(now - newest[&(group, file)]);
+                }
+            }
+        }
+        counts.push(newest.values().filter(|it| **it == now).count());
+    }
+    (counts, oldest)
+}
+
+#[test]
+fn the_files_of_many_groups_are_read_in_turn() {
+    let (counts, oldest) = files_read(200, 9);
+    assert_eq!(counts[0], 200 * 11, "the first reading is complete");
+    // A fifth of the groups at each reading, without their limits.
+    assert_eq!(counts[1..], [40 * 9; 8]);
+    assert_eq!(oldest, 4);
+}
+
+#[test]
+fn the_cheap_files_of_few_groups_are_read_at_each_reading() {
+    let (counts, oldest) = files_read(40, 9);
+    assert_eq!(counts[0], 40 * 11);
+    assert_eq!(counts[1..], [40 * 2 + 8 * 7; 8]);
+    assert_eq!(oldest, 4);
+}
