@@ -316,8 +316,8 @@ mod tests {
             (vec![window("@daily", 10, "a"), window("@weekly", 10, "a")], "two windows"),
             (vec![window("@daily", 0, "a")], "out of range"),
             (vec![window("@daily", 8 * 1_440, "a")], "out of range"),
-            (vec![window("@daily", 10, "")], "no name"),
-            (vec![window("@daily", 10, "a\nb")], "no name"),
+            (vec![window("@daily", 10, "")], "not a valid name"),
+            (vec![window("@daily", 10, "a\nb")], "not a valid name"),
         ] {
             let error = windows_error(&windows).unwrap();
             assert!(error.contains(says), "{error}");

@@ -44,7 +44,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
     };
     let name = |text: &str| name_error(text).map_or(Ok(text.to_owned()), Err);
     clap::Command::new("maintenance")
-        .about("Start or stop maintenance: nothing is learned, and an anomaly starts only at a score of 2")
+        .about("Start or stop maintenance: no learning, and anomalies start only at a score of 2")
         .long_about(
             "Start or stop maintenance, or show the windows. During maintenance, readings are scored and not learned, an \
              anomaly starts only at a score of 2, and its episode is marked. Maintenance continues after a restart. The \

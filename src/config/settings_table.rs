@@ -22,7 +22,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "warmup",
         ValueType::Duration,
-        "Learning time before the first score, at least one window. The first score also needs two points, thus two windows",
+        "Learning time before the first score. At least one window; the first score also needs two points, thus two windows",
     ),
     row(
         "threshold",

@@ -162,7 +162,7 @@ fn requests_that_are_not_commands_are_refused() {
         ("/api/v1/forget", r#"{"from": 2, "to": 1}"#, 400, "swap"),
         ("/api/v1/maintenance/start", r#"{"for": "2 hours"}"#, 400, r#"such as {"for": "2h""#),
         ("/api/v1/maintenance/start", r#"{"for": "8d"}"#, 400, "expected 1m to 7d"),
-        ("/api/v1/maintenance/start", r#"{"for": "1h", "name": ""}"#, 400, "no name of a window"),
+        ("/api/v1/maintenance/start", r#"{"for": "1h", "name": ""}"#, 400, "not a valid name for a window"),
         ("/api/v1/episodes/yesterday/reject", "", 400, "such as 2026-11-28T19:04:05Z"),
         ("/api/v1/models//promote", "", 404, "/metrics"),
         ("/api/v1/models/%ff/promote", "", 404, "/metrics"),
