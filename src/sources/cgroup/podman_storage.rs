@@ -72,7 +72,6 @@ pub(super) fn descriptions(text: &str) -> BTreeMap<String, DescribedContainer> {
 }
 
 /// The text of a file; `None` if it cannot be read, is too large or no text.
-#[expect(clippy::disallowed_methods, reason = "reads the descriptions of containers")]
 pub(super) fn read_small(path: &Path) -> Option<String> {
     use std::io::Read;
     // A pipe in place of the file would block.
