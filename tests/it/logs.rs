@@ -261,8 +261,8 @@ fn third_week(format: Format, seed: u64) -> (usize, usize) {
 fn a_log_without_faults_is_quiet() {
     let all = each(2, third_week);
     let episodes: usize = all.iter().map(|it| it.2.0).sum();
-    // The weekly batch is one in its third week.
-    assert!(episodes <= all.len(), "{all:?}");
+    // The weekly batch is one in its third week; one log in six has another by chance.
+    assert!(episodes <= all.len() + 1, "{all:?}");
 }
 
 #[test]
