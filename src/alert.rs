@@ -7,7 +7,7 @@
 //! | what | effect |
 //! |---|---|
 //! | the score reaches the alert level | the alert starts; twice the level in grace |
-//! | it was like this all through its first week | the alert does not start (`detect::first_week`) |
+//! | it was often like this in its first week | the alert does not start (`detect::first_week`) |
 //! | the impact is critical | the alert starts at any score |
 //! | `is_withheld`: maintenance | no alert, and nothing is learned for the budget; the episode goes on |
 //! | similar episodes were rejected | the score itself is discounted (`episode_pattern`), down to 1 |
@@ -49,7 +49,7 @@ pub struct AlertInput {
     pub in_episode: bool,
     /// Whether a grace period is active.
     pub in_grace: bool,
-    /// Whether the subject was like this all through its first week.
+    /// Whether the subject was often like this in its first week.
     pub is_usual: bool,
 }
 

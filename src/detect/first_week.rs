@@ -1,4 +1,4 @@
-//! What a subject did all through its first week: jobs that are large, but nothing to wake anybody for.
+//! The habits of a subject in its first week: jobs that are large, but nothing to wake anybody for.
 //!
 //! Builds, batch jobs and backups move many signals far, and their size varies. Nobody wants an alert for them. But what
 //! recurs is not therefore harmless: on labeled servers, daily incidents are faults. So only the first week counts, in which
@@ -105,7 +105,7 @@ impl FirstWeek {
         }
     }
 
-    /// Whether the subject was so all through its first week; never before the week is over.
+    /// Whether the subject was often like this in its first week; false until the week is over.
     pub fn was_usual(&self, at: Timestamp, moved: &[MovedSignal]) -> bool {
         if moved.len() < SIGNALS_MIN || self.since.is_none_or(|it| at.0 - it.0 < WEEK_SECONDS) {
             return false;

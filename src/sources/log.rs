@@ -65,7 +65,7 @@ static UNUSUAL_SILENCE: Metric = Metric::gauge(
 );
 static ERROR_BURST: Metric = Metric::gauge(
     "hostnorm_log_error_burst",
-    "Errors within the last 30 seconds if chance does not make as many at the usual rate, else 0",
+    "Errors within the last 30 seconds if they are improbably many for the usual rate, else 0",
 );
 
 pub(super) static METRICS: &[&Metric] = &[

@@ -132,7 +132,7 @@ pub(super) fn blkio_bytes(
     if total { Ok(sums) } else { Err(text.error()) }
 }
 
-/// The first process in `cgroup.procs`; `None` if there is none. A process of another PID namespace has the number 0.
+/// The first process in `cgroup.procs`; `None` if there is none. The kernel shows those of other PID namespaces as 0.
 pub(super) fn first_process(text: KernelText<'_>) -> Option<u32> {
     text.lines().find_map(|it| it.text.parse().ok().filter(|it| 0 < *it))
 }

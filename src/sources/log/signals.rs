@@ -67,7 +67,7 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Log,
         name: "log_error_burst",
         title: "burst of errors",
-        help: "Errors within the last 30 seconds if chance does not make as many at the usual rate, else 0",
+        help: "Errors within the last 30 seconds if they are improbably many for the usual rate, else 0",
         unit: SignalUnit::Count,
         // It is 0 outside bursts, so a burst of a few seconds is far from normal.
         floor: 0.3,
