@@ -90,6 +90,7 @@ mod tests {
         check("{\"token\":\"abc\"} sent", "{<*>:<*>} sent");
         check("user bob logged in", "user <*> logged in");
         check("open \"unterminated secret", "open <*>");
+        check("at %secret%%p sent", "at <*> sent");
     }
 
     /// Runs of random letters and digits, as keys and tokens are.
@@ -114,7 +115,7 @@ mod tests {
         }
 
         #[test]
-        fn text_of_awkward_signs_is_masked_once(text in "[ab1F<*> \"'`=:/.,@+_\\\\()\\[\\]-]{0,60}") {
+        fn text_of_awkward_signs_is_masked_once(text in "(secret|user|[ab1F<*> \"'`=:/.,@+_%#~\\\\()\\[\\]-]){0,60}") {
             let masked = mask(&text);
             prop_assert_eq!(mask(&masked), masked);
         }

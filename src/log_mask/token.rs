@@ -24,8 +24,21 @@ pub(super) struct MaskedToken {
     pub values: usize,
 }
 
-/// Masks a token without quotes.
+/// Masks a token without quotes. The text is its own mask: where a kept sign beside a mask reads as part of an address, all
+/// of it is masked.
 pub(super) fn mask(token: &str) -> MaskedToken {
+    let masked = mask_once(token);
+    if masked.text == token {
+        return masked;
+    }
+    let again = mask_once(&masked.text);
+    if again.text != masked.text || again.values > masked.values {
+        return MaskedToken { text: MASK.to_owned(), ..masked };
+    }
+    masked
+}
+
+fn mask_once(token: &str) -> MaskedToken {
     let masked = mask_long(token);
     // Signs around a mask tell nothing.
     let inner =
