@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,8 @@ impl EpisodeMarks {
 pub struct Report {
     /// The reading.
     pub reading: Arc<Reading>,
+    /// Monotonic time at which the reading began, because the wall clock may be set; `None` in a replay.
+    pub began: Option<Instant>,
     /// The assessment of each scored subject.
     pub assessments: BTreeMap<Subject, Assessment>,
     /// The last assessment of each subject that was evicted during an episode, which thereby ends.

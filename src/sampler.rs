@@ -256,6 +256,7 @@ impl Sampler {
         self.models.review(&mut self.persistent);
         let strained = self.throttle.is_under_pressure(&report);
         self.jobs.set_strained(strained);
+        report.began = Some(started);
         report.own = self.values();
         report.before = self.last_timing.take();
         self.newest = Some(tracing::info_span!("publish").in_scope(|| publish(report)));

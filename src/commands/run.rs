@@ -237,6 +237,7 @@ async fn until(
         telemetry_path: config.web.telemetry_path.clone(),
         interval: config.detection.interval.duration(),
         now: clock::now,
+        instant: clock::instant,
         control: handle.control(),
         store: match place {
             StoreLocation::Directory(directory) => Some(directory.clone()),

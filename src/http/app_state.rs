@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -27,8 +27,10 @@ pub struct AppState {
     pub telemetry_path: String,
     /// Time between two readings; a report that is three times as old is stale.
     pub interval: Duration,
-    /// The clock.
+    /// The wall clock.
     pub now: fn() -> Timestamp,
+    /// The monotonic clock, for the age of a report.
+    pub instant: fn() -> Instant,
     /// The way to the sampling loop.
     pub control: Control,
     /// Directory of the store; absent if nothing is stored.

@@ -55,6 +55,7 @@ impl Server {
             telemetry_path: "/metrics".into(),
             interval: Duration::from_secs(1),
             now: || Timestamp(1_795_255_200.0),
+            instant: crate::clock::instant,
             control: Control::new(|request| {
                 check_command(&request.command);
                 let reply = match request.command {

@@ -14,6 +14,7 @@ use super::request_traces::RequestTraces;
 use super::server_counters::ServerCounters;
 use super::web_security::{AccessSettings, WebSecurity};
 use super::{api, app_state::AppState};
+use crate::clock;
 use crate::control::Control;
 use crate::reading::Timestamp;
 
@@ -33,6 +34,7 @@ pub fn get_stored(directory: &Path, now: fn() -> Timestamp, resource: &str) -> R
         telemetry_path: String::new(),
         interval: Duration::from_secs(1),
         now,
+        instant: clock::instant,
         control: Control::new(|_| false),
         store: Some(directory.to_owned()),
         reload: None,

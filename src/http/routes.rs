@@ -153,7 +153,6 @@ const HEALTHY_INTERVALS_MAX: u32 = 10;
 async fn healthy(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
     let limit = (state.interval * HEALTHY_INTERVALS_MAX).as_secs_f64().max(HEALTHY_SECONDS_MAX);
     match reading_age(state) {
-        // A reading of the future means that the clock stepped back.
         Some(age) if age >= limit => {
             let text = format!(
                 "hostnorm is not Healthy: the last reading is {age:.1} s old, the maximum is {limit:.1} s\n"
@@ -164,10 +163,10 @@ async fn healthy(state: &AppState, _: Request) -> Result<Response, ProblemDetail
     }
 }
 
-/// Seconds since the newest reading; `None` before the first.
+/// Seconds since the newest reading, whether or not the wall clock was set meanwhile; `None` before the first.
 fn reading_age(state: &AppState) -> Option<f64> {
-    let taken_at = state.reports.borrow().as_ref().map(|it| it.reading.at)?;
-    Some((state.now)().0 - taken_at.0)
+    let began = state.reports.borrow().as_ref()?.began?;
+    Some((state.instant)().saturating_duration_since(began).as_secs_f64())
 }
 
 /// The newest report is young enough to be true.
@@ -178,8 +177,7 @@ async fn ready(state: &AppState, _: Request) -> Result<Response, ProblemDetails>
         return Ok(plain(StatusCode::SERVICE_UNAVAILABLE, text));
     };
     let limit = (state.interval * INTERVALS_MAX).as_secs_f64();
-    // The age is unknown after the clock stepped back; the next reading settles it.
-    if age.abs() < limit {
+    if age < limit {
         return Ok(plain(StatusCode::OK, "hostnorm is Ready.\n"));
     }
     let text =

@@ -9,7 +9,7 @@ use hostnorm::http::{CONNECTIONS_MAX, HEAD_BYTES_MAX};
 use hostnorm::reading::Timestamp;
 
 use client::{Answer, Client};
-use server::{Server, Start};
+use server::{STARTED, Server, Start};
 
 mod api;
 mod certificates;
@@ -133,9 +133,14 @@ fn what_is_not_there_and_what_is_not_allowed() {
 
 #[test]
 fn healthy_at_once_and_ready_while_readings_are_young() {
-    static NOW: AtomicU64 = AtomicU64::new(1000);
-    let server =
-        Server::start(Start { now: || Timestamp(NOW.load(Ordering::Relaxed) as f64), ..Start::default() });
+    // Seconds that passed, and the wall clock, which somebody sets meanwhile.
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+    static WALL: AtomicU64 = AtomicU64::new(1000);
+    let server = Server::start(Start {
+        now: || Timestamp(WALL.load(Ordering::Relaxed) as f64),
+        instant: || *STARTED + Duration::from_secs(PASSED.load(Ordering::Relaxed)),
+        ..Start::default()
+    });
     let client = &mut server.client();
     check(client, ("GET", "/-/healthy", ""), 200, PLAIN);
     let not_yet = check(client, ("GET", "/-/ready", ""), 503, PLAIN);
@@ -143,13 +148,17 @@ fn healthy_at_once_and_ready_while_readings_are_young() {
     check(client, ("GET", "/metrics", ""), 503, PROBLEM);
     server.publish(1, 1000.0);
     assert_eq!(check(client, ("GET", "/-/ready", ""), 200, PLAIN).text(), "hostnorm is Ready.\n");
-    NOW.store(1002, Ordering::Relaxed);
-    check(client, ("GET", "/-/ready", ""), 200, PLAIN);
-    NOW.store(1003, Ordering::Relaxed);
+    for (passed, wall) in [(2, 1002), (2, 90_000), (2, 3)] {
+        PASSED.store(passed, Ordering::Relaxed);
+        WALL.store(wall, Ordering::Relaxed);
+        check(client, ("GET", "/-/ready", ""), 200, PLAIN);
+        check(client, ("GET", "/-/healthy", ""), 200, PLAIN);
+    }
+    PASSED.store(3, Ordering::Relaxed);
     let stale = check(client, ("GET", "/-/ready", ""), 503, PLAIN);
     assert_eq!(stale.text(), "hostnorm is not Ready: the last reading is 3.0 s old, the maximum is 3.0 s\n");
     check(client, ("GET", "/-/healthy", ""), 200, PLAIN);
-    NOW.store(1010, Ordering::Relaxed);
+    PASSED.store(10, Ordering::Relaxed);
     let stale = check(client, ("GET", "/-/healthy", ""), 503, PLAIN);
     assert_eq!(
         stale.text(),

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostnorm::control::{CommandResult, Control, ControlCommand};
 use hostnorm::http::{
@@ -20,6 +20,9 @@ use tokio::sync::{oneshot, watch};
 
 use super::client::Client;
 
+/// The monotonic clock of tests stands still unless they move it.
+pub(crate) static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 static FILLER: Metric = Metric::gauge("hostnorm_filler", "Something to read").by(&["name"]);
 
 pub(crate) struct Server {
@@ -29,6 +32,7 @@ pub(crate) struct Server {
     /// The received commands, and the results of the next ones; `None` while they get no reply.
     pub(crate) commands: Arc<Mutex<Vec<ControlCommand>>>,
     pub(crate) outcome: Arc<Mutex<Option<CommandResult>>>,
+    pub(crate) instant: fn() -> Instant,
     pub(crate) stop: oneshot::Sender<()>,
     pub(crate) thread: JoinHandle<()>,
     directory: TempDir,
@@ -40,6 +44,7 @@ pub(crate) struct Start {
     pub(crate) address: &'static str,
     pub(crate) telemetry_path: &'static str,
     pub(crate) now: fn() -> Timestamp,
+    pub(crate) instant: fn() -> Instant,
     /// Directory of the store.
     pub(crate) store: Option<PathBuf>,
     /// Whether the server's timers ring as soon as there is nothing else to do.
@@ -52,6 +57,7 @@ impl Default for Start {
             address: "127.0.0.1:0",
             telemetry_path: "/metrics",
             now: || Timestamp(1000.5),
+            instant: || *STARTED,
             store: None,
             hasty: false,
         }
@@ -65,7 +71,7 @@ impl Server {
 
     /// A server with a web configuration file, or with commands over TCP.
     pub(crate) fn start_with(start: Start, access: AccessSettings) -> Self {
-        let Start { address, telemetry_path, now, store, hasty } = start;
+        let Start { address, telemetry_path, now, instant, store, hasty } = start;
         let listeners = http::bind(&[address]).unwrap();
         let addresses = listeners.iter().map(|it| it.local_addr().unwrap()).collect();
         let (reports, newest) = watch::channel(None);
@@ -93,6 +99,7 @@ impl Server {
             telemetry_path: telemetry_path.to_owned(),
             interval: Duration::from_secs(1),
             now,
+            instant,
             control,
             store,
             reload: None,
@@ -118,7 +125,7 @@ impl Server {
             });
         });
         is_ready.recv().unwrap();
-        Self { addresses, reports, counts, commands, outcome, stop, thread, directory }
+        Self { addresses, reports, counts, commands, outcome, instant, stop, thread, directory }
     }
 
     /// A server with a page of this many values.
@@ -136,7 +143,8 @@ impl Server {
         }
         let assessments =
             [(Subject::Host, Assessment { ready_at: Timestamp(1600.0), ..Assessment::default() })].into();
-        let report = Report { reading: Arc::new(reading), assessments, ..Report::default() };
+        let began = Some((self.instant)());
+        let report = Report { reading: Arc::new(reading), began, assessments, ..Report::default() };
         self.reports.send_replace(Some(Arc::new(report)));
     }
 
