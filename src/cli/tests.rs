@@ -46,6 +46,25 @@ fn flags_of_node_exporter_are_accepted_or_refused_with_what_to_use() {
         "--web.max-requests=40",
         &refused("web.max-requests", "hostnorm accepts at most 16 connections per address; remove it"),
     );
+    for (flag, instead) in [
+        ("no-collector.hwmon", "use --no-collector.sensors"),
+        ("collector.meminfo", "use --collector.memory"),
+        ("no-collector.arp", "it has no such collector; remove it"),
+        ("collector.hwmon.chip-include", "its collector sensors has no such option; remove it"),
+        ("no-collector.cpu.info", "its collector cpu has no such option; remove it"),
+        ("path.udev.data", "it reads nothing of udev; remove it"),
+        (
+            "collector.systemd.unit-include",
+            "it has no such collector, but --collector.cgroup scores each service; remove it",
+        ),
+        (
+            "collector.textfile.directory",
+            "it exposes no files with metrics; keep node_exporter for them, and remove it here",
+        ),
+    ] {
+        check(&format!("check --{flag}=x"), &refused(flag, instead));
+    }
+    check("--no-collector.cpuu", "exit 64 error: unexpected argument '--no-collector.cpuu' found");
     let collectors = crate::sources::SOURCES.len();
     let args = ["hostnorm", "--collector.disable-defaults", "--collector.cpu"].map(OsString::from);
     let Ok(Command::Run(options)) = parse(args) else { panic!("it is refused") };
