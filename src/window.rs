@@ -102,7 +102,12 @@ impl Window {
 
     /// Whether the point is the mean of a full window.
     pub fn is_full(&self) -> bool {
-        self.readings.len() == self.readings_max
+        self.lacking() == 0
+    }
+
+    /// Number of readings until it is full.
+    pub fn lacking(&self) -> usize {
+        self.readings_max - self.readings.len()
     }
 
     /// The mean of the readings in the window.

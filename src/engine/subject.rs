@@ -362,7 +362,13 @@ impl SubjectState {
     /// Updates the estimated time of the first score until there is one.
     fn estimate_ready_at(&mut self, at: Timestamp, settings: &EngineSettings) {
         if !self.ready {
-            let unknown = (POINTS_MIN - self.scorer.points()).max(0.0) * settings.point_seconds();
+            let unknown = match POINTS_MIN - self.scorer.points() {
+                // The first point is known once the window is full, and is learned from then on.
+                points if points > 0.0 => {
+                    points * settings.point_seconds() + self.window.lacking() as f64 * settings.interval
+                }
+                _ => 0.0,
+            };
             let left = (settings.warmup - self.observed).max(unknown);
             self.ready_at = Timestamp(at.0 + left.max(0.0));
             self.ready = left <= 0.0;

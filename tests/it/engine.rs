@@ -73,6 +73,14 @@ struct Run {
     trials: Vec<(usize, SelftestInput)>,
 }
 
+fn step(engine: &mut Engine, at: f64, values: [f64; 5]) -> Assessment {
+    let mut reading = Reading::new(Timestamp(1.7e9 + at));
+    for (metric, value) in [&BUSY, &SYSTEM, &USED, &RECEIVED, &SWITCHES].into_iter().zip(values) {
+        reading.host().set(metric, value);
+    }
+    engine.step(reading).assessments.remove(&Subject::Host).unwrap()
+}
+
 fn run(seed: u64, idle: bool, seconds: usize, settings: &EngineSettings, fault: Fault) -> Run {
     let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(seed), load: 0.0, idle };
     let mut engine = Engine::new(&SIGNALS, settings);
@@ -81,11 +89,7 @@ fn run(seed: u64, idle: bool, seconds: usize, settings: &EngineSettings, fault: 
         let at = t as f64 * settings.interval;
         let mut values = machine.values();
         fault(at, &mut values);
-        let mut reading = Reading::new(Timestamp(1.7e9 + at));
-        for (metric, value) in [&BUSY, &SYSTEM, &USED, &RECEIVED, &SWITCHES].into_iter().zip(values) {
-            reading.host().set(metric, value);
-        }
-        assessments.push(engine.step(reading).assessments.remove(&Subject::Host).unwrap());
+        assessments.push(step(&mut engine, at, values));
         if let Some(set) = engine.due(SubjectKind::Host) {
             let model = training::train(&set, &training::TrainingSettings::default(), seed).unwrap();
             engine.install(SubjectKind::Host, &model.eif);
@@ -121,6 +125,21 @@ fn there_is_no_score_before_the_end_of_the_warmup() {
     assert!((599..=602).contains(&first), "{first}");
     let announced = run.assessments[10].ready_at;
     assert!((announced.0 - run.assessments[first].ready_at.0).abs() < 2.0);
+}
+
+#[test]
+fn a_short_warmup_lasts_until_two_points_are_learned_and_says_so() {
+    let settings = EngineSettings { warmup: 30.0, ..EngineSettings::default() };
+    let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(1), load: 0.0, idle: false };
+    let mut engine = Engine::new(&SIGNALS, &settings);
+    let assessments: Vec<Assessment> =
+        (0..120).map(|t| step(&mut engine, f64::from(t), machine.values())).collect();
+    let first = assessments.iter().position(|it| it.details.is_some()).unwrap();
+    assert!((3 * settings.window - 2..=3 * settings.window + 2).contains(&first), "{first}");
+    let began = assessments[first].ready_at;
+    for before in [&assessments[2], &assessments[20], &assessments[50]] {
+        assert!((before.ready_at.0 - began.0).abs() < 3.0, "{} {}", before.ready_at.0, began.0);
+    }
 }
 
 #[test]
