@@ -1,4 +1,4 @@
-//! Time to render a page: a host's 200 series, as text and compressed.
+//! Time to render a page: 200 series, as text and compressed.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use std::hint::black_box;
@@ -15,7 +15,7 @@ use hostnorm::report::{
 use hostnorm::signal::{Signal, SignalUnit};
 
 static BYTES: Metric =
-    Metric::counter("hostnorm_network_received_bytes_total", "Bytes received").by(&["device"]);
+    Metric::counter("hostnorm_network_receive_bytes_total", "Bytes received").by(&["device"]);
 static SIZE: Metric =
     Metric::gauge("hostnorm_filesystem_size_bytes", "Size").by(&["device", "mountpoint", "fstype"]);
 static BUSY: Metric = Metric::gauge("hostnorm_pressure_cpu_ratio", "Pressure");

@@ -22,19 +22,19 @@ pub use series_level::{SERIES_LEVEL_MAX, SeriesLevel, SeriesVerdict};
 /// Whether each part is on.
 pub static PART_ACTIVE: Metric = Metric::gauge(
     "hostnorm_part_active",
-    "Whether this part of hostnorm is on (1) or off to stay within limits.memory and limits.cpu (0)",
+    "Whether this part of hostnorm is on (1) or off to stay within limits.memory and limits.cpu (0): shadow_model, which includes retraining, selftest, the detector novelty, or groups, the scores of containers, pods, services and logs",
 )
 .by(&["part"]);
 /// The limits.
 pub static LIMIT: Metric = Metric::gauge(
     "hostnorm_limit",
-    "Limit of series, memory in bytes and CPU in CPUs; absent without one. Above it, parts are left out: see hostnorm_part_active and hostnorm_series_level",
+    "Limit of each resource: series, memory in bytes, or cpu in CPUs; absent without one. Above it, parts are left out: see hostnorm_part_active and hostnorm_series_level",
 )
 .by(&["resource"]);
 /// What is compared with the limits.
 pub static USED: Metric = Metric::gauge(
     "hostnorm_limit_used",
-    "Use of each limited resource: series of the last response of /metrics, resident memory in bytes, and CPUs as the mean of ten minutes",
+    "Use of each limited resource: series of the last response of /metrics, resident memory in bytes, and cpu in CPUs, as the mean of ten minutes",
 )
 .by(&["resource"]);
 

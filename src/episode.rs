@@ -52,7 +52,7 @@ pub struct EpisodeTracker {
 
 /// An accepted state settles in this share of the time before its acceptance, …
 const SETTLING_SHARE: f64 = 0.25;
-/// … but in at most this many seconds. As in grace, an episode then starts only at twice the threshold.
+/// … but in at most this many seconds. As in grace, an episode then starts only at a score of 2.
 const SETTLING_MAX: f64 = 900.0;
 
 /// The score of one reading.

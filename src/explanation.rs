@@ -193,8 +193,8 @@ fn quiet_sentence(
         return format!("Nothing is known of {name} at this time: there is no score");
     };
     let verdict = match unusual {
-        true => format!("The score of {name} reached {highest:.2} (threshold 1) without an episode"),
-        false => format!("Nothing was unusual on {name}: highest score {highest:.2} (threshold 1)"),
+        true => format!("The score of {name} reached {highest:.2} (unusual from 1) without an episode"),
+        false => format!("Nothing was unusual on {name}: highest score {highest:.2} (unusual from 1)"),
     };
     match left_range.map(Vec::as_slice) {
         None => verdict,
@@ -248,7 +248,7 @@ mod tests {
         assert!(!it.unusual && it.left_range.is_empty());
         assert_eq!(
             it.sentence,
-            "Nothing was unusual on host: highest score 0.30 (threshold 1), each signal within its range of the day before"
+            "Nothing was unusual on host: highest score 0.30 (unusual from 1), each signal within its range of the day before"
         );
         assert_eq!(it.highest_score, Some(ScoreAt { at: 1_030.0, score: 0.3 }));
     }
@@ -258,7 +258,7 @@ mod tests {
         let it = explain(&Subject::Host, facts(&[0.5], &[0.15, 0.5, 0.6]));
         assert_eq!(
             it.sentence,
-            "Nothing was unusual on host: highest score 0.50 (threshold 1); outside the range of the day before: CPU usage"
+            "Nothing was unusual on host: highest score 0.50 (unusual from 1); outside the range of the day before: CPU usage"
         );
         let [left] = it.left_range.as_slice() else { panic!("{:?}", it.left_range) };
         assert_eq!((left.at, left.value, left.signal.as_str()), (1_030.0, 0.5, "cpu"));
@@ -280,6 +280,6 @@ mod tests {
             SubjectEvidence { current: Some(&current), ..SubjectEvidence::default() },
         );
         assert!(it.unusual);
-        assert_eq!(it.sentence, "The score of host reached 1.50 (threshold 1) without an episode");
+        assert_eq!(it.sentence, "The score of host reached 1.50 (unusual from 1) without an episode");
     }
 }

@@ -1,7 +1,7 @@
 //! Maintenance: times in which unusual behavior is expected, by a schedule or started by a command.
 //!
 //! The state of each window is part of the reading, so that a replay of stored readings knows it. During maintenance an
-//! episode starts only at twice the threshold, as in grace, and is marked; points are scored and not learned.
+//! episode starts only at a score of 2, as in grace, and is marked; points are scored and not learned.
 
 use serde::{Deserialize, Serialize};
 

@@ -34,7 +34,7 @@ const SERVER_FIELD: &str = "io.modelcontextprotocol/serverInfo";
 
 /// The first lines that a client may show to its model.
 const INSTRUCTIONS: &str = "hostnorm watches one host and learns what is normal on it. To learn whether anything was unusual at \
-                            some time, call explain once. A score of 1 is the threshold of an anomaly.";
+                            some time, call explain once. A score of 1 is the unusual level: from there on, there is an anomaly.";
 
 /// Where answers come from: the API of a running hostnorm, or its store.
 pub trait ApiSource: Send + Sync + 'static {

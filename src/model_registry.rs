@@ -282,7 +282,7 @@ fn objection(shadow: &ModelVersion, current: &ModelVersion, tally: &ShadowTally)
     let (above, above_current) = (share(tally.above), share(tally.above_current));
     (above > above_current + ALARMS_MORE_MAX).then(|| {
         format!(
-            "it puts {:.1} % of the readings above the threshold, the current model {:.1} %",
+            "with it, {:.1} % of the readings are unusual, with the current model {:.1} %",
             100.0 * above,
             100.0 * above_current
         )

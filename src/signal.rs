@@ -21,6 +21,8 @@ pub enum SignalUnit {
     Count,
     /// Seconds.
     Seconds,
+    /// Bits of information.
+    Bits,
 }
 
 /// Selects a device by its label value.
@@ -56,7 +58,8 @@ impl Signal {
             | SignalUnit::BytesPerSecond
             | SignalUnit::PerSecond
             | SignalUnit::Count
-            | SignalUnit::Seconds => f64::INFINITY,
+            | SignalUnit::Seconds
+            | SignalUnit::Bits => f64::INFINITY,
         }
     }
 }

@@ -8,7 +8,7 @@
     selector: 'job="hostnorm"',
 
     // The label that tells clusters apart in a Prometheus, Thanos or Mimir with several: equal names in two clusters are two
-    // hosts, and each cluster is a fleet. Without this label on series nothing differs.
+    // hosts, and each cluster is a fleet. If series lack this label, it has no effect.
     showMultiCluster: true,
     clusterLabel: 'cluster',
 

@@ -19,7 +19,7 @@ pub struct BackfillSettings {
     pub lookback: HumanDuration,
     /// This host in the labels of the server; empty if the server has only one.
     pub host: String,
-    /// This host in the labels of the server; empty if the server has only one host.
+    /// Further conditions on series: matchers of Prometheus, or a condition in InfluxQL; empty for none.
     #[serde(rename = "match")]
     pub selector: String,
     /// File with the metric names of the server; empty for the built-in mapping.

@@ -83,7 +83,7 @@ need the columns is_anomaly and alert of hostnorm replay --all.
 
 --robustness disturbs the test part only, from the seed of the settings: Gaussian noise whose standard deviation is the given \
 share of each signal's range in the training part; a share of all cells missing or ten times as large; one signal missing from the \
-middle row on; a clock that steps forward one hour after a third of the rows and back after the second. The difference from \
+middle row on; a clock that is set forward by one hour after the first third of the rows, and set back after the second third. The difference from \
 the undisturbed rows is shown in brackets.";
 
 pub(super) fn command() -> clap::Command {
@@ -132,7 +132,7 @@ pub(super) fn command() -> clap::Command {
                 .value_parser(value_parser!(f64))
                 .allow_negative_numbers(true)
                 .default_value("1.0")
-                .help("Score from which on a row is called anomalous, for the figures named threshold_"),
+                .help("Score from which on a row is called anomalous, for the figures named threshold_. Not the setting threshold, which is a raw score"),
             arg("format", "FORMAT")
                 .value_parser(["table", "json", "markdown"])
                 .default_value("table")

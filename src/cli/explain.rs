@@ -43,9 +43,9 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .about("Explain unusual behavior: now, around a time, or in one anomaly")
         .long_about(
             "Without EPISODE, explain the last 10 minutes, the time around --at, or the time since --since: the anomalies, \
-             the signals behind them with their expected ranges, the signals that left their range first, and similar \
-             earlier anomalies; or that nothing was unusual. The command asks the running hostnorm, or else reads the store.\n\n\
-             With EPISODE, explain a stored anomaly: its start and duration, the signals behind its peak with their expected \
+             the signals behind them with their normal ranges, the signals that first went beyond their smallest or largest value \
+             of the day before, and similar earlier anomalies; or that nothing was unusual. The command asks the running hostnorm, or else reads the store.\n\n\
+             With EPISODE, explain a stored anomaly: its start and duration, the signals behind its peak with their normal \
              ranges, and similar earlier anomalies. The scores are reproduced from the stored readings, state and model, and \
              compared with the stored scores bit by bit. Use the same settings as the hostnorm that stored them.\n\n\
              Exit 0; 1 if there is no such episode, scores differ, or there is neither a running hostnorm nor a store.",

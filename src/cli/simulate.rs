@@ -59,7 +59,7 @@ pub(super) fn command() -> clap::Command {
         )
         .arg(file("output", "File for the rows").required(true))
         .arg(file("labels", "File for the labels: 0 or 1 per row"))
-        .arg(file("causes", "File for the causes: start-end:signals per fault, rows from 0, signals from 1"))
+        .arg(file("causes", "File for the causes, as in labeled sets: start-end:signals per fault, rows from 0, signals from 1 (top of hostnorm replay counts them from 0)"))
         .arg(file("history", "File for fault-free rows before those of --output, to learn from"))
         .arg(defaulted("history-for", "DURATION", "7d", "Length of --history"))
 }

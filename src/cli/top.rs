@@ -18,8 +18,8 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("top")
         .about("Watch the running hostnorm: score, signals with their ranges, recent anomalies")
         .long_about(
-            "Show state, score against the threshold, detectors, signals with their ranges, and recent anomalies, again each \
-             second. Signals outside their range come first, marked with !. Stop with q or Ctrl-C.\n\n\
+            "Show state, score beside the unusual level, detectors, signals with their normal ranges, and recent anomalies, again each \
+             second. Signals outside of their normal range come first, marked with !. Stop with q or Ctrl-C.\n\n\
              If standard output is not a terminal, print it once.",
         )
         .args(store_args::socket(settings))

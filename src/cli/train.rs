@@ -96,10 +96,11 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
              --from store:FILE takes the store of a similar host, such as a copy of its hostnorm.db. From its first window \
              on, this host then has a score with the statistics and the model of the other host, until it has its own.\n\n\
              --search tries combinations of forest.trees, forest.sample_size, half_life, smoothing and window. Each learns \
-             the first 70 % of the history and is ranked on the next 15 %, with simulated faults and without: by the mean \
-             of VUS-PR and of the share of faults found at one false alert per day. A combination with more false episodes \
-             than the defaults is not chosen. The last 15 % measure the result with other faults. No labels are needed. If \
-             no combination is clearly better, the defaults are written.",
+             the first 70 % of the history. It is ranked on the next 15 %, with simulated faults, by the mean of two figures: \
+             VUS-PR, which is 1 if the score distinguishes all faults from other rows, and the share of faults found at one \
+             false alert per day. The same 15 % without faults show its false episodes: a combination with more of them than \
+             the defaults is not chosen. The last 15 % measure the result with other faults. No labels are needed. If no \
+             combination is clearly better, the defaults are written.",
         )
         .group(ArgGroup::new("what").args(["from", "search", "print-mapping", "now"]).required(true))
         .arg(

@@ -22,7 +22,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "warmup",
         ValueType::Duration,
-        "Learning time before the first score. At least one window; the first score also needs two points, thus two windows",
+        "Learning time before the first score. At least one window; the first score also needs two points, which are learned once the first window is full, thus three windows",
     ),
     row(
         "threshold",
@@ -32,7 +32,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "alert_level",
         ValueType::Number,
-        "Score from which an anomaly is worth an alert, 1 to 100; raise it for fewer alerts. A budget replaces it",
+        "Score from which an anomaly is worth an alert, 1 to 100; raise it for fewer alerts. With a budget, it is the middle of the range in which hostnorm adjusts this level",
     ),
     row(
         "budget",
@@ -47,7 +47,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "accept_after",
         ValueType::Duration,
-        "Time after which a lasting anomaly is accepted as normal, at least 1m. A new host, which has learned for less time than this, accepts after the time it has learned, or after 1h if that is longer, but never later than after this time",
+        "Time after which a lasting anomaly is accepted as normal, at least 1m. A host that has learned for less time accepts an anomaly once it has lasted as long as the host has learned, but not before 1h",
     ),
     row(
         "window",
@@ -102,6 +102,16 @@ static SETTINGS: &[Setting] = &[
         "Seed for the random numbers of training. Equal seeds and points give equal models",
     ),
     row(
+        "maintenance",
+        ValueType::Windows,
+        "Maintenance windows: each has a cron schedule in time_zone, a duration of 1m to 7d, and a name. Within a window nothing is learned, and an episode starts only at a score of 2",
+    ),
+    row(
+        "logs",
+        ValueType::Logs,
+        "Logs to watch, at most 64: each has a name, which is its subject, and one of file, journald, syslog, loki and victorialogs, see docs/logs.md",
+    ),
+    row(
         "web.listen_address",
         ValueType::Texts,
         "Address to listen on, host:port or :port. :port is all interfaces; IPv6 is [address]:port. One or more",
@@ -153,7 +163,11 @@ static SETTINGS: &[Setting] = &[
         "Maximum size of the store, at least 8MiB. The oldest readings are deleted first",
     ),
     row("storage.retention.readings", ValueType::Duration, "Retention of readings"),
-    row("storage.retention.points", ValueType::Duration, "Retention of points, scores and episodes"),
+    row(
+        "storage.retention.points",
+        ValueType::Duration,
+        "Retention of points, scores and episodes. Points of containers, pods, services and logs are kept for a day",
+    ),
     row(
         "storage.episode_bytes",
         ValueType::Size,
@@ -196,16 +210,6 @@ static SETTINGS: &[Setting] = &[
         "context.deploy_grace",
         ValueType::Duration,
         "Grace period after the deploy marker was touched, at most 1d. During grace, an episode starts only at a score of 2",
-    ),
-    row(
-        "maintenance",
-        ValueType::Windows,
-        "Maintenance windows: each has a cron schedule in time_zone, a duration of 1m to 7d, and a name. Within a window nothing is learned, and an episode starts only at a score of 2",
-    ),
-    row(
-        "logs",
-        ValueType::Logs,
-        "Logs to watch, at most 64: each has a name, which is its subject, and one of file, journald, syslog, loki and victorialogs, see docs/logs.md",
     ),
     row(
         "subjects.evict_after",
@@ -270,7 +274,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "cgroup.raw",
         ValueType::Switch,
-        "Expose all metrics of containers, pods and services. Without it, each has its score, is_anomaly, anomaly_alert, anomaly_ready and three contributions",
+        "Expose all metrics of containers, pods and services, and store their readings and those of logs. Without it, each container, pod and service has its score, is_anomaly, anomaly_alert, anomaly_ready and three contributions",
     ),
     row(
         "limits.series",

@@ -25,7 +25,7 @@ pub enum SceneOccasion {
 pub struct Scene {
     /// When, in Unix seconds.
     pub at: f64,
-    /// All processes, in groups.
+    /// All processes, in process groups.
     pub groups: Vec<ProcessGroup>,
     /// Number of processes.
     pub processes: u32,

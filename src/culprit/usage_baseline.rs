@@ -1,10 +1,10 @@
-//! The usual use of each group of processes: a rolling mean and deviation over passes, an hour of them by default.
+//! The usual use of each process group: a rolling mean and deviation over passes, an hour of them by default.
 
 use std::collections::BTreeMap;
 
 use super::{GroupKey, MEASURES, ProcessGroup, Usage};
 
-/// Largest number of groups of which the usual use is known; further ones are not learned, and counted.
+/// Largest number of process groups of which the usual use is known; further ones are not learned, and counted.
 pub const GROUPS_MAX: usize = 1_024;
 /// Passes that the mean covers.
 const PASSES: f64 = 60.0;
@@ -15,7 +15,7 @@ const DEVIATIONS: f64 = 2.0;
 /// Below this mean, relative to its floor, a group that is gone is forgotten.
 const FORGOTTEN: f64 = 0.01;
 
-/// The usual use of each group.
+/// The usual use of each process group.
 #[derive(Debug, Clone, Default)]
 pub struct UsageBaselines {
     groups: BTreeMap<GroupKey, [Moments; MEASURES.len()]>,
@@ -46,12 +46,12 @@ impl UsageBaselines {
         self.pending = None;
     }
 
-    /// Number of groups that were not learned, because there were too many.
+    /// Number of process groups that were not learned, because there were too many.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// What a group usually uses at most: nothing for a group that was not seen, unknown in the first passes.
+    /// What a process group usually uses at most: nothing for one that was not seen, unknown in the first passes.
     pub fn usual(&self, key: &GroupKey) -> Usage {
         if self.passes < PASSES_MIN {
             return Usage::default();

@@ -10,7 +10,7 @@ use crate::report::Assessment;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Cause {
-    /// Name of the signal; it ends in its unit.
+    /// Name of the signal, such as `cpu_busy_ratio`.
     pub signal: String,
     /// Side of the expected value, high or low; absent for an absent signal.
     #[serde(skip_serializing_if = "Option::is_none")]

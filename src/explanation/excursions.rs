@@ -24,7 +24,7 @@ pub struct SignalValues {
 /// A signal that left its range.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DayRangeExcursion {
-    /// Name of the signal; it ends in its unit.
+    /// Name of the signal, such as `cpu_busy_ratio`.
     pub signal: String,
     /// The signal in words.
     pub title: String,

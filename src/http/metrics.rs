@@ -30,7 +30,7 @@ use crate::report::{self, Assessment, ExpectedValue, Report, ScoreDetails, Signa
 
 static SCORE: Metric = Metric::gauge(
     "anomaly_score",
-    "Per subject; 0 is normal, 1 is the unusual level, 2 is the alert level, which is lower on a new host and which a setting or a budget moves. Highest score within the setting score_hold; absent during warm-up",
+    "Per subject; 0 is normal, 1 is the unusual level, 2 is the alert level by default. On a new host, the alert level is lower, 1.33 at first; the setting alert_level or a budget moves it. Highest score within the setting score_hold; absent during warm-up",
 )
 .by(&["kind", "subject"]);
 static IS_ANOMALY: Metric = Metric::gauge(
@@ -45,7 +45,7 @@ static ALERT: Metric = Metric::gauge(
 .by(&["kind", "subject"]);
 static THRESHOLD: Metric = Metric::gauge(
     "anomaly_threshold",
-    "Raw score of each level: unusual, which is an anomaly_score of 1, and alert. Both are higher while few points are known; on a new host, unusual is higher still and alert is not. With a budget, alert follows the subject's own scores",
+    "Raw score of each level, unusual and alert, in units of the raw score: not to be compared with anomaly_score, which is the raw score divided by that of unusual. Both are higher while few points are known; on a new host, unusual is higher still and alert is not. With a budget, alert follows the subject's own scores",
 )
 .by(&["kind", "subject", "level"]);
 static READY: Metric =
@@ -108,7 +108,7 @@ static GRACE: Metric = Metric::gauge(
 .by(&["reason"]);
 static SIGNAL: Metric = Metric::gauge(
     "anomaly_signal",
-    "Mean of the signal over the current window; the name of the signal ends in its unit",
+    "Mean of the signal over the current window, in its unit: see the list of signals",
 )
 .by(&["kind", "subject", "signal"]);
 static EXPECTED: Metric =
@@ -126,7 +126,7 @@ static UPPER: Metric = Metric::gauge(
 .by(&["kind", "subject", "signal"]);
 static FULL_SECONDS: Metric = Metric::gauge(
     "anomaly_forecast_full_seconds",
-    "Time until the memory, the fullest filesystem, or the filesystem with the fewest inodes left is full, in seconds: at the earliest, and likely. Absent while the use is flat, or if its past does not support an answer",
+    "Time until the memory, the fullest filesystem, or the filesystem with the fewest inodes left is full, in seconds: at the earliest and likely, by the label bound. Absent while the use is flat, or if its past does not support an answer",
 )
 .by(&["kind", "subject", "signal", "bound"]);
 static BUILD_INFO: Metric =

@@ -38,7 +38,7 @@ pub static TOOLS: &[ToolDefinition] = &[
     ToolDefinition {
         name: "explain",
         description: "Unusual behavior of this host around an instant: a sentence, the anomalies, the signals behind them with \
-                      their expected ranges, the processes whose use grew most, the signals that left their range first, and similar earlier anomalies. Also says \
+                      their normal ranges, the processes whose use grew most, the signals that left their range of the day before first, and similar earlier anomalies. Also says \
                       when nothing was unusual. Call this first.",
         schema: Some(|| schema_for!(ExplainArguments)),
         resources: &["explain"],
@@ -48,7 +48,7 @@ pub static TOOLS: &[ToolDefinition] = &[
     ToolDefinition {
         name: "status",
         description: "The state now: version, learning, jobs, subjects, and the score of the host with its detectors. \
-                      A score of 1 is unusual, 2 is worth an alert.",
+                      A score of 1 is unusual, 2 is worth an alert by default.",
         schema: None,
         resources: &["status", "detect"],
         query: query::<NoArguments>,

@@ -77,7 +77,7 @@ fn a_shadow_that_is_worse_is_refused() {
     check(
         0.95,
         hour(72.0, 18.0),
-        Some("it puts 2.0 % of the readings above the threshold, the current model 0.5 %"),
+        Some("with it, 2.0 % of the readings are unusual, with the current model 0.5 %"),
     );
 }
 

@@ -20,11 +20,9 @@ pub(super) static SHADOW: Metric = Metric::gauge(
     "Identifier of the shadow model; always 1, absent without one",
 )
 .by(&["kind", "model"]);
-pub(super) static TRIALS: Metric = Metric::counter(
-    "hostnorm_shadow_models_total",
-    "Shadow models that were promoted or refused, by outcome",
-)
-.by(&["kind", "outcome"]);
+pub(super) static TRIALS: Metric =
+    Metric::counter("hostnorm_shadow_models_total", "Shadow models, by outcome: promoted or refused")
+        .by(&["kind", "outcome"]);
 pub(super) static TRAINED_AT: Metric = Metric::gauge(
     "hostnorm_model_trained_timestamp_seconds",
     "Unix time when the current model was trained, in seconds",
@@ -40,7 +38,7 @@ pub(super) static TRAININGS: Metric =
         .by(&["kind", "outcome"]);
 pub(super) static AUC: Metric = Metric::gauge(
     "hostnorm_model_auc_ratio",
-    "Area under the ROC curve of the last trained model and of a second implementation, on held-out points with injected faults",
+    "Area under the ROC curve of the last trained model and of a second implementation, on held-out points with injected faults. The label implementation is hostnorm or extended-isolation-forest",
 )
 .by(&["kind", "implementation"]);
 
@@ -108,7 +106,7 @@ impl ModelMetrics {
                     (figures.auc, figures.auc_peer) = (Some(own), peer);
                 }
                 if !std::mem::replace(&mut figures.is_failing, true) {
-                    tracing::warn!(kind = kind.name(), %reason, "training refused; keeping the current model");
+                    tracing::warn!(kind = kind.name(), %reason, "training refused; no new model is used");
                 }
             }
         }

@@ -87,7 +87,7 @@ impl Scorer {
 
     /// Where absences and level extremes raise the score to, at this threshold on the raw scale. Where no signal has a
     /// noise floor, a constant column means little, and an absence is no alert by itself. Neither is one in grace or in an
-    /// accepted state, where twice the threshold would start an episode.
+    /// accepted state, where a score of 2 would start an episode.
     pub(super) fn raise_levels(&self, threshold: f64, settings: &ScorerSettings) -> RaiseLevels {
         let is_alert = self.detectors.level_extreme.has_floors() && !self.tracker.is_known_state();
         let level = if is_alert { self.alert_level(settings) } else { 1.0 };

@@ -61,11 +61,11 @@ static SILENCE: Metric =
     Metric::gauge("hostnorm_log_silence_seconds", "Time since the last line, in seconds");
 static UNUSUAL_SILENCE: Metric = Metric::gauge(
     "hostnorm_log_unusual_silence_seconds",
-    "Time since the last line if it is more than 12 times the usual silence, else 0, in seconds",
+    "Time since the last line if it is more than 12 times the usual silence and at least 5 s, else 0, in seconds",
 );
 static ERROR_BURST: Metric = Metric::gauge(
     "hostnorm_log_error_burst",
-    "Errors within the last 30 seconds if they are improbably many for the usual rate, else 0",
+    "Errors within the last 30 seconds if they are improbably many for the rate of the last hour, else 0",
 );
 
 pub(super) static METRICS: &[&Metric] = &[

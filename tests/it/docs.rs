@@ -1,16 +1,22 @@
 //! Documentation generated from the code: `UPDATE=1 cargo test` rewrites it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use hostnorm::commands::run;
 use hostnorm::config::{Setting, default_file, settings};
+use hostnorm::cost_limit::Part;
+use hostnorm::culprit::{self, Resource};
 use hostnorm::detect::DETECTORS;
+use hostnorm::grace::GraceReason;
 use hostnorm::http;
+use hostnorm::impact::{RESOURCES, Severity};
 use hostnorm::logs;
 use hostnorm::metric::{Metric, MetricType};
 use hostnorm::reading::SubjectKind;
+use hostnorm::report::Direction;
 use hostnorm::sampler;
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::sources::SOURCES;
@@ -162,7 +168,7 @@ fn metrics(lists: &[(&str, &str, &[&Metric])]) -> String {
         write!(text, "\n## {name}\n\n{}\n\n", sentence(help)).unwrap();
         text.push_str(&table(metrics));
     }
-    text.push_str("\n## Signals\n\nThe values of the label `signal`. A distance from the expected value smaller than the noise floor is never an anomaly.\n\n");
+    text.push_str("\n## Signals\n\nThe values of the label `signal`. A distance from the expected value smaller than the noise floor does not count; a signal that stops changing, stops counting or vanishes is reported nevertheless.\n\n");
     text.push_str(
         "| signal | kind | unit | noise floor | collector | meaning |\n|---|---|---|---|---|---|\n",
     );
@@ -180,6 +186,40 @@ fn metrics(lists: &[(&str, &str, &[&Metric])]) -> String {
     for row in DETECTORS.each() {
         let votes = if row.votes { "yes" } else { "no" };
         writeln!(text, "| `{}` | {votes} | {} |", row.name, sentence(row.help)).unwrap();
+    }
+    text.push_str(&label_values());
+    text
+}
+
+/// The values of the labels that have a list in the code.
+fn label_values() -> String {
+    let signals = SOURCES.iter().flat_map(|it| it.signals);
+    let users: BTreeSet<Resource> =
+        signals.filter_map(|it| culprit::resource_of(it.name)).map(|(resource, _)| resource).collect();
+    let rows = [
+        ("kind", "each metric of a subject", SubjectKind::ALL.map(SubjectKind::name).to_vec()),
+        (
+            "direction",
+            "`anomaly_contribution`",
+            [Direction::High, Direction::Low].map(Direction::name).to_vec(),
+        ),
+        (
+            "resource",
+            "`anomaly_impact_ratio`, `anomaly_impact_expected_ratio`",
+            RESOURCES.map(Resource::name).to_vec(),
+        ),
+        ("resource", "`anomaly_culprit_info`", users.into_iter().map(Resource::name).collect()),
+        (
+            "severity",
+            "`anomaly_severity_info`",
+            [Severity::Info, Severity::Warning, Severity::Critical].map(Severity::name).to_vec(),
+        ),
+        ("reason", "`anomaly_grace_active`", GraceReason::ALL.map(GraceReason::name).to_vec()),
+        ("part", "`hostnorm_part_active`", Part::ORDER.map(Part::name).to_vec()),
+    ];
+    let mut text = "\n## Values of labels\n\nThe meanings of the metrics above name the values of the other labels with few values, such as `outcome`.\n\n| label | of | values |\n|---|---|---|\n".to_owned();
+    for (label, of, values) in rows {
+        writeln!(text, "| `{label}` | {of} | `{}` |", values.join("`, `")).unwrap();
     }
     text
 }
@@ -224,6 +264,7 @@ fn unit_of(unit: SignalUnit) -> &'static str {
         SignalUnit::PerSecond => "per second",
         SignalUnit::Count => "count",
         SignalUnit::Seconds => "seconds",
+        SignalUnit::Bits => "bits",
     }
 }
 

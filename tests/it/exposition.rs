@@ -31,7 +31,7 @@ static LOAD: Metric = Metric::gauge("hostnorm_load1", "Load average over one min
 static SIZE: Metric =
     Metric::gauge("hostnorm_filesystem_size_bytes", "Size of the filesystem").by(&["device", "mountpoint"]);
 static RECEIVED: Metric =
-    Metric::counter("hostnorm_network_received_bytes_total", "Bytes received").by(&["device"]);
+    Metric::counter("hostnorm_network_receive_bytes_total", "Bytes received").by(&["device"]);
 static RESIDENT: Metric = Metric::gauge("process_resident_memory_bytes", "Resident memory of hostnorm");
 static WORKING_SET: Metric =
     Metric::gauge("hostnorm_container_memory_bytes", "Memory in use by the container");

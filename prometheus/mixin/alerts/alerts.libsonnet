@@ -179,7 +179,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             expr: 'time() - subject:is_anomaly:start_timestamp_seconds{%(selector)s,kind="host"} >= %(longSeconds)d',
             'for': '1m',
             summary: 'Anomaly on ' + subject + ' for more than %(longAfter)s',
-            description: line(description) + '. If this is the new normal, run `hostnorm accept`; hostnorm accepts by itself after %s' % config.acceptAfter,
+            description: line(description) + '. If this is the new normal, run `hostnorm accept`; without it, hostnorm accepts by itself after %s (setting accept_after), or sooner on a new host' % config.acceptAfter,
           }),
           ofHost('HostFilesystemFillsSoon', {
             // Absent while the disk is flat, rises unsteadily, or rises as it did before without filling up.
@@ -188,7 +188,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             keep: config.fillsKeepFiringFor,
             summary: 'A filesystem of ' + subject + ' is filling up',
             description: |||
-              The fullest filesystem of {{ $labels.instance }} is likely to run out of {{ if eq $labels.signal "filesystem_inodes_used_ratio" }}inodes{{ else }}space{{ end }} in {{ $value | humanizeDuration }}
+              {{ if eq $labels.signal "filesystem_inodes_used_ratio" }}The filesystem of {{ $labels.instance }} with the fewest inodes left is likely to run out of inodes{{ else }}The fullest filesystem of {{ $labels.instance }} is likely to run out of space{{ end }} in {{ $value | humanizeDuration }}
               {{- with query (printf `anomaly_forecast_full_seconds{%(subjectMatching)s,signal=%%q,bound="earliest"}` %(subjectValues)s $labels.signal) }}, at the earliest in {{ . | first | value | humanizeDuration }}{{ end }}
               {{- with query (printf `100 * anomaly_signal{%(subjectMatching)s,signal=%%q}` %(subjectValues)s $labels.signal) }}; {{ . | first | value | printf "%%.0f" }} %% are used now{{ end -}}
               .
@@ -286,7 +286,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             'for': '1h',
             summary: 'hostnorm on {{ $labels.instance }} fails its self-tests',
             description: |||
-              The last self-test that passed on {{ $labels.instance }} was {{ $value | humanizeDuration }} ago (expected at most %(blindAfter)s)
+              No self-test has passed on {{ $labels.instance }} for {{ $value | humanizeDuration }} (expected at most %(blindAfter)s)
               {{- with query (printf `100 * hostnorm_selftest_recall_ratio{%(hostMatching)s}` %(hostValues)s) }}. The last self-test found {{ . | first | value | printf "%%.0f" }} %% of the injected faults{{ end -}}
               {{- range $idx, $detector := query (printf `sort(hostnorm_selftest_detector_auc_ratio{%(hostMatching)s} < 0.6)` %(hostValues)s) -}}
               {{- if $idx }}, {{ else }}; blind detectors: {{ end }}{{ .Labels.detector }}

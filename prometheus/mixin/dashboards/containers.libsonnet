@@ -44,7 +44,7 @@ function(config, board)
       panel.heat('Scores', 'One row for each container, pod or service. Dark is normal; the unusual level, 1, is in the middle of the scale.', 'none', panel.query('topk(50, max by (instance, subject) (anomaly_score{@, %s}))' % some, '{{subject}} on {{instance}}'), w=24, h=10),
     ],
     [
-      panel.lines('Highest scores', 'The ten containers, pods and services with the highest scores, with the threshold.', 'none', [
+      panel.lines('Highest scores', 'The ten containers, pods and services with the highest scores, with the unusual level.', 'none', [
         panel.query('topk(10, max by (instance, subject) (anomaly_score{@, %s}))' % some, '{{subject}} on {{instance}}'),
       ], min=0, fill=0, thresholds=panel.steps([[null, 'transparent'], [1, 'red']])),
       panel.bars('Largest contributions', 'The signals that contribute most to the score of their container, pod or service.', 'none', [

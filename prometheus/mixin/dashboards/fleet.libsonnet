@@ -108,19 +108,19 @@ function(config, board)
       'Number of hosts by score.',
       'short',
       [
-        panel.query('count(anomaly_score{@, kind="host"} >= 1) or 0 * count(anomaly_score{@, kind="host"})', 'above the threshold'),
-        panel.query('count(anomaly_score{@, kind="host"} >= 0.7 < 1) or 0 * count(anomaly_score{@, kind="host"})', 'near the threshold'),
+        panel.query('count(anomaly_score{@, kind="host"} >= 1) or 0 * count(anomaly_score{@, kind="host"})', 'above the unusual level'),
+        panel.query('count(anomaly_score{@, kind="host"} >= 0.7 < 1) or 0 * count(anomaly_score{@, kind="host"})', 'near the unusual level'),
         panel.query('count(anomaly_score{@, kind="host"} < 0.7) or 0 * count(anomaly_score{@, kind="host"})', 'normal'),
       ],
       stack=true,
       min=0
     )
-    + panel.override('above the threshold', { color: { mode: 'fixed', fixedColor: 'red' } })
-    + panel.override('near the threshold', { color: { mode: 'fixed', fixedColor: 'yellow' } })
+    + panel.override('above the unusual level', { color: { mode: 'fixed', fixedColor: 'red' } })
+    + panel.override('near the unusual level', { color: { mode: 'fixed', fixedColor: 'yellow' } })
     + panel.override('normal', { color: { mode: 'fixed', fixedColor: 'green' } }),
     panel.lines(
       'Highest scores',
-      'The ten hosts with the highest scores, with the threshold.',
+      'The ten hosts with the highest scores, with the unusual level.',
       'none',
       [panel.query('topk(10, max by (instance) (anomaly_score{@, kind="host"}))', '{{instance}}')],
       min=0,

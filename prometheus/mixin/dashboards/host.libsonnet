@@ -34,7 +34,7 @@ function(config, board)
   local score = [[
     panel.lines(
       'Score',
-      'How unusual the host is, with the threshold. The shadow score comes from the shadow model and has no effect.',
+      'How unusual the host is, with the unusual level. The shadow score comes from the shadow model and has no effect.',
       'none',
       [
         panel.query('anomaly_score{@, kind="host"}', 'score'),
@@ -170,7 +170,7 @@ function(config, board)
       ], w=8, fill=0, min=0, thresholds=panel.steps([[null, 'transparent'], [1, 'red']])),
       panel.states(
         'Grace, maintenance and silences',
-        'Reasons for grace, maintenance windows, and a silence of Alertmanager. During grace and maintenance an anomaly starts only at twice the threshold.',
+        'Reasons for grace, maintenance windows, and a silence of Alertmanager. During grace and maintenance an anomaly starts only at a score of 2.',
         'none',
         panel.query('anomaly_grace_active{@} or label_join(hostnorm_maintenance_active{@}, "reason", "", "name") or label_replace(hostnorm_silenced{@, kind="host"}, "reason", "silenced", "", "")', '{{reason}}'),
         w=8,

@@ -51,7 +51,7 @@ function(config, board)
       lines('Templates', 'Different kinds of lines within a minute, dashed the expected value.', 'short', 'log_unique_templates'),
     ],
     [
-      panel.lines('Scores of logs', 'The ten logs with the highest scores, with the threshold.', 'none', [
+      panel.lines('Scores of logs', 'The ten logs with the highest scores, with the unusual level.', 'none', [
         panel.query('topk(10, max by (instance, subject) (anomaly_score{@, %s}))' % some, '{{subject}} on {{instance}}'),
       ], min=0, fill=0, thresholds=panel.steps([[null, 'transparent'], [1, 'red']])),
       panel.bars('Largest contributions to logs', 'The signals that contribute most to the score of their log.', 'none', [

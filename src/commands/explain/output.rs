@@ -25,7 +25,7 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
     let end = episode.last_instant();
     let lasted = HumanDuration::nearest((end - episode.began).round());
     let mut text = format!(
-        "episode {}: {}\n\nbegan     {} UTC\nlasted    {lasted}, {}\npeak      {:.2} (1 is unusual, 2 is worth an alert)\nmodel     {}\n",
+        "episode {}: {}\n\nbegan     {} UTC\nlasted    {lasted}, {}\npeak      {:.2} (1 is unusual, 2 is worth an alert by default)\nmodel     {}\n",
         episode.id,
         episode.description,
         instant(episode.began),

@@ -71,7 +71,7 @@ pub(super) fn two(pair: &[ModelVersion; 2], scores: Option<&ScoreComparison>, as
     for (name, [one, other], digits) in [
         ("mean score", it.mean, 3),
         ("highest score", it.highest, 2),
-        ("above the threshold, %", it.above.map(|it| 100.0 * it), 2),
+        ("unusual readings, %", it.above.map(|it| 100.0 * it), 2),
     ] {
         let [one, other] = [one, other].map(|it| format!("{it:.digits$}"));
         let _ = writeln!(text, "{name:<28}  {one:<26}  {other}");

@@ -15,7 +15,7 @@ const SIGNALS_MAX: usize = 12;
 const EPISODES_MAX: usize = 5;
 /// Columns of the bar of the score.
 const BAR_COLUMNS: usize = 40;
-/// Score at the right end of the bar; the threshold, 1, is in its middle.
+/// Score at the right end of the bar; the unusual level, 1, is in its middle.
 const BAR_SCORE_MAX: f64 = 2.0;
 
 /// The size of a screen.
@@ -43,7 +43,7 @@ pub(super) struct Answers {
     pub(super) problem: Option<String>,
 }
 
-/// The screen: state, score against the threshold, signals with their ranges, detectors, recent episodes.
+/// The screen: state, score beside the unusual level, signals with their ranges, detectors, recent episodes.
 pub(super) fn screen(answers: &Answers, size: ScreenSize) -> String {
     let mut lines = Vec::new();
     if let Some(detection) = &answers.detection {
@@ -94,7 +94,7 @@ fn mark(is_anomaly: bool) -> &'static str {
     if is_anomaly { "*" } else { "" }
 }
 
-/// A bar up to the score, with a mark at the threshold.
+/// A bar up to the score, with a mark at the unusual level.
 fn bar(score: f64) -> String {
     // The cast saturates: a score below 0 has no bar.
     let filled = ((score / BAR_SCORE_MAX * BAR_COLUMNS as f64).round() as usize).min(BAR_COLUMNS);
@@ -244,7 +244,7 @@ SINCE (UTC)               FOR OUTCOME       PEAK  DESCRIPTION
     }
 
     #[test]
-    fn the_bar_shows_the_threshold_in_its_middle() {
+    fn the_bar_shows_the_unusual_level_in_its_middle() {
         assert_eq!(bar(0.0), format!("[{}|{}]", ".".repeat(20), ".".repeat(20)));
         assert_eq!(bar(1.0), format!("[{}|{}]", "#".repeat(20), ".".repeat(20)));
         assert_eq!(bar(9.0).matches('.').count(), 0);

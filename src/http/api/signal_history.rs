@@ -19,7 +19,7 @@ use crate::store::{StoreError, StoreReader};
 pub(in crate::http) struct SignalHistory {
     kind: &'static str,
     subject: String,
-    /// Name of the signal; it ends in its unit.
+    /// Name of the signal, such as `cpu_busy_ratio`.
     metric: &'static str,
     /// The signal in words.
     title: &'static str,

@@ -1,4 +1,4 @@
-//! `GET /api/v1/signals`: the current value and expected range of each signal.
+//! `GET /api/v1/signals`: the current value and normal range of each signal.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(in crate::http) struct SignalList {
 /// A signal now. What is not known is absent.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(in crate::http) struct SignalValue {
-    /// Name of the signal; it ends in its unit.
+    /// Name of the signal, such as `cpu_busy_ratio`.
     pub(in crate::http) metric: &'static str,
     /// The signal in words.
     pub(in crate::http) title: &'static str,
@@ -81,6 +81,7 @@ pub(in crate::http) fn unit_name(unit: SignalUnit) -> &'static str {
         SignalUnit::PerSecond => "per_second",
         SignalUnit::Count => "count",
         SignalUnit::Seconds => "seconds",
+        SignalUnit::Bits => "bits",
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) static EPISODE_INFO_DROPPED: Metric = Metric::gauge(
 );
 pub(super) static CULPRIT_INFO: Metric = Metric::gauge(
     "anomaly_culprit_info",
-    "Up to three processes whose use of a deviating resource grew most over their usual use in the current episode, with the container or service of each; always 1, absent if no process stands out. The label rank is 1 to 3",
+    "Up to three processes whose use of a deviating resource grew most over their usual use in the current episode, with the container or service of each; always 1, absent if no process stands out. The label culprit_kind is process, container or service; rank is 1 to 3",
 )
 .by(&["kind", "subject", "resource", "culprit_kind", "culprit", "rank"]);
 pub(super) static IMPACT: Metric = Metric::gauge(
@@ -39,7 +39,7 @@ pub(super) static IMPACT_EXPECTED: Metric = Metric::gauge(
 .by(&["kind", "subject", "resource"]);
 pub(super) static SEVERITY_INFO: Metric = Metric::gauge(
     "anomaly_severity_info",
-    "Severity of the current episode, by how much its highest impact up to now exceeds the usual impact: info, warning from 0.1, critical from 0.5; always 1",
+    "Severity of the current episode, by its highest impact so far minus the usual impact: info, warning from 0.1, critical from 0.5; always 1",
 )
 .by(&["kind", "subject", "severity"]);
 

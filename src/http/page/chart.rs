@@ -86,7 +86,7 @@ impl Chart<'_> {
                 }
                 text.label x="0" y="11" { ((self.label)(axis.top)) }
                 @if let Some(threshold) = self.threshold {
-                    text.label.of-threshold x="100%" y=(number(y(threshold) - 4.0)) text-anchor="end" { "threshold " ((self.label)(threshold)) }
+                    text.label.of-threshold x="100%" y=(number(y(threshold) - 4.0)) text-anchor="end" { "unusual level " ((self.label)(threshold)) }
                 }
                 @for (share, anchor) in [(0, "start"), (25, "middle"), (50, "middle"), (75, "middle"), (100, "end")] {
                     text.label x={ (share) "%" } y=(height + LABELS_HEIGHT - 4.0) text-anchor=(anchor) { (self.time_label(share)) }

@@ -128,7 +128,7 @@ fn score_chart(episode: &EpisodeRecord, explanation: &SubjectExplanation, charts
         id: "score-chart",
         title: "Score around the episode".into(),
         description: format!(
-            "Highest score {highest:.2}; 1 is unusual, 2 is worth an alert. The episode is shaded."
+            "Highest score {highest:.2}; 1 is unusual, 2 is worth an alert by default. The episode is shaded."
         ),
         range: charts.range,
         height: SCORE_HEIGHT,

@@ -236,7 +236,7 @@ impl Overview {
             id: "score-chart",
             title: format!("Score, last {}", self.view.range.title),
             description: format!(
-                "Highest score {highest:.2}; 1 is unusual, 2 is worth an alert; {} shaded. The table of episodes lists all.",
+                "Highest score {highest:.2}; 1 is unusual, 2 is worth an alert by default; {} shaded. The table of episodes lists all.",
                 match history.totals.episodes {
                     1 => "1 episode is".to_owned(),
                     count => format!("{count} episodes are"),

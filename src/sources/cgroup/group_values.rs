@@ -30,7 +30,7 @@ pub(super) static MEMORY: Metric = Metric::gauge(
 );
 pub(super) static WORKING_SET: Metric = Metric::gauge(
     "hostnorm_cgroup_memory_working_set_bytes",
-    "Memory of the group in bytes without page cache that was not used lately",
+    "Memory of the group in bytes, minus the page cache that was not used lately",
 );
 pub(super) static MEMORY_LIMIT: Metric = Metric::gauge(
     "hostnorm_cgroup_memory_limit_bytes",

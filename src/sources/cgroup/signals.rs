@@ -70,7 +70,7 @@ const fn memory(kind: SubjectKind) -> Signal {
         kind,
         name: "cgroup_memory_bytes",
         title: "memory",
-        help: "Memory without page cache that was not used lately",
+        help: "Memory in use, minus the page cache that was not used lately",
         unit: SignalUnit::Bytes,
         // Smaller changes do not matter on a host with gigabytes.
         floor: 32.0 * 1024.0 * 1024.0,

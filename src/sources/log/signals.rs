@@ -67,7 +67,7 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Log,
         name: "log_error_burst",
         title: "burst of errors",
-        help: "Errors within the last 30 seconds if they are improbably many for the usual rate, else 0",
+        help: "Errors within the last 30 seconds if they are improbably many for the rate of the last hour, else 0",
         unit: SignalUnit::Count,
         // It is 0 outside bursts, so a burst of a few seconds is far from normal.
         floor: 0.3,
@@ -156,7 +156,7 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         name: "log_template_entropy_bits",
         title: "variety of templates",
         help: "Entropy of the templates of the last lines in bits, smaller with few lines",
-        unit: SignalUnit::Count,
+        unit: SignalUnit::Bits,
         // The mix of lines varies by itself.
         floor: 0.5,
         device: None,
@@ -166,7 +166,7 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Log,
         name: "log_unusual_silence_seconds",
         title: "unusual silence",
-        help: "Seconds since the last line if that is more than 12 times the usual silence, else 0",
+        help: "Seconds since the last line if that is more than 12 times the usual silence and at least 5 s, else 0",
         unit: SignalUnit::Seconds,
         // It is 0 outside unusual silences.
         floor: 2.0,

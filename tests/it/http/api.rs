@@ -275,7 +275,7 @@ fn one_call_says_what_was_unusual_or_that_nothing_was() {
     assert_eq!(quiet["unusual"], false);
     assert_eq!(
         quiet["message"],
-        "Nothing was unusual on host: highest score 0.25 (threshold 1), each signal within its range of the day before"
+        "Nothing was unusual on host: highest score 0.25 (unusual from 1), each signal within its range of the day before"
     );
     let unknown = api.get("/api/v1/explain?at=2020-01-01");
     assert_eq!(unknown["message"], "Nothing is known of host at this time: there is no score");
@@ -290,7 +290,7 @@ fn without_a_store_the_present_is_known() {
     assert_eq!(ask("/api/v1/signals").status, 503);
     server.reports.send_replace(Some(Arc::new(report(5))));
     let explained: Value = serde_json::from_slice(&ask("/api/v1/explain").body).unwrap();
-    assert_eq!(explained["message"], "Nothing was unusual on host: highest score 0.25 (threshold 1)");
+    assert_eq!(explained["message"], "Nothing was unusual on host: highest score 0.25 (unusual from 1)");
     let refused: Value = serde_json::from_slice(&ask("/api/v1/scores").body).unwrap();
     assert_eq!(refused["status"], 409);
     assert!(refused["detail"].as_str().unwrap().contains("storage.path"));

@@ -46,7 +46,7 @@ fn the_past_is_shown_in_charts_and_tables() {
     for part in [
         "Nothing is unusual on host",
         "<title id=\"score-chart-title\">Score, last 1 hour</title>",
-        "Highest score 3.00; 1 is unusual, 2 is worth an alert; 1 episode is shaded",
+        "Highest score 3.00; 1 is unusual, 2 is worth an alert by default; 1 episode is shaded",
         "<rect class=\"episode\" ",
         "<title id=\"cpu_busy_ratio-title\">CPU usage, last 1 hour</title>",
         "<rect class=\"normal\" ",
