@@ -78,7 +78,8 @@ pub(in crate::http) async fn episode_facts(
         let to = Timestamp(episode.last_instant() + AROUND_SECONDS);
         let range = TimeRange { from, to };
         let episodes = stored_explanation::episodes(reader, range)?;
-        let mut facts = stored_explanation::facts(reader, &episodes, &subject, range)?;
+        let at = Timestamp(episode.began);
+        let mut facts = stored_explanation::facts(reader, &episodes, &subject, at, range)?;
         // Neighbors within the range have pages of their own.
         facts.episodes.retain(|it| it.id == episode.id);
         Ok(Some((episode, subject, facts)))

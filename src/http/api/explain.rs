@@ -34,11 +34,11 @@ pub(super) async fn explain(state: &AppState, request: Request) -> Result<Respon
     let explanation = match &state.store {
         Some(_) => {
             read_store(state, move |reader| {
-                stored_explanation::explain(reader, current.as_ref(), only, range)
+                stored_explanation::explain(reader, current.as_ref(), only, at, range)
             })
             .await?
         }
-        None => stored_explanation::explain_current(current.as_ref(), only.as_ref(), range),
+        None => stored_explanation::explain_current(current.as_ref(), only.as_ref(), at, range),
     };
     json(StatusCode::OK, &explanation)
 }

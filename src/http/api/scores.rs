@@ -50,10 +50,7 @@ pub(super) async fn scores(state: &AppState, request: Request) -> Result<Respons
 fn read(reader: &StoreReader, subject: &Subject, grid: TimeGrid) -> Result<Vec<StepScore>, StoreError> {
     let mut scores: Vec<StepScore> = Vec::new();
     let mut step = None;
-    reader.scores::<StoreError>(grid.range, |it| {
-        if it.subject != *subject {
-            return Ok(());
-        }
+    reader.scores::<StoreError>(grid.range, Some(subject), |it| {
         let found = StepScore {
             timestamp: it.at.0,
             score: it.score,
