@@ -38,7 +38,7 @@ pub(in crate::http) struct StepScore {
 }
 
 pub(super) async fn scores(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    let subject = subject(&request.query)?;
+    let subject = subject(state, &request.query).await?;
     let grid = TimeGrid::of(&request.query, (state.now)())?;
     let of = subject.clone();
     let scores = read_store(state, move |reader| read(reader, &of, grid)).await?;
