@@ -111,6 +111,9 @@ pub struct JobStatus {
     /// Unix time of its end, in seconds; absent before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<f64>,
+    /// Why it has no result, and what to do; absent for one that waits, runs or is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A maintenance window.

@@ -12,9 +12,11 @@ use crate::report::{Assessment, EpisodeTemplate};
 use crate::signal::Signal;
 
 mod cause;
+mod current_episode;
 mod episode_id;
 mod episode_record;
 mod excursions;
+mod main_episode;
 mod nearby;
 mod similar;
 
@@ -22,12 +24,15 @@ pub use cause::Cause;
 pub use episode_id::EpisodeId;
 pub use episode_record::EpisodeRecord;
 pub use excursions::{DayRangeExcursion, EXCURSIONS_MAX, REFERENCE_POINTS_MIN, SignalValues, excursions};
+pub use main_episode::main_episode;
 pub use nearby::{NEARBY_MAX, NEARBY_SECONDS, NearbyEpisode, nearby_episodes, nearby_kinds};
 pub use similar::{SIMILAR_MAX, SimilarEpisode, similar_episodes};
 
 /// The data of one subject around an instant.
 #[derive(Debug, Clone, Default)]
 pub struct SubjectEvidence<'a> {
+    /// The instant asked about; absent if the whole range is meant.
+    pub at: Option<Timestamp>,
     /// The episodes that overlap the range, the oldest first.
     pub episodes: Vec<EpisodeRecord>,
     /// The episodes before the range.
@@ -42,8 +47,8 @@ pub struct SubjectEvidence<'a> {
     pub points: Vec<SignalValues>,
     /// The points of the day before the range that lie outside episodes.
     pub reference: Vec<SignalValues>,
-    /// The current state, if the range contains it.
-    pub current: Option<&'a Assessment>,
+    /// The current state and the time of its reading, if the range contains it.
+    pub current: Option<(Timestamp, &'a Assessment)>,
 }
 
 /// The answer for one subject.
@@ -57,12 +62,13 @@ pub struct SubjectExplanation {
     pub unusual: bool,
     /// The answer in words.
     pub sentence: String,
-    /// The highest score in the range; absent without a score.
+    /// The highest score in the range, the current one included; absent without a score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub highest_score: Option<ScoreAt>,
     /// The episodes that overlap the range, the oldest first.
     pub episodes: Vec<EpisodeRecord>,
-    /// The signals behind the episode with the highest peak, or behind the current score, the largest contribution first.
+    /// The signals behind the explained episode, or behind the current score, the largest contribution first. The explained
+    /// episode is the one at the instant asked about, else an open one, else that with the highest peak.
     pub causes: Vec<Cause>,
     /// Who uses most of what deviates in that episode, the first one ahead; empty if nobody stands out.
     #[serde(default)]
@@ -129,38 +135,36 @@ pub struct ScoreAt {
 
 /// Explains one subject.
 pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanation {
-    let SubjectEvidence { mut episodes, earlier, others, scores, signals, points, reference, current } =
+    let SubjectEvidence { at, mut episodes, earlier, others, scores, signals, points, reference, current } =
         facts;
-    let now = current.and_then(|it| it.details.as_ref()).map(|it| it.score);
-    let highest = scores.iter().map(|(at, score)| ScoreAt { at: at.0, score: *score });
+    if let Some((now, state)) = current {
+        current_episode::add(&mut episodes, subject, now, state);
+    }
+    let now = current.and_then(|(at, it)| Some(ScoreAt { at: at.0, score: it.details.as_ref()?.score }));
+    let highest = scores.iter().map(|(at, score)| ScoreAt { at: at.0, score: *score }).chain(now);
     let highest = highest.reduce(|one, other| if other.score > one.score { other } else { one });
-    let worst = episodes.iter().reduce(|one, other| if other.peak > one.peak { other } else { one });
-    let causes = match (worst, current) {
-        (Some(worst), _) => worst.causes.clone(),
-        (None, Some(current)) => Cause::of(current),
-        (None, None) => Vec::new(),
+    let main = main_episode(&episodes, at).and_then(|idx| episodes.get(idx));
+    let state = current.map(|(_, it)| it);
+    let (causes, templates) = match (main, state) {
+        (Some(main), _) => (main.causes.clone(), main.templates.clone()),
+        (None, Some(state)) => (Cause::of(state), state.templates.to_vec()),
+        (None, None) => Default::default(),
     };
-    let scene = current.and_then(|it| it.scene.as_deref());
-    let (culprits, scenes) = match (worst, scene) {
-        (Some(worst), _) => (worst.culprits.clone(), worst.scenes.clone()),
+    let (culprits, scenes) = match (main, state.and_then(|it| it.scene.as_deref())) {
+        (Some(main), _) => (main.culprits.clone(), main.scenes.clone()),
         (None, Some(scene)) => (scene.culprits.clone(), scene.scenes.clone()),
         (None, None) => Default::default(),
     };
-    let templates = match (worst, current) {
-        (Some(worst), _) => worst.templates.clone(),
-        (None, Some(current)) => current.templates.to_vec(),
-        (None, None) => Vec::new(),
-    };
-    let nearby = worst.map_or_else(Vec::new, |it| nearby_episodes(it, &others));
-    let similar = worst.map_or_else(Vec::new, |it| similar_episodes(it, earlier));
-    let reached = |score: f64| score >= 1.0;
-    let unusual = worst.is_some() || highest.is_some_and(|it| reached(it.score)) || now.is_some_and(reached);
+    let nearby = main.map_or_else(Vec::new, |it| nearby_episodes(it, &others));
+    let similar = main.map_or_else(Vec::new, |it| similar_episodes(it, earlier));
+    let unusual = main.is_some() || highest.is_some_and(|it| it.score >= 1.0);
     let left_range = excursions(&signals, &points, &reference);
     let has_reference = reference.len() >= REFERENCE_POINTS_MIN;
-    let highest_score = highest.map(|it| it.score).into_iter().chain(now).reduce(f64::max);
-    let sentence = match worst {
-        Some(worst) => worst.sentence(),
-        None => quiet_sentence(subject, unusual, highest_score, has_reference.then_some(&left_range)),
+    let sentence = match main {
+        Some(main) => main_episode::sentence(main, &episodes),
+        None => {
+            quiet_sentence(subject, unusual, highest.map(|it| it.score), has_reference.then_some(&left_range))
+        }
     };
     // They are large, and part of the answer once.
     episodes.iter_mut().for_each(|it| it.scenes.clear());
@@ -213,7 +217,7 @@ fn quiet_sentence(
 mod tests {
     use super::*;
     use crate::reading::SubjectKind;
-    use crate::report::ScoreDetails;
+    use crate::report::{Episode, ScoreDetails};
     use crate::signal::SignalUnit;
 
     static CPU: Signal = Signal {
@@ -277,9 +281,78 @@ mod tests {
         let current = Assessment { details, ..Assessment::default() };
         let it = explain(
             &Subject::Host,
-            SubjectEvidence { current: Some(&current), ..SubjectEvidence::default() },
+            SubjectEvidence { current: Some((Timestamp(5.0), &current)), ..facts(&[0.25], &[]) },
         );
         assert!(it.unusual);
-        assert_eq!(it.sentence, "The score of host reached 1.50 (unusual from 1) without an episode");
+        assert_eq!(
+            it.sentence,
+            "The score of host reached 1.50 (unusual from 1) without an episode, each signal within its range of the day before"
+        );
+        // The sentence and the number are of the same score.
+        assert_eq!(it.highest_score, Some(ScoreAt { at: 5.0, score: 1.5 }));
+    }
+
+    fn episode(began: f64, ended: Option<f64>, peak: f64, signal: &str) -> EpisodeRecord {
+        let causes = serde_json::json!([{"signal": signal, "direction": "high", "contribution": 1.0}]);
+        serde_json::from_value(serde_json::json!({
+            "id": episode_text::id(&Subject::Host, Timestamp(began)), "kind": "host", "subject": "host", "began": began,
+            "ended": ended, "last_seen": ended.unwrap_or(began + 60.0), "peak": peak, "causes": causes,
+            "outcome": if ended.is_some() { "ended" } else { "open" }, "description": format!("Anomaly on host: {signal}"),
+            "model": null, "keep_from": null, "keep_to": null,
+        }))
+        .unwrap()
+    }
+
+    /// The signal to blame, and the sentence.
+    fn explained(at: Option<f64>, episodes: Vec<EpisodeRecord>) -> (String, String) {
+        let facts = SubjectEvidence { at: at.map(Timestamp), episodes, ..SubjectEvidence::default() };
+        let it = explain(&Subject::Host, facts);
+        (it.causes[0].signal.clone(), it.sentence)
+    }
+
+    #[test]
+    fn the_episode_at_the_instant_is_explained_and_the_others_are_named() {
+        let (ended, open) =
+            (episode(1_000.0, Some(1_300.0), 5.0, "cpu"), episode(1_500.0, None, 1.25, "memory"));
+        let both = || vec![ended.clone(), open.clone()];
+        let (signal, sentence) = explained(Some(1_600.0), both());
+        assert_eq!(signal, "memory");
+        assert_eq!(
+            sentence,
+            "Anomaly on host: memory; since 1970-01-01T00:25:00Z, for 1m so far, peak score 1.2. Also in this time: \
+             Anomaly on host: cpu; from 1970-01-01T00:16:40Z for 5m, ended, peak score 5.0"
+        );
+        assert_eq!(explained(Some(1_200.0), both()).0, "cpu");
+        // At an instant without an episode, the open one is what matters.
+        assert_eq!(explained(Some(1_400.0), both()).0, "memory");
+        assert_eq!(
+            explained(None, vec![ended.clone(), episode(1_500.0, Some(1_600.0), 2.0, "memory")]).0,
+            "cpu"
+        );
+        let many = (0..4).map(|idx| episode(100.0 * f64::from(idx), Some(50.0), f64::from(idx), "cpu"));
+        let (_, sentence) = explained(Some(1_600.0), both().into_iter().chain(many).collect());
+        assert!(sentence.ends_with("peak score 3.0. And 3 more episodes"), "{sentence}");
+    }
+
+    #[test]
+    fn an_episode_that_the_store_does_not_know_yet_is_explained() {
+        let open = Episode { since: Timestamp(1_500.0), peak: 1.5 };
+        let state = Assessment {
+            episode: Some(open),
+            description: Some("Anomaly on host: memory".into()),
+            ..Assessment::default()
+        };
+        let current = Some((Timestamp(1_590.0), &state));
+        let stored = vec![episode(1_000.0, Some(1_300.0), 5.0, "cpu")];
+        let facts = SubjectEvidence { episodes: stored, current, ..SubjectEvidence::default() };
+        let it = explain(&Subject::Host, facts);
+        let says = "Anomaly on host: memory; since 1970-01-01T00:25:00Z, for 1m30s so far, peak score 1.5";
+        assert!(it.sentence.starts_with(says), "{}", it.sentence);
+        assert_eq!(it.episodes.len(), 2);
+        // One that the store knows is as the newest reading has it.
+        let stored = vec![episode(1_500.0, None, 1.25, "memory")];
+        let facts = SubjectEvidence { episodes: stored, current, ..SubjectEvidence::default() };
+        let it = explain(&Subject::Host, facts);
+        assert_eq!((it.sentence.as_str(), it.episodes.len()), (says, 1));
     }
 }

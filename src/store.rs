@@ -15,6 +15,9 @@ mod settings;
 mod points;
 mod queue;
 mod reader;
+mod point_reader;
+#[cfg(test)]
+mod point_reader_test;
 mod retention;
 #[cfg(test)]
 mod retention_test;

@@ -14,8 +14,8 @@ const REFERENCE_SECONDS: f64 = 86_400.0;
 /// Largest number of subjects explained.
 pub const SUBJECTS_MAX: usize = 20;
 
-/// Explains the host and the other subjects that were unusual in a range, or only one subject; the unusual ones first.
-/// `current` is the newest report if it is in the range.
+/// Explains the host and the other subjects that were unusual in a range around an instant, or only one subject; the unusual
+/// ones first. `current` is the newest report if it is in the range.
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -23,13 +23,14 @@ pub fn explain(
     reader: &StoreReader,
     current: Option<&Arc<Report>>,
     only: Option<Subject>,
+    at: Timestamp,
     range: TimeRange,
 ) -> Result<Explanation, StoreError> {
     let episodes = episodes(reader, range)?;
     let mut explained = Vec::new();
     for subject in subjects(&episodes, current, only, range) {
-        let facts = facts(reader, &episodes, &subject, range)?;
-        let current = current.and_then(|it| it.assessments.get(&subject));
+        let facts = facts(reader, &episodes, &subject, at, range)?;
+        let current = current.and_then(|it| Some((it.reading.at, it.assessments.get(&subject)?)));
         explained.push(explanation::explain(&subject, SubjectEvidence { current, ..facts }));
     }
     Ok(Explanation::new([range.from, range.to], explained, SUBJECTS_MAX))
@@ -62,12 +63,15 @@ fn subjects(
 pub fn explain_current(
     current: Option<&Arc<Report>>,
     only: Option<&Subject>,
+    at: Timestamp,
     range: TimeRange,
 ) -> Explanation {
-    let all = current.iter().flat_map(|it| &it.assessments);
-    let chosen = all.filter(|(it, _)| only.is_none_or(|only| only == *it));
-    let explained = chosen.map(|(subject, it)| {
-        explanation::explain(subject, SubjectEvidence { current: Some(it), ..SubjectEvidence::default() })
+    let all =
+        current.iter().flat_map(|report| report.assessments.iter().map(move |it| (report.reading.at, it)));
+    let chosen = all.filter(|(_, (it, _))| only.is_none_or(|only| only == *it));
+    let explained = chosen.map(|(now, (subject, it))| {
+        let facts = SubjectEvidence { at: Some(at), current: Some((now, it)), ..SubjectEvidence::default() };
+        explanation::explain(subject, facts)
     });
     Explanation::new([range.from, range.to], explained.collect(), SUBJECTS_MAX)
 }
@@ -80,7 +84,7 @@ pub fn episodes(reader: &StoreReader, range: TimeRange) -> Result<Vec<EpisodeRec
     reader.episodes(TimeRange { from: TimeRange::ALL.from, to: range.to })
 }
 
-/// The stored data of a subject in a range; `episodes` are those of [`episodes`].
+/// The stored data of a subject in a range around an instant; `episodes` are those of [`episodes`].
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -88,11 +92,12 @@ pub fn facts(
     reader: &StoreReader,
     episodes: &[EpisodeRecord],
     subject: &Subject,
+    at: Timestamp,
     range: TimeRange,
 ) -> Result<SubjectEvidence<'static>, StoreError> {
     let signals: Vec<&'static Signal> =
         sources::signals(|_| true).filter(|it| it.kind == subject.kind()).collect();
-    let mut facts = SubjectEvidence { signals, ..SubjectEvidence::default() };
+    let mut facts = SubjectEvidence { at: Some(at), signals, ..SubjectEvidence::default() };
     let before = Timestamp(range.from.0 - REFERENCE_SECONDS);
     let around = TimeRange { from: before, to: range.to };
     reader.points::<StoreError>(around, Some(subject), |point| {
@@ -110,20 +115,21 @@ pub fn facts(
         let near = |it: &&EpisodeRecord| it.began >= range.from.0 - explanation::NEARBY_SECONDS;
         facts.others = episodes.iter().filter(|it| it.kind == kind.name()).filter(near).cloned().collect();
     }
-    add_scenes(reader, subject, &mut facts.episodes)?;
+    add_scenes(reader, subject, at, &mut facts.episodes)?;
     Ok(facts)
 }
 
-/// Adds its scenes to the episode with the highest peak, which is the one explained.
+/// Adds its scenes to the episode that is explained.
 fn add_scenes(
     reader: &StoreReader,
     subject: &Subject,
+    at: Timestamp,
     episodes: &mut [EpisodeRecord],
 ) -> Result<(), StoreError> {
-    let worst = episodes.iter_mut().reduce(|one, other| if other.peak > one.peak { other } else { one });
-    let Some(worst) = worst else { return Ok(()) };
-    if let Some(whole) = reader.episode(subject, Timestamp(worst.began))? {
-        worst.scenes = whole.scenes;
+    let main = explanation::main_episode(episodes, Some(at)).and_then(|idx| episodes.get_mut(idx));
+    let Some(main) = main else { return Ok(()) };
+    if let Some(whole) = reader.episode(subject, Timestamp(main.began))? {
+        main.scenes = whole.scenes;
     }
     Ok(())
 }

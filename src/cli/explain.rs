@@ -46,7 +46,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
              the signals behind them with their normal ranges, the signals that first went beyond their smallest or largest value \
              of the day before, and similar earlier anomalies; or that nothing was unusual. The command asks the running hostnorm, or else reads the store.\n\n\
              With EPISODE, explain a stored anomaly: its start and duration, the signals behind its peak with their normal \
-             ranges, and similar earlier anomalies. The scores are reproduced from the stored readings, state and model, and \
+             ranges, the signals that first went beyond their smallest or largest value of the day before, and similar earlier anomalies. The scores are reproduced from the stored readings, state and model, and \
              compared with the stored scores bit by bit. Use the same settings as the hostnorm that stored them.\n\n\
              Exit 0; 1 if there is no such episode, scores differ, or there is neither a running hostnorm nor a store.",
         )

@@ -66,7 +66,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .about("Score a CSV file row by row, as on a live host")
         .long_about(
             "Score a CSV file row by row, as on a live host: a score depends only on the history and on earlier rows. A \
-             score of 1 is unusual, and 2 is worth an alert by default, less while little is learned.\n\n\
+             score of 1 is unusual; from the alert level on, by default 2 and lower on a new host, it is worth an alert.\n\n\
              Tables are CSV, plain or compressed with gzip or xz; see hostnorm validate --help. History and input have the \
              same columns in the same order, rows in order of time, the input after the history. A column with the name \
              of a signal of hostnorm, such as cpu_busy_ratio, has the noise floor of that signal; other columns have none.\n\n\

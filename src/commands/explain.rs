@@ -9,11 +9,15 @@ use crate::clock;
 use crate::config::Config;
 use crate::duration::HumanDuration;
 use crate::episode_text;
-use crate::explanation::{self, EpisodeId, EpisodeRecord, Explanation, NearbyEpisode, SimilarEpisode};
+use crate::explanation::{
+    self, DayRangeExcursion, EpisodeId, EpisodeRecord, Explanation, NearbyEpisode, SimilarEpisode,
+};
 use crate::reading::{Subject, Timestamp};
-use crate::store::{StoreError, StoreReader, TimeRange};
+use crate::store::{AROUND_SECONDS, StoreError, StoreReader, TimeRange};
+use crate::stored_explanation;
 
 mod reproduce;
+mod line_text;
 mod output;
 mod process_text;
 mod range_output;
@@ -91,6 +95,8 @@ struct EpisodeExplanation {
     episode: EpisodeRecord,
     /// The scores made once more, or why they cannot be.
     reproduction: Result<Reproduction, String>,
+    /// The signals that left their range of the day before, the earliest first.
+    left_range: Vec<DayRangeExcursion>,
     /// Earlier episodes with the same causes, most similar first.
     similar: Vec<SimilarEpisode>,
     /// Episodes of logs that started when this one of the host did, or the reverse; the nearest first.
@@ -108,5 +114,12 @@ fn explain(
     let episodes = reader.episodes(TimeRange::ALL)?;
     let nearby = explanation::nearby_episodes(&episode, &episodes);
     let similar = explanation::similar_episodes(&episode, episodes);
-    Ok(Some(EpisodeExplanation { episode, reproduction, similar, nearby }))
+    let began = Timestamp(episode.began);
+    let range = TimeRange {
+        from: Timestamp(episode.began - AROUND_SECONDS),
+        to: Timestamp(episode.last_instant() + AROUND_SECONDS),
+    };
+    let facts = stored_explanation::facts(reader, &[], subject, began, range)?;
+    let left_range = explanation::excursions(&facts.signals, &facts.points, &facts.reference);
+    Ok(Some(EpisodeExplanation { episode, reproduction, left_range, similar, nearby }))
 }

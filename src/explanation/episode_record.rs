@@ -70,6 +70,11 @@ impl EpisodeRecord {
         self.ended.unwrap_or(self.last_seen)
     }
 
+    /// Whether an instant is inside it; one that is open lasts.
+    pub fn contains(&self, at: Timestamp) -> bool {
+        self.began <= at.0 && self.ended.is_none_or(|ended| at.0 <= ended)
+    }
+
     /// Its duration until its end, or until its last reading.
     pub fn duration(&self) -> HumanDuration {
         HumanDuration::nearest((self.last_instant() - self.began).round())

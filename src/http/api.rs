@@ -1,17 +1,20 @@
 //! The HTTP API below `/api/v1`: a file for each resource. [`openapi`] documents it from the same table.
 
+use super::message::{KnownTags, ProblemDetails, Response, tagged_response};
 use super::operation::{ApiParameterType, Operation, Parameter, schema_of};
 use super::route::{Route, RouteAccess};
 use crate::control::CommandReply;
 use crate::explanation::Explanation;
 
 mod baseline;
+mod body_time;
 mod control_commands;
 mod detect;
 mod episodes;
 mod explain;
 mod local_request;
 mod models;
+mod newest_report;
 mod openapi;
 mod predict;
 mod scores;
@@ -28,14 +31,16 @@ pub(super) use local_request::get;
 pub use openapi::openapi;
 pub use signal_aliases::spellings;
 pub(super) use store_access::read_store;
+#[cfg(test)]
+pub(super) use subject_parameter::candidates;
 pub(super) use subject_parameter::subject;
 
 pub(super) const SUBJECT: Parameter =
-    Parameter::query("subject", ApiParameterType::Text, "Name of the subject; host if it is left out");
+    Parameter::query("subject", ApiParameterType::Text, "Name of a known subject; host if it is left out");
 pub(super) const KIND: Parameter = Parameter::query(
     "kind",
     ApiParameterType::Text,
-    "Kind of the subject: host, container, log, pod or service",
+    "Kind of the subject: host, container, log, pod or service; needed if subjects of several kinds have its name",
 );
 const METRIC: Parameter = Parameter::query(
     "metric",
@@ -62,9 +67,24 @@ macro_rules! api {
             pattern: $pattern,
             access: RouteAccess::$access,
             operation: Some(&const { $operation }),
-            handler: |state, request| Box::pin($handler(state, request)),
+            handler: |state, request| {
+                let known = KnownTags::of(&hyper::Method::$method, &request.headers);
+                Box::pin(tagged_answer(known, $handler(state, request)))
+            },
         }
     };
+}
+
+/// The response of a route: to GET with an entity tag, whatever the route, and without a body for a client that has it.
+async fn tagged_answer(
+    known: Option<KnownTags>,
+    response: impl Future<Output = Result<Response, ProblemDetails>>,
+) -> Result<Response, ProblemDetails> {
+    let response = response.await?;
+    Ok(match known {
+        Some(known) => tagged_response(&known, response).await,
+        None => response,
+    })
 }
 
 /// The routes of the API.

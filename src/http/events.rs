@@ -50,7 +50,7 @@ struct EventSource {
 }
 
 pub(super) async fn events(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    let subject = subject(&request.query)?;
+    let subject = subject(state, &request.query).await?;
     let streams = &state.event_streams;
     let place = streams.place().ok_or_else(|| {
         let detail =

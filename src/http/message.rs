@@ -8,7 +8,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, LengthLimitError, Limited};
 use hyper::body::Body;
 use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
-use hyper::{HeaderMap, StatusCode};
+use hyper::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -43,13 +43,24 @@ pub(super) struct Request {
 impl Request {
     /// The body as JSON; `example` shows its form to a client that got it wrong.
     pub(super) fn json<T: DeserializeOwned>(&self, example: &str) -> Result<T, ProblemDetails> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            // It names an unknown field as it came.
-            let error: String = error.to_string().chars().take(ERROR_CHARS_MAX).collect();
-            let detail = format!("the body is malformed: {error}; expected JSON such as {example}");
-            ProblemDetails::new(StatusCode::BAD_REQUEST, detail)
-        })
+        serde_json::from_slice(&self.body).map_err(|error| malformed(&error.to_string(), example))
     }
+
+    /// The body as a JSON object with these fields; `example` shows its form to a client that got it wrong.
+    pub(super) fn object<T: DeserializeOwned>(&self, example: &str) -> Result<T, ProblemDetails> {
+        // serde would take a list for the fields in their order.
+        match self.body.trim_ascii_start().first() {
+            Some(b'[') => Err(malformed("it is a list, not an object", example)),
+            _ => self.json(example),
+        }
+    }
+}
+
+fn malformed(error: &str, example: &str) -> ProblemDetails {
+    // The error names an unknown field as it came.
+    let error: String = error.chars().take(ERROR_CHARS_MAX).collect();
+    let detail = format!("the body is malformed: {error}; expected JSON such as {example}");
+    ProblemDetails::new(StatusCode::BAD_REQUEST, detail)
 }
 
 /// Reads a body, at most [`BODY_BYTES_MAX`].
@@ -106,11 +117,6 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Result<Respons
     Ok(whole(status, "application/json", to_json(value)?))
 }
 
-/// A response in JSON with an entity tag; without a body (304) for a client that has it.
-pub(super) fn json_tagged(request: &Request, value: &impl Serialize) -> Result<Response, ProblemDetails> {
-    Ok(tagged(request, "application/json", to_json(value)?))
-}
-
 fn to_json(value: &impl Serialize) -> Result<Vec<u8>, ProblemDetails> {
     serde_json::to_vec(value).map_err(|error| {
         let detail = format!("the response cannot be written as JSON: {error}; this is a bug in hostnorm");
@@ -118,22 +124,47 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>, ProblemDetails> {
     })
 }
 
-/// A response with an entity tag; without a body (304) for a client that has it.
-pub(super) fn tagged(request: &Request, content_type: &'static str, body: impl Into<Bytes>) -> Response {
-    let body = body.into();
+/// The entity tags that the client of a request has.
+#[derive(Debug)]
+pub(super) struct KnownTags(Vec<HeaderValue>);
+
+impl KnownTags {
+    /// The tags in the headers of a request for a resource; none for another method.
+    pub(super) fn of(method: &Method, headers: &HeaderMap) -> Option<Self> {
+        let tags = || Self(headers.get_all(IF_NONE_MATCH).iter().cloned().collect());
+        (method == Method::GET).then(tags)
+    }
+
+    fn holds(&self, tag: &str) -> bool {
+        let lists = self.0.iter().filter_map(|it| it.to_str().ok());
+        let mut known = lists.flat_map(|it| it.split(',')).map(str::trim);
+        known.any(|it| it.trim_start_matches("W/") == tag || it == "*")
+    }
+}
+
+/// The response with an entity tag made from its body, which is in memory; without the body (304) for a client that has it.
+pub(super) async fn tagged_response(known: &KnownTags, response: Response) -> Response {
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.unwrap_or_else(|never| match never {}).to_bytes();
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());
-    let known = request.headers.get_all(IF_NONE_MATCH).iter().filter_map(|it| it.to_str().ok());
-    let is_known = known
-        .flat_map(|it| it.split(','))
-        .any(|it| it.trim().trim_start_matches("W/") == tag || it.trim() == "*");
-    let mut response = match is_known {
+    let mut response = match known.holds(&tag) {
         true => not_modified(),
-        false => whole(StatusCode::OK, content_type, body),
+        false => Response::from_parts(head, Full::new(body).boxed_unsync()),
     };
     response.headers_mut().extend(HeaderValue::from_str(&tag).ok().map(|it| (ETAG, it)));
     response
+}
+
+/// A response with an entity tag; without a body (304) for a client that has it.
+pub(super) async fn tagged(
+    request: &Request,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response {
+    let known = KnownTags(request.headers.get_all(IF_NONE_MATCH).iter().cloned().collect());
+    tagged_response(&known, whole(StatusCode::OK, content_type, body)).await
 }
 
 fn not_modified() -> Response {

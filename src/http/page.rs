@@ -44,17 +44,17 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
 
 /// The style of all pages.
 pub(super) async fn style(_: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    Ok(asset(&request, "text/css; charset=utf-8", STYLE))
+    Ok(asset(&request, "text/css; charset=utf-8", STYLE).await)
 }
 
 /// The script of the page.
 pub(super) async fn script(_: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    Ok(asset(&request, "text/javascript; charset=utf-8", SCRIPT))
+    Ok(asset(&request, "text/javascript; charset=utf-8", SCRIPT).await)
 }
 
-fn asset(request: &Request, content_type: &'static str, text: &'static str) -> Response {
+async fn asset(request: &Request, content_type: &'static str, text: &'static str) -> Response {
     // Asked for again each time, so that style and markup are always of the same version.
-    guarded(with(tagged(request, content_type, text), CACHE_CONTROL, "no-cache"))
+    guarded(with(tagged(request, content_type, text).await, CACHE_CONTROL, "no-cache"))
 }
 
 /// A response with this page.
@@ -72,15 +72,16 @@ fn guarded(response: Response) -> Response {
     headers.into_iter().fold(response, |response, (name, value)| with(response, name, value))
 }
 
-/// Whether a route answers with a page, and so its problems, too.
-pub(super) fn is_page(operation: Option<&'static Operation>) -> bool {
-    let pages = [&OVERVIEW_OPERATION, &EPISODE_OPERATION];
-    operation.is_some_and(|it| pages.into_iter().any(|page| std::ptr::eq(page, it)))
+/// The way from a page to `/`, if a route answers with a page, and so its problems, too.
+pub(super) fn root(operation: Option<&'static Operation>) -> Option<&'static str> {
+    let pages = [(&OVERVIEW_OPERATION, "./"), (&EPISODE_OPERATION, "../")];
+    let found = pages.into_iter().find(|(page, _)| operation.is_some_and(|it| std::ptr::eq(*page, it)));
+    found.map(|(_, root)| root)
 }
 
-/// A problem as a page: a browser asked.
-pub(super) fn problem(problem: &ProblemDetails) -> Response {
-    document(problem.status, layout::problem(problem, "../"))
+/// A problem as a page, because a browser asked; `root` is the way from the page to `/`.
+pub(super) fn problem(problem: &ProblemDetails, root: &'static str) -> Response {
+    document(problem.status, layout::problem(problem, root))
 }
 
 #[cfg(test)]

@@ -103,8 +103,13 @@ async fn handle(
         })?,
     };
     let query = match Query::parse(head.uri.query(), route.operation) {
-        Err(error) if page::is_page(route.operation) => return Ok(page::problem(&error)),
-        query => query?,
+        Ok(query) => query,
+        Err(error) => {
+            return match page::root(route.operation) {
+                Some(root) => Ok(page::problem(&error, root)),
+                None => Err(error),
+            };
+        }
     };
     let request = Request {
         query,
@@ -128,7 +133,13 @@ fn choose(
         return problem(StatusCode::BAD_REQUEST, "expected the header Host once".into());
     }
     if rows.is_empty() {
-        let detail = format!("not found; metrics are at {}", state.telemetry_path);
+        let detail = match request.uri().path().starts_with("/api/") {
+            true => "not found; /api/v1/openapi.json describes the API".to_owned(),
+            false => format!(
+                "not found; metrics are at {}, and /api/v1/openapi.json describes the API",
+                state.telemetry_path
+            ),
+        };
         return problem(StatusCode::NOT_FOUND, detail);
     }
     let wanted = if request.method() == Method::HEAD { &Method::GET } else { request.method() };

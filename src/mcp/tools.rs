@@ -48,7 +48,7 @@ pub static TOOLS: &[ToolDefinition] = &[
     ToolDefinition {
         name: "status",
         description: "The state now: version, learning, jobs, subjects, and the score of the host with its detectors. \
-                      A score of 1 is unusual, 2 is worth an alert by default.",
+                      A score of 1 is unusual; from alert_level on, it is worth an alert.",
         schema: None,
         resources: &["status", "detect"],
         query: query::<NoArguments>,

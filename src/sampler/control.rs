@@ -17,7 +17,8 @@ use crate::engine::Engine;
 use crate::forecast::{ForecastPoint, ForecastTimes};
 use crate::model_registry::{ModelVersion, SelectVersionError};
 use crate::reading::{Subject, SubjectKind};
-use crate::report::Report;
+use crate::report::{Assessment, Report};
+use crate::sources;
 use crate::store::{LEARNING, MarkerRow, StoreError, StoreWrite, TimeRange};
 use crate::training::TrainingSet;
 
@@ -58,8 +59,10 @@ impl PendingCommands {
         let next = match &request.command {
             ControlCommand::Status => Ok(AfterCommand::Reply(status::status(persistent, jobs, newest))),
             ControlCommand::Predict { subject, signal, horizon_seconds, step_seconds } => {
-                predict(&persistent.engine, subject, signal, *horizon_seconds, *step_seconds)
-                    .map(AfterCommand::Reply)
+                let now = persistent.engine.at();
+                let horizon = ForecastTimes { now, seconds: *horizon_seconds, step_seconds: *step_seconds };
+                let found = predict(&persistent.engine, subject, signal, &horizon);
+                found.ok_or_else(|| no_forecast(subject, signal, newest)).map(AfterCommand::Reply)
             }
             ControlCommand::Baselines { subject } => {
                 Ok(AfterCommand::Reply(status::baselines(persistent, subject, newest)))
@@ -146,21 +149,15 @@ fn unavailable<E: std::fmt::Display>(failure: &JobFailure<E>) -> CommandRefusal 
     CommandRefusal::Unavailable(failure.to_string())
 }
 
+/// The forecast of a signal; `None` if it is unknown, has no present value, or too little is known.
 fn predict(
     engine: &Engine,
     subject: &Subject,
     signal: &str,
-    seconds: f64,
-    step_seconds: f64,
-) -> CommandResult {
-    let now = engine.at();
-    let horizon = ForecastTimes { now, seconds, step_seconds };
-    let points = engine.forecast(subject, signal, &horizon).ok_or_else(|| {
-        CommandRefusal::NotFound(format!(
-            "no forecast of {signal} of {}: it is unknown, has no present value, or was seen for less than 20 minutes",
-            subject.name()
-        ))
-    })?;
+    horizon: &ForecastTimes,
+) -> Option<CommandReply> {
+    let now = horizon.now;
+    let points = engine.forecast(subject, signal, horizon)?;
     let full = engine.time_until_full(subject, signal, now);
     let value = |it: ForecastPoint| ForecastValue {
         timestamp: it.at.0,
@@ -176,7 +173,26 @@ fn predict(
         likely_full_seconds: full.and_then(|it| it.likely_seconds),
     };
     let message = format!("{} values of {signal} are forecast", forecast.points.len());
-    Ok(CommandReply { message, data: serde_json::to_value(forecast).unwrap_or_default() })
+    Some(CommandReply { message, data: serde_json::to_value(forecast).unwrap_or_default() })
+}
+
+/// Why a signal has no forecast, and what to do.
+fn no_forecast(subject: &Subject, signal: &str, newest: Option<&Arc<Report>>) -> CommandRefusal {
+    let kind = subject.kind();
+    let is_known = sources::signals(|_| true).any(|it| it.name == signal && it.kind == kind);
+    let assessment = newest.and_then(|it| it.assessments.get(subject));
+    let has_value = |it: &Assessment| it.signals.iter().any(|it| it.signal.name == signal);
+    let reason = match assessment {
+        None => "it has no readings now; /api/v1/status lists the subjects".to_owned(),
+        Some(_) if !is_known => {
+            format!("no signal of a {} has this name; /api/v1/signals lists its signals", kind.name())
+        }
+        Some(it) if !has_value(it) => {
+            "it has no value now: its collector failed, is disabled, or needs a second reading".to_owned()
+        }
+        Some(_) => "less than 20 minutes of its recent past are known; try again later".to_owned(),
+    };
+    CommandRefusal::NotFound(format!("no forecast of {signal} of {}: {reason}", subject.name()))
 }
 
 fn learn(persistent: &mut PersistentState, on: bool) -> CommandReply {
@@ -229,7 +245,8 @@ fn started(id: JobId) -> CommandReply {
 fn job_status(jobs: &Jobs, id: JobId) -> Result<CommandReply, CommandRefusal> {
     let unknown = || CommandRefusal::NotFound(format!("no job {id}; only the newest jobs are remembered"));
     let status = jobs.status(id).ok_or_else(unknown)?;
-    let message = format!("job {id} ({}) is {}", status.task, status.state);
+    let reason = status.reason.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
+    let message = format!("job {id} ({}) is {}{reason}", status.task, status.state);
     Ok(CommandReply { message, data: serde_json::to_value(status).unwrap_or_default() })
 }
 

@@ -21,7 +21,7 @@ mod records;
 pub(super) use job::{Job, JobFailure, JobOutcome, States};
 
 use queue::{JobLane, JobQueue};
-use records::JobRecords;
+use records::{JobRecords, OUTDATED};
 
 /// Largest number of waiting jobs; further ones are dropped and counted.
 pub(super) const JOBS_MAX: usize = 32;
@@ -140,7 +140,10 @@ impl Jobs {
     pub(super) fn finish(&mut self, id: JobId, outcome: &JobOutcome) -> bool {
         let ended = self.running.take_if(|it| it.id == id);
         let is_valid = ended.is_some_and(|it| !it.is_stale);
-        self.records.ended(id, if is_valid { outcome.word() } else { "outdated" });
+        match is_valid {
+            true => self.records.ended(id, outcome.word(), outcome.reason()),
+            false => self.records.ended(id, "outdated", Some(OUTDATED.to_owned())),
+        }
         is_valid
     }
 

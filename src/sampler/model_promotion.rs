@@ -106,7 +106,11 @@ impl ModelMetrics {
                     (figures.auc, figures.auc_peer) = (Some(own), peer);
                 }
                 if !std::mem::replace(&mut figures.is_failing, true) {
-                    tracing::warn!(kind = kind.name(), %reason, "training refused; no new model is used");
+                    let kept = match persistent.registry.current(kind) {
+                        Some(_) => "the current model stays",
+                        None => "there is no model yet",
+                    };
+                    tracing::warn!(kind = kind.name(), %reason, kept, "training refused");
                 }
             }
         }

@@ -3,19 +3,17 @@
 //! No transaction outlasts a call, or a page of rows in long tables, so a slow reader does not keep the daemon from
 //! truncating its log.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::block;
 use super::data_dir::FILE;
 use super::episodes::{EPISODES, EPISODES_WITH_SCENES, episode, judged_episodes};
 use super::error::StoreError;
-use super::points;
 use super::row_types::{
-    BEGINNING, BaselineRow, LEARNING, LogPositionRow, MarkerRow, ModelRow, PointRow, ScoreRow, Skipped,
-    SubjectStateRow, TimeRange, subject_of,
+    BEGINNING, BaselineRow, LEARNING, LogPositionRow, MarkerRow, ModelRow, Skipped, SubjectStateRow,
+    TimeRange, subject_of,
 };
 use super::schema;
 use super::series_index::SeriesNames;
@@ -24,8 +22,7 @@ use crate::explanation::EpisodeRecord;
 use crate::metric::Metric;
 use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
 
-/// Number of rows in a page: of small rows, and of rows with blocks of readings.
-const PAGE_ROWS: u32 = 1_024;
+/// Number of rows in a page of rows with blocks of readings.
 pub(super) const PAGE_BLOCKS: u32 = 16;
 
 /// A store that is open for reading.
@@ -67,7 +64,7 @@ impl StoreReader {
         let read = |row: &Row<'_>| row.get::<_, Vec<u8>>(1);
         self.pages(
             // A block that ends behind the range may begin in it.
-            ("readings", "last_at", [from, -BEGINNING]),
+            self.ends("readings", "last_at", [from, -BEGINNING])?,
             sql,
             PAGE_BLOCKS,
             &[&from, &to],
@@ -88,100 +85,6 @@ impl StoreReader {
         Ok(left_out)
     }
 
-    /// Passes the points of a time range to `each`, oldest first; of all subjects or one.
-    ///
-    /// # Errors
-    /// If the store cannot be read, or `each` fails.
-    pub fn points<E: From<StoreError>>(
-        &self,
-        between: TimeRange,
-        subject: Option<&Subject>,
-        mut each: impl FnMut(PointRow) -> Result<(), E>,
-    ) -> Result<Skipped, E> {
-        let layouts = points::layouts(&self.0)?;
-        let mut left_out = Skipped::default();
-        let (from, to) = between.bounds();
-        let of = subject.map(|it| (it.kind().name(), it.name()));
-        // Without a subject, the statement compares columns with themselves.
-        let (kind, name) = of.unwrap_or_default();
-        let of = if of.is_some() { "kind = ?3 AND subject = ?4" } else { "?3 = ?4" };
-        let sql = format!(
-            "SELECT {} FROM points WHERE id > ?1 AND id <= ?2 AND {of} AND +at >= ?5 AND +at <= ?6 \
-             ORDER BY id LIMIT ?7",
-            points::POINT
-        );
-        let read = |row: &Row<'_>| points::point(row, &layouts);
-        self.pages(
-            ("points", "at", [from, to]),
-            &sql,
-            PAGE_ROWS,
-            &[&kind, &name, &from, &to],
-            read,
-            |point| -> Result<(), E> {
-                match point {
-                    Some(point) => each(point)?,
-                    None => left_out.corrupt += 1,
-                }
-                Ok(())
-            },
-        )?;
-        Ok(left_out)
-    }
-
-    /// Passes the scores of a time range to `each`, oldest first.
-    ///
-    /// # Errors
-    /// If the store cannot be read, or `each` fails.
-    pub fn scores<E: From<StoreError>>(
-        &self,
-        between: TimeRange,
-        mut each: impl FnMut(ScoreRow) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let (from, to) = between.bounds();
-        let sql = format!(
-            "SELECT {} FROM points WHERE id > ?1 AND id <= ?2 AND score IS NOT NULL AND +at >= ?3 AND +at <= ?4 \
-             ORDER BY id LIMIT ?5",
-            points::SCORE
-        );
-        self.pages(("points", "at", [from, to]), &sql, PAGE_ROWS, &[&from, &to], points::score, |score| {
-            score.map_or(Ok(()), &mut each)
-        })
-    }
-
-    /// Passes the rows of a table to `each`, page by page, up to the row that is newest at the start. The first and the last
-    /// row are found by their times, so the rows before and behind a range are not read. Parameters of the statement: number
-    /// of the last row of the previous page, number of the last row, `parameters`, and page length.
-    pub(super) fn pages<T, E: From<StoreError>>(
-        &self,
-        (table, time, [from, to]): (&str, &str, [f64; 2]),
-        sql: &str,
-        rows: u32,
-        parameters: &[&dyn ToSql],
-        read: impl Fn(&Row<'_>) -> Result<T, rusqlite::Error>,
-        mut each: impl FnMut(T) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut bounds = Vec::new();
-        bounds.extend((from > BEGINNING).then(|| format!("{time} >= {from:e}")));
-        bounds.extend((to < -BEGINNING).then(|| format!("{time} <= {to:e}")));
-        let within =
-            if bounds.is_empty() { String::new() } else { format!("WHERE {}", bounds.join(" AND ")) };
-        let ends = format!(
-            "SELECT (SELECT min(id) - 1 FROM {table} {within}), (SELECT max(id) FROM {table} {within})"
-        );
-        let ends = self.0.query_row(&ends, [], |row| Ok((row.get(0)?, row.get(1)?)));
-        let (Some(mut before), Some(newest)) = ends.map_err(StoreError::from)? else { return Ok(()) };
-        let (_, _): (i64, i64) = (before, newest);
-        let mut statement = self.0.prepare(sql).map_err(StoreError::from)?;
-        loop {
-            let all = [&[&before as &dyn ToSql, &newest], parameters, &[&rows]].concat();
-            let page = statement.query_map(&all[..], |row| Ok((row.get(0)?, read(row)?)));
-            let page: Vec<(i64, T)> = page.and_then(Iterator::collect).map_err(StoreError::from)?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            before = *last;
-            page.into_iter().try_for_each(|(_, row)| each(row))?;
-        }
-    }
-
     /// The episodes that overlap a time range, oldest first, without their scenes.
     ///
     /// # Errors
@@ -192,6 +95,20 @@ impl StoreReader {
             "{EPISODES} WHERE coalesce(ended, last_seen) >= ?1 AND began <= ?2 ORDER BY began, id"
         ))?;
         Ok(statement.query_map([from, to], episode)?.collect::<Result<_, _>>()?)
+    }
+
+    /// The episodes of a subject that overlap a time range, oldest first, without their scenes.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn episodes_of(&self, of: &Subject, between: TimeRange) -> Result<Vec<EpisodeRecord>, StoreError> {
+        let (from, to) = between.bounds();
+        let mut statement = self.0.prepare(&format!(
+            "{EPISODES} WHERE kind = ?1 AND subject = ?2 AND coalesce(ended, last_seen) >= ?3 AND began <= ?4 \
+             ORDER BY began, id"
+        ))?;
+        let of = params![of.kind().name(), of.name(), from, to];
+        Ok(statement.query_map(of, episode)?.collect::<Result<_, _>>()?)
     }
 
     /// The episodes that were open at the last commit, without their scenes.
@@ -260,27 +177,6 @@ impl StoreReader {
         Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)
     }
 
-    /// The subjects with stored points.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub fn subjects(&self) -> Result<BTreeSet<Subject>, StoreError> {
-        let mut statement = self.0.prepare("SELECT DISTINCT kind, subject FROM points")?;
-        let subjects = statement.query_map([], |row| subject_of(row, 0))?;
-        Ok(subjects.filter_map(Result::transpose).collect::<Result<_, _>>()?)
-    }
-
-    /// Time of the point of a subject that was stored last.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub fn newest_point(&self, subject: &Subject) -> Result<Option<Timestamp>, StoreError> {
-        let sql = "SELECT at FROM points INDEXED BY points_subject WHERE kind = ?1 AND subject = ?2 \
-                   ORDER BY id DESC LIMIT 1";
-        let of = params![subject.kind().name(), subject.name()];
-        Ok(self.0.query_row(sql, of, |row| row.get(0)).optional()?.map(Timestamp))
-    }
-
     /// Time of the newest reading.
     ///
     /// # Errors
@@ -295,7 +191,19 @@ impl StoreReader {
     /// # Errors
     /// If the store cannot be read.
     pub fn models(&self) -> Result<Vec<ModelRow>, StoreError> {
-        let sql = format!("{} WHERE state <> ?1 ORDER BY created, id", models());
+        self.all_models(&bounded("content"))
+    }
+
+    /// The same without their content, which is large: the bytes are empty.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn models_without_content(&self) -> Result<Vec<ModelRow>, StoreError> {
+        self.all_models("x''")
+    }
+
+    fn all_models(&self, content: &str) -> Result<Vec<ModelRow>, StoreError> {
+        let sql = format!("{} WHERE state <> ?1 ORDER BY created, id", models(content));
         let mut statement = self.0.prepare(&sql)?;
         Ok(statement.query_map([RECORDED], model)?.collect::<Result<_, _>>()?)
     }
@@ -305,7 +213,10 @@ impl StoreReader {
     /// # Errors
     /// If the store cannot be read.
     pub fn model(&self, id: &str) -> Result<Option<ModelRow>, StoreError> {
-        Ok(self.0.query_row(&format!("{} WHERE id = ?1", models()), [id], model).optional()?)
+        Ok(self
+            .0
+            .query_row(&format!("{} WHERE id = ?1", models(&bounded("content"))), [id], model)
+            .optional()?)
     }
 
     /// The baseline of each signal.
@@ -313,11 +224,19 @@ impl StoreReader {
     /// # Errors
     /// If the store cannot be read.
     pub fn baselines(&self) -> Result<Vec<BaselineRow>, StoreError> {
-        let mut statement = self.0.prepare(
-            "SELECT kind, subject, signal, mean, stddev, min, max, sample_count, last_updated, p95, p99 \
-             FROM baselines ORDER BY kind, subject, signal",
-        )?;
+        let mut statement = self.0.prepare(&format!("{BASELINES} ORDER BY kind, subject, signal"))?;
         let baselines = statement.query_map([], baseline)?;
+        Ok(baselines.filter_map(Result::transpose).collect::<Result<_, _>>()?)
+    }
+
+    /// The baseline of each signal of a subject.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn baselines_of(&self, of: &Subject) -> Result<Vec<BaselineRow>, StoreError> {
+        let mut statement =
+            self.0.prepare(&format!("{BASELINES} WHERE kind = ?1 AND subject = ?2 ORDER BY signal"))?;
+        let baselines = statement.query_map([of.kind().name(), of.name()], baseline)?;
         Ok(baselines.filter_map(Result::transpose).collect::<Result<_, _>>()?)
     }
 
@@ -349,8 +268,9 @@ pub(super) fn bounded(column: &str) -> String {
     format!("CASE WHEN length({column}) <= {} THEN {column} ELSE x'' END", schema::VALUE_BYTES_MAX)
 }
 
-fn models() -> String {
-    format!("SELECT id, kind, created, state, evaluation, digest, format, {} FROM models", bounded("content"))
+/// Selects the columns that [`model`] reads, with this as the content.
+fn models(content: &str) -> String {
+    format!("SELECT id, kind, created, state, evaluation, digest, format, {content} FROM models")
 }
 
 fn model(row: &Row<'_>) -> Result<ModelRow, rusqlite::Error> {
@@ -365,6 +285,10 @@ fn model(row: &Row<'_>) -> Result<ModelRow, rusqlite::Error> {
         bytes: row.get(7)?,
     })
 }
+
+/// Selects the columns that [`baseline`] reads.
+const BASELINES: &str = "SELECT kind, subject, signal, mean, stddev, min, max, sample_count, last_updated, p95, p99 \
+                         FROM baselines";
 
 fn baseline(row: &Row<'_>) -> Result<Option<BaselineRow>, rusqlite::Error> {
     let Some(subject) = subject_of(row, 0)? else { return Ok(None) };

@@ -38,7 +38,7 @@ impl StoreReader {
         let names = SeriesNames::load(&self.0, metrics)?;
         let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
         self.pages(
-            ("readings", "last_at", [-f64::INFINITY, f64::INFINITY]),
+            self.ends("readings", "last_at", [-f64::INFINITY, f64::INFINITY])?,
             "SELECT id, block FROM readings WHERE id > ?1 AND id <= ?2 AND id >= ?3 ORDER BY id LIMIT ?4",
             PAGE_BLOCKS,
             &[&snapshot.readings],

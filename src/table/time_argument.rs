@@ -1,10 +1,14 @@
 //! Instants as users write them: in flags and in queries.
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use super::instant;
+use super::{ParseTimestampError, instant, quoted};
 use crate::duration::HumanDuration;
 use crate::reading::Timestamp;
+
+/// Earliest and latest time, in Unix seconds: others are mistakes. [`instant`] has its own, wider limit.
+const PLAUSIBLE: RangeInclusive<f64> = 0.0..=1e11;
 
 /// An instant as users write it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,10 +45,16 @@ impl FromStr for TimeArg {
         let day = format!("{text}T00:00:00Z");
         let is_day = text.len() == "2026-11-21".len() && text.matches('-').count() == 2;
         let text = if is_day { &day } else { text };
-        instant(text.as_bytes()).map(Self::At).map_err(|_| {
-            "expected -2h for two hours ago, now, a day such as 2026-11-21, or a time such as 2026-11-21T10:00:00Z"
-                .to_owned()
-        })
+        match instant(text.as_bytes()) {
+            Ok(at) if PLAUSIBLE.contains(&at.0) => Ok(Self::At(at)),
+            Ok(_) | Err(ParseTimestampError::Large) => {
+                Err(format!("{} is not a time in the years 1970 to 5138", quoted(text)))
+            }
+            Err(_) => Err(
+                "expected -2h for two hours ago, now, a day such as 2026-11-21, or a time such as 2026-11-21T10:00:00Z"
+                    .to_owned(),
+            ),
+        }
     }
 }
 
@@ -68,7 +78,19 @@ mod tests {
         check("2026-11-21T12:00:00+02:00", Some(1_795_255_200.0));
         check("2026-11-21", Some(1_795_219_200.0));
         check("1795255200.5", Some(1_795_255_200.5));
-        for text in ["", "yesterday", "2h", "2026-11-21T10:00:00", "2026-13-01", "-h"] {
+        for text in [
+            "",
+            "yesterday",
+            "2h",
+            "2026-11-21T10:00:00",
+            "2026-13-01",
+            "-h",
+            "-5",
+            "1e300",
+            "inf",
+            "nan",
+            "1969-12-31",
+        ] {
             check(text, None);
         }
     }

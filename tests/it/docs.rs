@@ -72,6 +72,26 @@ fn the_api_is_current() {
     golden("docs/api.md", &with_section(&text, "spellings", &spellings()));
 }
 
+#[test]
+fn the_tests_that_the_table_of_other_systems_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let text = read("docs/api.md");
+    let (_, table) = text.split_once("| request there | request here | test |").unwrap();
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|it| it.starts_with('|')).collect();
+    assert!(rows.len() > 10, "{rows:?}");
+    for row in rows {
+        let cell = row.trim_end_matches('|').rsplit(" | ").next().unwrap().trim();
+        let names: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+        let (name, path) = match names[..] {
+            [name] => (name, "tests/it/http/api.rs"),
+            [name, path] => (name, path),
+            _ => panic!("{row}"),
+        };
+        assert!(read(path).contains(&format!("#[test]\nfn {name}() {{")), "no test {name} in {path}");
+    }
+}
+
 /// The text with this between the marks of a section.
 fn with_section(text: &str, name: &str, content: &str) -> String {
     let (before, rest) = text.split_once(&format!("<!-- {name}: ")).unwrap();

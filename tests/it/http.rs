@@ -16,10 +16,12 @@ mod certificates;
 mod client;
 #[cfg(unix)]
 mod control;
+mod explain;
 mod log_episodes;
 mod mcp;
 mod page;
 mod server;
+mod subjects;
 mod web_config;
 
 /// Longest wait for an expected event.

@@ -182,7 +182,7 @@ fn a_new_host_replies_to_each_command() {
     );
     let (subject, signal) = (Subject::Host, "cpu_busy_ratio".to_owned());
     let predict = ControlCommand::Predict { subject, signal, horizon_seconds: 3_600.0, step_seconds: 60.0 };
-    it.check(predict, "not found: no forecast of cpu_busy_ratio");
+    it.check(predict, "not found: no forecast of cpu_busy_ratio of host: it has no value now");
     it.check(ControlCommand::Learn { on: true }, "learning is already on");
     it.check(
         ControlCommand::Learn { on: false },
@@ -223,6 +223,16 @@ fn an_anomalous_host_replies_to_each_command() {
         (it.send(ControlCommand::Job { id }).ok()?.data["state"] == "done").then_some(())
     });
     it.check(ControlCommand::Job { id: 9_999 }, "not found: no job 9999");
+    // Three minutes are too few points, and the reply says so.
+    let short = it.send(ControlCommand::Train { kind: SubjectKind::Host, hours: Some(0.05) }).unwrap();
+    let id = short.data["job"].as_u64().unwrap();
+    let refused = until("the job's refusal", || {
+        it.send(ControlCommand::Job { id }).ok().filter(|it| it.data["state"] == "refused")
+    });
+    let says = format!("job {id} (train) is refused: too few points: ");
+    assert!(refused.message.starts_with(&says), "{}", refused.message);
+    let reason = refused.data["reason"].as_str().unwrap();
+    assert!(reason.ends_with("required; wait for more readings, or train on more hours"), "{reason}");
     let second = until("second model", || it.model("hostnorm_model_shadow_info"));
     it.check(
         ControlCommand::Promote { model: first.clone() },

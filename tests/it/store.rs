@@ -235,7 +235,7 @@ fn points_scores_and_episodes_are_rows() {
     assert_eq!((points[1].at, points[1].weight), (Timestamp(START + 19.0), 0.5));
     let mut scores = Vec::new();
     reader
-        .scores::<StoreError>(TimeRange::ALL, |it| {
+        .scores::<StoreError>(TimeRange::ALL, None, |it| {
             scores.push((it.score, it.momentary, it.is_anomaly));
             Ok(())
         })
@@ -418,7 +418,7 @@ fn many_rows_are_read_page_by_page() {
             })
             .unwrap();
         reader
-            .scores::<StoreError>(between, |it| {
+            .scores::<StoreError>(between, None, |it| {
                 take(it.at, &mut scores);
                 Ok(())
             })

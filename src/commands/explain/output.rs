@@ -5,19 +5,12 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::EpisodeExplanation;
+use super::line_text::{cause, excursion, instant, nearby, template};
 use super::process_text;
 use super::reproduce::Reproduction;
 use crate::duration::HumanDuration;
 use crate::episode_text;
-use crate::explanation::NearbyEpisode;
-use crate::reading::Timestamp;
-use crate::report::{Assessment, EpisodeTemplate};
-
-/// When something was, as people read it: `2026-11-21 10:00:00`, in UTC.
-pub(super) fn instant(at: f64) -> String {
-    let text = episode_text::instant(Timestamp(at)).replace('T', " ");
-    text.get(..19).unwrap_or_default().to_owned()
-}
+use crate::report::Assessment;
 
 /// All that is known, for people.
 pub(super) fn text(it: &EpisodeExplanation) -> String {
@@ -25,7 +18,7 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
     let end = episode.last_instant();
     let lasted = HumanDuration::nearest((end - episode.began).round());
     let mut text = format!(
-        "episode {}: {}\n\nbegan     {} UTC\nlasted    {lasted}, {}\npeak      {:.2} (1 is unusual, 2 is worth an alert by default)\nmodel     {}\n",
+        "episode {}: {}\n\nbegan     {} UTC\nlasted    {lasted}, {}\npeak      {:.2} (1 is unusual; the alert level is 2 by default)\nmodel     {}\n",
         episode.id,
         episode.description,
         instant(episode.began),
@@ -40,9 +33,7 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
     if let Some(verdict) = &episode.verdict {
         let _ = writeln!(text, "verdict   {verdict}");
     }
-    if let Ok(Reproduction { peak: Some((at, assessment)), .. }) = &it.reproduction {
-        let _ = write!(text, "\nat its peak, {} UTC\n{}", instant(at.0), causes(assessment));
-    }
+    text.push_str(&signals(it));
     if !episode.culprits.is_empty() {
         text.push_str("\nprocesses whose use grew most\n");
         episode.culprits.iter().for_each(|it| text.push_str(&format!("  {}\n", process_text::culprit(it))));
@@ -71,16 +62,26 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
     text
 }
 
-/// For example "new         upstream <*> timed out".
-pub(super) fn template(it: &EpisodeTemplate) -> String {
-    format!("{:<10}  {}", if it.is_new { "new" } else { "more often" }, it.text)
+/// The signals behind it: at its peak if its scores are reproduced, else as stored with its description. Then those that
+/// left their range.
+fn signals(it: &EpisodeExplanation) -> String {
+    let mut text = match &it.reproduction {
+        Ok(found @ Reproduction { peak: Some((at, assessment)), .. }) if !found.differs() => {
+            format!("\nat its peak, {} UTC\n{}", instant(at.0), causes(assessment))
+        }
+        _ => section("signals of its description", &it.episode.causes, cause),
+    };
+    text.push_str(&section("left their range of the day before", &it.left_range, excursion));
+    text
 }
 
-/// For example "2026-11-21T10:00:00Z/log/nginx  12s later  Anomaly on log nginx: …".
-pub(super) fn nearby(it: &NearbyEpisode) -> String {
-    let away = HumanDuration::nearest(it.seconds_later.abs().round());
-    let side = if it.seconds_later < 0.0 { "earlier" } else { "later" };
-    format!("{}  {away} {side}  {}", it.id, it.description)
+/// A title with a line for each row; empty without rows.
+fn section<T>(title: &str, rows: &[T], line: impl Fn(&T) -> String) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let lines: String = rows.iter().map(|it| format!("  {}\n", line(it))).collect();
+    format!("\n{title}\n{lines}")
 }
 
 /// A line for each signal with a contribution, largest first.
@@ -172,6 +173,6 @@ pub(super) fn json(it: &EpisodeExplanation) -> String {
             "peak": reproduction.peak.as_ref().map(|(at, assessment)| json!({"at": at.0, "contributions": parts(assessment)})),
         }),
     };
-    let whole = json!({ "episode": it.episode, "reproduced": reproduction, "similar": it.similar, "nearby": it.nearby });
+    let whole = json!({ "episode": it.episode, "reproduced": reproduction, "left_range": it.left_range, "similar": it.similar, "nearby": it.nearby });
     serde_json::to_string_pretty(&whole).unwrap_or_default()
 }

@@ -2,12 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::output::{instant, nearby, template};
+use super::line_text::{cause, excursion, instant, nearby, template};
 use super::process_text::{culprit, process};
-use crate::episode_text;
-use crate::explanation::{Cause, DayRangeExcursion, Explanation, SubjectExplanation};
-use crate::signal::SignalUnit;
-use crate::sources;
+use crate::explanation::{Explanation, SubjectExplanation};
 
 /// The answer in words, then the facts of each unusual subject.
 pub(super) fn text(it: &Explanation) -> String {
@@ -46,26 +43,4 @@ fn section<T>(text: &mut String, title: &str, rows: &[T], line: impl Fn(&T) -> S
     for row in rows {
         let _ = writeln!(text, "    {}", line(row));
     }
-}
-
-fn unit(name: &str) -> SignalUnit {
-    sources::signal(name).map_or(SignalUnit::Count, |it| it.unit)
-}
-
-fn cause(it: &Cause) -> String {
-    let title = sources::signal(&it.signal).map_or(it.signal.as_str(), |it| it.title);
-    let quantity = |value: f64| episode_text::quantity(unit(&it.signal), value);
-    if let (Some(absence), Some(seconds)) = (&it.absence, it.seconds) {
-        return format!("{title:<40} {absence} for {seconds:.0} s");
-    }
-    let value = it.value.map(quantity).unwrap_or_default();
-    let expected = it.expected.map(|expected| format!("expected {}", quantity(expected))).unwrap_or_default();
-    let share = it.contribution.map(|it| format!("{it:+.2} of the score")).unwrap_or_default();
-    format!("{title:<40} {value:>10}  {share}  {expected}")
-}
-
-fn excursion(it: &DayRangeExcursion) -> String {
-    let quantity = |value: f64| episode_text::quantity(unit(&it.signal), value);
-    let (value, lower, upper) = (quantity(it.value), quantity(it.lower), quantity(it.upper));
-    format!("{} UTC  {:<40} {value:>10}  range {lower} to {upper}", instant(it.at), it.title)
 }

@@ -57,10 +57,8 @@ pub(super) fn reproduce(
     let between =
         TimeRange { from: Timestamp(from), to: Timestamp(episode.keep_to.unwrap_or(episode.last_seen)) };
     let mut stored = BTreeMap::new();
-    reader.scores::<StoreError>(between, |it| {
-        if it.subject == subject {
-            stored.insert(it.at.0.to_bits(), (it.score, it.momentary));
-        }
+    reader.scores::<StoreError>(between, Some(&subject), |it| {
+        stored.insert(it.at.0.to_bits(), (it.score, it.momentary));
         Ok(())
     })?;
     let mut run = ReproductionRun {

@@ -33,8 +33,8 @@ pub(super) fn write(
         ExportTable::Scores => {
             let columns = ["timestamp", "kind", "subject", "score", "momentary", "is_anomaly", "confidence"];
             csv_cell::row(to, columns)?;
-            reader
-                .scores(between, |score| if wanted(&score.subject) { scores(to, &score) } else { Ok(()) })?;
+            let each = |score: ScoreRow| if wanted(&score.subject) { scores(to, &score) } else { Ok(()) };
+            reader.scores(between, None, each)?;
             Ok(Skipped::default())
         }
     }

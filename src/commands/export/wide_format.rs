@@ -24,7 +24,7 @@ pub(super) fn write(
         ExportTable::Points => points(reader, name, between, to),
         ExportTable::Scores => {
             csv_cell::row(to, ["timestamp", "score", "momentary", "is_anomaly", "confidence"])?;
-            reader.scores::<ExportStop>(between, |it| {
+            reader.scores::<ExportStop>(between, None, |it| {
                 if it.subject.name() == name {
                     let confidence = it.confidence.map(number).unwrap_or_default();
                     let (score, momentary) = (number(it.score), number(it.momentary));

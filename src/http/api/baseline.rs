@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::control_commands::problem;
 use super::signal_aliases;
-use super::subject_parameter::subject;
+use super::subject_parameter::live_subject;
 use crate::control::{CommandReply, ControlCommand, SignalBaseline};
 use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
@@ -39,7 +39,7 @@ pub(in crate::http) struct NormalRange {
 }
 
 pub(super) async fn baseline(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    let subject = subject(&request.query)?;
+    let subject = live_subject(state, &request.query)?;
     let wanted = request.query.text("metric").map(signal_aliases::signal).transpose()?;
     let command = ControlCommand::Baselines { subject: subject.clone() };
     let CommandReply { data, .. } = state.control.send(command).await.map_err(problem)?;

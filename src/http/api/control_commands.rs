@@ -5,7 +5,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
+use super::body_time::BodyTime;
 use super::signal_aliases;
+use super::subject_parameter::{kind_named, named_subject};
 use crate::control::{CommandRefusal, ControlCommand};
 use crate::duration::HumanDuration;
 use crate::episode_pattern::Verdict;
@@ -14,7 +16,7 @@ use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json, plain};
 use crate::http::query::bad_request;
 use crate::maintenance;
-use crate::reading::{SubjectKind, Timestamp};
+use crate::reading::SubjectKind;
 use crate::table::quoted;
 
 /// Whether to learn.
@@ -28,12 +30,10 @@ pub(in crate::http) struct LearnBody {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct ForgetBody {
-    /// Its start, in Unix seconds.
-    #[schemars(with = "f64")]
-    from: Timestamp,
-    /// Its end, in Unix seconds.
-    #[schemars(with = "f64")]
-    to: Timestamp,
+    /// Its start.
+    from: BodyTime,
+    /// Its end.
+    to: BodyTime,
 }
 
 /// The state of the program.
@@ -43,7 +43,7 @@ pub(super) async fn status(state: &AppState, _: Request) -> Result<Response, Pro
 
 /// Learning on or off.
 pub(super) async fn learn(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    let LearnBody { on } = request.json(r#"{"on": true}"#)?;
+    let LearnBody { on } = request.object(r#"{"on": true}"#)?;
     carry_out(state, ControlCommand::Learn { on }, StatusCode::OK).await
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn start_maintenance(
     state: &AppState,
     request: Request,
 ) -> Result<Response, ProblemDetails> {
-    let MaintenanceBody { duration, name } = request.json(r#"{"for": "2h", "name": "kernel"}"#)?;
+    let MaintenanceBody { duration, name } = request.object(r#"{"for": "2h", "name": "kernel"}"#)?;
     let name = name.unwrap_or_else(|| maintenance::DEFAULT_NAME.to_owned());
     let error = maintenance::duration_error(duration).or_else(|| maintenance::name_error(&name));
     error.map_or(Ok(()), |it| Err(bad_request(it)))?;
@@ -110,9 +110,11 @@ pub(in crate::http) fn verdict_command(
     Ok(ControlCommand::Judge { subject, second, verdict })
 }
 
-/// What was learned between two instants, in seconds since the epoch.
+/// What was learned between two instants.
 pub(super) async fn forget(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    let ForgetBody { from, to } = request.json(r#"{"from": 1790000000, "to": 1790000600}"#)?;
+    let ForgetBody { from, to } = request.object(r#"{"from": 1790000000, "to": 1790000600}"#)?;
+    let now = (state.now)();
+    let (from, to) = (from.at(now), to.at(now));
     if from > to {
         let detail = format!("from {} is after to {}; swap them", from.0, to.0);
         return Err(ProblemDetails::new(StatusCode::BAD_REQUEST, detail));
@@ -124,8 +126,10 @@ pub(super) async fn forget(state: &AppState, request: Request) -> Result<Respons
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::http) struct TrainBody {
-    /// Kind of the subjects that it judges; host if absent.
+    /// Kind of the subjects that it judges; that of `subject`, or host, if absent.
     kind: Option<String>,
+    /// Name of a known subject. One model judges all subjects of a kind, so the model of its kind is trained.
+    subject: Option<String>,
     /// A signal. One model judges all signals of a kind, so it is only checked.
     metric: Option<String>,
     /// Train on the points of the last hours only; on all if absent.
@@ -136,15 +140,13 @@ pub(in crate::http) struct TrainBody {
 pub(super) async fn train(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let body = match request.body.is_empty() {
         true => TrainBody::default(),
-        false => request.json(r#"{"kind": "host", "hours": 24}"#)?,
+        false => request.object(r#"{"kind": "host", "hours": 24}"#)?,
     };
-    let kind = body.kind.as_deref().unwrap_or(SubjectKind::Host.name());
-    let kind = SubjectKind::read(kind).ok_or_else(|| {
-        bad_request(format!(
-            "no kind is named {}; expected host, container, log, pod or service",
-            quoted(kind)
-        ))
-    })?;
+    let kind = match (body.kind.as_deref(), body.subject.as_deref()) {
+        (kind, Some(name)) => named_subject(state, kind, Some(name)).await?.kind(),
+        (Some(kind), None) => kind_named(kind)?,
+        (None, None) => SubjectKind::Host,
+    };
     body.metric.as_deref().map(signal_aliases::signal).transpose()?;
     if body.hours.is_some_and(|it| !(it.is_finite() && it > 0.0)) {
         return Err(bad_request("hours must be a number above 0"));

@@ -6,9 +6,10 @@ use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::newest_report::newest;
 use super::signal_aliases;
-use super::signals::{SignalValue, assessment, newest};
-use super::subject_parameter::subject;
+use super::signals::{SignalValue, assessment};
+use super::subject_parameter::live_subject;
 use crate::culprit::{Culprit, Resource};
 use crate::episode_text;
 use crate::http::app_state::AppState;
@@ -37,7 +38,7 @@ pub(in crate::http) struct Detection {
     /// Score of the subject; 1 is the unusual level.
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<f64>,
-    /// Share of the voting detectors that agree, 0 to 1.
+    /// Share of the voting detectors (`methods` with `votes`) that agree with the majority of them, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     confidence: Option<f64>,
     /// Identifier of the open episode.
@@ -55,7 +56,8 @@ pub(in crate::http) struct Detection {
     templates: Vec<EpisodeTemplate>,
     /// Part of the work that waits for each resource, 0 to 1.
     impact: Vec<ImpactValue>,
-    /// The detectors by name; they judge all signals together. One that abstains is absent.
+    /// The detectors by name; they judge all signals together. One that abstains is absent. `is_anomaly` follows from the
+    /// score, not from their vote, unless the setting `decide` is `vote`.
     methods: BTreeMap<&'static str, MethodResult>,
     /// The signals: the requested one, or all.
     signals: Vec<SignalValue>,
@@ -85,6 +87,8 @@ pub(in crate::http) struct MethodResult {
     score: f64,
     /// Always 1, because the score is divided by the threshold.
     threshold: f64,
+    /// Whether the detector takes part in the vote that `confidence` counts.
+    votes: bool,
     /// Expected value of the requested signal.
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_value: Option<f64>,
@@ -97,7 +101,7 @@ impl ImpactValue {
 }
 
 pub(super) async fn detect(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    let subject = subject(&request.query)?;
+    let subject = live_subject(state, &request.query)?;
     let wanted = request.query.text("metric").map(signal_aliases::signal).transpose()?;
     let report = newest(state)?;
     let assessment = assessment(&report, &subject)?;
@@ -119,7 +123,13 @@ pub(super) async fn detect(state: &AppState, request: Request) -> Result<Respons
             let score = (*score)?;
             Some((
                 info.name,
-                MethodResult { is_anomaly: score >= 1.0, score, threshold: 1.0, expected_value },
+                MethodResult {
+                    is_anomaly: score >= 1.0,
+                    score,
+                    threshold: 1.0,
+                    votes: info.votes,
+                    expected_value,
+                },
             ))
         });
     let detection = Detection {

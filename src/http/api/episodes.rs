@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::explain::AROUND_SECONDS;
 use super::store_access::read_store;
-use super::subject_parameter::subject;
+use super::subject_parameter::subject_if_given;
 use super::time_grid;
 use crate::explanation::{self, EpisodeId, EpisodeRecord, SubjectEvidence, SubjectExplanation};
 use crate::http::app_state::AppState;
-use crate::http::message::{ProblemDetails, Request, Response, json, json_tagged};
+use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::http::query::bad_request;
 use crate::reading::{Subject, Timestamp};
 use crate::store::TimeRange;
@@ -43,14 +43,12 @@ pub(super) async fn list(state: &AppState, request: Request) -> Result<Response,
     if is_open {
         range.from = TimeRange::ALL.from;
     }
-    let only = match (query.text("subject"), query.text("kind")) {
-        (None, None) => None,
-        _ => Some(subject(query)?),
-    };
-    let mut episodes = read_store(state, move |reader| reader.episodes(range)).await?;
-    episodes.retain(|it| {
-        only.as_ref().is_none_or(|only| it.kind == only.kind().name() && it.subject == only.name())
+    let only = subject_if_given(state, query).await?;
+    let read = read_store(state, move |reader| match &only {
+        Some(only) => reader.episodes_of(only, range),
+        None => reader.episodes(range),
     });
+    let mut episodes = read.await?;
     episodes.reverse();
     let skipped = episodes.len().saturating_sub(EPISODES_MAX);
     episodes.truncate(EPISODES_MAX);
@@ -63,7 +61,7 @@ pub(super) async fn one(state: &AppState, request: Request) -> Result<Response, 
         return Err(unknown_episode(&id));
     };
     let explanation = explanation::explain(&subject, facts);
-    json_tagged(&request, &EpisodeDetails { episode, explanation })
+    json(StatusCode::OK, &EpisodeDetails { episode, explanation })
 }
 
 /// An episode, its subject, and what the store knows of its time; nothing if there is no such episode.
@@ -78,7 +76,8 @@ pub(in crate::http) async fn episode_facts(
         let to = Timestamp(episode.last_instant() + AROUND_SECONDS);
         let range = TimeRange { from, to };
         let episodes = stored_explanation::episodes(reader, range)?;
-        let mut facts = stored_explanation::facts(reader, &episodes, &subject, range)?;
+        let at = Timestamp(episode.began);
+        let mut facts = stored_explanation::facts(reader, &episodes, &subject, at, range)?;
         // Neighbors within the range have pages of their own.
         facts.episodes.retain(|it| it.id == episode.id);
         Ok(Some((episode, subject, facts)))

@@ -2,9 +2,9 @@
 
 use hyper::StatusCode;
 
-use super::signals::newest;
+use super::newest_report::newest;
 use super::store_access::read_store;
-use super::subject_parameter::subject;
+use super::subject_parameter::subject_if_given;
 use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::http::query::bad_request;
@@ -25,20 +25,17 @@ pub(super) async fn explain(state: &AppState, request: Request) -> Result<Respon
     if around > AROUND_SECONDS_MAX {
         return Err(bad_request("the parameter window is too long; the maximum is 1d"));
     }
-    let only = match (query.text("subject"), query.text("kind")) {
-        (None, None) => None,
-        _ => Some(subject(query)?),
-    };
+    let only = subject_if_given(state, query).await?;
     let range = TimeRange { from: Timestamp(at.0 - around), to: Timestamp(at.0 + around) };
     let current = newest(state).ok().filter(|it| range.from <= it.reading.at && it.reading.at <= range.to);
     let explanation = match &state.store {
         Some(_) => {
             read_store(state, move |reader| {
-                stored_explanation::explain(reader, current.as_ref(), only, range)
+                stored_explanation::explain(reader, current.as_ref(), only, at, range)
             })
             .await?
         }
-        None => stored_explanation::explain_current(current.as_ref(), only.as_ref(), range),
+        None => stored_explanation::explain_current(current.as_ref(), only.as_ref(), at, range),
     };
     json(StatusCode::OK, &explanation)
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::store_access::read_store;
 use crate::http::app_state::AppState;
-use crate::http::message::{ProblemDetails, Request, Response, json, json_tagged};
+use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::store::ModelRow;
 use crate::table::quoted;
 
@@ -45,7 +45,7 @@ impl From<ModelRow> for StoredModel {
 }
 
 pub(super) async fn list(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
-    let rows = read_store(state, |reader| reader.models()).await?;
+    let rows = read_store(state, |reader| reader.models_without_content()).await?;
     json(StatusCode::OK, &ModelList { models: rows.into_iter().map(StoredModel::from).collect() })
 }
 
@@ -56,5 +56,5 @@ pub(super) async fn one(state: &AppState, request: Request) -> Result<Response, 
         let detail = format!("no model {} in the store; /api/v1/models lists all", quoted(&id));
         return Err(ProblemDetails::new(StatusCode::NOT_FOUND, detail));
     };
-    json_tagged(&request, &StoredModel::from(row))
+    json(StatusCode::OK, &StoredModel::from(row))
 }

@@ -2,13 +2,13 @@
 
 use std::sync::LazyLock;
 
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::http::app_state::AppState;
-use crate::http::message::{BODY_BYTES_MAX, PROBLEM_JSON, ProblemDetails, Request, Response, json_tagged};
+use crate::http::message::{BODY_BYTES_MAX, PROBLEM_JSON, ProblemDetails, Request, Response, json};
 use crate::http::operation::{ApiParameterType, Operation, Parameter};
 use crate::http::route::{Route, RouteAccess};
 use crate::version;
@@ -16,8 +16,8 @@ use crate::version;
 /// The document; the route table does not change.
 static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi);
 
-pub(super) async fn document(_: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    json_tagged(&request, &*DOCUMENT)
+pub(super) async fn document(_: &AppState, _: Request) -> Result<Response, ProblemDetails> {
+    json(StatusCode::OK, &*DOCUMENT)
 }
 
 /// The OpenAPI document of the routes below `/api/v1`.
@@ -61,7 +61,7 @@ fn described(route: &Route, operation: &Operation, generator: &mut SchemaGenerat
     responses.insert(operation.success.to_string(), done);
     // Of a body that does not arrive.
     let late: &[u16] = if route.method == Method::POST { &[408] } else { &[] };
-    if operation.success == 200 {
+    if route.method == Method::GET {
         responses.insert("304".into(), json!({"description": "the client has this response: If-None-Match"}));
     }
     for status in [400_u16, 401, 429, 503].iter().chain(late).chain(operation.errors) {

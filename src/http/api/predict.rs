@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::control_commands::problem;
 use super::signal_aliases;
-use super::subject_parameter::subject;
+use super::subject_parameter::live_subject;
 use crate::control::{CommandReply, ControlCommand, SignalForecast};
 use crate::forecast::{FORECAST_POINTS_MAX, FORECAST_SECONDS_MAX};
 use crate::http::app_state::AppState;
@@ -29,12 +29,17 @@ pub(in crate::http) struct Prediction {
 
 pub(super) async fn predict(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let query = &request.query;
-    let subject = subject(query)?;
+    let subject = live_subject(state, query)?;
     let signal = signal_aliases::signal(query.required("metric")?)?;
     let horizon_seconds = query.seconds("horizon")?.unwrap_or(HORIZON);
-    let step_seconds = query.seconds("step")?.unwrap_or(STEP);
+    let step_seconds = query.seconds("step")?.unwrap_or(STEP.min(horizon_seconds));
     if horizon_seconds > FORECAST_SECONDS_MAX {
         return Err(bad_request("the parameter horizon is too long; the maximum is 7d"));
+    }
+    if step_seconds > horizon_seconds {
+        return Err(bad_request(
+            "step is longer than horizon, so there is no value; shorten step, or raise horizon",
+        ));
     }
     if horizon_seconds / step_seconds > FORECAST_POINTS_MAX as f64 {
         return Err(bad_request(format!(

@@ -38,7 +38,7 @@ pub(in crate::http) struct StepScore {
 }
 
 pub(super) async fn scores(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    let subject = subject(&request.query)?;
+    let subject = subject(state, &request.query).await?;
     let grid = TimeGrid::of(&request.query, (state.now)())?;
     let of = subject.clone();
     let scores = read_store(state, move |reader| read(reader, &of, grid)).await?;
@@ -50,10 +50,7 @@ pub(super) async fn scores(state: &AppState, request: Request) -> Result<Respons
 fn read(reader: &StoreReader, subject: &Subject, grid: TimeGrid) -> Result<Vec<StepScore>, StoreError> {
     let mut scores: Vec<StepScore> = Vec::new();
     let mut step = None;
-    reader.scores::<StoreError>(grid.range, |it| {
-        if it.subject != *subject {
-            return Ok(());
-        }
+    reader.scores::<StoreError>(grid.range, Some(subject), |it| {
         let found = StepScore {
             timestamp: it.at.0,
             score: it.score,

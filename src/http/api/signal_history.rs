@@ -49,7 +49,7 @@ pub(in crate::http) struct StepValue {
 }
 
 pub(super) async fn readings(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    let subject = subject(&request.query)?;
+    let subject = subject(state, &request.query).await?;
     let signal = signal_aliases::signal(request.query.required("metric")?)?;
     let grid = TimeGrid::of(&request.query, (state.now)())?;
     let of = subject.clone();

@@ -1,12 +1,11 @@
 //! `GET /api/v1/signals`: the current value and normal range of each signal.
 
-use std::sync::Arc;
-
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::subject_parameter::{subject, unknown};
+use super::newest_report::newest;
+use super::subject_parameter::{live_subject, unknown};
 use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::reading::Subject;
@@ -85,24 +84,16 @@ pub(in crate::http) fn unit_name(unit: SignalUnit) -> &'static str {
     }
 }
 
-/// The newest report.
-pub(in crate::http) fn newest(state: &AppState) -> Result<Arc<Report>, ProblemDetails> {
-    state.reports.borrow().clone().ok_or_else(|| {
-        let detail = "no reading yet; try again after one interval";
-        ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-    })
-}
-
 /// The assessment of a subject in a report.
 pub(super) fn assessment<'a>(
     report: &'a Report,
     subject: &Subject,
 ) -> Result<&'a Assessment, ProblemDetails> {
-    report.assessments.get(subject).ok_or_else(|| unknown(subject.kind(), subject.name()))
+    report.assessments.get(subject).ok_or_else(|| unknown(subject.kind().name(), subject.name()))
 }
 
 pub(super) async fn signals(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    let subject = subject(&request.query)?;
+    let subject = live_subject(state, &request.query)?;
     let report = newest(state)?;
     let assessment = assessment(&report, &subject)?;
     let list = SignalList {

@@ -9,6 +9,8 @@ use crate::store::TimeRange;
 pub(super) const VALUES_MAX: usize = 11_000;
 /// Values in a response at most where the step is left out.
 const DEFAULT_VALUES: f64 = 1_000.0;
+/// Longest range in steps, in seconds: longer than points are kept by default, so that a request reads a bounded number.
+const SPAN_MAX: f64 = 400.0 * 86_400.0;
 /// Length of a range whose start is left out, in seconds.
 const DEFAULT_SPAN: f64 = 3_600.0;
 /// Steps that are chosen where the step is left out, in seconds.
@@ -38,6 +40,9 @@ impl TimeGrid {
     pub(super) fn of(query: &Query, now: Timestamp) -> Result<Self, ProblemDetails> {
         let range = range(query, now)?;
         let span = range.to.0 - range.from.0;
+        if span > SPAN_MAX {
+            return Err(bad_request("the range is too long; the maximum is 400d, so set a later from"));
+        }
         let fits = |step: &&f64| span / **step <= DEFAULT_VALUES;
         let step = match query.seconds("step")? {
             Some(step) => step,
@@ -84,6 +89,8 @@ mod tests {
         check("from=-7d", 1e6 - 604_800.0, 1e6, 1_800.0);
         check("from=100&to=200&step=1s", 100.0, 200.0, 1.0);
         check("to=3600", 0.0, 3_600.0, 30.0);
+        assert!(grid("from=0&to=2000000").is_ok());
+        assert!(grid("from=0&to=2026-11-21").unwrap_err().contains("the maximum is 400d"));
         assert!(grid("from=2&to=1").unwrap_err().contains("swap"));
         assert!(grid("from=-7d&step=30s").unwrap_err().contains("at least 55s"));
     }

@@ -43,8 +43,8 @@ pub(in crate::http) async fn episode(state: &AppState, request: Request) -> Resu
             let title = format!("Episode {id}");
             Ok(document(StatusCode::OK, page(Place::Below("../"), &title, &state.telemetry_path, &content)))
         }
-        Ok(None) => Ok(problem(&unknown_episode(&id))),
-        Err(error) => Ok(problem(&error)),
+        Ok(None) => Ok(problem(&unknown_episode(&id), "../")),
+        Err(error) => Ok(problem(&error, "../")),
     }
 }
 
@@ -128,7 +128,7 @@ fn score_chart(episode: &EpisodeRecord, explanation: &SubjectExplanation, charts
         id: "score-chart",
         title: "Score around the episode".into(),
         description: format!(
-            "Highest score {highest:.2}; 1 is unusual, 2 is worth an alert by default. The episode is shaded."
+            "Highest score {highest:.2}; 1 is unusual, and the alert level is 2 by default. The episode is shaded."
         ),
         range: charts.range,
         height: SCORE_HEIGHT,

@@ -130,8 +130,7 @@ impl History {
             Ok(())
         })?;
         history.read_episodes(reader, subject, range)?;
-        history.baselines = reader.baselines()?;
-        history.baselines.retain(|it| it.subject == *subject);
+        history.baselines = reader.baselines_of(subject)?;
         Ok(history)
     }
 
@@ -141,8 +140,7 @@ impl History {
         subject: &Subject,
         range: TimeRange,
     ) -> Result<(), StoreError> {
-        self.episodes = reader.episodes(TimeRange::ALL)?;
-        self.episodes.retain(|it| it.subject().as_ref() == Some(subject));
+        self.episodes = reader.episodes_of(subject, TimeRange::ALL)?;
         self.totals.episodes = self.episodes.iter().filter(|it| overlaps(it, range)).count();
         self.episodes.reverse();
         self.episodes_left_out = self.episodes.len().saturating_sub(EPISODES_MAX);

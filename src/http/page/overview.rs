@@ -15,7 +15,7 @@ use super::{
 use crate::control::SignalForecast;
 use crate::episode_text;
 use crate::explanation::Cause;
-use crate::http::api::read_store;
+use crate::http::api::{read_store, subject};
 use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response};
 use crate::reading::Subject;
@@ -52,8 +52,12 @@ pub(in crate::http) async fn overview(
     request: Request,
 ) -> Result<Response, ProblemDetails> {
     let view = match PageQuery::of(&request.query) {
+        Ok(view) => subject(state, &request.query).await.map(|subject| PageQuery { subject, ..view }),
+        Err(error) => Err(error),
+    };
+    let view = match view {
         Ok(view) => view,
-        Err(error) => return Ok(problem(&error)),
+        Err(error) => return Ok(problem(&error, Place::Overview.root())),
     };
     let report = state.reports.borrow().clone();
     let Some(report) = report.filter(|it| it.assessments.contains_key(&view.subject)) else {
@@ -121,6 +125,11 @@ fn causes(assessment: &Assessment) -> Vec<Cause> {
     ceased.chain(parts).collect()
 }
 
+/// A level of the score with at most two digits after the point.
+fn level(it: f64) -> String {
+    format!("{it:.2}").trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 impl Overview {
     fn assessment(&self) -> Option<&Assessment> {
         self.report.assessments.get(&self.view.subject)
@@ -144,7 +153,7 @@ impl Overview {
         html! {
             (self.status(assessment, &summary))
             div #details {
-                (self.score())
+                (self.score(assessment))
                 @if !causes.is_empty() {
                     section aria-labelledby="causes" { h2 #causes { "Causes" } (tables::causes(&causes)) }
                 }
@@ -205,7 +214,7 @@ impl Overview {
         }
     }
 
-    fn score(&self) -> Markup {
+    fn score(&self, assessment: &Assessment) -> Markup {
         let view = |range| PageQuery { range, ..self.view.clone() };
         html! {
             section aria-labelledby="score-heading" {
@@ -219,24 +228,28 @@ impl Overview {
                 }
                 @match &self.history {
                     Ok(history) if history.scores.0.is_empty() => { p.note { "No score in this range." } }
-                    Ok(history) => { (self.score_chart(history)) }
+                    Ok(history) => { (self.score_chart(history, assessment)) }
                     Err(reason) => { p.note { "No past: " (reason) } }
                 }
             }
         }
     }
 
-    fn score_chart(&self, history: &History) -> Markup {
+    fn score_chart(&self, history: &History, assessment: &Assessment) -> Markup {
         let TimeRange { from, to } = self.range;
         let span = |began: f64, ended: f64| (ended >= from.0 && began <= to.0).then_some([began, ended]);
         let episodes = history.episodes.iter();
         let episodes = episodes.filter_map(|it| span(it.began, it.ended.unwrap_or(to.0)));
         let highest = history.totals.highest_score.unwrap_or_default();
+        let alert_level = assessment
+            .alert
+            .map(|it| format!(", {} is worth an alert now", level(it.level)))
+            .unwrap_or_default();
         let chart = Chart {
             id: "score-chart",
             title: format!("Score, last {}", self.view.range.title),
             description: format!(
-                "Highest score {highest:.2}; 1 is unusual, 2 is worth an alert by default; {} shaded. The table of episodes lists all.",
+                "Highest score {highest:.2}; 1 is unusual{alert_level}; {} shaded. The table of episodes lists all.",
                 match history.totals.episodes {
                     1 => "1 episode is".to_owned(),
                     count => format!("{count} episodes are"),

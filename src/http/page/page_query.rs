@@ -1,6 +1,6 @@
 //! What a request for the page asks to see: the subject, the range of time, and whether anomalies only.
 
-use crate::http::api::{KIND, SUBJECT, subject};
+use crate::http::api::{KIND, SUBJECT};
 use crate::http::message::ProblemDetails;
 use crate::http::operation::{ApiParameterType, Operation, Parameter};
 use crate::http::query::{Query, bad_request};
@@ -64,6 +64,7 @@ pub(super) struct PageQuery {
 }
 
 impl PageQuery {
+    /// What a query asks to see, of the host: whoever asks looks up the subject.
     pub(super) fn of(query: &Query) -> Result<Self, ProblemDetails> {
         let name = query.text("range").unwrap_or(RANGES[0].name);
         let range = RANGES
@@ -77,7 +78,7 @@ impl PageQuery {
                 return Err(bad_request(format!("cannot show {other:?}; expected all or anomalies")));
             }
         };
-        Ok(Self { subject: subject(query)?, range, anomalies_only })
+        Ok(Self { subject: Subject::Host, range, anomalies_only })
     }
 
     /// The range that ends now.
@@ -126,11 +127,14 @@ pub(super) fn step(range: TimeRange) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::api::candidates;
     use proptest::prelude::*;
 
     fn view(query: &str) -> Result<PageQuery, String> {
         let query = Query::parse(Some(query), Some(&OVERVIEW_OPERATION)).map_err(|it| it.detail)?;
-        PageQuery::of(&query).map_err(|it| it.detail)
+        let view = PageQuery::of(&query).map_err(|it| it.detail)?;
+        let mut candidates = candidates(query.text("kind"), query.text("subject")).map_err(|it| it.detail)?;
+        Ok(PageQuery { subject: candidates.pop().unwrap(), ..view })
     }
 
     #[test]

@@ -104,7 +104,9 @@ impl<E: fmt::Display> fmt::Display for JobFailure<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(error) => error.fmt(f),
-            Self::Panicked => f.write_str("the job panicked; this is a bug in hostnorm"),
+            Self::Panicked => {
+                f.write_str("the job panicked; this is a bug in hostnorm: report it with the log")
+            }
         }
     }
 }
@@ -179,6 +181,38 @@ impl JobOutcome {
             Self::States(result) => of(result, "failed"),
             Self::Loaded(result) => of(result, "failed"),
             Self::Backfilled(result) => of(result, "failed"),
+        }
+    }
+}
+
+impl JobOutcome {
+    /// Why there is no result, and what to do; `None` if there is one.
+    pub(super) fn reason(&self) -> Option<String> {
+        fn of<T, E: fmt::Display>(result: &Result<T, JobFailure<E>>) -> Option<String> {
+            result.as_ref().err().map(ToString::to_string)
+        }
+        match self {
+            Self::Trained { result, .. } => of(result).map(|reason| match result {
+                Err(JobFailure::Refused(error)) => format!("{reason}; {}", advice(error)),
+                _ => reason,
+            }),
+            Self::Fitted { result, .. } => of(result),
+            Self::Tested { result, .. } => of(result),
+            Self::Rebuilt(result) => of(result),
+            Self::States(result) => of(result),
+            Self::Loaded(result) => of(result),
+            Self::Backfilled(result) => of(result),
+        }
+    }
+}
+
+/// What to do about a training that was refused.
+fn advice(error: &TrainError) -> &'static str {
+    match error {
+        TrainError::TooFewRows(_) => "wait for more readings, or train on more hours",
+        TrainError::Forest(_) => "wait for more readings, and check the settings of the forest",
+        TrainError::Blind { .. } => {
+            "train again after some hours of ordinary load; hostnorm trains by itself as well"
         }
     }
 }

@@ -29,7 +29,7 @@ static SIGNALS: LazyLock<Vec<&'static Signal>> = LazyLock::new(|| {
     ["cpu_busy_ratio", "memory_used_ratio"].map(known).to_vec()
 });
 
-fn at(idx: usize) -> f64 {
+pub(super) fn at(idx: usize) -> f64 {
     START + 30.0 * idx as f64
 }
 
@@ -98,13 +98,13 @@ impl Api {
         self.server.client().ask("GET", path, "")
     }
 
-    fn get(&self, path: &str) -> Value {
+    pub(super) fn get(&self, path: &str) -> Value {
         let answer = self.ask(path);
         assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")), "{path}");
         serde_json::from_slice(&answer.body).unwrap()
     }
 
-    fn check_problem(&self, path: &str, status: u16, says: &str) {
+    pub(super) fn check_problem(&self, path: &str, status: u16, says: &str) {
         let answer = self.ask(path);
         let problem: Value = serde_json::from_slice(&answer.body).unwrap();
         let detail = problem["detail"].as_str().unwrap();
@@ -113,7 +113,8 @@ impl Api {
     }
 }
 
-fn fill(directory: &Path) {
+/// Stores all points.
+pub(super) fn fill(directory: &Path) {
     let mut store = open(directory);
     for idx in 0..POINTS {
         store.append(&report(idx));
@@ -135,7 +136,9 @@ fn detect_reports_a_signal_and_each_detector() {
             (&found["value"], &found["is_anomaly"], &found["confidence"]),
             (&json!(0.1), &json!(false), &json!(1.0))
         );
-        let zscore = json!({"is_anomaly": false, "score": 0.25, "threshold": 1.0, "expected_value": 0.1});
+        let zscore = json!(
+            {"is_anomaly": false, "score": 0.25, "threshold": 1.0, "votes": true, "expected_value": 0.1}
+        );
         assert_eq!(found["methods"], json!({"zscore": zscore}));
         assert_eq!(found["signals"][0]["in_range"], true);
     }
@@ -144,7 +147,7 @@ fn detect_reports_a_signal_and_each_detector() {
     assert_eq!(api.get("/api/v1/signals")["signals"][1]["metric"], "memory_used_ratio");
     api.check_problem("/api/v1/detect?metric=nonsense", 404, "/api/v1/signals lists them");
     api.check_problem("/api/v1/detect?metric=tasks_blocked", 404, "no value of tasks_blocked");
-    api.check_problem("/api/v1/detect?subject=web", 404, "no container is named \"web\"");
+    api.check_problem("/api/v1/detect?subject=web", 404, "no subject is named \"web\"");
     api.check_problem("/api/v1/detect?kind=disk", 400, "expected host, container, log, pod or service");
     api.server.stop();
 }
@@ -208,6 +211,7 @@ fn a_forecast_has_values_with_intervals() {
     api.check_problem("/api/v1/predict", 400, "metric is missing");
     api.check_problem("/api/v1/predict?metric=cpu&horizon=8d", 400, "the maximum is 7d");
     api.check_problem("/api/v1/predict?metric=cpu&step=1s", 400, "too many values");
+    api.check_problem("/api/v1/predict?metric=cpu&horizon=90s&step=1h", 400, "shorten step");
     api.server.stop();
 }
 
@@ -231,6 +235,9 @@ fn stored_scores_and_readings_come_in_steps() {
     api.check_problem("/api/v1/readings", 400, "metric is missing");
     api.check_problem("/api/v1/scores?from=now&to=-1h", 400, "swap them");
     api.check_problem("/api/v1/scores?step=1ms", 400, "too many values");
+    api.check_problem("/api/v1/scores?from=0", 400, "the maximum is 400d");
+    api.check_problem("/api/v1/readings?metric=cpu&from=0", 400, "the maximum is 400d");
+    api.check_problem("/api/v1/episodes?from=-1e300", 400, "1970 to 5138");
     api.check_problem("/api/v1/scores?form=-1h", 400, "unknown parameter \"form\"; expected from, to, step");
     api.server.stop();
 }
@@ -249,15 +256,35 @@ fn episodes_are_listed_and_explained() {
         (&left["signal"], &left["at"], &left["direction"]),
         (&json!("cpu_busy_ratio"), &json!(at(100)), &json!("high"))
     );
-    let tag = api.ask("/api/v1/episodes/2026-11-21T10:50:00Z").header("etag").unwrap().to_owned();
-    let again = api.server.client().ask(
-        "GET",
-        "/api/v1/episodes/2026-11-21T10:50:00Z",
-        &format!("If-None-Match: {tag}\r\n"),
-    );
-    assert_eq!((again.status, again.body.len()), (304, 0));
     api.check_problem("/api/v1/episodes/2026-01-01T00:00:00Z", 404, "/api/v1/episodes lists all");
     api.check_problem("/api/v1/episodes/x", 400, "hostnorm episodes");
+    api.server.stop();
+}
+
+#[test]
+fn each_get_has_a_tag_by_which_a_client_knows_what_did_not_change() {
+    let api = Api::start();
+    let past = format!("from={}&to={}", at(80), at(110));
+    for path in [
+        "/api/v1/episodes/2026-11-21T10:50:00Z",
+        "/api/v1/episodes",
+        "/api/v1/models",
+        "/api/v1/openapi.json",
+        "/api/v1/detect",
+        &format!("/api/v1/scores?{past}"),
+        &format!("/api/v1/readings?metric=cpu&{past}"),
+        &format!("/api/v1/explain?at={}&window=5m", at(100)),
+    ] {
+        let first = api.ask(path);
+        let tag = first.header("etag").unwrap().to_owned();
+        assert_eq!(first.header("content-type"), Some("application/json"), "{path}");
+        let known = format!("If-None-Match: \"other\", W/{tag}\r\n");
+        let again = api.server.client().ask("GET", path, &known);
+        assert_eq!((again.status, again.body.len()), (304, 0), "{path}");
+        let other = api.server.client().ask("GET", path, "If-None-Match: \"other\"\r\n");
+        assert_eq!((other.status, other.body), (200, first.body), "{path}");
+    }
+    assert_eq!(api.ask("/api/v1/scores?step=1ms").header("etag"), None, "an error has none");
     api.server.stop();
 }
 

@@ -14,6 +14,7 @@ use hostnorm::http::{
     self, BODY_BYTES_MAX, CONTROL_CONNECTIONS_MAX, ClientError, ControlSocket, ControlSocketError,
 };
 use hostnorm::reading::{Subject, SubjectKind, Timestamp};
+use hostnorm::report::{Assessment, Report};
 
 use super::client::{Answer, Client};
 use super::server::Server;
@@ -149,6 +150,54 @@ fn a_training_takes_a_metric_and_hours_or_nothing() {
 }
 
 #[test]
+fn a_training_takes_the_subject_whose_model_is_meant() {
+    let server = Server::with_page(1);
+    let assessed = [Subject::Host, Subject::Service("web".into())].map(|it| (it, Assessment::default()));
+    let report = Report { assessments: assessed.into(), ..Report::default() };
+    server.reports.send_replace(Some(Arc::new(report)));
+    *server.outcome.lock().unwrap() = Some(Ok(CommandReply::sentence("training started")));
+    for (body, kind) in [
+        (r#"{"subject": "host", "metric": "cpu"}"#, SubjectKind::Host),
+        (r#"{"subject": "web"}"#, SubjectKind::Service),
+        (r#"{"subject": "web", "kind": "service"}"#, SubjectKind::Service),
+        (r#"{"kind": "pod"}"#, SubjectKind::Pod),
+    ] {
+        assert_eq!(ask(&server, "POST", "/api/v1/train", body).status, 202, "{body}");
+        let arrived: Vec<_> = server.commands.lock().unwrap().drain(..).collect();
+        assert_eq!(arrived, [ControlCommand::Train { kind, hours: None }], "{body}");
+    }
+    for (body, status, says) in [
+        (
+            r#"{"subject": "nosuch"}"#,
+            404,
+            "no subject is named \"nosuch\"; /api/v1/status lists the subjects",
+        ),
+        (r#"{"subject": "web", "kind": "pod"}"#, 404, "no pod is named \"web\""),
+        (r#"{"kind": "disk"}"#, 400, "expected host, container, log, pod or service"),
+    ] {
+        let (found, detail) = problem(&ask(&server, "POST", "/api/v1/train", body));
+        assert!(found == status && detail.contains(says), "{body}: {found} {detail}");
+    }
+    assert!(server.commands.lock().unwrap().is_empty());
+    server.stop();
+}
+
+#[test]
+fn a_time_to_forget_is_written_as_in_a_query() {
+    let server = Server::with_page(1);
+    *server.outcome.lock().unwrap() = Some(Ok(CommandReply::sentence("forgotten")));
+    for (body, from, to) in [
+        (r#"{"from": "-10s", "to": "now"}"#, 990.5, 1_000.5),
+        (r#"{"from": "1970-01-01T00:00:10Z", "to": 20}"#, 10.0, 20.0),
+    ] {
+        assert_eq!(ask(&server, "POST", "/api/v1/forget", body).status, 200, "{body}");
+        let arrived: Vec<_> = server.commands.lock().unwrap().drain(..).collect();
+        assert_eq!(arrived, [ControlCommand::Forget { from: Timestamp(from), to: Timestamp(to) }], "{body}");
+    }
+    server.stop();
+}
+
+#[test]
 fn requests_that_are_not_commands_are_refused() {
     let server = Server::with_page(1);
     let long = format!("{{\"on\": true{}}}", " ".repeat(BODY_BYTES_MAX));
@@ -156,17 +205,25 @@ fn requests_that_are_not_commands_are_refused() {
         ("/api/v1/learn", "", 400, r#"such as {"on": true}"#),
         ("/api/v1/learn", "{\"on\": 1}", 400, r#"such as {"on": true}"#),
         ("/api/v1/learn", "{\"on\": true, \"off\": true}", 400, "unknown field"),
+        ("/api/v1/learn", " [true]", 400, "it is a list, not an object"),
+        ("/api/v1/forget", "[1, 2]", 400, "it is a list, not an object"),
+        ("/api/v1/train", r#"["host"]"#, 400, "it is a list, not an object"),
         ("/api/v1/learn", &long, 413, "65536 bytes"),
         ("/api/v1/accept", &long, 413, "65536 bytes"),
         ("/api/v1/forget", r#"{"from": 1}"#, 400, "missing field `to`"),
         ("/api/v1/forget", r#"{"from": 2, "to": 1}"#, 400, "swap"),
+        ("/api/v1/forget", r#"{"from": "now", "to": "-1h"}"#, 400, "swap"),
+        ("/api/v1/forget", r#"{"from": -1e300, "to": 1e300}"#, 400, "not a time in the years 1970 to 5138"),
+        ("/api/v1/forget", r#"{"from": "yesterday", "to": "now"}"#, 400, "expected -2h for two hours ago"),
+        ("/api/v1/forget", r#"{"from": true, "to": "now"}"#, 400, "a number of Unix seconds or a text"),
         ("/api/v1/maintenance/start", r#"{"for": "2 hours"}"#, 400, r#"such as {"for": "2h""#),
         ("/api/v1/maintenance/start", r#"{"for": "8d"}"#, 400, "expected 1m to 7d"),
         ("/api/v1/maintenance/start", r#"{"for": "1h", "name": ""}"#, 400, "not a valid name for a window"),
         ("/api/v1/episodes/yesterday/reject", "", 400, "such as 2026-11-28T19:04:05Z"),
-        ("/api/v1/models//promote", "", 404, "/metrics"),
-        ("/api/v1/models/%ff/promote", "", 404, "/metrics"),
-        ("/api/v2/status", "", 404, "/metrics"),
+        ("/api/v1/models//promote", "", 404, "/api/v1/openapi.json describes the API"),
+        ("/api/v1/models/%ff/promote", "", 404, "/api/v1/openapi.json describes the API"),
+        ("/api/v2/status", "", 404, "/api/v1/openapi.json describes the API"),
+        ("/nothing", "", 404, "metrics are at /metrics, and /api/v1/openapi.json describes the API"),
         ("/api/v1/status", "", 405, "GET, HEAD"),
     ] {
         let (found, detail) = problem(&ask(&server, "POST", path, body));

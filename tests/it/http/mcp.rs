@@ -166,7 +166,7 @@ fn episodes_and_signals_are_answered_and_mistakes_explained() {
     };
     check("explain", &json!({"window": "2d"}), "the maximum is 1d");
     check("explain", &json!({"when": "now"}), "unknown field `when`, expected one of `at`");
-    check("signals", &json!({"subject": "web"}), "no container is named \"web\"");
+    check("signals", &json!({"subject": "web"}), "no subject is named \"web\"");
     api.server.stop();
 }
 

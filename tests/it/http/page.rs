@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use hostnorm::control::{CommandRefusal, CommandReply, ControlCommand, ForecastValue, SignalForecast};
 use hostnorm::http::EVENT_STREAMS_MAX;
-use hostnorm::reading::Timestamp;
+use hostnorm::reading::{Subject, Timestamp};
+use hostnorm::report::AlertState;
 
 use super::api::{Api, POINTS, report};
 use super::client::Client;
@@ -46,7 +47,7 @@ fn the_past_is_shown_in_charts_and_tables() {
     for part in [
         "Nothing is unusual on host",
         "<title id=\"score-chart-title\">Score, last 1 hour</title>",
-        "Highest score 3.00; 1 is unusual, 2 is worth an alert by default; 1 episode is shaded",
+        "Highest score 3.00; 1 is unusual; 1 episode is shaded",
         "<rect class=\"episode\" ",
         "<title id=\"cpu_busy_ratio-title\">CPU usage, last 1 hour</title>",
         "<rect class=\"normal\" ",
@@ -68,6 +69,24 @@ fn the_past_is_shown_in_charts_and_tables() {
     }
     let refused = check(&mut api.server.client(), ("GET", "/?range=2h", ""), 400, HTML);
     assert!(refused.text().contains("expected 1h, 6h, 24h or 7d"), "{}", refused.text());
+    for query in ["range=2h", "unknown=1", "kind=service", "kind=disk"] {
+        let refused = check(&mut api.server.client(), ("GET", &format!("/?{query}"), ""), 400, HTML);
+        // Relative to the page, so that a proxy may serve it below a path.
+        assert!(refused.text().contains("href=\"./page.css\""), "{query}: {}", refused.text());
+    }
+    api.server.stop();
+}
+
+#[test]
+fn the_alert_level_is_the_one_in_effect() {
+    let api = Api::start();
+    let mut young = report(POINTS - 1);
+    let host = young.assessments.get_mut(&Subject::Host).unwrap();
+    host.alert = Some(AlertState { is_active: false, level: 4.0 / 3.0, threshold: 2.5, budget_spent: None });
+    api.server.reports.send_replace(Some(Arc::new(young)));
+    let page = check(&mut api.server.client(), ("GET", "/", ""), 200, HTML);
+    let expect = "Highest score 3.00; 1 is unusual, 1.33 is worth an alert now; 1 episode is shaded";
+    assert!(page.text().contains(expect), "{}", page.text());
     api.server.stop();
 }
 
@@ -108,13 +127,13 @@ fn an_episode_has_a_page_of_its_own() {
     assert!(unknown.text().contains("no episode &quot;2026-01-01T00:00:00Z&quot;"), "{}", unknown.text());
     check(client, ("GET", "/episodes/x", ""), 400, HTML);
     // A query that cannot be read is a page, too: a browser asked.
-    for query in ["/?range=3h", "/?unknown=1", "/?range=1h&range=6h", "/?subject=%ff"] {
-        let refused = client.ask("GET", query, "");
-        if refused.status != 200 {
-            assert_eq!((refused.status, refused.header("content-type")), (400, Some(HTML)), "{query}");
-        }
+    for query in ["/?range=3h", "/?unknown=1", "/?range=1h&range=6h"] {
+        check(client, ("GET", query, ""), 400, HTML);
     }
-    check(client, ("GET", "/?unknown=1", ""), 400, HTML);
+    for query in ["/?subject=%ff", "/?subject=nosuch", "/?kind=service&subject=nosuch"] {
+        let unknown = check(client, ("GET", query, ""), 404, HTML);
+        assert!(unknown.text().contains("/api/v1/status lists the subjects"), "{query}: {}", unknown.text());
+    }
     api.server.stop();
 }
 

@@ -1,0 +1,72 @@
+//! Explanations of several episodes, and of one whose scores cannot be reproduced.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use hostnorm::reading::{Subject, Timestamp};
+use hostnorm::report::Episode;
+use serde_json::json;
+
+use super::api::{Api, POINTS, START, at, fill, report};
+
+#[test]
+fn an_open_episode_is_explained_before_one_that_ended_with_a_higher_peak() {
+    let api = Api::start();
+    let mut now = report(POINTS - 1);
+    let host = now.assessments.get_mut(&Subject::Host).unwrap();
+    host.episode = Some(Episode { since: Timestamp(at(117)), peak: 1.25 });
+    host.description = Some("Anomaly on host: memory used 95 %".into());
+    if let Some(details) = &mut host.details {
+        details.score = 1.25;
+        details.causes[0].signal = host.signals[1].signal;
+    }
+    api.server.reports.send_replace(Some(Arc::new(now)));
+    let found = api.get("/api/v1/explain");
+    assert_eq!(
+        found["message"],
+        "Anomaly on host: memory used 95 %; since 2026-11-21T10:58:30Z, for 1m so far, peak score 1.2. Also in this time: \
+         Anomaly on host: CPU usage 90 %; from 2026-11-21T10:50:00Z for 5m, ended, peak score 3.0"
+    );
+    let host = &found["subjects"][0];
+    assert_eq!(host["causes"][0]["signal"], "memory_used_ratio");
+    assert_eq!(host["episodes"].as_array().unwrap().len(), 2);
+    // Asked about the earlier one, the answer is about that.
+    let found = api.get(&format!("/api/v1/explain?at={}", at(105)));
+    assert!(
+        found["message"].as_str().unwrap().starts_with("Anomaly on host: CPU usage 90 %; from"),
+        "{found}"
+    );
+    // The number beside the sentence is of the same scores.
+    let found = api.get(&format!("/api/v1/explain?at={}&window=1m", at(POINTS - 1)));
+    assert_eq!(
+        found["subjects"][0]["highest_score"],
+        json!({"at": START + 30.0 * (POINTS - 1) as f64, "score": 1.25})
+    );
+    api.server.stop();
+}
+
+#[test]
+fn an_episode_has_its_signals_and_ranges_without_its_readings() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(directory.path());
+    let explain = |more: &[&str]| {
+        let path = format!("--storage.path={}", directory.path().display());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
+        let args = ["explain", "2026-11-21T10:50:00Z", &path];
+        let output = command.env_clear().args(args).args(more).output().unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let text = explain(&[]);
+    for part in [
+        "not possible: ",
+        "(1 is unusual; the alert level is 2 by default)",
+        "signals of its description\n  CPU usage ",
+        "+2.50 of the score  expected 10 %, range 0 % to 20 %",
+        "left their range of the day before\n  2026-11-21 10:50:00 UTC  CPU usage ",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    let found: serde_json::Value = serde_json::from_str(&explain(&["--json"])).unwrap();
+    assert_eq!(found["left_range"][0]["signal"], "cpu_busy_ratio");
+    assert_eq!(found["episode"]["causes"][0]["upper"], 0.2);
+}
