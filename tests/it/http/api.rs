@@ -113,7 +113,7 @@ impl Api {
     }
 }
 
-fn fill(directory: &Path) {
+pub(super) fn fill(directory: &Path) {
     let mut store = open(directory);
     for idx in 0..POINTS {
         store.append(&report(idx));
