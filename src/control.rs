@@ -97,6 +97,58 @@ pub enum ControlCommand {
     Rollback,
 }
 
+/// The state of the program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProgramStatus {
+    /// Its version.
+    pub version: String,
+    /// Seconds since the start of the process.
+    pub uptime_seconds: f64,
+    /// Whether some subject has a score.
+    pub ready: bool,
+    /// Whether hostnorm learns.
+    pub learning: bool,
+    /// The jobs.
+    pub jobs: JobCounts,
+    /// The live subjects.
+    pub subjects: Vec<SubjectStatus>,
+    /// Directory of the store; null without one.
+    pub store: Option<String>,
+    /// Names of the active maintenance windows.
+    pub maintenance: Vec<String>,
+    /// Unix time of the end of the host's silence, in seconds; null without one.
+    pub silenced_until: Option<f64>,
+    /// Parts that are off to stay within the limits of cost.
+    pub parts_off: Vec<String>,
+}
+
+/// The jobs of the program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JobCounts {
+    /// Number of jobs that wait.
+    pub waiting: usize,
+    /// The task that runs, as in [`JobStatus`]; null if there is none.
+    pub running: Option<String>,
+}
+
+/// A live subject.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SubjectStatus {
+    /// host, container, log, pod or service.
+    pub kind: String,
+    /// Its name.
+    pub subject: String,
+    /// Whether it has a score.
+    pub ready: bool,
+}
+
+/// A job that a command started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StartedJob {
+    /// Its number.
+    pub job: u64,
+}
+
 /// The state of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JobStatus {

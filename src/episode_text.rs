@@ -133,7 +133,7 @@ fn ceased(absent: &AbsentSignal) -> String {
 /// For example "fullest filesystem (/var) 97 % (expected 70 %, range 69–72 %)".
 fn phrase(state: &SignalState, change: Option<&ReadingPair<'_>>) -> String {
     let unit = state.signal.unit;
-    let device = state.signal.device.zip(change).and_then(|(device, change)| device(change));
+    let device = change.and_then(|it| state.signal.highest_device(it));
     let device = device.map_or_else(String::new, |it| format!(" ({it})"));
     let value = format!("{}{device} {}", state.signal.title, quantity(unit, state.value));
     match &state.expected {
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn a_signal_of_one_device_names_it() {
         static FULLEST: Signal = Signal {
-            device: Some(|_| Some("/var")),
+            device: Some(|_| vec![("/", 0.2), ("/var", 0.97)]),
             ..signal("filesystem_used_ratio", "fullest filesystem", SignalUnit::Ratio)
         };
         let (before, now) = Default::default();

@@ -8,12 +8,14 @@ use std::fmt;
 
 use crate::reading::Timestamp;
 
+mod device_history;
 mod history;
 mod interval;
 mod ranks;
 mod time_until_full;
 mod trend;
 
+pub use device_history::{DeviceHistory, FOLLOWED_DEVICES_MAX};
 pub use history::{HistoryCapacity, PointHistory};
 pub use time_until_full::{TimeUntilFull, time_until_full};
 

@@ -20,7 +20,9 @@ mod web_security;
 mod authentication;
 mod token_bucket;
 mod access;
+mod client_context;
 mod app_state;
+mod store_reads;
 mod route;
 mod routes;
 mod problem_details;
@@ -56,22 +58,26 @@ pub use connection_table::CONNECTIONS_PER_ADDRESS_MAX;
 pub use content_negotiation::MetricsFormat;
 pub use control_client::{ClientError, get, send};
 pub use control_socket::{ControlSocket, ControlSocketError};
-pub use event_streams::{EVENT_STREAMS_MAX, EventStreams};
+pub use event_streams::{
+    EVENT_STREAMS_MAX, EVENT_STREAMS_PER_CLIENT_MAX, EventStreams, LOCAL_EVENT_STREAMS_MAX,
+};
 pub use health_client::{HealthError, HealthTransport, health, health_on_socket};
 pub use listen::{ListenError, bind};
-pub use message::BODY_BYTES_MAX;
+pub use message::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
 pub use metrics::{BuildInfo, ExpositionOptions, METRICS, SUBJECT_SERIES_MAX};
 pub use offline_api::get_stored;
 pub use receiver::{ReceiveError, Receiver, ReceiverApp};
 pub use rendered_report::{RenderedReport, RenderedReportCache};
 pub use request_metrics::{RequestMetrics, WebConfigStatus};
 pub use request_traces::{JoinTrace, RequestTraces};
-pub use server::{CONNECTIONS_MAX, CONTROL_CONNECTIONS_MAX, GRACE, HEAD_BYTES_MAX, serve};
+pub use server::{CONNECTIONS_MAX, CONTROL_CONNECTIONS_MAX, GRACE, serve};
 pub use server_counters::ServerCounters;
+pub use store_reads::{STORE_READS_MAX, STORE_READS_WAITING_MAX, StoreReads};
 pub use systemd_sockets::inherited;
 pub use tick_histogram::TickHistogram;
 pub use web_config::WebConfigError;
 pub use web_security::{AccessSettings, WebSecurity, check_web_config};
 
-/// Most threads that render pages and read the store for requests.
-pub const BLOCKING_THREADS_MAX: usize = 2;
+/// Most threads for work that takes long: reads of the store, and one each for metrics, for logins, and for files that a disk
+/// may not give.
+pub const BLOCKING_THREADS_MAX: usize = STORE_READS_MAX + 3;

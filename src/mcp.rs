@@ -14,7 +14,7 @@ mod compact_answer;
 mod json_rpc;
 mod tools;
 
-pub use compact_answer::{ANSWER_CHARACTERS_MAX, compact};
+pub use compact_answer::{ANSWER_BYTES_MAX, ANSWER_TOKENS_MAX, compact};
 use json_rpc::{Request, RpcError};
 pub use tools::{TOOLS, ToolDefinition};
 
@@ -107,7 +107,7 @@ impl<S: ApiSource> ToolServer<S> {
         Ok(json!({"content": [{"type": "text", "text": text}], "isError": is_error}))
     }
 
-    /// The answer of a tool as text: JSON of at most [`ANSWER_CHARACTERS_MAX`] characters.
+    /// The answer of a tool as text: JSON of at most [`ANSWER_BYTES_MAX`].
     async fn answer(&self, tool: &ToolDefinition, arguments: Map<String, Value>) -> Result<String, String> {
         let query = (tool.query)(arguments)?;
         let mut found = Vec::new();

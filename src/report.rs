@@ -172,10 +172,12 @@ pub struct AlertState {
 }
 
 /// A signal that is filling up.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct FillingSignal {
     /// Which one.
     pub signal: &'static Signal,
+    /// The device that is full first, such as a mount point; `None` if the signal is not of one device.
+    pub device: Option<String>,
     /// When it will be full, in seconds from when that was computed, at most a minute ago.
     pub time_until_full: TimeUntilFull,
 }

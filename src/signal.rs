@@ -25,8 +25,8 @@ pub enum SignalUnit {
     Bits,
 }
 
-/// Selects a device by its label value.
-pub type DeviceSelector = for<'a> fn(&ReadingPair<'a>) -> Option<&'a str>;
+/// The devices, by their label value, each with its value.
+pub type DeviceValues = for<'a> fn(&ReadingPair<'a>) -> Vec<(&'a str, f64)>;
 
 /// A formula over two readings.
 #[derive(Debug)]
@@ -43,8 +43,8 @@ pub struct Signal {
     pub unit: SignalUnit,
     /// Noise floor: a smaller distance from the expected value is never an anomaly; in the unit of the signal.
     pub floor: f64,
-    /// The device whose value this is, if the signal is that of one device: the mount point of the fullest filesystem.
-    pub device: Option<DeviceSelector>,
+    /// The devices with their values, if the signal is the highest of them: mount points with the share in use.
+    pub device: Option<DeviceValues>,
     /// The formula; `None` if a value is missing or a counter was reset.
     pub formula: fn(&ReadingPair<'_>) -> Option<f64>,
 }
@@ -61,6 +61,16 @@ impl Signal {
             | SignalUnit::Seconds
             | SignalUnit::Bits => f64::INFINITY,
         }
+    }
+
+    /// The devices with their values; empty if the signal is not of one device.
+    pub fn devices<'a>(&self, change: &ReadingPair<'a>) -> Vec<(&'a str, f64)> {
+        self.device.map_or_else(Vec::new, |it| it(change))
+    }
+
+    /// The device whose value this is: the mount point of the fullest filesystem.
+    pub fn highest_device<'a>(&self, change: &ReadingPair<'a>) -> Option<&'a str> {
+        highest(self.devices(change).into_iter()).map(|it| it.0)
     }
 }
 

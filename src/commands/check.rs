@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::cli::{CheckOutput, Exit, GlobalOptions};
-use crate::config;
+use crate::config::{self, LoadedConfig};
 
 /// Checks settings. Exit code 0 or 64.
 pub fn run(
@@ -14,12 +14,21 @@ pub fn run(
     if print == CheckOutput::Defaults {
         return Exit::success(config::default_file());
     }
-    match options.load(environment) {
+    let loaded = options.load(environment);
+    match loaded.and_then(LoadedConfig::with_web_config) {
         Err(problems) => Exit::usage(problems.to_string()),
         Ok(loaded) if print == CheckOutput::Effective => Exit::success(config::effective(&loaded)),
-        Ok(loaded) => Exit::success(match &loaded.file {
-            Some(file) => format!("{} is valid", file.display()),
-            None => "the settings are valid; there is no settings file".into(),
-        }),
+        Ok(loaded) => {
+            let verdict = match &loaded.file {
+                Some(file) => format!("{} is valid", file.display()),
+                None => "the settings are valid; there is no settings file".into(),
+            };
+            Exit::success(match loaded.absent_web_config() {
+                Some(file) => {
+                    format!("{verdict}; {} was not checked: it is not on this host", file.display())
+                }
+                None => verdict,
+            })
+        }
     }
 }

@@ -223,17 +223,10 @@ async fn until(
         let _alive = alive;
         sampler.run(|report| publisher.publish(report));
     })?;
-    let options = http::ExpositionOptions {
-        sources: sources::metrics().collect(),
-        raw: config.metrics.raw,
-        raw_subjects: config.cgroup.raw,
-        series_max: Some(config.limits.series).filter(|it| *it > 0),
-        build: http::BuildInfo::default(),
-    };
     let state = AppState {
         security,
         reports,
-        pages: RenderedReportCache::new(options, counts),
+        pages: RenderedReportCache::new(exposition(config), counts),
         telemetry_path: config.web.telemetry_path.clone(),
         interval: config.detection.interval.duration(),
         now: clock::now,
@@ -246,6 +239,7 @@ async fn until(
         reload: lifecycle,
         cors_origins: config.web.cors_origins.clone(),
         event_streams: http::EventStreams::default(),
+        store_reads: http::StoreReads::default(),
         request_traces: request_traces(&config.otlp),
     };
     let mut has_failed = false;
@@ -268,6 +262,17 @@ async fn until(
         return Err(io::Error::other("the sampling loop ended unexpectedly; this is a bug in hostnorm"));
     }
     Ok(())
+}
+
+/// What the metrics show.
+fn exposition(config: &Config) -> http::ExpositionOptions {
+    http::ExpositionOptions {
+        sources: sources::metrics().collect(),
+        raw: config.metrics.raw,
+        raw_subjects: config.cgroup.raw,
+        series_max: Some(config.limits.series).filter(|it| *it > 0),
+        build: http::BuildInfo::default(),
+    }
 }
 
 /// Listens for commands. A failure is only a warning, because hostnorm works without the socket.

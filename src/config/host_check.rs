@@ -1,12 +1,14 @@
 //! Checks that the directories and certificates in settings exist.
 
+use std::path::PathBuf;
+
 use super::{ConfigProblem, ConfigProblems, LoadedConfig, ValueSource};
 use crate::http;
 use crate::telemetry::otlp_traces;
 
 impl LoadedConfig {
-    /// Checks that the directories and certificates in the settings exist on this host. `check` does not call this,
-    /// because it may check the settings of another host.
+    /// Checks that the directories and certificates in the settings exist on this host. `check` checks the web configuration
+    /// only, because the settings may be those of another host.
     ///
     /// # Errors
     /// Each missing path. The default of sysfs may be missing.
@@ -33,15 +35,39 @@ impl LoadedConfig {
             value: None,
             sentence: it.sentence,
         }));
+        problems.extend(self.web_config_problem());
+        if problems.is_empty() { Ok(self) } else { Err(ConfigProblems(problems)) }
+    }
+
+    /// Checks the web configuration file that the settings name, with its certificates, if it is on this host.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn with_web_config(self) -> Result<Self, ConfigProblems> {
+        if self.absent_web_config().is_some() {
+            return Ok(self);
+        }
+        match self.web_config_problem() {
+            None => Ok(self),
+            Some(problem) => Err(ConfigProblems(vec![problem])),
+        }
+    }
+
+    /// The web configuration file that the settings name, if it is not on this host.
+    pub fn absent_web_config(&self) -> Option<PathBuf> {
+        // A file that may not be looked at is an error, and not absent.
+        self.config.access().config_file.filter(|it| matches!(it.try_exists(), Ok(false)))
+    }
+
+    fn web_config_problem(&self) -> Option<ConfigProblem> {
         let access = self.config.access();
-        let web = access.config_file.as_deref().and_then(|it| http::check_web_config(it).err());
-        problems.extend(web.map(|it| ConfigProblem {
+        let problem = http::check_web_config(access.config_file.as_deref()?).err()?;
+        Some(ConfigProblem {
             source: self.source("web.config_file").clone(),
             key: Some("web.config_file".to_owned()),
             value: None,
-            sentence: it.to_string(),
-        }));
-        if problems.is_empty() { Ok(self) } else { Err(ConfigProblems(problems)) }
+            sentence: problem.to_string(),
+        })
     }
 }
 

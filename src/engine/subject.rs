@@ -1,5 +1,6 @@
 //! One subject: its signals, its window and its scorer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use crate::detect::baseline::BaselineStatistics;
 use crate::detect::eif::ForestModel;
 use crate::detect::seasonal::{BucketHistory, SeasonalFits};
 use crate::drift::{self, DriftReference, DriftSamples};
-use crate::forecast::{HistoryCapacity, PointHistory};
+use crate::forecast::{DeviceHistory, HistoryCapacity, PointHistory};
 use crate::impact::ImpactTracker;
 use crate::model_registry::ShadowTally;
 use crate::reading::{SubjectTurnover, Timestamp};
@@ -111,6 +112,8 @@ pub(super) struct SubjectState {
     drift: Vec<Option<f64>>,
     /// What forecasts are made from.
     history: PointHistory,
+    /// The devices of the signals that can be full, by index, once there are two.
+    devices: BTreeMap<usize, DeviceHistory>,
     /// The signals that are filling up, computed once a minute.
     #[serde(skip)]
     filling: Vec<FillingSignal>,
@@ -178,6 +181,7 @@ impl SubjectState {
             reference: None,
             drift: vec![None; signals.len()],
             history: PointHistory::new(signals.len(), capacity),
+            devices: BTreeMap::new(),
             filling: Vec::new(),
             impact: ImpactTracker::default(),
             scored: None,
@@ -289,7 +293,7 @@ impl SubjectState {
             if step.whole {
                 self.remember();
                 self.watch_drift();
-                self.watch_filling();
+                self.watch_filling(change.as_ref());
                 assessment.point = Some(Arc::new(self.learned(settings)));
             }
         }

@@ -70,6 +70,17 @@ impl PointHistory {
         push(&mut self.fine, point, FINE_SECONDS, self.capacity.fine)
     }
 
+    /// How much is kept.
+    pub(crate) fn capacity(&self) -> HistoryCapacity {
+        self.capacity
+    }
+
+    /// Whether no value of a signal is known.
+    pub(super) fn is_unknown(&self, idx: usize) -> bool {
+        let is_nothing = |(_, row): &(Timestamp, Box<[f32]>)| row.get(idx).is_none_or(|it| it.is_nan());
+        self.fine.iter().all(is_nothing) && self.coarse.iter().all(is_nothing)
+    }
+
     /// The values of a signal less its season.
     pub(super) fn series(&self, idx: usize, season: impl Fn(f64) -> f64) -> Series {
         let samples = |rows: &TimedRows| {

@@ -4,6 +4,8 @@
 //! or more (see [`Trend`]), and where the signal did not rise like this before and come down again, as it does with logs
 //! that are rotated, caches that are trimmed and backups that are moved away.
 
+use std::cmp::Ordering;
+
 use super::history::PointHistory;
 use super::trend::Trend;
 use super::{Sample, Series};
@@ -13,6 +15,8 @@ use crate::reading::Timestamp;
 const FULL: f64 = 1.0;
 /// A smaller rise is none: this share of the whole.
 const RISE_MIN: f64 = 0.01;
+/// What moved by less in all its past does not rise by [`RISE_MIN`].
+const MOVED_MIN: f64 = 0.5 * RISE_MIN;
 /// A time longer than so many times the age of the trend is not told: that far it leads with probability 1/4.
 const AGES_MAX: f64 = 3.0;
 /// There is a likely time when the trend leads there with probability 1/2 or more.
@@ -41,6 +45,13 @@ impl TimeUntilFull {
         let bounds = [("earliest", Some(self.earliest_seconds)), ("likely", self.likely_seconds)];
         bounds.into_iter().filter_map(|(bound, seconds)| Some((bound, seconds?.round())))
     }
+
+    /// Orders what is full sooner first: by the likely time, then by the earliest one.
+    pub(crate) fn cmp_urgency(&self, other: &Self) -> Ordering {
+        let likely = |it: &Self| it.likely_seconds.unwrap_or(f64::INFINITY);
+        let by_likely = likely(self).total_cmp(&likely(other));
+        by_likely.then_with(|| self.earliest_seconds.total_cmp(&other.earliest_seconds))
+    }
 }
 
 /// The time until this signal, a share, reaches 1; nothing while it is flat or falls, rises unsteadily, or rises as it did
@@ -48,6 +59,9 @@ impl TimeUntilFull {
 pub fn time_until_full(history: &PointHistory, idx: usize, now: Timestamp) -> Option<TimeUntilFull> {
     let series = history.series(idx, |_| 0.0);
     let present = series.present(now)?;
+    if moves_little(&series) {
+        return None;
+    }
     let trend = Trend::find(&series).filter(|it| RISE_MIN <= it.rise())?;
     let room = (FULL - trend.level).max(0.0);
     // What rises faster and faster is expected to keep its steepest pace at least.
@@ -63,6 +77,14 @@ pub fn time_until_full(history: &PointHistory, idx: usize, now: Timestamp) -> Op
         earliest_seconds: (earliest - since).max(0.0),
         likely_seconds: (straight <= AGES_LIKELY_MAX * trend.age).then_some((damped - since).max(0.0)),
     })
+}
+
+/// Whether no rise can be large enough: most filesystems are flat, and a trend takes a millisecond to be looked for.
+fn moves_little(series: &Series) -> bool {
+    let values = || series.fine.iter().chain(&series.coarse).map(|it| it.value);
+    let (lowest, highest) =
+        (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+    highest - lowest < MOVED_MIN
 }
 
 /// Whether earlier rises, half as steep or steeper, came at least this far and ended in a fall.

@@ -1,9 +1,9 @@
 //! The HTTP API below `/api/v1`: a file for each resource. [`openapi`] documents it from the same table.
 
 use super::message::{KnownTags, ProblemDetails, Response, tagged_response};
-use super::operation::{ApiParameterType, Operation, Parameter, schema_of};
+use super::operation::{ApiParameterType, Operation, Parameter, reply_of, schema_of};
 use super::route::{Route, RouteAccess};
-use crate::control::CommandReply;
+use crate::control::{CommandReply, JobStatus, MaintenanceState, ProgramStatus, StartedJob};
 use crate::explanation::Explanation;
 
 mod baseline;
@@ -92,7 +92,7 @@ pub(super) static ROUTES: &[Route] = &[
     api!(GET "/api/v1/status", Public, control_commands::status, Operation {
         id: "status",
         summary: "State of the program: version, uptime, readiness, jobs, subjects",
-        response: ("application/json", Some(schema_of::<CommandReply>)),
+        response: ("application/json", Some(reply_of::<ProgramStatus>)),
         errors: &[503],
         ..Operation::EMPTY
     }),
@@ -224,7 +224,7 @@ pub(super) static ROUTES: &[Route] = &[
     api!(GET "/api/v1/maintenance", Public, control_commands::maintenance, Operation {
         id: "maintenance",
         summary: "The maintenance windows, and which of them are active",
-        response: ("application/json", Some(schema_of::<CommandReply>)),
+        response: ("application/json", Some(reply_of::<Vec<MaintenanceState>>)),
         errors: &[503],
         ..Operation::EMPTY
     }),
@@ -271,7 +271,7 @@ pub(super) static ROUTES: &[Route] = &[
         id: "getJob",
         summary: "State of a job",
         parameters: &[Parameter::path("id", "Number of the job, as the reply to a training has it")],
-        response: ("application/json", Some(schema_of::<CommandReply>)),
+        response: ("application/json", Some(reply_of::<JobStatus>)),
         errors: &[404, 503],
         ..Operation::EMPTY
     }),
@@ -288,7 +288,7 @@ pub(super) static ROUTES: &[Route] = &[
         body: Some(schema_of::<control_commands::TrainBody>),
         body_is_optional: true,
         success: 202,
-        response: ("application/json", Some(schema_of::<CommandReply>)),
+        response: ("application/json", Some(reply_of::<StartedJob>)),
         errors: COMMAND_ERRORS,
         ..Operation::EMPTY
     }),

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::event_streams::EventStreams;
 use super::rendered_report::RenderedReportCache;
 use super::request_traces::RequestTraces;
+use super::store_reads::StoreReads;
 use super::web_security::WebSecurity;
 use crate::control::Control;
 use crate::reading::Timestamp;
@@ -35,6 +36,8 @@ pub struct AppState {
     pub control: Control,
     /// Directory of the store; absent if nothing is stored.
     pub store: Option<PathBuf>,
+    /// Limits the reads of the store.
+    pub store_reads: StoreReads,
     /// The way to a reload of the settings; absent unless the setting `web.enable_lifecycle` is on.
     pub reload: Option<ReloadRequests>,
     /// Origins whose pages may read responses; `*` is every origin.

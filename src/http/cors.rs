@@ -1,4 +1,5 @@
-//! Cross-origin requests: pages of other origins may read only if the setting `web.cors_origins` names them.
+//! Cross-origin requests: pages of other origins may read, and use the tools for assistants, which only read, too, if the
+//! setting `web.cors_origins` names them.
 
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -8,8 +9,46 @@ use hyper::{HeaderMap, Method, StatusCode};
 
 use super::message::{Response, plain};
 
+/// What a route lets pages of other origins do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CrossOrigin {
+    /// Read.
+    Read,
+    /// Read, and send messages that change nothing.
+    ReadAndPost,
+}
+
+impl CrossOrigin {
+    fn allows(self, method: &Method) -> bool {
+        [Method::GET, Method::HEAD].contains(method) || self == Self::ReadAndPost && *method == Method::POST
+    }
+
+    fn methods(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Read => "GET, HEAD",
+            Self::ReadAndPost => "GET, HEAD, POST",
+        })
+    }
+
+    fn headers(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Read => "Authorization",
+            Self::ReadAndPost => MESSAGE_HEADERS,
+        })
+    }
+}
+
+/// Headers of a page that sends messages of the Model Context Protocol, those included that this server does not read.
+const MESSAGE_HEADERS: &str =
+    "Authorization, Content-Type, Last-Event-ID, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id";
+
 /// The response to a preflight request; `None` for any other request.
-pub(super) fn preflight(origins: &[String], method: &Method, headers: &HeaderMap) -> Option<Response> {
+pub(super) fn preflight(
+    origins: &[String],
+    allowed_here: CrossOrigin,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Option<Response> {
     if *method != Method::OPTIONS || !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
         return None;
     }
@@ -17,21 +56,22 @@ pub(super) fn preflight(origins: &[String], method: &Method, headers: &HeaderMap
     let mut response = plain(StatusCode::NO_CONTENT, "");
     response.headers_mut().extend([
         (ACCESS_CONTROL_ALLOW_ORIGIN, origin),
-        (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD")),
-        (ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Authorization")),
+        (ACCESS_CONTROL_ALLOW_METHODS, allowed_here.methods()),
+        (ACCESS_CONTROL_ALLOW_HEADERS, allowed_here.headers()),
         (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
     ]);
     Some(response)
 }
 
-/// Lets pages of an allowed origin read the response to a GET.
+/// Lets pages of an allowed origin read the response to what they may do here.
 pub(super) fn apply(
     origins: &[String],
+    allowed_here: CrossOrigin,
     method: &Method,
     origin: Option<&HeaderValue>,
     response: &mut Response,
 ) {
-    if origins.is_empty() || ![Method::GET, Method::HEAD].contains(method) {
+    if origins.is_empty() || !allowed_here.allows(method) {
         return;
     }
     // Caches must not serve the response for one origin to another.
@@ -59,7 +99,7 @@ mod tests {
         let origins: Vec<String> = origins.iter().map(|it| (*it).to_owned()).collect();
         let header = HeaderValue::from_str(origin).unwrap();
         let mut response = plain(StatusCode::OK, "");
-        apply(&origins, &Method::GET, Some(&header), &mut response);
+        apply(&origins, CrossOrigin::Read, &Method::GET, Some(&header), &mut response);
         let found = response.headers().get(ACCESS_CONTROL_ALLOW_ORIGIN).map(|it| it.to_str().unwrap());
         assert_eq!(found, expected, "{origins:?} {origin}");
     }
@@ -81,11 +121,11 @@ mod tests {
         ]
         .into_iter()
         .collect();
-        let response = preflight(&origins, &Method::OPTIONS, &headers).unwrap();
+        let response = preflight(&origins, CrossOrigin::Read, &Method::OPTIONS, &headers).unwrap();
         assert_eq!(response.headers()[ACCESS_CONTROL_ALLOW_METHODS], "GET, HEAD");
         let mut response = plain(StatusCode::OK, "");
-        apply(&origins, &Method::POST, headers.get(ORIGIN), &mut response);
+        apply(&origins, CrossOrigin::Read, &Method::POST, headers.get(ORIGIN), &mut response);
         assert!(response.headers().get(ACCESS_CONTROL_ALLOW_ORIGIN).is_none());
-        assert!(preflight(&[], &Method::OPTIONS, &headers).is_none());
+        assert!(preflight(&[], CrossOrigin::ReadAndPost, &Method::OPTIONS, &headers).is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! `GET /events`: the state of a subject as server-sent events, at most one a second.
 //!
-//! Each stream is a task that writes into the body of its response. It ends with its client, or with the server.
+//! Each stream is a task that writes into the body of its response. It ends with its client, with the server, or when the web
+//! configuration that let its client in is replaced: its user may have no password any more.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,13 +11,14 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
 use hyper::StatusCode;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::api::{KIND, SUBJECT, subject};
 use super::app_state::AppState;
-use super::event_streams::EVENT_STREAMS_MAX;
+use super::client_context::ClientContext;
+use super::event_streams::StreamPlace;
 use super::message::{ProblemDetails, Request, Response, with};
 use super::operation::Operation;
 use super::page::StateSummary;
@@ -29,6 +31,8 @@ const EVENT_INTERVAL_MIN: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Events on their way to a client that reads slowly; a further one waits, and older reports are skipped.
 const EVENTS_BUFFERED_MAX: usize = 2;
+/// When a client that was refused may try again, in seconds.
+const RETRY_SECONDS: u64 = 5;
 /// The beginning of a stream: how long a client waits before it connects again, in milliseconds.
 const RETRY: &str = "retry: 5000\n\n";
 
@@ -46,21 +50,29 @@ struct EventSource {
     ended: watch::Receiver<bool>,
     /// The next event is sent no earlier.
     next: Instant,
-    _place: OwnedSemaphorePermit,
+    _place: StreamPlace,
 }
 
 pub(super) async fn events(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let subject = subject(state, &request.query).await?;
     let streams = &state.event_streams;
-    let place = streams.place().ok_or_else(|| {
-        let detail =
-            format!("too many streams of events: the maximum is {EVENT_STREAMS_MAX}; close another page");
-        ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    let client = ClientContext::current();
+    let place = streams.place(client.as_ref().and_then(|it| it.address)).map_err(|limit| {
+        let detail = format!("too many streams of events: {limit}; close another page");
+        ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail).with(RETRY_AFTER, RETRY_SECONDS)
     })?;
     let (reports, ended) = (state.reports.clone(), streams.ended());
     let (sender, body) = Channel::<Bytes, Infallible>::new(EVENTS_BUFFERED_MAX);
     let source = EventSource { subject, reports, ended, next: Instant::now(), _place: place };
-    tokio::spawn(source.send_all(sender));
+    tokio::spawn(async move {
+        match client.map(|it| it.web_config) {
+            Some(mut web_config) => tokio::select! {
+                () = source.send_all(sender) => (),
+                _ = web_config.changed() => (),
+            },
+            None => source.send_all(sender).await,
+        }
+    });
     let response = with(Response::new(body.boxed_unsync()), CONTENT_TYPE, "text/event-stream");
     // Tells nginx not to buffer the response.
     let unbuffered = with(response, HeaderName::from_static("x-accel-buffering"), "no");
@@ -108,7 +120,7 @@ impl EventSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::event_streams::EventStreams;
+    use crate::http::event_streams::{EventStreams, LOCAL_EVENT_STREAMS_MAX};
     use crate::reading::{Reading, Timestamp};
     use crate::report::Assessment;
 
@@ -129,7 +141,7 @@ mod tests {
             reports: newest,
             ended: streams.ended(),
             next: Instant::now(),
-            _place: streams.place().unwrap(),
+            _place: streams.place(None).unwrap(),
         };
         tokio::spawn(source.send_all(sender));
         (reports, body)
@@ -170,7 +182,7 @@ mod tests {
         streams.end();
         while next(&mut body).await.is_some() {}
         tokio::task::yield_now().await;
-        let free: Vec<_> = std::iter::from_fn(|| streams.place()).collect();
-        assert_eq!(free.len(), EVENT_STREAMS_MAX);
+        let free: Vec<_> = std::iter::from_fn(|| streams.place(None).ok()).collect();
+        assert_eq!(free.len(), LOCAL_EVENT_STREAMS_MAX);
     }
 }

@@ -13,15 +13,17 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use super::app_state::AppState;
+use super::cors::{self, CrossOrigin};
 use super::event_streams::EventStreams;
 use super::message::Request;
 use super::query::Query;
 use super::request_traces::RequestTraces;
 use super::route::{Route, captures};
 use super::routes;
+use super::store_reads::StoreReads;
 use super::web_config::WebConfig;
 use super::{
-    AccessSettings, ExpositionOptions, RenderedReportCache, ServerCounters, WebSecurity, control_client, cors,
+    AccessSettings, ExpositionOptions, RenderedReportCache, ServerCounters, WebSecurity, control_client,
 };
 use crate::control::{CommandRefusal, CommandReply, Control, ControlCommand};
 use crate::engine::{Engine, EngineSettings};
@@ -69,6 +71,7 @@ impl Server {
             reload: None,
             cors_origins: vec!["https://grafana.example".into()],
             event_streams: EventStreams::default(),
+            store_reads: StoreReads::default(),
             request_traces: RequestTraces::off(),
         };
         let runtime = Builder::new_current_thread().enable_time().build().ok()?;
@@ -119,7 +122,7 @@ pub fn request(bytes: &[u8]) {
             headers.append(name, value);
         }
     }
-    let _ = cors::preflight(&["*".into()], &Method::OPTIONS, &headers);
+    let _ = cors::preflight(&["*".into()], CrossOrigin::ReadAndPost, &Method::OPTIONS, &headers);
     answer(&uri, &Method::GET, headers, Bytes::new());
 }
 

@@ -126,7 +126,7 @@ static UPPER: Metric = Metric::gauge(
 .by(&["kind", "subject", "signal"]);
 static FULL_SECONDS: Metric = Metric::gauge(
     "anomaly_forecast_full_seconds",
-    "Time until the memory, the fullest filesystem, or the filesystem with the fewest inodes left is full, in seconds: at the earliest and likely, by the label bound. Absent while the use is flat, or if its past does not support an answer",
+    "Time until the memory is full, or until the first filesystem has no space or no inodes left, in seconds: at the earliest, and likely. Absent while the use is flat, or if its past does not support an answer",
 )
 .by(&["kind", "subject", "signal", "bound"]);
 static BUILD_INFO: Metric =

@@ -12,6 +12,7 @@ use super::metrics::ExpositionOptions;
 use super::rendered_report::RenderedReportCache;
 use super::request_traces::RequestTraces;
 use super::server_counters::ServerCounters;
+use super::store_reads::StoreReads;
 use super::web_security::{AccessSettings, WebSecurity};
 use super::{api, app_state::AppState};
 use crate::clock;
@@ -37,6 +38,7 @@ pub fn get_stored(directory: &Path, now: fn() -> Timestamp, resource: &str) -> R
         instant: clock::instant,
         control: Control::new(|_| false),
         store: Some(directory.to_owned()),
+        store_reads: StoreReads::default(),
         reload: None,
         cors_origins: Vec::new(),
         event_streams: EventStreams::default(),

@@ -1,6 +1,6 @@
 //! The description of a route for the OpenAPI document: parameters, body, response.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 /// Makes the JSON schema of a type.
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -8,6 +8,20 @@ pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 /// The JSON schema of `T`, by reference to the components of the document.
 pub(super) fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
+}
+
+/// The JSON schema of a reply to a command whose data are a `T`.
+pub(super) fn reply_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let data = generator.subschema_for::<T>();
+    json_schema!({
+        "type": "object",
+        "description": "The reply to a command",
+        "required": ["message", "data"],
+        "properties": {
+            "message": {"type": "string", "description": "The outcome in one sentence"},
+            "data": data,
+        },
+    })
 }
 
 /// What a route of the API does.

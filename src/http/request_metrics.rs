@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use hyper::StatusCode;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 
@@ -19,7 +20,7 @@ const UNKNOWN: &str = "unknown";
 
 pub(super) static REQUESTS: Metric = Metric::counter(
     "hostnorm_http_requests_total",
-    "HTTP requests answered, by status code and route; unknown is any other path",
+    "HTTP requests answered, by status code and route; unknown is any other path, and requests that cannot be read",
 )
 .by(&["code", "handler"]);
 pub(super) static REQUEST_SECONDS: Metric = Metric::histogram(
@@ -57,10 +58,18 @@ impl RequestMetrics {
     /// Counts a request of this route; `None` for a path without a route.
     pub(super) fn note(&self, route: Option<&str>, status: u16, took: Duration) {
         let handler = route.unwrap_or(UNKNOWN);
+        self.count(handler, status);
+        self.seconds.get_or_create(&[("handler", handler.to_owned())]).observe(took.as_secs_f64());
+    }
+
+    /// Counts a request that was answered with this status without being read whole, so that it has no duration.
+    pub(super) fn note_unreadable(&self, status: StatusCode) {
+        self.count(UNKNOWN, status.as_u16());
+    }
+
+    fn count(&self, handler: &str, status: u16) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.entry((status, handler.to_owned())).or_default() += 1;
-        drop(counts);
-        self.seconds.get_or_create(&[("handler", handler.to_owned())]).observe(took.as_secs_f64());
     }
 
     /// Both families; absent before the first request.

@@ -9,12 +9,14 @@ use tokio::time::timeout;
 
 use super::access::{self, Caller};
 use super::app_state::AppState;
+use super::client_context::ClientContext;
+use super::cors::{self, CrossOrigin};
 use super::message::{self, ProblemDetails, Request, Response, plain};
 use super::peer::Peer;
 use super::query::Query;
 use super::route::{HEALTHY, HEALTHY_PATH, READY_PATH, Route, RouteAccess, TELEMETRY_PATH, captures};
 use super::timeouts::REQUEST;
-use super::{api, cors, events, mcp, metrics_route, page};
+use super::{api, events, mcp, metrics_route, page};
 
 macro_rules! route {
     ($method:ident $pattern:expr, $access:ident, $handler:path) => {
@@ -71,12 +73,17 @@ pub(super) async fn respond(
     rows: &[&'static Route],
     request: hyper::Request<Incoming>,
 ) -> Response {
-    if let Some(response) = cors::preflight(&state.cors_origins, request.method(), request.headers()) {
+    let origins = &state.cors_origins;
+    let allowed_here = match rows.iter().any(|it| it.pattern == mcp::PATH) {
+        true => CrossOrigin::ReadAndPost,
+        false => CrossOrigin::Read,
+    };
+    if let Some(response) = cors::preflight(origins, allowed_here, request.method(), request.headers()) {
         return response;
     }
     let (method, origin) = (request.method().clone(), request.headers().get(ORIGIN).cloned());
     let mut response = handle(state, peer, rows, request).await.unwrap_or_else(Response::from);
-    cors::apply(&state.cors_origins, &method, origin.as_ref(), &mut response);
+    cors::apply(origins, allowed_here, &method, origin.as_ref(), &mut response);
     response
 }
 
@@ -86,6 +93,8 @@ async fn handle(
     rows: &[&'static Route],
     mut request: hyper::Request<Incoming>,
 ) -> Result<Response, ProblemDetails> {
+    // Before the login, so that no change of the web configuration after it is missed.
+    let client = ClientContext::new(peer, &state.security);
     let is_health = rows.first().is_some_and(|it| [HEALTHY_PATH, READY_PATH].contains(&it.pattern));
     let caller = access::authenticate(&state.security, peer, is_health, request.headers()).await;
     // No code below sees a password.
@@ -118,7 +127,7 @@ async fn handle(
         body,
         is_admin,
     };
-    (route.handler)(state, request).await
+    client.scope((route.handler)(state, request)).await
 }
 
 /// The row that a request is for, or why it is refused.

@@ -6,10 +6,10 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
+use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -23,7 +23,7 @@ use tokio_rustls::server::TlsStream;
 use super::app_state::AppState;
 use super::connection_table::ConnectionTable;
 use super::control_socket::{ControlSocket, ControlStream};
-use super::message::Response;
+use super::message::{HEAD_BYTES_MAX, Response};
 use super::peer::{ClientOrigin, Peer};
 use super::server_counters::ServerCounters;
 use super::timeouts::{ConnectionActivity, LINGER, LINGER_BYTES_MAX, REQUEST, TimeoutStream};
@@ -34,8 +34,6 @@ use super::web_app::WebApp;
 pub const CONNECTIONS_MAX: usize = 64;
 /// Most connections to the control socket; the same holds for one more.
 pub const CONTROL_CONNECTIONS_MAX: usize = 16;
-/// Longest head of a request, its first line included; a longer one is answered with 431.
-pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Most requests at a time on a connection of HTTP/2.
 const STREAMS_MAX: u32 = 16;
 /// Time for current requests to finish when the server stops.
@@ -77,7 +75,10 @@ impl Listener for tokio::net::TcpListener {
             // The sender is dropped at the end of the server.
             _ = connection.stopping.changed() => return Ok(()),
         };
-        let Some(stream) = shaken? else { return Ok(()) };
+        let Some(stream) = shaken? else {
+            connection.state.counts().requests.note_unreadable(StatusCode::BAD_REQUEST);
+            return Ok(());
+        };
         let end = stream.get_ref().1;
         let certificate = end.peer_certificates().filter(|_| tls.verifies_clients).and_then(<[_]>::first);
         let certificate = certificate.map(|it| tls::subject_name(it).unwrap_or_default());
@@ -234,6 +235,14 @@ impl Acceptor {
     }
 }
 
+/// The status with which hyper answers a head that it cannot read, before it ends the connection.
+fn unreadable_head(error: &hyper::Error) -> Option<StatusCode> {
+    if error.is_parse_too_large() {
+        return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
+    (error.is_parse() && !error.is_parse_version_h2()).then_some(StatusCode::BAD_REQUEST)
+}
+
 /// What a connection is served with.
 struct Connection {
     state: Arc<dyn WebApp>,
@@ -260,13 +269,18 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let stream = TimeoutStream::new(stream, Arc::clone(&self.activity));
+        let state = Arc::clone(&self.state);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             // `TimeoutStream` limits the time, and tells a slow head from a pause between requests.
             .header_read_timeout(None)
             .max_header_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), self.responder(peer));
-        self.watcher.watch(connection).await.map_err(io::Error::other)
+        self.watcher.watch(connection).await.map_err(|error| {
+            let status = unreadable_head(&error);
+            status.iter().for_each(|it| state.counts().requests.note_unreadable(*it));
+            io::Error::other(error)
+        })
     }
 
     async fn http2<S>(self, stream: S, peer: Peer) -> io::Result<()>

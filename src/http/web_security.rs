@@ -113,6 +113,11 @@ impl WebSecurity {
         Arc::clone(&self.active.borrow())
     }
 
+    /// Changes when another configuration takes effect.
+    pub(super) fn changes(&self) -> watch::Receiver<Arc<ActiveConfig>> {
+        self.active.subscribe()
+    }
+
     pub(super) fn authenticator(&self) -> &Authenticator {
         &self.authenticator
     }

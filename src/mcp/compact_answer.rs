@@ -5,8 +5,12 @@ use serde_json::{Map, Number, Value, json};
 use crate::episode_text;
 use crate::reading::Timestamp;
 
-/// Most characters of an answer, about 1,500 tokens.
-pub const ANSWER_CHARACTERS_MAX: usize = 6_000;
+/// Most tokens that an answer should take of the context of an assistant.
+pub const ANSWER_TOKENS_MAX: usize = 1_500;
+
+/// Most bytes of an answer. A token of JSON with numbers and times has 2.7 bytes or more, so that an answer has at most
+/// [`ANSWER_TOKENS_MAX`] tokens.
+pub const ANSWER_BYTES_MAX: usize = 4_000;
 
 /// Lengths of lists and texts, tried in turn until the answer is short enough.
 const CUTS: [(usize, usize); 7] =
@@ -19,17 +23,18 @@ const TIMES: &[&str] =
 /// Fields that serve programs and not readers.
 const LEFT_OUT: &[&str] = &["keep_from", "keep_to", "model", "title", "unit", "skipped", "scenes"];
 
-/// The answer as JSON, at most [`ANSWER_CHARACTERS_MAX`] characters.
+/// The answer as JSON, at most [`ANSWER_BYTES_MAX`].
 pub fn compact(answer: Value) -> String {
     let answer = shortened("", answer);
     let mut text = String::new();
     for (items, characters) in CUTS {
         text = cut(&answer, items, characters).to_string();
-        if text.chars().count() <= ANSWER_CHARACTERS_MAX {
+        if text.len() <= ANSWER_BYTES_MAX {
             return text;
         }
     }
-    text.chars().take(ANSWER_CHARACTERS_MAX).collect()
+    text.truncate(text.floor_char_boundary(ANSWER_BYTES_MAX));
+    text
 }
 
 /// The value of a field without fields that are null, empty or left out; numbers rounded, times as text.
@@ -117,9 +122,9 @@ mod tests {
         let list: Vec<Value> =
             (0..1_000).map(|idx| json!({"id": idx, "description": "x".repeat(500)})).collect();
         let text = compact(json!({ "episodes": list }));
-        assert!(text.chars().count() <= ANSWER_CHARACTERS_MAX, "{}", text.len());
+        assert!(text.len() <= ANSWER_BYTES_MAX, "{}", text.len());
         let found: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(found["episodes"].as_array().unwrap().last(), Some(&json!("and 990 more")));
+        assert_eq!(found["episodes"].as_array().unwrap().last(), Some(&json!("and 995 more")));
     }
 
     proptest! {
@@ -127,7 +132,7 @@ mod tests {
         fn no_answer_is_too_long(texts in proptest::collection::vec("\\PC{0,400}", 0..60), value in any::<f64>()) {
             let list: Vec<Value> = texts.iter().map(|it| json!({"text": it, "list": texts, "value": value})).collect();
             let text = compact(json!({"list": list, "at": value}));
-            prop_assert!(text.chars().count() <= ANSWER_CHARACTERS_MAX);
+            prop_assert!(text.len() <= ANSWER_BYTES_MAX);
             prop_assert!(serde_json::from_str::<Value>(&text).is_ok());
         }
     }

@@ -95,6 +95,9 @@ struct ExplainArguments {
     /// Name of the subject, such as host; default the host and each other subject that was unusual
     #[serde(default, skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
+    /// Kind of the subject: host, container, log, pod or service; needed where two kinds have a subject of this name
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
 }
 
 /// Arguments of `episodes`.
@@ -116,6 +119,9 @@ struct SignalsArguments {
     /// Name of the subject; default host
     #[serde(default, skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
+    /// Kind of the subject: host, container, log, pod or service; needed where two kinds have a subject of this name
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
 }
 
 /// Arguments of `forecast`.
@@ -130,6 +136,9 @@ struct ForecastArguments {
     /// Name of the subject; default host
     #[serde(default, skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
+    /// Kind of the subject: host, container, log, pod or service; needed where two kinds have a subject of this name
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
 }
 
 /// For a tool without arguments.
@@ -209,8 +218,9 @@ mod tests {
         check(&json!({"at": 1_790_000_000, "subject": "a&b"}), "?at=1790000000&subject=a%26b");
         check(
             &json!({"time": "now"}),
-            "the arguments are malformed: unknown field `time`, expected one of `at`, `window`, `subject`",
+            "the arguments are malformed: unknown field `time`, expected one of `at`, `window`, `subject`, `kind`",
         );
+        check(&json!({"subject": "web", "kind": "service"}), "?kind=service&subject=web");
         check(&json!({"at": [1]}), "the arguments are malformed: invalid type: sequence, expected a string");
     }
 
@@ -222,6 +232,10 @@ mod tests {
         };
         check(&json!({"metric": "cpu"}), "?metric=cpu&step=5m");
         check(&json!({"metric": "cpu", "horizon": "6h"}), "?horizon=6h&metric=cpu&step=30m");
+        check(
+            &json!({"metric": "cpu", "subject": "web", "kind": "pod"}),
+            "?kind=pod&metric=cpu&subject=web&step=5m",
+        );
         check(&json!({"metric": "cpu", "horizon": "soon"}), "?horizon=soon&metric=cpu");
         check(&json!({}), "the arguments are malformed: missing field `metric`");
     }

@@ -11,7 +11,7 @@ use super::status;
 use crate::clock;
 use crate::control::{
     CommandRefusal, CommandReply, CommandRequest, CommandResult, ControlCommand, ForecastValue,
-    SignalForecast,
+    SignalForecast, StartedJob,
 };
 use crate::engine::Engine;
 use crate::forecast::{ForecastPoint, ForecastTimes};
@@ -238,7 +238,7 @@ fn forget(persistent: &mut PersistentState, span: TimeRange) -> Result<Job, Comm
 fn started(id: JobId) -> CommandReply {
     CommandReply {
         message: format!("training started as job {id}; see `hostnorm models list` for the new model"),
-        data: serde_json::json!({ "job": id }),
+        data: serde_json::to_value(StartedJob { job: id }).unwrap_or_default(),
     }
 }
 

@@ -3,12 +3,10 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use serde_json::{Value, json};
-
 use super::jobs::Jobs;
 use super::persist::PersistentState;
 use crate::clock;
-use crate::control::{CommandReply, SignalBaseline};
+use crate::control::{CommandReply, JobCounts, ProgramStatus, SignalBaseline, SubjectStatus};
 use crate::cost_limit::{self, Part};
 use crate::duration::HumanDuration;
 use crate::episode_text;
@@ -25,10 +23,7 @@ pub(super) fn start() {
     LazyLock::force(&STARTED);
 }
 
-/// Fields: `version`, `uptime_seconds`, `ready` (whether some subject has a score), `learning`, `jobs` (`waiting`, and
-/// the task that is `running` or null), `subjects` (`kind`, `subject`, `ready`), `store` (its directory or null),
-/// `maintenance` (names of the active windows), `silenced_until` (end of the silence of the host, or null), `parts_off` (what
-/// is off to stay within the limits of cost).
+/// The state of the program, as [`ProgramStatus`].
 pub(super) fn status(
     persistent: &PersistentState,
     jobs: &Jobs,
@@ -38,8 +33,12 @@ pub(super) fn status(
     let learning = persistent.engine.is_learning();
     let store = persistent.store.directory().map(|it| it.display().to_string());
     let assessments = newest.iter().flat_map(|it| &it.assessments);
-    let subjects: Vec<Value> = assessments
-        .map(|(subject, it)| json!({"kind": subject.kind().name(), "subject": subject.name(), "ready": it.ready}))
+    let subjects: Vec<SubjectStatus> = assessments
+        .map(|(subject, it)| SubjectStatus {
+            kind: subject.kind().name().to_owned(),
+            subject: subject.name().to_owned(),
+            ready: it.ready,
+        })
         .collect();
     let ready = newest.is_some_and(|it| it.assessments.values().any(|it| it.ready));
     let count = subjects.len();
@@ -48,7 +47,7 @@ pub(super) fn status(
     let silenced_until = reading.and_then(|it| persistent.silences.host_until(it.at));
     let parts =
         Part::ORDER.into_iter().filter(|part| reading.is_some_and(|it| !cost_limit::is_active(it, *part)));
-    let parts_off: Vec<&str> = parts.map(Part::name).collect();
+    let parts_off: Vec<String> = parts.map(|it| it.name().to_owned()).collect();
     let mut message = format!(
         "hostnorm {VERSION}, up {}, {}, learning {}, {count} subject{}, {} jobs waiting, {} running, {}",
         HumanDuration::nearest(uptime.round()),
@@ -68,12 +67,19 @@ pub(super) fn status(
     if !parts_off.is_empty() {
         message.push_str(&format!(", off to limit the cost: {}", parts_off.join(", ")));
     }
-    let data = json!({
-        "version": VERSION, "uptime_seconds": uptime, "ready": ready, "learning": learning,
-        "jobs": {"waiting": jobs.waiting(), "running": jobs.running()}, "subjects": subjects, "store": store,
-        "maintenance": maintenance, "silenced_until": silenced_until.map(|it| it.0), "parts_off": parts_off,
-    });
-    CommandReply { message, data }
+    let status = ProgramStatus {
+        version: VERSION.to_owned(),
+        uptime_seconds: uptime,
+        ready,
+        learning,
+        jobs: JobCounts { waiting: jobs.waiting(), running: jobs.running().map(str::to_owned) },
+        subjects,
+        store,
+        maintenance,
+        silenced_until: silenced_until.map(|it| it.0),
+        parts_off,
+    };
+    CommandReply { message, data: serde_json::to_value(status).unwrap_or_default() }
 }
 
 /// The baseline of each signal of a subject, as a list of [`SignalBaseline`]; empty for a subject that is not live.

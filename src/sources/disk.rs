@@ -63,7 +63,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         // Log rotation or a package list update keeps a disk busy for four seconds of a window; a saturated disk is at
         // 1.
         floor: 0.15,
-        device: Some(|it| Some(highest(physical(it, &IO_TIME)?.into_iter())?.0)),
+        device: Some(|it| physical(it, &IO_TIME).unwrap_or_default()),
         formula: |it| share_of_time(highest(physical(it, &IO_TIME)?.into_iter())?.1),
     },
     Signal {
@@ -297,7 +297,7 @@ mod tests {
         }
         let change = ReadingPair::new(&values[0], &values[1], 1.0).unwrap();
         assert_eq!((SIGNALS[0].formula)(&change), Some(1.0));
-        assert_eq!(SIGNALS[0].device.unwrap()(&change), Some("sdb"));
+        assert_eq!(SIGNALS[0].highest_device(&change), Some("sdb"));
     }
 
     #[test]

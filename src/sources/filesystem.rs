@@ -58,8 +58,8 @@ pub(super) static SIGNALS: &[Signal] = &[
         // A package upgrade or a day of logs on a small root.
         floor: 0.05,
         // Blocks reserved for root count as used, as in `df`.
-        device: Some(|it| Some(fullest(it, &SIZE, &FREE, Some(&AVAILABLE))?.0)),
-        formula: |it| Some(fullest(it, &SIZE, &FREE, Some(&AVAILABLE))?.1),
+        device: Some(|it| used(it, &SIZE, &FREE, Some(&AVAILABLE))),
+        formula: |it| Some(highest(used(it, &SIZE, &FREE, Some(&AVAILABLE)).into_iter())?.1),
     },
     Signal {
         kind: SubjectKind::Host,
@@ -69,18 +69,18 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::Ratio,
         // Some 60,000 files on a small root filesystem.
         floor: 0.05,
-        device: Some(|it| Some(fullest(it, &INODES, &INODES_FREE, None)?.0)),
-        formula: |it| Some(fullest(it, &INODES, &INODES_FREE, None)?.1),
+        device: Some(|it| used(it, &INODES, &INODES_FREE, None)),
+        formula: |it| Some(highest(used(it, &INODES, &INODES_FREE, None).into_iter())?.1),
     },
 ];
 
-/// The mount point and the share in use of the fullest filesystem, without read-only ones, which are full by nature.
-fn fullest<'a>(
+/// The mount points with the share in use, without read-only filesystems, which are full by nature.
+fn used<'a>(
     change: &ReadingPair<'a>,
     whole: &'static Metric,
     free: &'static Metric,
     available: Option<&'static Metric>,
-) -> Option<(&'a str, f64)> {
+) -> Vec<(&'a str, f64)> {
     let used = change.now.each(whole).filter_map(|it| {
         let value = |metric| change.now.get_by(metric, &it.labels);
         if value(&READ_ONLY)? > 0.0 {
@@ -93,7 +93,7 @@ fn fullest<'a>(
         };
         Some((&**it.labels.values().get(1)?, share(used, reachable)?))
     });
-    highest(used)
+    used.collect()
 }
 
 /// Settings of the source `filesystem`.
@@ -322,7 +322,7 @@ mod tests {
         }
         let change = ReadingPair::new(&values, &values, 1.0).unwrap();
         assert_eq!((SIGNALS[0].formula)(&change), expected.map(|it| it.1));
-        assert_eq!(SIGNALS[0].device.unwrap()(&change), expected.map(|it| it.0));
+        assert_eq!(SIGNALS[0].highest_device(&change), expected.map(|it| it.0));
         assert_eq!((SIGNALS[1].formula)(&change), None, "no inodes");
     }
 

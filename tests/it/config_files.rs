@@ -68,6 +68,22 @@ fn check_exits_with_0_or_64() {
     let (code, _, err) = check(&["--config.file", "does-not-exist.yaml"]);
     assert_eq!(code, 64);
     assert!(err.starts_with("does-not-exist.yaml: cannot be read"), "{err}");
+    let folder = tempfile::tempdir().unwrap();
+    let web = folder.path().join("web.yml");
+    let flag = format!("--web.config.file={}", web.display());
+    let (code, out, _) = check(&[&flag]);
+    assert!(code == 0 && out.ends_with("web.yml was not checked: it is not on this host\n"), "{out}");
+    for (text, expected) in [
+        ("tls_server_config: {cert_path: a}\n", "unknown field `cert_path`"),
+        ("tls_server_config: {cert_file: gone.crt, key_file: gone.key}\n", "gone.crt"),
+    ] {
+        std::fs::write(&web, text).unwrap();
+        let (code, out, err) = check(&[&flag]);
+        assert_eq!((code, out.as_str()), (64, ""), "{err}");
+        assert!(err.starts_with("flag --web.config.file: ") && err.contains(expected), "{err}");
+    }
+    std::fs::write(&web, "http_server_config: {http2: true}\n").unwrap();
+    assert_eq!(check(&[&flag]).0, 0);
     let (code, _, err) = check(&["--interval", "0"]);
     assert_eq!(
         (code, err.as_str()),

@@ -144,7 +144,7 @@ fn configuration() -> String {
          3. for traces, a standard variable of OpenTelemetry ([tracing.md](tracing.md))\n\
          4. the YAML file in `--config.file` or `HOSTNORM_CONFIG__FILE`; [hostnorm.yaml](hostnorm.yaml) is an example with all defaults\n\
          5. the default\n\n\
-         To check settings, run `hostnorm check --config.file FILE`. It reports all errors and exits with 0 or 64; `--print` shows the settings in effect and where each comes from.\n\
+         To check settings, run `hostnorm check --config.file FILE`. It reports all errors, those of the web configuration file included if it is on this host, and exits with 0 or 64; `--print` shows the settings in effect and where each comes from.\n\
          Unknown keys and invalid values are errors, but variables that Kubernetes sets for a service named hostnorm, such as `HOSTNORM_SERVICE_HOST`, are ignored.\n\n\
          Durations are written as in Prometheus: `100ms`, `15s`, `5m`, `1h30m`, `7d`.\n"
     );

@@ -157,6 +157,7 @@ fn anomaly() -> Report {
         severity: Some(Severity::Critical),
         filling: vec![FillingSignal {
             signal: &USED,
+            device: Some("/data".into()),
             time_until_full: TimeUntilFull { earliest_seconds: 7_200.25, likely_seconds: Some(10_800.0) },
         }],
         ..Assessment::default()

@@ -13,8 +13,8 @@ use hostnorm::forecast::{
     TimeUntilFull, forecast, time_until_full,
 };
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
-use hostnorm::signal::{Signal, SignalUnit};
+use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
+use hostnorm::signal::{ReadingPair, Signal, SignalUnit, highest};
 use hostnorm::table::{Table, TableRow};
 use hostnorm::window::Point;
 use proptest::prelude::*;
@@ -263,7 +263,8 @@ fn faster_and_slower_fills_are_announced() {
     check_fill("an hour", 1.0, 0.25, |disk, share| share + disk.noise(0.003));
     check_range(&check_fill("a day", 24.0, 3.0, |disk, share| share + disk.noise(0.003)));
     check_fill("faster and faster", 6.0, 2.0, |disk, share| share.powi(2) + disk.noise(0.003));
-    check_fill("much faster", 6.0, 1.5, |disk, share| share.powi(3) + disk.noise(0.003));
+    // Two hours are not reached: how a fill will speed up further is not foreseen.
+    check_fill("much faster", 6.0, 1.6, |disk, share| share.powi(3) + disk.noise(0.003));
 }
 
 #[test]
@@ -369,7 +370,7 @@ fn intervals_hold_on_simulated_disks() {
             found.values().fold((0, 0), |(values, inside), it| (values + it.values, inside + it.inside));
         let ratio = f64::from(inside) / f64::from(values);
         eprintln!("{name}: {ratio:.3} {found:?}");
-        assert!((0.85..=0.97).contains(&ratio), "{name}: {ratio:.3} {found:?}");
+        assert!((0.85..=0.95).contains(&ratio), "{name}: {ratio:.3} {found:?}");
     }
 }
 
@@ -445,6 +446,73 @@ fn a_restart_forgets_nothing() {
     let horizon = ForecastTimes { now, seconds: HOUR, step_seconds: 60.0 };
     let forecast = |of: &Engine| of.forecast(&Subject::Host, FILLING_SIGNALS[0], &horizon).unwrap();
     assert_eq!(forecast(&after), forecast(&before));
+}
+
+static MOUNT_USED: Metric = Metric::gauge("mount_used_ratio", "Share of space used").by(&["mountpoint"]);
+
+fn mounts<'a>(change: &ReadingPair<'a>) -> Vec<(&'a str, f64)> {
+    change.now.each(&MOUNT_USED).filter_map(|it| Some((&**it.labels.values().first()?, it.value))).collect()
+}
+
+static MOUNT_SIGNALS: [Signal; 1] = [Signal {
+    kind: SubjectKind::Host,
+    name: FILLING_SIGNALS[0],
+    title: "fullest filesystem",
+    help: "Share of space used",
+    unit: SignalUnit::Ratio,
+    floor: 0.05,
+    device: Some(mounts),
+    formula: |it| Some(highest(mounts(it).into_iter())?.1),
+}];
+
+/// Alarms of an engine by hour, each with the mount that it names, while these mounts are filled until the hour.
+fn mount_alarms(hours: f64, used: impl Fn(f64) -> [(&'static str, f64); 2]) -> (Engine, Vec<(f64, String)>) {
+    let settings = EngineSettings { interval: 60.0, window: 1, ..EngineSettings::default() };
+    let mut engine = Engine::new(&MOUNT_SIGNALS, &settings);
+    let (mut alarms, mut held) = (Vec::new(), 0);
+    for minute in 0..(hours * 60.0) as u32 {
+        let mut reading = Reading::new(Timestamp(f64::from(minute) * MINUTE));
+        let wobble = f64::from(minute % 7) * 5e-4;
+        for (mount, value) in used(f64::from(minute) / 60.0) {
+            reading.host().set_by(&MOUNT_USED, &Labels::new([mount]), (value + wobble).min(1.0));
+        }
+        let filling = engine.step(reading).assessments.remove(&Subject::Host).unwrap().filling;
+        let soon =
+            filling.first().filter(|it| it.time_until_full.likely_seconds.is_some_and(|it| it < WITHIN));
+        held = if soon.is_some() { held + 1 } else { 0 };
+        if held == FOR_MINUTES + 1 {
+            alarms.extend(soon.and_then(|it| Some((f64::from(minute) / 60.0, it.device.clone()?))));
+        }
+    }
+    (engine, alarms)
+}
+
+#[test]
+fn a_filesystem_that_fills_beside_a_fuller_one_is_announced_two_hours_before() {
+    let fill = |hours: f64| [("/", 0.85), ("/data", 0.4 + 0.6 * (hours - 24.0).max(0.0) / 6.0)];
+    let (_, alarms) = mount_alarms(30.0, fill);
+    eprintln!("beside a fuller one: {alarms:?}");
+    let (at, mount) = &alarms[0];
+    assert!(*at <= 28.0 && mount == "/data", "{alarms:?}");
+    // A restart forgets no mount.
+    let (before, _) = mount_alarms(28.0, fill);
+    let settings = EngineSettings { interval: 60.0, window: 1, ..EngineSettings::default() };
+    let mut after = Engine::new(&MOUNT_SIGNALS, &settings);
+    after.restore(&before.snapshot()).unwrap();
+    let now = before.at();
+    let time = |of: &Engine| of.time_until_full(&Subject::Host, FILLING_SIGNALS[0], now);
+    assert!(time(&before).is_some());
+    assert_eq!(time(&after), time(&before));
+}
+
+#[test]
+fn a_rotation_beside_a_fuller_filesystem_raises_no_alarm() {
+    for period in [3.0, 12.0] {
+        let (_, alarms) =
+            mount_alarms(72.0, |hours| [("/", 0.92), ("/var/log", 0.3 + 0.5 * (hours / period).fract())]);
+        let late: Vec<_> = alarms.iter().filter(|it| it.0 > 2.0 * period + 1.0).collect();
+        assert!(late.is_empty(), "every {period} h: {late:?}");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use server::{STARTED, Server, Start};
 mod api;
 mod certificates;
 mod client;
+mod client_limits;
 #[cfg(unix)]
 mod control;
 mod explain;
@@ -180,6 +181,7 @@ fn bad_requests_are_refused_and_disturb_nobody() {
         ("nonsense\r\n\r\n".to_owned(), 400),
         ("GET /metrics HTTP/9.9\r\n\r\n".to_owned(), 400),
         ("GET /metrics HTTP/1.1\r\nno colon\r\n\r\n".to_owned(), 400),
+        ("POST /mcp HTTP/1.1\r\nHost: here\r\nContent-Length: many\r\n\r\n".to_owned(), 400),
         (format!("GET /metrics HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(HEAD_BYTES_MAX)), 431),
         (format!("GET /metrics HTTP/1.1\r\nX: {}", "x".repeat(5 * HEAD_BYTES_MAX)), 431),
     ] {
@@ -194,6 +196,15 @@ fn bad_requests_are_refused_and_disturb_nobody() {
         other.send(head);
         assert_eq!(other.answer(true).map(|it| it.status), Some(400), "{head}");
     }
+    // What hyper answers is counted like other answers.
+    let mut at = 1000.0;
+    until("requests that cannot be read are counted", || {
+        at += 1.0;
+        server.publish(1, at);
+        let page = server.client().ask("GET", "/metrics", "").text().to_owned();
+        let has = |series: &str| page.lines().any(|it| it == format!("hostnorm_http_requests_total{series}"));
+        has("{code=\"400\",handler=\"unknown\"} 4") && has("{code=\"431\",handler=\"unknown\"} 2")
+    });
     let mut largest =
         format!("GET /-/healthy HTTP/1.1\r\nHost: here\r\nX: {}\r\n\r\n", "x".repeat(HEAD_BYTES_MAX));
     let excess = largest.len() - HEAD_BYTES_MAX;

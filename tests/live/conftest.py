@@ -28,6 +28,7 @@ def pytest_addoption(parser):
     group.addoption("--hostnorm", type=pathlib.Path, help="the program to test; default: the newest build in target/")
     group.addoption("--newest", action="store_true", help="run the tests marked `newest`, with the newest tools instead of Debian's")
     group.addoption("--reproducible", action="store_true", help="run the test that builds the release a second time elsewhere")
+    group.addoption("--load", action="store_true", help="run the tests under load, which take five minutes and a quiet machine")
     group.addoption("--tools", type=pathlib.Path, help="directory of the newest tools; default: $TOOLS_DIR or ~/.cache/test-tools/bin")
     group.addoption("--quality-data", type=pathlib.Path, help="directory of the whole labeled data sets")
     group.addoption("--shipped", action="store_true", help="run the end-to-end test with the intervals as shipped (15 minutes)")
@@ -41,6 +42,8 @@ def pytest_collection_modifyitems(config, items):
     def selected(item):
         if item.get_closest_marker("reproducible"):
             return config.getoption("reproducible")
+        if item.get_closest_marker("load"):
+            return config.getoption("load")
         marker = item.get_closest_marker("newest")
         given = marker.kwargs if marker else {"never": True}
         return not given.get("never") if newest else not given.get("only")

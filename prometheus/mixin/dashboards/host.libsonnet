@@ -187,7 +187,7 @@ function(config, board)
       ),
     ],
     [
-      panel.lines('Time until full', 'When the memory, the fullest filesystem, or the filesystem with the fewest inodes left is full, at the earliest and likely. No value while nothing fills up.', 's', [
+      panel.lines('Time until full', 'When the memory is full, or the first filesystem has no space or no inodes left, at the earliest and likely. No value while nothing fills up.', 's', [
         panel.query('anomaly_forecast_full_seconds{@, kind="host"}', '{{signal}} {{bound}}'),
       ], w=24, fill=0, min=0),
     ],

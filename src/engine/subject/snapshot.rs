@@ -50,6 +50,7 @@ impl SubjectState {
             && kept.log.fits(&self.log)
             && kept.drift.len() == width
             && kept.history.fits(&self.history)
+            && kept.devices.iter().all(|(idx, it)| *idx < width && it.fits(self.history.capacity()))
             && details.iter().all(|it| it.fits(width));
         if !fits {
             return None;

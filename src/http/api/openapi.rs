@@ -8,7 +8,9 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::http::app_state::AppState;
-use crate::http::message::{BODY_BYTES_MAX, PROBLEM_JSON, ProblemDetails, Request, Response, json};
+use crate::http::message::{
+    BODY_BYTES_MAX, HEAD_BYTES_MAX, PROBLEM_JSON, ProblemDetails, Request, Response, json,
+};
 use crate::http::operation::{ApiParameterType, Operation, Parameter};
 use crate::http::route::{Route, RouteAccess};
 use crate::version;
@@ -46,10 +48,13 @@ pub fn openapi() -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"basic": {"type": "http", "scheme": "basic"}},
+            "securitySchemes": {
+                "basic": {"type": "http", "scheme": "basic"},
+                "certificate": {"type": "mutualTLS", "description": "client_auth_type of web.config_file"},
+            },
         },
-        // Without basic_auth_users, nobody needs a password.
-        "security": [{}, {"basic": []}],
+        // By web.config_file: neither, one of them, or both.
+        "security": [{}, {"basic": []}, {"certificate": []}, {"basic": [], "certificate": []}],
     })
 }
 
@@ -61,7 +66,7 @@ fn described(route: &Route, operation: &Operation, generator: &mut SchemaGenerat
     responses.insert(operation.success.to_string(), done);
     // Of a body that does not arrive.
     let late: &[u16] = if route.method == Method::POST { &[408] } else { &[] };
-    if route.method == Method::GET {
+    if operation.success == 200 && route.method == Method::GET {
         responses.insert("304".into(), json!({"description": "the client has this response: If-None-Match"}));
     }
     for status in [400_u16, 401, 429, 503].iter().chain(late).chain(operation.errors) {
@@ -71,6 +76,11 @@ fn described(route: &Route, operation: &Operation, generator: &mut SchemaGenerat
             json!({"description": error(*status), "content": {PROBLEM_JSON: problem}}),
         );
     }
+    // The server gives it before it knows the route, without a body.
+    responses.insert(
+        "431".into(),
+        json!({"description": format!("the head is longer than {HEAD_BYTES_MAX} bytes")}),
+    );
     let mut described = json!({
         "operationId": operation.id,
         "summary": operation.summary,
@@ -114,7 +124,9 @@ fn error(status: u16) -> String {
         408 => "the body did not arrive in time".into(),
         413 => format!("the body is longer than {BODY_BYTES_MAX} bytes"),
         429 => "more requests than rate_limit allows, or too many failed logins".into(),
-        _ => "no reading yet, the store cannot be read, or the sampling loop does not reply".into(),
+        _ => {
+            "no reading yet, the store cannot be read or is busy, or the sampling loop does not reply".into()
+        }
     }
 }
 
@@ -144,6 +156,28 @@ mod tests {
         assert!(!names.is_empty());
         for name in names {
             assert!(document["components"]["schemas"][name].is_object(), "{name}");
+        }
+    }
+
+    #[test]
+    fn data_of_replies_for_programs_have_a_schema() {
+        let document = openapi();
+        for (path, method, status) in [
+            ("/api/v1/status", "get", "200"),
+            ("/api/v1/maintenance", "get", "200"),
+            ("/api/v1/jobs/{id}", "get", "200"),
+            ("/api/v1/train", "post", "202"),
+        ] {
+            let reply = &document["paths"][path][method]["responses"][status];
+            let data = &reply["content"]["application/json"]["schema"]["properties"]["data"];
+            assert!(data["$ref"].is_string() || data["items"]["$ref"].is_string(), "{path}: {data}");
+        }
+    }
+
+    #[test]
+    fn a_post_is_never_answered_with_not_modified() {
+        for (path, methods) in openapi()["paths"].as_object().unwrap() {
+            assert!(methods["post"]["responses"]["304"].is_null(), "{path}");
         }
     }
 

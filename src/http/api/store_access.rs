@@ -3,10 +3,11 @@
 use hyper::StatusCode;
 
 use crate::http::app_state::AppState;
+use crate::http::client_context::ClientContext;
 use crate::http::message::{ProblemDetails, blocking};
 use crate::store::{StoreError, StoreReader};
 
-/// The result of `read`, which gets a reader of its own.
+/// The result of `read`, which gets a reader of its own once it is the turn of this client.
 pub(in crate::http) async fn read_store<T: Send + 'static>(
     state: &AppState,
     read: impl FnOnce(&StoreReader) -> Result<T, StoreError> + Send + 'static,
@@ -15,6 +16,13 @@ pub(in crate::http) async fn read_store<T: Send + 'static>(
         let detail = "hostnorm keeps no history: storage.path is off or unknown; set it";
         return Err(ProblemDetails::new(StatusCode::CONFLICT, detail));
     };
-    let found = blocking(move || StoreReader::open(&directory).and_then(|reader| read(&reader))).await?;
+    let client = ClientContext::current().and_then(|it| it.address);
+    let place = state.store_reads.place(client).await?;
+    let found = blocking(move || {
+        // A client that went away does not end its read: only then there is a place for another.
+        let _place = place;
+        StoreReader::open(&directory).and_then(|reader| read(&reader))
+    });
+    let found = found.await?;
     found.map_err(|error| ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
 }

@@ -9,13 +9,15 @@ use super::{signal_text, tables, time_text};
 use crate::control::{CommandReply, ControlCommand, SignalForecast};
 use crate::http::app_state::AppState;
 use crate::reading::Subject;
-use crate::report::Assessment;
+use crate::report::{Assessment, FillingSignal};
 use crate::sources;
 
 /// Seconds that a forecast looks ahead.
 const HORIZON_SECONDS: f64 = 3_600.0;
 /// Seconds between two values; the table shows the last one.
 const STEP_SECONDS: f64 = 600.0;
+/// The signal whose devices run out of inodes and not of space.
+const INODES: &str = "filesystem_inodes_used_ratio";
 /// The page waits this long for the loop; what is not there by then is left out.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -66,13 +68,22 @@ pub(super) fn section(forecasts: &[SignalForecast], assessment: &Assessment) -> 
             @for it in &assessment.filling {
                 @let full = it.time_until_full;
                 p {
-                    (it.signal.title) " may be full in " (time_text::span(full.earliest_seconds))
+                    (filling(it)) " may be full in " (time_text::span(full.earliest_seconds))
                     @if let Some(likely) = full.likely_seconds { ", likely in " (time_text::span(likely)) }
                 }
             }
             @if !forecasts.is_empty() { (tables::scrolling("Forecast", &table)) }
         }
     })
+}
+
+/// What fills up: the filesystem, which need not be the fullest one, or the signal.
+fn filling(it: &FillingSignal) -> String {
+    match &it.device {
+        Some(device) if it.signal.name == INODES => format!("{device} (inodes)"),
+        Some(device) => device.clone(),
+        None => it.signal.title.to_owned(),
+    }
 }
 
 fn row(forecast: &SignalForecast, assessment: &Assessment) -> Markup {

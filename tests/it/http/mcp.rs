@@ -1,7 +1,7 @@
 //! The tools for assistants, by the messages that a client sends over HTTP.
 
 use hostnorm::control::{CommandReply, ControlCommand, ForecastValue, SignalForecast};
-use hostnorm::mcp::{self, ANSWER_CHARACTERS_MAX, ApiSource, MESSAGE_BYTES_MAX, REVISIONS};
+use hostnorm::mcp::{self, ANSWER_BYTES_MAX, ApiSource, MESSAGE_BYTES_MAX, REVISIONS};
 use hostnorm::reading::Subject;
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ fn call(api: &Api, method: &str, params: &Value) -> Value {
 fn tool(api: &Api, name: &str, arguments: &Value) -> (String, bool) {
     let result = call(api, "tools/call", &json!({"name": name, "arguments": arguments}));
     let text = result["content"][0]["text"].as_str().unwrap().to_owned();
-    assert!(text.chars().count() <= ANSWER_CHARACTERS_MAX);
+    assert!(text.len() <= ANSWER_BYTES_MAX);
     (text, result["isError"] == true)
 }
 
@@ -61,7 +61,7 @@ fn tools_are_listed_with_their_schemas() {
         assert_eq!(tool["inputSchema"]["type"], "object");
     }
     let arguments = tools[0]["inputSchema"]["properties"].as_object().unwrap();
-    assert_eq!(arguments.keys().collect::<Vec<_>>(), ["at", "subject", "window"]);
+    assert_eq!(arguments.keys().collect::<Vec<_>>(), ["at", "kind", "subject", "window"]);
     api.server.stop();
 }
 
@@ -212,5 +212,33 @@ fn pages_of_other_origins_and_malformed_messages_are_refused() {
     check(list, "MCP-Protocol-Version: 2030-01-01\r\n", 400);
     check(&"[".repeat(70_000), "", 413);
     assert_eq!(api.server.client().ask("GET", "/mcp", "").status, 405);
+    api.server.stop();
+}
+
+#[test]
+fn a_page_of_an_allowed_origin_may_send_messages_and_read_the_answers() {
+    let api = Api::start();
+    let origin = "Origin: https://grafana.example\r\n";
+    let preflight = |path: &str| {
+        let asks = "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n";
+        let answer = api.server.client().ask("OPTIONS", path, &format!("{origin}{asks}"));
+        assert_eq!(answer.header("access-control-allow-origin"), Some("https://grafana.example"), "{path}");
+        ["methods", "headers"]
+            .map(|it| answer.header(&format!("access-control-allow-{it}")).unwrap_or_default().to_lowercase())
+    };
+    let [methods, headers] = preflight("/mcp");
+    assert!(methods.contains("post") && headers.contains("content-type"), "{methods} {headers}");
+    assert!(headers.contains("mcp-protocol-version") && headers.contains("authorization"), "{headers}");
+    assert_eq!(preflight("/api/v1/train")[0], "get, head");
+    let answer = post(&api, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#, origin);
+    assert_eq!(
+        (answer.status, answer.header("access-control-allow-origin")),
+        (200, Some("https://grafana.example"))
+    );
+    // The reason of an error can be read, too.
+    assert_eq!(
+        post(&api, "{", origin).header("access-control-allow-origin"),
+        Some("https://grafana.example")
+    );
     api.server.stop();
 }

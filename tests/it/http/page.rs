@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use hostnorm::control::{CommandRefusal, CommandReply, ControlCommand, ForecastValue, SignalForecast};
-use hostnorm::http::EVENT_STREAMS_MAX;
+use hostnorm::http::LOCAL_EVENT_STREAMS_MAX;
 use hostnorm::reading::{Subject, Timestamp};
 use hostnorm::report::AlertState;
 
@@ -167,7 +167,7 @@ fn listening(server: &Server, up_to: &str) -> (Client, String) {
     (client, said)
 }
 
-fn heard(client: &mut Client, up_to: &str) -> String {
+pub(super) fn heard(client: &mut Client, up_to: &str) -> String {
     let mut said = Vec::new();
     let mut byte = [0];
     while !said.ends_with(up_to.as_bytes()) {
@@ -198,9 +198,14 @@ fn each_tick_is_an_event() {
 #[test]
 fn streams_are_few_and_hold_up_nobody() {
     let server = Server::with_page(1);
-    let mut open: Vec<_> = (0..EVENT_STREAMS_MAX).map(|_| listening(&server, "retry: 5000").0).collect();
+    let mut open: Vec<_> =
+        (0..LOCAL_EVENT_STREAMS_MAX).map(|_| listening(&server, "retry: 5000").0).collect();
     let refused = check(&mut server.client(), ("GET", "/events", ""), 503, PROBLEM);
-    assert!(refused.text().contains("too many streams of events: the maximum is 16"), "{}", refused.text());
+    assert!(
+        refused.text().contains("too many streams of events: the maximum for this host is 12"),
+        "{}",
+        refused.text()
+    );
     check(&mut server.client(), ("GET", "/metrics", ""), 200, TEXT);
     open.pop();
     let mut at = POINTS as f64;

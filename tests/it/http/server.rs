@@ -105,6 +105,7 @@ impl Server {
             reload: None,
             cors_origins: vec!["https://grafana.example".to_owned()],
             event_streams: http::EventStreams::default(),
+            store_reads: http::StoreReads::default(),
             request_traces: http::RequestTraces::off(),
         };
         let directory = tempfile::tempdir().unwrap();
@@ -112,7 +113,8 @@ impl Server {
         let (ready, is_ready) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let mut runtime = tokio::runtime::Builder::new_current_thread();
-            let runtime = runtime.enable_all().start_paused(hasty).build().unwrap();
+            let runtime = runtime.enable_all().max_blocking_threads(http::BLOCKING_THREADS_MAX);
+            let runtime = runtime.start_paused(hasty).build().unwrap();
             let stopped = async { stopped.await.unwrap_or_default() };
             runtime.block_on(async {
                 let control = cfg!(unix).then_some(ControlSocket::bind(&socket));

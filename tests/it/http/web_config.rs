@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hostnorm::control::CommandReply;
+use hostnorm::control::{CommandReply, ControlCommand};
 use hostnorm::http::{self, AccessSettings, HealthTransport, WebSecurity};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -24,12 +24,12 @@ type TlsClient = Client<StreamOwned<ClientConnection, TcpStream>>;
 const TLS: &str = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
 
 /// "right", of the lowest cost.
-fn alice() -> String {
+pub(super) fn alice() -> String {
     let hash = bcrypt::hash_with_salt("right", 4, [1; 16]).unwrap();
     format!("basic_auth_users:\n  alice: {hash}\n")
 }
 
-fn basic(user: &str, password: &str) -> String {
+pub(super) fn basic(user: &str, password: &str) -> String {
     format!("Authorization: Basic {}\r\n", STANDARD.encode(format!("{user}:{password}")))
 }
 
@@ -221,6 +221,29 @@ fn commands_over_tcp_need_a_verified_client() {
     assert_eq!(status(verified, Some(&certificate), |it| it.enable_admin_api = false), 403);
     assert_eq!(status(verified, None, |_| ()), 403);
     assert_eq!(status("client_auth_type: RequireAnyClientCert", Some(&certificate), |_| ()), 403);
+}
+
+#[test]
+fn the_buttons_of_the_page_work_over_tcp_with_a_login() {
+    let authority = Authority::new("authority");
+    let files = WebFiles::new(&authority.server("one"), &authority, &alice());
+    let server = server_with(&files);
+    let login = basic("alice", "right");
+    let page = server.client().ask("GET", "/", &login);
+    assert!(page.text().contains("action=\"./actions/train\""), "{}", page.text());
+    *server.outcome.lock().unwrap() = Some(Ok(CommandReply::sentence("accepted")));
+    let body = "Content-Length: 0\r\n";
+    for (headers, status) in [
+        (body.to_owned(), 401),
+        (format!("{login}{body}Sec-Fetch-Site: cross-site\r\n"), 403),
+        (format!("{login}{body}Sec-Fetch-Site: same-origin\r\n"), 200),
+    ] {
+        let answer = server.client().ask("POST", "/actions/accept", &headers);
+        assert_eq!(answer.status, status, "{headers}");
+    }
+    let accepts = server.commands.lock().unwrap().iter().filter(|it| **it == ControlCommand::Accept).count();
+    assert_eq!(accepts, 1);
+    server.stop();
 }
 
 #[test]
