@@ -126,10 +126,15 @@ impl PendingCommands {
     pub(super) fn loaded(
         &mut self,
         id: JobId,
-        result: Result<Box<ModelVersion>, JobFailure<String>>,
+        result: Result<Option<Box<ModelVersion>>, JobFailure<String>>,
         persistent: &mut PersistentState,
     ) {
         let outcome = result.map_err(|it| unavailable(&it)).and_then(|version| {
+            let Some(version) = version else {
+                let text =
+                    "it was removed, or is kept only to explain an episode; see `hostnorm models list`";
+                return Err(CommandRefusal::NotFound(text.into()));
+            };
             let model = version.id.clone();
             // The model may have been removed or loaded meanwhile; promotion then reports it.
             persistent.registry.activate(*version);

@@ -12,12 +12,11 @@ use super::data_dir::FILE;
 use super::episodes::{EPISODES, EPISODES_WITH_SCENES, episode, judged_episodes};
 use super::error::StoreError;
 use super::row_types::{
-    BEGINNING, BaselineRow, LEARNING, LogPositionRow, MarkerRow, ModelRow, Skipped, SubjectStateRow,
-    TimeRange, subject_of,
+    BEGINNING, BaselineRow, LEARNING, LogPositionRow, MarkerRow, ModelRow, RECORDED, Skipped,
+    SubjectStateRow, TimeRange, subject_of,
 };
 use super::schema;
 use super::series_index::SeriesNames;
-use super::statements::RECORDED;
 use crate::explanation::EpisodeRecord;
 use crate::metric::Metric;
 use crate::reading::{Reading, Subject, SubjectKind, Timestamp};

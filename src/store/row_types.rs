@@ -162,6 +162,9 @@ pub struct SubjectStateRow {
     pub bytes: Vec<u8>,
 }
 
+/// State of a model that is kept only for the episodes that it scored.
+pub(super) const RECORDED: &str = "recorded";
+
 /// A trained model with its evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelRow {
@@ -181,6 +184,13 @@ pub struct ModelRow {
     pub format: i64,
     /// The model; empty if the stored one is too large to be valid.
     pub bytes: Vec<u8>,
+}
+
+impl ModelRow {
+    /// Whether it is kept only to explain the episodes that it scored.
+    pub fn is_only_for_episodes(&self) -> bool {
+        self.state == RECORDED
+    }
 }
 
 /// How far a part of a log was read.

@@ -5,8 +5,8 @@ use rusqlite::{Connection, params};
 use super::error::StoreError;
 use super::points;
 use super::row_types::{
-    BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, LogPositionRow, MarkerRow, ModelRow, SnapshotRow,
-    SubjectStateRow, VerdictRow,
+    BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, LogPositionRow, MarkerRow, ModelRow, RECORDED,
+    SnapshotRow, SubjectStateRow, VerdictRow,
 };
 use crate::clock;
 use crate::window::Point;
@@ -25,9 +25,6 @@ pub const SUBJECT_STATE_BYTES_MAX: usize = 4 << 20;
 /// Condition of the snapshots that reproduce an episode: the one before its readings, and those with a cause since.
 pub(super) const EXPLAINING: &str = "EXISTS (SELECT 1 FROM episodes WHERE keep_from = snapshots.at OR \
     (snapshots.cause IS NOT NULL AND snapshots.at BETWEEN keep_from AND coalesce(keep_to, 9e99)))";
-
-/// State of a model that is kept only for the episodes that it scored.
-pub(super) const RECORDED: &str = "recorded";
 
 pub(super) fn baselines(connection: &Connection, rows: &[BaselineRow]) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(

@@ -31,8 +31,6 @@ CHECKS = [
 UNAVAILABLE = re.compile(
     r"no reading yet|another reload has not ended|the sampling loop ended before it replied|the sampling loop has ended"
     r"|too many requests read the store|too many jobs are waiting"
-    # Wrong: 404 would be right for a model that is kept only for an episode, which cannot be promoted.
-    r"|model \S+ cannot be read: column state of the model has an invalid value"
 )
 
 

@@ -95,7 +95,7 @@ pub(in crate::sampler) enum JobOutcome {
     Rebuilt(Result<(Box<Engine>, usize), JobFailure<StoreError>>),
     /// The states that are stored.
     States(Result<States, JobFailure<StoreError>>),
-    Loaded(Result<Box<ModelVersion>, JobFailure<String>>),
+    Loaded(Result<Option<Box<ModelVersion>>, JobFailure<String>>),
     /// The engine that learned the points, and the points.
     Backfilled(Result<(Box<Engine>, BackfillPoints), JobFailure<Infallible>>),
 }
@@ -251,12 +251,10 @@ fn load_states(directory: &Path, format: &str, subjects: BTreeSet<Subject>) -> R
     Ok(states)
 }
 
-fn load_model(directory: &Path, id: &str) -> Result<Box<ModelVersion>, String> {
-    match StoreReader::open(directory).and_then(|it| it.model(id)) {
-        Ok(Some(row)) => ModelVersion::from_record(&record(row))
-            .map(Box::new)
-            .map_err(|error| format!("model {id} cannot be read: {error}")),
-        Ok(None) => Err(format!("model {id} is not in the store")),
-        Err(error) => Err(error.to_string()),
-    }
+/// A version that may become current; `None` if there is none, or if it is kept only for the episodes that it scored.
+fn load_model(directory: &Path, id: &str) -> Result<Option<Box<ModelVersion>>, String> {
+    let row = StoreReader::open(directory).and_then(|it| it.model(id)).map_err(|error| error.to_string())?;
+    let Some(row) = row.filter(|it| !it.is_only_for_episodes()) else { return Ok(None) };
+    let version = ModelVersion::from_record(&record(row));
+    version.map(|it| Some(Box::new(it))).map_err(|error| format!("model {id} cannot be read: {error}"))
 }
