@@ -107,7 +107,7 @@ def scrape_until(end, processes):
 def processor():
     text = pathlib.Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*: (.*)", text)
-    return f"{os.cpu_count()} × {model[1].strip() if model else platform.machine()}"
+    return f"{os.cpu_count()} × {model[1].strip().replace("(R)", "") if model else platform.machine()}"
 
 
 def version(binary):
