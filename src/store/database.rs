@@ -138,10 +138,10 @@ impl Database {
         data_dir::size(&data_dir::suffixed(&self.path, LOG))
     }
 
-    /// Deletes rows beyond the retention.
+    /// Deletes rows beyond the retention. `now` is the time on the clock, for when series were seen.
     pub(super) fn prune(&mut self, now: f64) -> Result<(), StoreError> {
         let transaction = begin(&self.connection)?;
-        retention::prune(&transaction, &self.limits, now)?;
+        retention::prune(&transaction, &self.limits)?;
         self.index.prune(&transaction, now)?;
         Ok(transaction.commit()?)
     }

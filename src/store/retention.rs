@@ -1,8 +1,10 @@
 //! Retention: deletes rows that are too old, and the oldest rows if the store is too large.
 //!
-//! A pass deletes a bounded number of rows. So it is short, and a wrong clock deletes little history.
+//! The age of a row is the recorded time after it, not the time on the clock: a clock that is years ahead makes no row
+//! older, and neither does the time for which the host was off. See
+//! [ADR 061](../../docs/adr/061-age-is-recorded-time.md). A pass deletes a bounded number of rows, so it is short.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
 use super::statements::{self, EXPLAINING};
@@ -15,9 +17,9 @@ pub(super) struct RetentionLimits {
     pub(super) bytes: u64,
     /// Bytes of readings and snapshots that are kept longer to reproduce episodes.
     pub(super) episode_bytes: u64,
-    /// Age of readings, in seconds.
+    /// Age of readings, in seconds of recorded time.
     pub(super) readings: f64,
-    /// Age of points, episodes, markers, states of subjects and positions in logs, in seconds.
+    /// Age of points, episodes, markers, states of subjects and positions in logs, in seconds of recorded time.
     pub(super) points: f64,
 }
 
@@ -33,6 +35,11 @@ const LOG_BYTES_MAX: u64 = 8 << 20;
 const VACUUM_PAGES_MAX: i64 = 256;
 /// Number of unused pages that stay in the file, because they are soon reused.
 const UNUSED_PAGES_MAX: i64 = 256;
+
+/// Smallest time without rows, in seconds, that counts as no more than itself: the host was off, or its clock was set.
+const GAP_SECONDS_MIN: f64 = 3_600.0;
+/// Largest number of steps in which an age is counted.
+const AGE_STEPS_MAX: f64 = 1_000.0;
 
 /// Condition of the readings that no episode needs.
 const NOT_EXPLAINING: &str = "NOT EXISTS (SELECT 1 FROM episodes WHERE keep_from <= readings.last_at \
@@ -67,8 +74,8 @@ pub(super) fn is_full(
 }
 
 /// One pass.
-pub(super) fn prune(connection: &Connection, keep: &RetentionLimits, now: f64) -> Result<(), StoreError> {
-    let (readings, points) = (now - keep.readings, now - keep.points);
+pub(super) fn prune(connection: &Connection, keep: &RetentionLimits) -> Result<(), StoreError> {
+    let readings = older_than(connection, "readings", "last_at", keep.readings)?;
     connection.execute(
         &format!(
             "DELETE FROM readings WHERE id IN (SELECT id FROM readings WHERE last_at < ?1 AND {NOT_EXPLAINING} \
@@ -76,7 +83,8 @@ pub(super) fn prune(connection: &Connection, keep: &RetentionLimits, now: f64) -
         ),
         [readings],
     )?;
-    prune_points_of_many(connection, now)?;
+    let points = older_than(connection, "points", "at", keep.points)?;
+    prune_points_of_many(connection)?;
     for table in ["points", "markers", "subject_states", "log_positions"] {
         let sql = format!(
             "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE at < ?1 ORDER BY at LIMIT {ROWS_MAX})"
@@ -89,20 +97,46 @@ pub(super) fn prune(connection: &Connection, keep: &RetentionLimits, now: f64) -
     make_room(connection, keep, 0)
 }
 
+/// The time before which rows of a table are older than this, in seconds of recorded time; before all rows if none is. The
+/// column has an index.
+///
+/// Time between two rows counts up to twice the length of a step. A longer gap counts as one step, because nobody knows
+/// whether the host was off or its clock was set. So rows before a week without power are deleted later by a week, and
+/// those before a step of the clock by years are not deleted because of it.
+fn older_than(connection: &Connection, table: &str, column: &str, limit: f64) -> Result<f64, StoreError> {
+    let step = GAP_SECONDS_MIN.max(limit / AGE_STEPS_MAX);
+    let newest = format!("SELECT max({column}) FROM {table}");
+    let newest: Option<f64> = connection.query_row(&newest, [], |row| row.get(0))?;
+    let Some(mut at) = newest else { return Ok(f64::NEG_INFINITY) };
+    let sql = format!("SELECT {column} FROM {table} WHERE {column} <= ?1 ORDER BY {column} DESC LIMIT 1");
+    let mut before = connection.prepare_cached(&sql)?;
+    let mut age = 0.0;
+    while let Some(earlier) = before.query_row([at - step], |row| row.get::<_, f64>(0)).optional()? {
+        let gap = at - earlier;
+        age += if gap <= 2.0 * step { gap } else { step };
+        if age >= limit {
+            return Ok(earlier + (age - limit));
+        }
+        at = earlier;
+    }
+    Ok(f64::NEG_INFINITY)
+}
+
 /// Deletes points of subjects other than the host after a day: 200 of them have as many points in a day as a host in half a
 /// year. A restart needs those of the last day; what they taught is stored as state.
-fn prune_points_of_many(connection: &Connection, now: f64) -> Result<(), StoreError> {
+fn prune_points_of_many(connection: &Connection) -> Result<(), StoreError> {
     const AGE_SECONDS: f64 = 86_400.0;
     /// Only so far back, since the index is by time and older points are those of hosts.
     const SPAN_SECONDS: f64 = 21_600.0;
     /// The points of 500 subjects in an hour, the time between two passes.
     const ROWS_OF_MANY_MAX: i64 = 60_000;
-    let before = now - AGE_SECONDS;
+    let before = older_than(connection, "points", "at", AGE_SECONDS)?;
+    let from = older_than(connection, "points", "at", AGE_SECONDS + SPAN_SECONDS)?;
     let sql = format!(
         "DELETE FROM points WHERE id IN (SELECT id FROM points WHERE at < ?1 AND at >= ?2 AND kind <> ?3 \
          ORDER BY at LIMIT {ROWS_OF_MANY_MAX})"
     );
-    connection.execute(&sql, params![before, before - SPAN_SECONDS, SubjectKind::Host.name()])?;
+    connection.execute(&sql, params![before, from, SubjectKind::Host.name()])?;
     Ok(())
 }
 

@@ -104,7 +104,8 @@ fn old_rows_are_deleted_and_those_that_explain_an_episode_stay() {
     let found = times(directory.path());
     // The newest snapshot at least ten minutes before the start is that of 5:45.
     let (from, to) = (6.0 * HOUR - 900.0, 6.0 * HOUR + 900.0);
-    let expect = |at: &f64| (from..=to).contains(at) || *at >= 22.0 * HOUR;
+    let oldest = 22.0 * HOUR - 60.0;
+    let expect = |at: &f64| (from..=to).contains(at) || *at >= oldest;
     let expect: Vec<f64> = (0..24 * 60).map(|it| f64::from(it) * 60.0).filter(expect).collect();
     assert_eq!(found, expect);
     let reader = StoreReader::open(directory.path()).unwrap();
@@ -114,7 +115,7 @@ fn old_rows_are_deleted_and_those_that_explain_an_episode_stay() {
     drop((db, reader));
     // Too little space: the episode stays, its readings and snapshots go.
     passes(&mut open(directory.path(), RetentionLimits { episode_bytes: 1_000, ..KEEP }));
-    assert_eq!(times(directory.path()).first(), Some(&(22.0 * HOUR)));
+    assert_eq!(times(directory.path()).first(), Some(&oldest));
     let reader = StoreReader::open(directory.path()).unwrap();
     let episode = reader.episode(&Subject::Host, Timestamp(6.0 * HOUR)).unwrap().unwrap();
     assert_eq!((episode.outcome.as_str(), episode.keep_from), ("ended", None));
@@ -193,14 +194,60 @@ fn series_without_stored_readings_are_deleted_and_their_numbers_not_reused() {
     };
     db.write(&[tick(0.0, None, None)]).unwrap();
     db.prune(0.0).unwrap();
-    db.write(&[other(30.0 * HOUR)]).unwrap();
+    let write = |db: &mut Database, hours: std::ops::RangeInclusive<u8>| {
+        for hour in hours {
+            db.write(&[other(f64::from(hour) * HOUR)]).unwrap();
+        }
+    };
+    write(&mut db, 1..=30);
     // The first pass still counts the series as used, because they were used since the previous pass.
     (0..2).for_each(|_| db.prune(30.0 * HOUR).unwrap());
     let connection = rusqlite::Connection::open(directory.path().join("hostnorm.db")).unwrap();
     let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
     let query = "SELECT count(*), min(id) FROM series";
     assert_eq!(connection.query_row(query, [], row).unwrap(), (201, 1));
-    db.write(&[other(40.0 * HOUR)]).unwrap();
+    write(&mut db, 31..=40);
     (0..2).for_each(|_| db.prune(40.0 * HOUR).unwrap());
     assert_eq!(connection.query_row(query, [], row).unwrap(), (1, 201));
+}
+
+/// The times of readings that are left of those written at these minutes, after passes with the clock of the last one.
+fn left(minutes: &[f64]) -> Vec<f64> {
+    let directory = tempfile::tempdir().unwrap();
+    let mut db = open(directory.path(), KEEP);
+    for it in minutes {
+        db.write(&[tick(it * 60.0, None, None)]).unwrap();
+    }
+    (0..5).for_each(|_| db.prune(minutes.last().unwrap() * 60.0).unwrap());
+    times(directory.path()).iter().map(|it| it / 60.0).collect()
+}
+
+/// So many minutes from one on.
+fn minutes(from: f64, count: u32) -> Vec<f64> {
+    (0..count).map(|it| from + f64::from(it)).collect()
+}
+
+#[test]
+fn a_clock_that_is_wrong_deletes_no_history() {
+    const YEARS: f64 = 10.0 * 365.0 * 24.0 * 60.0;
+    let history = minutes(YEARS, 30);
+    for wrong in [2.0 * YEARS, 0.0, YEARS + 60.0 * 24.0 * 30.0] {
+        // It is wrong at one start, at several, or until the end.
+        let back = [minutes(wrong, 3), minutes(YEARS + 32.0, 5)].concat();
+        for then in [minutes(wrong, 3), minutes(wrong, 20), back] {
+            let all = [history.clone(), then].concat();
+            let left = left(&all);
+            assert!(history.iter().all(|it| left.contains(it)), "{left:?} of {all:?}");
+        }
+    }
+}
+
+#[test]
+fn history_before_a_week_without_power_is_deleted_once_as_much_was_recorded_since() {
+    const WEEK: f64 = 7.0 * 24.0 * 60.0;
+    let history = minutes(0.0, 60);
+    let after = |count| left(&[history.clone(), minutes(WEEK, count)].concat());
+    assert_eq!(after(30).first(), Some(&0.0), "the gap counts an hour, and the limit is two");
+    assert_eq!(after(90).first(), Some(&59.0));
+    assert_eq!(after(240).first(), Some(&(WEEK + 119.0)));
 }
