@@ -28,6 +28,7 @@ mod series_index;
 mod snapshots;
 mod statements;
 mod status;
+mod write_ahead_log;
 mod writer;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

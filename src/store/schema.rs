@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::data_dir::{self, LOG};
 use super::error::StoreError;
+use super::write_ahead_log::{self, FRAME_HEADER_BYTES, HEADER_BYTES};
 
 /// Application ID of a SQLite file of hostnorm: "hnrm".
 const APPLICATION_ID: i64 = 0x686e_726d;
@@ -32,14 +33,16 @@ const CACHE_KIB: i64 = 256;
 /// Largest value that is read or written, in bytes: a model, a state or a text.
 pub const VALUE_BYTES_MAX: i32 = crate::learned_state_codec::BYTES_MAX as i32;
 /// A log with a complete transaction is longer than this: its header and that of one page.
-const LOG_HEADERS: u64 = 32 + 24;
+const LOG_HEADERS: u64 = (HEADER_BYTES + FRAME_HEADER_BYTES) as u64;
 
 /// Opens a database for writing, or creates it. `check` runs a full integrity check first.
 pub(super) fn open(path: &Path, check: bool) -> Result<Connection, StoreError> {
     let is_empty = !data_dir::is_database_there(path)? || data_dir::size(path) == 0;
     let log = data_dir::suffixed(path, LOG);
     let log_bytes = data_dir::size(&log);
-    if is_empty && log_bytes > 0 {
+    // Asked here, because SQLite may write to it from now on.
+    let is_unfinished = log_bytes > 0 && write_ahead_log::is_unfinished(&log);
+    if is_empty && log_bytes > 0 && !is_unfinished {
         return Err(StoreError::CorruptLog { path: log });
     }
     // SQLite would create it, and its other files, readable by everybody.
@@ -60,7 +63,7 @@ pub(super) fn open(path: &Path, check: bool) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     let pages: i64 = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get("log"))?;
     let page_bytes: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get::<_, u32>(0))?.into();
-    if pages == 0 && log_bytes >= LOG_HEADERS + page_bytes {
+    if pages == 0 && log_bytes >= LOG_HEADERS + page_bytes && !is_unfinished {
         return Err(StoreError::CorruptLog { path: log });
     }
     if version(&connection)? == 0 {

@@ -191,6 +191,34 @@ fn a_log_without_a_valid_transaction_is_set_aside_and_the_database_kept_if_it_is
     }
 }
 
+/// As a limit for the size of files or a full disk leaves it.
+#[test]
+fn a_log_whose_first_transaction_was_never_finished_is_no_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    append(&mut store, 0..5);
+    until("a commit", || count(directory.path()) == 5);
+    let connection = Connection::open(directory.path().join(FILE)).unwrap();
+    connection.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).unwrap();
+    append(&mut store, 5..9);
+    until("a commit", || count(directory.path()) == 9);
+    for (is_empty, stored) in [(false, 5), (true, 0)] {
+        let left = killed(directory.path());
+        let log = left.path().join(format!("{FILE}-wal"));
+        let content = std::fs::read(&log).unwrap();
+        std::fs::write(&log, &content[..32 + 24 + 4096]).unwrap();
+        if is_empty {
+            std::fs::write(left.path().join(FILE), []).unwrap();
+        }
+        let mut store = open(left.path());
+        append(&mut store, 9..12);
+        until("a commit", || count(left.path()) == stored + 3);
+        assert_eq!(value(&store, "hostnorm_store_errors_total"), Some(0.0));
+        store.close();
+        assert!(set_aside(left.path()).is_empty(), "empty {is_empty}");
+    }
+}
+
 #[test]
 fn a_store_that_is_removed_or_replaced_is_opened_again() {
     let directory = tempfile::tempdir().unwrap();

@@ -77,6 +77,7 @@ def test_short_files(tools):
         it.goes_on()
         until("the store fails", 30, lambda: it.value("hostnorm_store_success") == 0)
         assert "the store does not work" in it.said(), it.said()
+        assert "corrupt" not in it.said(), it.said()
 
 
 @pytest.mark.root
