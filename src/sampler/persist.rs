@@ -72,11 +72,11 @@ impl PersistentState {
         if self.store.directory().is_none() || self.engine.at() == Timestamp::default() {
             return;
         }
-        let current = self.engine.kinds().find_map(|kind| self.registry.current(kind));
-        let model = current.map(|it| it.id.to_string());
+        let current = self.engine.kinds().filter_map(|kind| self.registry.current(kind));
+        let models = current.map(|it| it.id.to_string()).collect();
         let (at, bytes) = (self.engine.at(), self.engine.snapshot());
         let (format, cause) = (Engine::snapshot_format(), cause.map(str::to_owned));
-        self.store.put(StoreWrite::Snapshot(SnapshotRow { at, format, model, cause, bytes }));
+        self.store.put(StoreWrite::Snapshot(SnapshotRow { at, format, models, cause, bytes }));
     }
 
     /// Saves the states of subjects of changing populations.

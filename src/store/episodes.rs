@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::StoreError;
 use super::row_types::{AROUND_SECONDS, subject, subject_of};
+use super::statements::IN_MODELS;
 use super::store_write::AssessmentEntry;
 use crate::episode_text;
 use crate::explanation::EpisodeRecord;
@@ -148,14 +149,20 @@ impl OpenEpisodes {
     }
 }
 
-/// Time and model of the newest or oldest snapshot before an instant.
-fn snapshot_before(
-    connection: &Connection,
-    at: f64,
-    order: &str,
-) -> Result<Option<(f64, Option<String>)>, StoreError> {
-    let sql = format!("SELECT at, model FROM snapshots WHERE at <= ?1 ORDER BY id {order} LIMIT 1");
-    Ok(connection.query_row(&sql, [at], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+/// Time of the newest or oldest snapshot before an instant.
+fn snapshot_before(connection: &Connection, at: f64, order: &str) -> Result<Option<f64>, StoreError> {
+    let sql = format!("SELECT at FROM snapshots WHERE at <= ?1 ORDER BY id {order} LIMIT 1");
+    Ok(connection.query_row(&sql, [at], |row| row.get(0)).optional()?)
+}
+
+/// The model of the subject's kind in the newest snapshot before an instant. A new model has a snapshot of its own, so this
+/// one judged.
+fn model_before(connection: &Connection, at: f64, of: &Subject) -> Result<Option<String>, StoreError> {
+    let sql = format!(
+        "SELECT models.id FROM models, (SELECT model FROM snapshots WHERE at <= ?1 ORDER BY id DESC LIMIT 1) AS snapshots \
+         WHERE models.kind = ?2 AND {IN_MODELS}"
+    );
+    Ok(connection.query_row(&sql, params![at, of.kind().name()], |row| row.get(0)).optional()?)
 }
 
 /// Readings are kept from the newest snapshot that cannot contain the anomaly; soon after a start of hostnorm, from
@@ -172,9 +179,8 @@ fn begin(
     };
     let causes = it.causes.as_deref().unwrap_or("[]");
     let description = it.description.as_deref().unwrap_or_default();
-    let keep_from = snapshot.as_ref().map_or(since - AROUND_SECONDS, |(at, _)| *at);
-    // A new model has a snapshot of its own, so the newest one names the model that judged the start.
-    let model = snapshot_before(connection, since, "DESC")?.and_then(|(_, model)| model);
+    let keep_from = snapshot.unwrap_or(since - AROUND_SECONDS);
+    let model = model_before(connection, since, &it.subject)?;
     connection
         .prepare_cached(
             "INSERT INTO episodes (kind, subject, began, last_seen, outcome, peak, causes, description, model, keep_from) \

@@ -53,7 +53,7 @@ fn snapshot(at: f64) -> StoreWrite {
     StoreWrite::Snapshot(SnapshotRow {
         at: Timestamp(at),
         format: "test".into(),
-        model: None,
+        models: Vec::new(),
         cause: None,
         bytes: vec![7; 1000],
     })
@@ -161,7 +161,7 @@ fn database_and_log_stay_within_their_bytes() {
             entries.push(StoreWrite::Snapshot(SnapshotRow {
                 at: Timestamp(at),
                 format: "t".into(),
-                model: None,
+                models: Vec::new(),
                 cause,
                 bytes,
             }));

@@ -128,8 +128,8 @@ pub struct SnapshotRow {
     pub at: Timestamp,
     /// Only a program with the same snapshot format can use it.
     pub format: String,
-    /// The model in use.
-    pub model: Option<String>,
+    /// The models in use, one for each kind that has one.
+    pub models: Vec<String>,
     /// Event beyond readings that changed the state, such as a new model; readings alone do not reproduce it.
     pub cause: Option<String>,
     /// The state.

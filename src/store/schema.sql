@@ -106,7 +106,7 @@ CREATE TABLE snapshots (
     id INTEGER PRIMARY KEY,
     at REAL NOT NULL,
     format TEXT NOT NULL,    -- only a program with the same format can read it
-    model TEXT,
+    model TEXT,              -- the models in use, one for each kind, separated by spaces
     cause TEXT,              -- event that changed the state besides readings; NULL if none did
     readings INTEGER NOT NULL, -- last row of readings before it
     markers INTEGER NOT NULL,  -- last marker before it

@@ -81,11 +81,17 @@ fn snapshots() -> String {
     format!("SELECT at, format, model, cause, {}, readings, markers FROM snapshots", bounded("content"))
 }
 
+/// The identifiers in the column `model`.
+fn models(row: &Row<'_>, column: usize) -> Result<Vec<String>, rusqlite::Error> {
+    let text: Option<String> = row.get(column)?;
+    Ok(text.unwrap_or_default().split(' ').filter(|it| !it.is_empty()).map(str::to_owned).collect())
+}
+
 fn snapshot(row: &Row<'_>) -> Result<SnapshotRow, rusqlite::Error> {
     Ok(SnapshotRow {
         at: Timestamp(row.get(0)?),
         format: row.get(1)?,
-        model: row.get(2)?,
+        models: models(row, 2)?,
         cause: row.get(3)?,
         bytes: row.get(4)?,
     })

@@ -26,6 +26,9 @@ pub const SUBJECT_STATE_BYTES_MAX: usize = 4 << 20;
 pub(super) const EXPLAINING: &str = "EXISTS (SELECT 1 FROM episodes WHERE keep_from = snapshots.at OR \
     (snapshots.cause IS NOT NULL AND snapshots.at BETWEEN keep_from AND coalesce(keep_to, 9e99)))";
 
+/// Condition of a model that a snapshot names.
+pub(super) const IN_MODELS: &str = "instr(' ' || snapshots.model || ' ', ' ' || models.id || ' ') > 0";
+
 pub(super) fn baselines(connection: &Connection, rows: &[BaselineRow]) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(
         "INSERT OR REPLACE INTO baselines \
@@ -52,13 +55,14 @@ pub(super) fn baselines(connection: &Connection, rows: &[BaselineRow]) -> Result
 }
 
 pub(super) fn snapshot(connection: &Connection, it: &SnapshotRow) -> Result<(), StoreError> {
+    let models = (!it.models.is_empty()).then(|| it.models.join(" "));
     connection
         .prepare_cached(
             "INSERT INTO snapshots (at, format, model, cause, readings, markers, content) \
              SELECT ?1, ?2, ?3, ?4, (SELECT coalesce(max(id), 0) FROM readings), \
              (SELECT coalesce(max(id), 0) FROM markers), ?5",
         )?
-        .execute(params![it.at.0, it.format, it.model, it.cause, it.bytes])?;
+        .execute(params![it.at.0, it.format, models, it.cause, it.bytes])?;
     delete_unneeded(connection)
 }
 
@@ -92,10 +96,10 @@ pub(super) fn delete_unneeded(connection: &Connection) -> Result<(), StoreError>
         ))?
         .execute([SNAPSHOTS_MAX, CAUSED_MAX])?;
     connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "DELETE FROM models WHERE state = ?1 \
-             AND id NOT IN (SELECT model FROM snapshots WHERE model IS NOT NULL)",
-        )?
+             AND NOT EXISTS (SELECT 1 FROM snapshots WHERE {IN_MODELS})"
+        ))?
         .execute([RECORDED])?;
     Ok(())
 }

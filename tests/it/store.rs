@@ -16,9 +16,9 @@ use hostnorm::report::{
 };
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::store::{
-    FILE, LEARNING, LOCK, MarkerRow, ModelRow, Retention, SUBJECT_STATE_BYTES_MAX, SUBJECT_STATES_MAX,
-    Skipped, SnapshotRow, Store, StoreError, StoreReader, StoreSettings, StoreWrite, SubjectStateRow,
-    TimeRange, amend,
+    FILE, LEARNING, LOCK, MarkerRow, ModelRow, SUBJECT_STATE_BYTES_MAX, SUBJECT_STATES_MAX, Skipped,
+    SnapshotRow, Store, StoreError, StoreReader, StoreSettings, StoreWrite, SubjectStateRow, TimeRange,
+    amend,
 };
 use hostnorm::window::Point;
 
@@ -41,13 +41,7 @@ static BUSY: Signal = Signal {
 const START: f64 = 1_795_255_180.123_456;
 
 pub(crate) fn settings() -> StoreSettings {
-    // The readings have a fixed date, which retention must not find too old.
-    let ever = HumanDuration::days(36_500);
-    StoreSettings {
-        commit_interval: HumanDuration::millis(100),
-        retention: Retention { readings: ever, points: ever },
-        ..StoreSettings::default()
-    }
+    StoreSettings { commit_interval: HumanDuration::millis(100), ..StoreSettings::default() }
 }
 
 /// A store that is open, or failed to open.
@@ -205,9 +199,11 @@ fn points_scores_and_episodes_are_rows() {
         at: Timestamp(START - 1000.0),
         format: "test".into(),
         cause: None,
-        model: Some("20261121T000000Z".into()),
+        models: vec!["20261121T000001Z".into(), "20261121T000000Z".into()],
         bytes: vec![1, 2, 3],
     };
+    assert!(store.put(StoreWrite::Model(model("20261121T000001Z", "service"))));
+    assert!(store.put(StoreWrite::Model(model("20261121T000000Z", "host"))));
     assert!(store.put(StoreWrite::Snapshot(snapshot.clone())));
     for t in 0..40 {
         let report = match t {
@@ -266,7 +262,7 @@ fn readings_after_a_snapshot_are_those_stored_after_it() {
             at: Timestamp(at),
             format: "test".into(),
             cause: None,
-            model: None,
+            models: Vec::new(),
             bytes: vec![1],
         };
         StoreWrite::Snapshot(row)
@@ -339,20 +335,47 @@ fn an_episode_goes_on_after_a_restart_or_is_called_interrupted() {
     }
 }
 
-#[test]
-fn models_and_markers_are_kept() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path());
-    let model = |id: &str| ModelRow {
+fn model(id: &str, kind: &str) -> ModelRow {
+    ModelRow {
         id: id.into(),
-        kind: "host".into(),
+        kind: kind.into(),
         created: Timestamp(1.0),
         state: "shadow".into(),
         evaluation: "{\"rows\":1}".into(),
         digest: "d".into(),
         format: 1,
         bytes: vec![0; 5000],
+    }
+}
+
+/// A model that a snapshot names stays as long as the snapshot, whatever its place in the list.
+#[test]
+fn models_of_all_kinds_that_a_snapshot_names_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    for (id, kind) in [("a", "host"), ("b", "service"), ("b2", "pod")] {
+        assert!(store.put(StoreWrite::Model(model(id, kind))));
+    }
+    let snapshot = SnapshotRow {
+        at: Timestamp(1.0),
+        format: "test".into(),
+        models: vec!["a".into(), "b".into()],
+        cause: None,
+        bytes: vec![1],
     };
+    assert!(store.put(StoreWrite::Snapshot(snapshot)));
+    ["a", "b", "b2"].into_iter().for_each(|it| assert!(store.put(StoreWrite::ModelGone { id: it.into() })));
+    store.close();
+    let reader = StoreReader::open(directory.path()).unwrap();
+    let found = ["a", "b", "b2"].map(|it| reader.model(it).unwrap().is_some());
+    assert_eq!(found, [true, true, false]);
+}
+
+#[test]
+fn models_and_markers_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let model = |id| model(id, "host");
     ["a", "b", "c"].into_iter().for_each(|id| assert!(store.put(StoreWrite::Model(model(id)))));
     store.put(StoreWrite::ModelState { id: "b".into(), state: "current".into() });
     store.put(StoreWrite::ModelGone { id: "a".into() });

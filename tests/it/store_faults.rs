@@ -254,7 +254,8 @@ fn learned(mark: u8) -> Vec<StoreWrite> {
         format: 1,
         bytes: bytes.clone(),
     };
-    let snapshot = SnapshotRow { at, format: "f".into(), model: None, cause: None, bytes: bytes.clone() };
+    let snapshot =
+        SnapshotRow { at, format: "f".into(), models: Vec::new(), cause: None, bytes: bytes.clone() };
     let kind = SubjectKind::Container;
     let state = SubjectStateRow { kind, identity: "web".into(), at, format: "f".into(), bytes };
     let baseline = BaselineRow {

@@ -135,7 +135,7 @@ impl ReproductionRun<'_> {
         reader: &StoreReader,
         snapshot: &SnapshotRow,
     ) -> Result<Result<(), String>, StoreError> {
-        if let Some(id) = &snapshot.model {
+        for id in &snapshot.models {
             let Some(model) = reader.model(id)? else {
                 return Ok(Err(format!("its model {id} was deleted by retention")));
             };
