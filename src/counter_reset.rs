@@ -3,7 +3,8 @@
 //! A counter that counts since boot never falls at its origin, but what the kernel shows of it does: a driver resets its
 //! statistics, a file shows zeros for one reading, the time a CPU waited is corrected, a CPU or an interface is replaced.
 //! What is shown is the sum of the gains that are known. A reading whose gain is unknown lacks the value, so that no rate is
-//! taken across it. Nothing is adjusted as long as a counter rises by what it can.
+//! taken across it. Nothing is adjusted as long as a counter rises by what it can. A counter that keeps rising by more proves
+//! that its limit is wrong.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,10 @@ const CORRECTION_MIN: f64 = 3.0;
 /// their statistics every few seconds.
 const GAIN_TIMES: f64 = 2.0;
 const GAIN_SECONDS: f64 = 5.0;
+/// Largest number of readings for which a counter that is read in turn with others shows its last value.
+const TURN_READINGS: f64 = 5.0;
+/// How much faster one of two gains above the limit may be, so that they prove the limit wrong.
+const SIMILAR_TIMES: f64 = 3.0;
 
 /// Readings after a fall in which a large step counts as a return, and how much larger it is than the largest gain so far.
 const RETURN_READINGS: u64 = 100;
@@ -56,6 +61,8 @@ struct Counter {
     /// The last reading that had it, and its time.
     seen: u64,
     at: f64,
+    /// When its value last changed.
+    changed: f64,
     /// Its last value as read.
     raw: f64,
     /// Its last value as shown, and what is added to values as read: 0 until one falls or jumps.
@@ -66,7 +73,54 @@ struct Counter {
     /// The fall after which it may come back.
     fall: Option<Fall>,
     /// A value that was too high to be true, unless the next one confirms it.
-    jump: Option<f64>,
+    jump: Option<Jump>,
+    /// Gain per second that proved the declared limit wrong; 0 as long as it holds.
+    proven: f64,
+}
+
+/// A limit that a counter exceeds for longer than a fault lasts, so it is not one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WrongLimit {
+    /// Whose counter it is.
+    pub subject: Subject,
+    /// The metric.
+    pub metric: &'static Metric,
+    /// The label values.
+    pub labels: Labels,
+    /// The limit, per second.
+    pub limit: f64,
+    /// The gain, per second.
+    pub gain: f64,
+}
+
+/// Where limits are from: the values of the subject, and those of the host for other subjects.
+#[derive(Debug, Clone, Copy)]
+struct LimitValues<'a> {
+    own: &'a Values,
+    host: Option<&'a Values>,
+}
+
+/// A gain above the limit.
+#[derive(Debug, Clone, Copy)]
+struct Jump {
+    /// The value after it.
+    raw: f64,
+    /// Its size per second.
+    rate: f64,
+    /// The limit per second.
+    limit: f64,
+}
+
+/// A value whose gain is compared with the limit.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    raw: f64,
+    offset: f64,
+    /// Seconds since the last reading, and those in which the counter may have gained.
+    elapsed: f64,
+    span: f64,
+    /// Whether the last reading had the counter.
+    was_read: bool,
 }
 
 /// A fall of a counter.
@@ -85,31 +139,63 @@ struct Fall {
 }
 
 impl CounterResets {
-    /// Adjusts the counters of a reading. After a boot, `booted` is true, and all counters start anew.
-    pub fn settle(&mut self, now: &mut Reading, booted: bool) {
+    /// Adjusts the counters of a reading. After a boot, `booted` is true, and all counters start anew. Returns the limits that
+    /// turned out to be wrong, each once.
+    pub fn settle(&mut self, now: &mut Reading, booted: bool) -> Vec<WrongLimit> {
         if booted {
             self.subjects.clear();
         }
         self.reading += 1;
-        let (at, reading) = (now.at.0, self.reading);
-        for (subject, values) in &mut now.subjects {
-            if !self.subjects.contains_key(subject) {
-                self.subjects.insert(subject.clone(), SubjectCounters::default());
-            }
-            if let Some(counters) = self.subjects.get_mut(subject) {
-                counters.settle(values, at, reading);
-            }
+        let at = now.at.0;
+        let mut wrong = Vec::new();
+        // The values of the host are limits of all subjects.
+        let mut host = now.subjects.get_mut(&Subject::Host).map(std::mem::take);
+        if let Some(values) = &mut host {
+            self.settle_subject(&Subject::Host, values, None, at, &mut wrong);
+        }
+        for (subject, values) in now.subjects.iter_mut().filter(|it| *it.0 != Subject::Host) {
+            self.settle_subject(subject, values, host.as_ref(), at, &mut wrong);
+        }
+        if let Some(values) = host {
+            *now.host() = values;
         }
         if now.subjects.len() + ABSENT_MAX < self.subjects.len() {
-            self.subjects.retain(|_, it| it.seen == reading);
+            self.subjects.retain(|_, it| it.seen == self.reading);
+        }
+        wrong
+    }
+
+    fn settle_subject(
+        &mut self,
+        subject: &Subject,
+        values: &mut Values,
+        host: Option<&Values>,
+        at: f64,
+        wrong: &mut Vec<WrongLimit>,
+    ) {
+        if !self.subjects.contains_key(subject) {
+            self.subjects.insert(subject.clone(), SubjectCounters::default());
+        }
+        let Some(counters) = self.subjects.get_mut(subject) else { return };
+        for (metric, labels, limit, gain) in counters.settle(values, host, at, self.reading) {
+            wrong.push(WrongLimit { subject: subject.clone(), metric, labels, limit, gain });
         }
     }
 }
 
+/// Metric, labels, limit and gain of a counter whose limit is wrong.
+type ExceededLimit = (&'static Metric, Labels, f64, f64);
+
 impl SubjectCounters {
-    fn settle(&mut self, values: &mut Values, at: f64, reading: u64) {
+    fn settle(
+        &mut self,
+        values: &mut Values,
+        host: Option<&Values>,
+        at: f64,
+        reading: u64,
+    ) -> Vec<ExceededLimit> {
         self.seen = reading;
-        let mut changes = Vec::new();
+        let (mut changes, mut exceeded) = (Vec::new(), Vec::new());
         let (mut place, mut present) = (0, 0);
         for (idx, sample) in values.iter().enumerate() {
             if sample.metric.ty != MetricType::Counter || sample.metric.origin == CounterOrigin::Process {
@@ -120,7 +206,13 @@ impl SubjectCounters {
                 Some(found) => {
                     place = found + 1;
                     let Some(counter) = self.series.get_mut(found) else { continue };
-                    let value = counter.settle(sample.value, at, reading, values);
+                    let limits = LimitValues { own: &*values, host };
+                    let before = counter.proven;
+                    let value = counter.settle(sample.value, at, reading, limits);
+                    if before <= 0.0 && counter.proven > 0.0 {
+                        let limit = counter.declared_limit(limits);
+                        exceeded.push((counter.metric, counter.labels.clone(), limit, counter.proven));
+                    }
                     if value != Some(sample.value) {
                         changes.push((idx, value));
                     }
@@ -135,6 +227,7 @@ impl SubjectCounters {
         if present + ABSENT_MAX < self.series.len() {
             self.series.retain(|it| it.seen == reading);
         }
+        exceeded
     }
 
     /// The place of a series: sources list them in a stable order, so it is usually the next one.
@@ -153,30 +246,36 @@ impl Counter {
             labels: sample.labels.clone(),
             seen: reading,
             at,
+            changed: at,
             raw: sample.value,
             shown: sample.value,
             offset: 0.0,
             gain_max: 0.0,
             fall: None,
             jump: None,
+            proven: 0.0,
         }
     }
 
     /// What is shown for this value; `None` if the gain is unknown.
-    fn settle(&mut self, raw: f64, at: f64, reading: u64, values: &Values) -> Option<f64> {
+    fn settle(&mut self, raw: f64, at: f64, reading: u64, limits: LimitValues<'_>) -> Option<f64> {
         let elapsed = (at - self.at).max(0.0);
+        let span = (at - self.changed).clamp(elapsed, TURN_READINGS * elapsed);
         let was_read = self.seen + 1 == reading;
         (self.seen, self.at) = (reading, at);
         let step = raw - self.raw;
+        if step.abs() > 0.0 {
+            self.changed = at;
+        }
         if step < 0.0 {
             return self.note_fall(raw, step, reading);
         }
         let (offset, fall) = self.offset(raw, step, reading);
         let gain = raw + offset - self.shown;
         if gain > self.gain_max {
-            let limit = self.gain_limit(values) * (GAIN_TIMES * elapsed + GAIN_SECONDS);
-            if gain > limit {
-                return self.note_jump(raw, limit, was_read);
+            let limit = self.declared_limit(limits).max(self.proven);
+            if gain > limit * (GAIN_TIMES * span + GAIN_SECONDS) {
+                return self.note_jump(Step { raw, offset, elapsed, span, was_read }, limit);
             }
             self.gain_max = gain;
         }
@@ -235,22 +334,41 @@ impl Counter {
     }
 
     /// A jump is real if the next value goes on from it. What was gained by it stays unknown.
-    fn note_jump(&mut self, raw: f64, limit: f64, was_read: bool) -> Option<f64> {
-        let is_confirmed = self.jump.is_some_and(|it| (0.0..=limit).contains(&(raw - it)));
-        if is_confirmed || !was_read {
+    ///
+    /// If the next value is another such jump, the limit is wrong: drivers state speeds that are none. A limit that changes
+    /// meanwhile, as that of CPUs which are plugged in one by one, was not wrong.
+    fn note_jump(&mut self, now: Step, limit: f64) -> Option<f64> {
+        let (raw, most) = (now.raw, limit * (GAIN_TIMES * now.span + GAIN_SECONDS));
+        let from = self.jump.map_or(self.raw, |it| if it.raw <= raw { it.raw } else { self.raw });
+        let is_confirmed = self.jump.is_some_and(|it| (0.0..=most).contains(&(raw - it.raw)));
+        if is_confirmed || !now.was_read {
             (self.fall, self.jump) = (None, None);
             self.show(raw, self.shown - raw);
             // Where the last reading lacks it, no rate is taken anyway.
-            return (!was_read).then_some(self.shown);
+            return (!now.was_read).then_some(self.shown);
         }
-        self.jump = Some(raw);
+        let rate = if now.elapsed > 0.0 { (raw - from) / now.elapsed } else { f64::NAN };
+        let is_similar = |it: &Jump| {
+            let (slow, fast) = (rate.min(it.rate), rate.max(it.rate));
+            it.limit.to_bits() == limit.to_bits() && fast <= SIMILAR_TIMES * slow && fast <= GAIN_MAX
+        };
+        if let Some(jump) = self.jump.filter(is_similar) {
+            self.proven = rate.max(jump.rate);
+            (self.fall, self.jump) = (None, None);
+            self.show(raw, now.offset);
+            return Some(self.shown);
+        }
+        self.jump = Some(Jump { raw, rate, limit });
         None
     }
 
-    fn gain_limit(&self, values: &Values) -> f64 {
+    fn declared_limit(&self, LimitValues { own, host }: LimitValues<'_>) -> f64 {
         let limit = self.metric.gain;
         let Some(of) = limit.of else { return limit.per_second };
-        let units = if of.labels.is_empty() { values.get(of) } else { values.get_by(of, &self.labels) };
+        let units = match of.labels {
+            [] => own.get(of).or_else(|| host?.get(of)),
+            _ => own.get_by(of, &self.labels),
+        };
         units.map_or(GAIN_MAX, |it| it * limit.per_second)
     }
 }

@@ -220,7 +220,7 @@ impl Engine {
     /// from the store.
     pub fn step(&mut self, mut now: Reading) -> Report {
         let booted = self.watch.booted(&self.before, &now);
-        self.counters.settle(&mut now, booted);
+        let wrong_limits = self.counters.settle(&mut now, booted);
         let left = self.update_subjects(&now, cost_limit::is_active(&now, Part::Groups));
         let is_novelty_paused = !cost_limit::is_active(&now, Part::Novelty);
         let mut assessments = BTreeMap::new();
@@ -249,7 +249,7 @@ impl Engine {
         }
         let reading = Arc::new(now);
         self.before = Arc::clone(&reading);
-        Report { reading, assessments, departed: left, grace, ..Report::default() }
+        Report { reading, assessments, departed: left, grace, wrong_limits, ..Report::default() }
     }
 
     /// Time of the newest reading.

@@ -27,8 +27,8 @@ pub const GAIN_MAX: f64 = 1e12;
 pub struct GainLimit {
     /// Gain per second, or per second and unit of [`of`](Self::of).
     pub per_second: f64,
-    /// A gauge that multiplies the limit, such as the number of CPUs; with the labels of the counter if it has any. While
-    /// it is missing, [`GAIN_MAX`] counts.
+    /// A gauge that multiplies the limit, such as the number of CPUs; with the labels of the counter if it has any. One
+    /// without labels may be of the host where the counter is of another subject. While it is missing, [`GAIN_MAX`] counts.
     pub of: Option<&'static Metric>,
 }
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::cost_limit;
+use crate::counter_reset::WrongLimit;
 use crate::culprit::EpisodeScene;
 use crate::detect::{PerDetector, absence};
 use crate::forecast::TimeUntilFull;
@@ -73,6 +74,8 @@ pub struct Report {
     pub grace: Option<Grace>,
     /// Timing of the previous tick; the present one has not ended yet.
     pub before: Option<TickTiming>,
+    /// Limits of counters that turned out to be wrong; each once.
+    pub wrong_limits: Vec<WrongLimit>,
 }
 
 impl Report {

@@ -248,6 +248,7 @@ impl Sampler {
         self.costs.update(&mut reading, &mut self.persistent);
         let mut report = tracing::info_span!("step").in_scope(|| self.persistent.step(reading));
         self.notes.note_signals(&report, &self.persistent.engine);
+        self.notes.note_limits(&report);
         self.scenes.update(&mut report);
         self.templates.update(&mut report);
         tracing::info_span!("store")

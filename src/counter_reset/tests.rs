@@ -79,6 +79,76 @@ fn a_jump_is_unknown_until_it_is_confirmed() {
     assert_eq!(idle, [Some(100.0), Some(102.0), None, None, Some(104.0)]);
 }
 
+/// The limits that turned out to be wrong, of a link whose speed is given in each reading.
+fn wrong(raw: &[f64], speed: impl Fn(usize) -> f64) -> (Vec<Option<f64>>, Vec<(f64, f64)>) {
+    let (mut resets, mut wrong) = (CounterResets::default(), Vec::new());
+    let read = |(idx, raw): (usize, &f64)| {
+        let mut reading = Reading::new(Timestamp(idx as f64));
+        reading.host().set_by(&SPEED, &Labels::new(["a"]), speed(idx));
+        reading.host().set_by(&BYTES, &Labels::new(["a"]), *raw);
+        wrong.extend(resets.settle(&mut reading, false).into_iter().map(|it| (it.limit, it.gain)));
+        reading.host().get_by(&BYTES, &Labels::new(["a"]))
+    };
+    (raw.iter().enumerate().map(read).collect(), wrong)
+}
+
+#[test]
+fn two_similar_gains_above_the_limit_prove_it_wrong() {
+    // 20 MB a second on a link of 1 MB a second; the first one could be a fault.
+    let steady: Vec<f64> = (0..9).map(|it| f64::from(it) * 2e7).collect();
+    let mut expect: Vec<Option<f64>> = steady.iter().copied().map(Some).collect();
+    expect[1] = None;
+    assert_eq!(wrong(&steady, |_| 1e6), (expect, vec![(1e6, 2e7)]));
+    // Traffic that grows and varies is no less true.
+    let varying = [0.0, 9e6, 3e7, 5e7, 1.2e8, 1.25e8, 1.6e8];
+    let (shown, limits) = wrong(&varying, |_| 1e6);
+    assert_eq!((shown.iter().filter(|it| it.is_none()).count(), limits.len()), (1, 1), "{shown:?}");
+    assert_eq!(shown.last(), Some(&Some(1.6e8)));
+}
+
+#[test]
+fn jumps_prove_nothing_if_they_differ_or_the_limit_changes() {
+    for raw in [[0.0, 1e8, 1e11, 1e14], [0.0, 1e14, 1.001e14, 1.001e14 + 5.0], [0.0, 1e17, 2e17, 3e17]] {
+        assert_eq!(wrong(&raw, |_| 1e6).1, [], "{raw:?}");
+    }
+    // As the time that CPUs were idle, which are plugged in one by one.
+    let raw: Vec<f64> = (0..9).map(|it| f64::from(it) * 1e8).collect();
+    assert_eq!(wrong(&raw, |idx| 1e6 + idx as f64).1, []);
+}
+
+#[test]
+fn limits_of_the_host_are_those_of_its_groups() {
+    static CPUS: Metric = Metric::gauge("cpus", "CPUs");
+    static USED: Metric = Metric::counter("used_seconds_total", "CPU time").gains_at_most_per(1.0, &CPUS);
+    let (mut resets, group) = (CounterResets::default(), Subject::Service("a".into()));
+    let mut read = |at: f64, value: f64| {
+        let mut reading = Reading::new(Timestamp(at));
+        reading.host().set(&CPUS, 2.0);
+        reading.subjects.entry(group.clone()).or_default().set(&USED, value);
+        resets.settle(&mut reading, false);
+        assert_eq!(reading.host().get(&CPUS), Some(2.0));
+        reading.subjects[&group].get(&USED)
+    };
+    // It uses one CPU, and jumps by 1,000 seconds once.
+    let value = |at: f64| if at < 3.0 { at } else { at + 1_000.0 };
+    let shown = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0].map(|at| read(at, value(at)));
+    assert_eq!(shown, [Some(0.0), Some(1.0), Some(2.0), None, None, Some(3.0)]);
+}
+
+#[test]
+fn a_counter_that_is_read_in_turn_shows_what_several_readings_gained() {
+    // Each fifth reading shows what was gained at four fifths of the limit.
+    let raw: Vec<f64> = (0..40).map(|it| f64::from(it / 5 * 5) * 0.8e6 * 10.0).collect();
+    let mut resets = CounterResets::default();
+    for (idx, raw) in raw.iter().enumerate() {
+        let mut reading = Reading::new(Timestamp(idx as f64 * 10.0));
+        reading.host().set_by(&SPEED, &Labels::new(["a"]), 1e6);
+        reading.host().set_by(&BYTES, &Labels::new(["a"]), *raw);
+        assert_eq!(resets.settle(&mut reading, false), []);
+        assert_eq!(reading.host().get_by(&BYTES, &Labels::new(["a"])), Some(*raw), "{idx}");
+    }
+}
+
 #[test]
 fn what_was_gained_while_it_was_not_read_is_shown_if_it_is_possible() {
     check(&[5.0, NONE, 9.0], &[5.0, NONE, 9.0]);

@@ -12,12 +12,17 @@ const SKIPPED_MAX: u32 = 3;
 /// Readings after which a signal without a value is said to be without one: rates need two readings.
 const READINGS: u64 = 5;
 
+/// Largest number of wrong limits that are said.
+const LIMITS_MAX: usize = 64;
+
 /// What was said.
 #[derive(Debug, Default)]
 pub(super) struct ReadingNotes {
     /// Whether the last reading took too long.
     is_slow: bool,
     readings: u64,
+    /// Number of limits that were wrong.
+    limits: usize,
 }
 
 impl ReadingNotes {
@@ -36,6 +41,23 @@ impl ReadingNotes {
                 signals = unknown.join(","),
                 "signals without a value are not judged; this host does not have what they are computed from"
             );
+        }
+    }
+
+    /// Says which counters gain more than they can: their limits no longer count.
+    pub(super) fn note_limits(&mut self, report: &Report) {
+        for it in &report.wrong_limits {
+            self.limits += 1;
+            if self.limits <= LIMITS_MAX {
+                tracing::warn!(
+                    subject = it.subject.name(),
+                    metric = it.metric.name,
+                    labels = it.labels.values().join(","),
+                    limit_per_second = it.limit,
+                    gain_per_second = it.gain,
+                    "a counter keeps gaining more than its limit allows; the limit is wrong and no longer counts"
+                );
+            }
         }
     }
 
