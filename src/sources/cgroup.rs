@@ -35,7 +35,7 @@ pub(super) use signals::SIGNALS;
 
 use container_names::{ContainerNames, GroupName, NamesOnDisk};
 use discovery::{FoundGroup, find_groups};
-use group_files::{BlockDevices, Cadence, GroupFiles, GroupPresence, GroupReader};
+use group_files::{BlockDevices, Cadence, FileFault, GroupFiles, GroupPresence, GroupReader};
 use hierarchy::Hierarchies;
 use identity::{Identities, NamedGroup};
 use live_group::{GroupDirectory, LiveGroup, PastGroups};
@@ -215,13 +215,18 @@ impl Cgroup {
         groups.retain_mut(|group| {
             place = place.wrapping_add(1);
             let due = if place.is_multiple_of(*turn) { Some(Cadence::Slow) } else { otherwise };
-            let (presence, read) = group.files.read(due, reader);
-            match read {
-                // One odd file costs its values.
-                Err(error @ SourceError::Parse { .. }) => {
-                    into.omit(1, error.path().display().to_string(), error.to_string());
+            let (presence, faults) = group.files.read(due, reader);
+            for fault in faults {
+                match fault {
+                    // One odd file costs its values, and one odd line its own.
+                    FileFault::File(error @ SourceError::Parse { .. }) => {
+                        into.omit(1, error.path().display().to_string(), error.to_string());
+                    }
+                    FileFault::Lines(lines) => into.omissions.push(lines),
+                    FileFault::File(error) => {
+                        outcome = std::mem::replace(&mut outcome, Ok(())).and(Err(error));
+                    }
                 }
-                read => outcome = std::mem::replace(&mut outcome, Ok(())).and(read),
             }
             if presence == GroupPresence::Gone {
                 past.add(group, into.at);

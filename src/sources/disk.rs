@@ -17,7 +17,7 @@ use crate::reading::{Labels, Reading, SubjectKind, Values};
 use crate::signal::{ReadingPair, Signal, SignalUnit, highest, share_of_time};
 
 /// More bytes, and more operations, per second than any disk.
-const BYTES_MAX: f64 = 1e11;
+pub(super) const BYTES_MAX: f64 = 1e11;
 const OPERATIONS_MAX: f64 = 1e8;
 
 static READ: Metric =

@@ -24,8 +24,8 @@ type Parser = fn(KernelText<'_>, &mut Values) -> Result<SkippedLines, SourceErro
 const PARSERS: [Parser; 14] = [
     |text, into| cpu::set(text, &cpu::MODES.map(|mode| Labels::new([mode])), into),
     |text, into| whole(load::set(text, into)),
-    |text, into| memory::set(text, &memory::MEMINFO, 1024.0, into),
-    |text, into| memory::set(text, &memory::VMSTAT, 1.0, into),
+    |text, into| memory::set(text, &memory::MEMINFO, Some(memory::KILOBYTES), into),
+    |text, into| memory::set(text, &memory::VMSTAT, None, into),
     |text, into| pressure::set(text, &pressure::FILES[0].1, into),
     |text, into| {
         let exclude = SourceSettings::default().disk.device_exclude;

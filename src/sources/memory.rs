@@ -134,6 +134,9 @@ pub(super) static MEMINFO: [(&str, &Metric); 9] = [
     ("SwapFree", &SWAP_FREE),
 ];
 
+/// The unit of `/proc/meminfo`; it means 1,024 bytes.
+pub(super) const KILOBYTES: &str = "kB";
+
 /// Lines of `/proc/vmstat`, counters since boot.
 pub(super) static VMSTAT: [(&str, &Metric); 5] = [
     ("pgfault", &FAULTS),
@@ -161,7 +164,7 @@ impl Source for Memory {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let host = into.host();
         let memory = self.meminfo.read().and_then(|text| {
-            let skipped = set(text, &MEMINFO, 1024.0, host)?;
+            let skipped = set(text, &MEMINFO, Some(KILOBYTES), host)?;
             Ok((skipped, set_available(text, host)))
         });
         if let (Some(total), Some(available)) = (host.get(&TOTAL), host.get(&AVAILABLE))
@@ -170,7 +173,7 @@ impl Source for Memory {
             host.set(&USED, (total - available).max(0.0));
         }
         let events = optional(self.vmstat.read()).and_then(|text| match text {
-            Some(text) => set(text, &VMSTAT, 1.0, host),
+            Some(text) => set(text, &VMSTAT, None, host),
             None => Ok(SkippedLines::default()),
         });
         let memory = memory.map(|(skipped, available)| {
@@ -197,8 +200,9 @@ enum Availability {
 fn set_available(text: KernelText<'_>, into: &mut Values) -> Availability {
     let value = |key: &str| {
         let line = text.lines().find(|it| it.text.split(':').next() == Some(key))?;
-        let kilobytes = count(line.text.split_ascii_whitespace().nth(1)?)?;
-        kilobytes.is_finite().then_some(kilobytes * 1024.0)
+        let mut fields = line.text.split_ascii_whitespace().skip(1);
+        let kilobytes = count(fields.next()?)?;
+        (kilobytes.is_finite() && fields.next() == Some(KILOBYTES)).then_some(kilobytes * 1024.0)
     };
     if text.lines().any(|it| it.text.starts_with("MemAvailable:")) {
         return Availability::Given;
@@ -209,14 +213,15 @@ fn set_available(text: KernelText<'_>, into: &mut Values) -> Availability {
     Availability::Estimated
 }
 
-/// Sets the metric of each line `key value` or `key: value kB` in the table. A key that this kernel lacks stays
-/// missing; a file without any of the keys is an error.
+/// Sets the metric of each line `key value` or `key: value kB` in the table; `unit` is what follows the number. A key that
+/// this kernel lacks stays missing; a file without any of the keys is an error.
 pub(super) fn set<const N: usize>(
     text: KernelText<'_>,
     table: &[(&str, &'static Metric); N],
-    factor: f64,
+    unit: Option<&str>,
     into: &mut Values,
 ) -> Result<SkippedLines, SourceError> {
+    let factor = if unit == Some(KILOBYTES) { 1024.0 } else { 1.0 };
     let mut skipped = SkippedLines::default();
     // Found rows are removed: a duplicate key counts once, and parsing ends early.
     let mut missing = table.map(Some);
@@ -227,7 +232,10 @@ pub(super) fn set<const N: usize>(
         let Some(row) = missing.iter_mut().find(|row| row.is_some_and(|(name, _)| name == key)) else {
             continue;
         };
-        let value = rest.trim_start_matches(':').split_ascii_whitespace().next().and_then(count);
+        let mut fields = rest.trim_start_matches(':').split_ascii_whitespace();
+        let value = fields.next().and_then(count);
+        // Another unit would be taken for this one.
+        let value = value.filter(|_| fields.next() == unit);
         let Some(value) = skipped.take(value.ok_or_else(|| line.error())) else { continue };
         if let Some((_, metric)) = row.take() {
             into.set(metric, value * factor);

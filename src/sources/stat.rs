@@ -140,10 +140,8 @@ pub(super) fn set_files(text: KernelText<'_>, into: &mut Values) -> Result<(), S
     let mut fields = text.text.split_ascii_whitespace();
     let mut next = || number(&mut fields).ok_or_else(|| text.error());
     let (allocated, unused, limit) = (next()?, next()?, next()?);
-    into.set(
-        &FILES_OPEN,
-        if allocated.is_finite() && unused.is_finite() { (allocated - unused).max(0.0) } else { IMPOSSIBLE },
-    );
+    let is_possible = allocated.is_finite() && unused <= allocated;
+    into.set(&FILES_OPEN, if is_possible { allocated - unused } else { IMPOSSIBLE });
     into.set(&FILES_LIMIT, limit);
     Ok(())
 }

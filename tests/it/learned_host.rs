@@ -16,13 +16,16 @@ use crate::captured_tree;
 
 /// Those whose files change here.
 fn on(source: &str) -> bool {
-    ["context", "cpu", "disk", "network", "tcp"].contains(&source)
+    ["context", "cpu", "disk", "network", "tcp", "cgroup"].contains(&source)
 }
 
 /// Seconds of learning before anything happens.
 const LEARNED: usize = 420;
 /// Seconds after it.
 const AFTER: usize = 90;
+
+/// The files of a service.
+const GROUP: &str = "sys/fs/cgroup/system.slice/ssh.service";
 
 /// What the files show.
 #[derive(Debug, Clone)]
@@ -34,6 +37,8 @@ struct Shown {
     cpus: usize,
     connections: u64,
     sectors: u64,
+    /// Of a service: CPU time and throttled time in microseconds, periods with a limit, bytes written.
+    group: [u64; 4],
     /// Seconds by which the wall clock is ahead, and since boot.
     clock: f64,
     uptime: f64,
@@ -63,6 +68,7 @@ impl Host {
             cpus: 2,
             connections: 40,
             sectors: 1_734_521,
+            group: [9_000_000, 50_000, 700, 40_000_000],
             clock: 0.0,
             uptime: 350_000.0,
         };
@@ -83,6 +89,8 @@ impl Host {
         let ticks = [busy, 200 - busy - 1, 1];
         self.shown.cpu.iter_mut().zip(ticks).for_each(|(total, gained)| *total += gained);
         self.shown.sectors += some(&mut self.random, 200.0);
+        let group = [some(&mut self.random, 100_000.0), some(&mut self.random, 900.0), 10, 40_960];
+        self.shown.group.iter_mut().zip(group).for_each(|(total, gained)| *total += gained);
         self.shown.connections = 35 + some(&mut self.random, 10.0);
         self.shown.uptime += 1.0;
     }
@@ -105,6 +113,15 @@ impl Host {
         );
         let names = "RtoAlgorithm CurrEstab InSegs OutSegs RetransSegs";
         self.put("proc/1/net/snmp", &format!("Tcp: {names}\nTcp: 1 {} 5 5 5\n", shown.connections));
+        let [used, throttled, periods, written] = shown.group;
+        self.put(
+            &format!("{GROUP}/cpu.stat"),
+            &format!(
+                "usage_usec {used}\nnr_periods {periods}\nnr_throttled {}\nthrottled_usec {throttled}\n",
+                periods / 10
+            ),
+        );
+        self.put(&format!("{GROUP}/io.stat"), &format!("8:0 rbytes={written} wbytes={written}\n"));
         self.put("proc/uptime", &format!("{:.2} 1.00\n", shown.uptime));
     }
 
@@ -113,18 +130,18 @@ impl Host {
         self.write(shown);
         let at = 1_790_000_000.0 + second as f64 + shown.clock;
         let report = self.engine.step(self.sources.read_all(Timestamp(at)));
-        if let Some(set) = self.engine.due(SubjectKind::Host) {
-            let trained = training::train(&set, &training::TrainingSettings::default(), 1).unwrap();
-            self.engine.install(SubjectKind::Host, &trained.eif);
+        for kind in [SubjectKind::Host, SubjectKind::Service] {
+            if let Some(set) = self.engine.due(kind) {
+                let trained = training::train(&set, &training::TrainingSettings::default(), 1).unwrap();
+                self.engine.install(kind, &trained.eif);
+            }
         }
-        let (Some(now), Some(before)) =
-            (report.reading.host_values(), before.and_then(|it| it.reading.host_values()))
-        else {
-            return report;
-        };
-        for sample in now.iter().filter(|it| it.metric.ty == MetricType::Counter) {
-            let old = before.get_by(sample.metric, &sample.labels);
-            assert!(old.is_none_or(|it| it <= sample.value), "{sample:?} was {old:?} at {second}");
+        for (subject, now) in &report.reading.subjects {
+            let Some(before) = before.and_then(|it| it.reading.subjects.get(subject)) else { continue };
+            for sample in now.iter().filter(|it| it.metric.ty == MetricType::Counter) {
+                let old = before.get_by(sample.metric, &sample.labels);
+                assert!(old.is_none_or(|it| it <= sample.value), "{sample:?} was {old:?} at {second}");
+            }
         }
         report
     }
@@ -142,14 +159,19 @@ fn check(mut change: impl FnMut(usize, &mut Shown, &Path)) {
             change(after, &mut shown, host.tree.path());
         }
         let report = host.step(second, &shown, before.as_ref());
-        let assessment = &report.assessments[&Subject::Host];
-        assert_eq!(assessment.transition, None, "at {second}: {:?}", assessment.details);
-        if let Some(details) = assessment.details.as_ref().filter(|_| second > LEARNED) {
-            assert!(details.momentary < 0.7, "at {second}: {} by {:?}", details.momentary, details.causes);
+        for (subject, assessment) in &report.assessments {
+            assert_eq!(assessment.transition, None, "{subject:?} at {second}: {:?}", assessment.details);
+            if let Some(details) = assessment.details.as_ref().filter(|_| second > LEARNED) {
+                let (score, causes) = (details.momentary, &details.causes);
+                assert!(score < 0.7, "{subject:?} at {second}: {score} by {causes:?}");
+            }
         }
         before = Some(report);
     }
-    assert!(before.unwrap().assessments[&Subject::Host].ready);
+    let report = before.unwrap();
+    for subject in [Subject::Host, Subject::Service("ssh.service".into())] {
+        assert!(report.assessments[&subject].ready, "{subject:?}");
+    }
 }
 
 #[test]
@@ -250,6 +272,30 @@ fn impossible_counts_are_no_anomaly() {
         if after % 10 == 3 {
             shown.connections = u64::MAX - 5;
             shown.bytes[1].1 = u64::MAX - 7;
+        }
+    });
+}
+
+/// Each of the counters of a group, by what no group can gain: 1,000 CPU seconds, as much throttled, a million periods, 5 TB.
+const LEAPS: [u64; 4] = [1_000_000_000, 1_000_000_000, 1_000_000, 5_000_000_000_000];
+
+#[test]
+fn counters_of_a_group_that_leap_or_are_zero_once_are_no_anomaly() {
+    for (place, leap) in LEAPS.into_iter().enumerate() {
+        check(|after, shown, _| {
+            if after >= 10 {
+                shown.group[place] += leap;
+            }
+        });
+        check(|after, shown, _| {
+            if after == 10 {
+                shown.group[place] += leap;
+            }
+        });
+    }
+    check(|after, shown, _| {
+        if after % 20 == 5 {
+            shown.group = [0; 4];
         }
     });
 }

@@ -60,6 +60,11 @@ const LINES: &[&str] = &[
     "proc/1/net/snmp",
     "proc/1/net/netstat",
     "proc/1/net/sockstat",
+    "sys/fs/cgroup/system.slice/ssh.service/cpu.stat",
+    "sys/fs/cgroup/system.slice/ssh.service/memory.stat",
+    "sys/fs/cgroup/system.slice/ssh.service/memory.events",
+    "sys/fs/cgroup/system.slice/ssh.service/io.stat",
+    "sys/fs/cgroup/system.slice/ssh.service/cpu.pressure",
 ];
 
 /// Larger than the maximum of a file.

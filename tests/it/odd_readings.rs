@@ -323,3 +323,132 @@ fn a_deploy_marker_that_blocks_or_a_missing_pressure_file_is_said() {
     tree.change("proc/pressure/io", "some", "half");
     assert_eq!(tree.read("pressure").problems.len(), 1);
 }
+
+#[test]
+fn another_unit_of_memory_is_an_odd_line() {
+    let captured = fs::read_to_string(fixtures().join("proc/meminfo")).unwrap();
+    let metrics = [("MemTotal", "size"), ("MemFree", "free"), ("Cached", "cached"), ("Dirty", "dirty")];
+    for (line, name) in metrics {
+        for unit in ["GB", "MB", "B", "KB", "kB kB", ""] {
+            let change = |it: &str| match it.strip_suffix(" kB") {
+                Some(number) if it.starts_with(&format!("{line}:")) => format!("{number} {unit}\n"),
+                _ => format!("{it}\n"),
+            };
+            let tree = Tree::with(&[]);
+            tree.put("proc/meminfo", captured.lines().map(change).collect::<String>().as_bytes());
+            let reading = tree.read("memory");
+            let found = values(&reading, &format!("hostnorm_memory_{name}_bytes"));
+            if unit == "kB kB" {
+                assert_eq!((found.len(), result(&reading)), (1, (true, 0)), "what follows the unit");
+                continue;
+            }
+            assert_eq!((found.len(), result(&reading)), (0, (true, 1)), "{line} in {unit}");
+            assert_eq!(values(&reading, "hostnorm_swap_size_bytes").len(), 1);
+        }
+    }
+}
+
+#[test]
+fn more_unused_file_handles_than_handles_are_impossible() {
+    let tree = Tree::with(&[("proc/sys/fs/file-nr", b"477 500 2466170\n")]);
+    let reading = tree.read("stat");
+    assert_eq!(values(&reading, "hostnorm_files_open"), [""; 0]);
+    assert_eq!(values(&reading, "hostnorm_files_limit"), ["2466170"]);
+    assert_eq!(result(&reading), (true, 1));
+}
+
+const GROUP: &str = "sys/fs/cgroup/system.slice/ssh.service";
+
+/// The values of metrics of groups, each with the number of values that are not shown.
+fn check_group(files: &[(&str, &str)], absent: &[&str], present: &[(&str, &str)], omitted: usize) {
+    let tree = Tree::with(&[]);
+    files.iter().for_each(|(file, content)| tree.put(&format!("{GROUP}/{file}"), content.as_bytes()));
+    let mut sources = tree.open("cgroup");
+    // What is wrong is counted at each reading, not only at the group's turn.
+    for at in 0..7 {
+        let reading = sources.read_all(Timestamp(f64::from(at)));
+        for name in absent {
+            assert_eq!(values(&reading, &format!("hostnorm_cgroup_{name}")), [""; 0], "{files:?} at {at}");
+        }
+        for (name, value) in present {
+            assert_eq!(values(&reading, &format!("hostnorm_cgroup_{name}")), [*value], "{files:?} at {at}");
+        }
+        assert_eq!(result(&reading), (true, omitted), "{files:?} at {at}");
+    }
+}
+
+#[test]
+fn impossible_values_of_a_group_are_missing() {
+    check_group(
+        &[("cpu.stat", "usage_usec 5000000\nnr_periods 21\nnr_throttled 149\nthrottled_usec 9\n")],
+        &["cpu_throttled_periods_total"],
+        &[("cpu_periods_total", "21"), ("cpu_seconds_total", "5")],
+        1,
+    );
+    check_group(
+        &[("memory.current", "5000\n"), ("memory.stat", "inactive_file 9000\npgmajfault 3\n")],
+        &["memory_working_set_bytes"],
+        &[("memory_usage_bytes", "5000"), ("memory_major_faults_total", "3")],
+        1,
+    );
+}
+
+#[test]
+fn page_cache_that_a_group_drops_is_not_impossible() {
+    let tree = Tree::with(&[]);
+    let mut sources = tree.open("cgroup");
+    for at in 0..20 {
+        let cache = if at % 2 == 0 { 400_000 } else { 100 };
+        tree.put(&format!("{GROUP}/memory.current"), format!("{}\n", 500 + cache).as_bytes());
+        tree.put(
+            &format!("{GROUP}/memory.stat"),
+            format!("inactive_file {cache}\npgmajfault 3\n").as_bytes(),
+        );
+        let reading = sources.read_all(Timestamp(f64::from(at)));
+        assert_eq!(values(&reading, "hostnorm_cgroup_memory_working_set_bytes").len(), 1, "at {at}");
+        assert_eq!(result(&reading), (true, 0));
+    }
+}
+
+#[test]
+fn odd_lines_and_files_of_a_group_cost_themselves_and_are_counted() {
+    let odd = "8:0 rbytes=1 wbytes=2\n(unknown) rbytes=3 wbytes=3\n8:32 rbytes=5 wbytes=6\n";
+    let bytes = [("read_bytes_total", "6"), ("written_bytes_total", "8")];
+    check_group(&[("io.stat", odd)], &[], &bytes, 1);
+    check_group(
+        &[("cpu.stat", "usage_usec x\n\0\0\nnr_periods 9\nnr_throttled\n")],
+        &["cpu_seconds_total", "cpu_throttled_periods_total"],
+        &[("cpu_periods_total", "9")],
+        2,
+    );
+    // Each malformed file counts.
+    check_group(
+        &[("io.stat", odd), ("pids.current", "x\n"), ("memory.events", "\n"), ("memory.max", "-5\n")],
+        &["tasks", "oom_kills_total", "memory_limit_bytes"],
+        &bytes,
+        4,
+    );
+}
+
+#[test]
+fn groups_whose_names_are_no_text_or_long_are_shown_and_distinct() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let tree = Tree::with(&[]);
+    let slice = tree.0.path().join("sys/fs/cgroup/system.slice");
+    let long = |end: &str| format!("{}{end}.service", "x".repeat(200)).into_bytes();
+    for name in [b"b\xff.service".to_vec(), b"b\xfe.service".to_vec(), long("1"), long("2")] {
+        let group = slice.join(OsStr::from_bytes(&name));
+        fs::create_dir(&group).unwrap();
+        fs::write(group.join("memory.current"), "5\n").unwrap();
+    }
+    let reading = tree.read("cgroup");
+    let mut names: Vec<&str> = reading.subjects.keys().map(|it| it.name()).collect();
+    names.retain(|it| it.contains('~'));
+    names.sort_unstable();
+    assert_eq!(names.len(), 4, "{names:?}");
+    assert!(names[..2].iter().all(|it| it.starts_with("b\u{FFFD}.service~")), "{names:?}");
+    assert!(names[2..].iter().all(|it| it.starts_with("xxx") && it.len() <= 128), "{names:?}");
+    assert!(names[0] != names[1] && names[2] != names[3], "{names:?}");
+}

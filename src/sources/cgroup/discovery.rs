@@ -4,10 +4,12 @@
 //! more directories has its excess counted.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::group_class::{ContainerId, ContainerRuntime, GroupClass, GroupContext, classify};
 use super::hierarchy::Hierarchies;
+use crate::reading::name_hash;
 
 /// Largest number of directories that one search lists.
 const DIRECTORIES_MAX: usize = 4_096;
@@ -80,7 +82,7 @@ pub(super) fn find_groups(hierarchies: &Hierarchies) -> Discovery {
                 skipped += 1;
                 continue;
             }
-            for name in directories_in(&root.join(&directory.path), &mut budget) {
+            for name in &directories_in(&root.join(&directory.path), &mut budget) {
                 visit(&directory, name, &mut found, &mut pending);
             }
         }
@@ -105,13 +107,13 @@ impl SearchBudget {
 /// Takes over a directory as a group, or to search it.
 fn visit(
     parent: &Pending,
-    name: String,
+    name: &OsStr,
     found: &mut BTreeMap<PathBuf, FoundGroup>,
     pending: &mut Vec<Pending>,
 ) {
     let context = parent.below.iter().fold(GroupContext::default(), |it, name| it.within(name));
-    let path = parent.path.join(&name);
-    let class = classify(&name, context);
+    let (path, name) = (parent.path.join(name), DirectoryName::new(name));
+    let class = classify(&name.text, context);
     let pod = match &class {
         GroupClass::Pod { uid } => Some(uid.clone()),
         _ => parent.pod.clone(),
@@ -120,24 +122,47 @@ fn visit(
     let group = match class {
         GroupClass::Pod { uid } => Some(FoundClass::Pod { uid }),
         GroupClass::Container(runtime, id) => {
+            let id = match id {
+                ContainerId::Name(it) => ContainerId::Name(name.distinct(&it)),
+                digits @ ContainerId::Digits(_) => digits,
+            };
             Some(FoundClass::Container { runtime, id, pod: parent.pod.clone() })
         }
-        GroupClass::Service => Some(FoundClass::Service { unit: name.clone() }),
+        GroupClass::Service => Some(FoundClass::Service { unit: name.distinct(&name.text) }),
         GroupClass::Inner | GroupClass::Ignored => None,
     };
     if let Some(class) = group {
         found.entry(path.clone()).or_insert_with(|| FoundGroup { path: path.clone(), class });
     }
     if searched && parent.below.len() < DEPTH_MAX {
-        let below = parent.below.iter().cloned().chain([name]).collect();
+        let below = parent.below.iter().cloned().chain([name.text]).collect();
         pending.push(Pending { path, below, pod });
     }
 }
 
-/// Names of the directories in a directory; none if it vanished. Names that are not text are left out, because no runtime
-/// gives such names.
+/// The name of a directory as text.
+struct DirectoryName {
+    /// With a replacement character for what is no text.
+    text: String,
+    /// The hash of a name that is no text.
+    hash: Option<String>,
+}
+
+impl DirectoryName {
+    fn new(name: &OsStr) -> Self {
+        let hash = || name_hash(name.as_encoded_bytes());
+        Self { text: name.to_string_lossy().into_owned(), hash: name.to_str().is_none().then(hash) }
+    }
+
+    /// The name of a subject; names that are no text and look alike stay distinct.
+    fn distinct(&self, name: &str) -> String {
+        self.hash.as_ref().map_or_else(|| name.to_owned(), |hash| format!("{name}~{hash}"))
+    }
+}
+
+/// Names of the directories in a directory; none if it vanished.
 #[expect(clippy::disallowed_methods, reason = "lists the directories of the kernel")]
-fn directories_in(path: &Path, budget: &mut SearchBudget) -> Vec<String> {
+fn directories_in(path: &Path, budget: &mut SearchBudget) -> Vec<OsString> {
     let mut names = Vec::new();
     let Ok(entries) = std::fs::read_dir(path) else { return names };
     for entry in entries.flatten() {
@@ -146,10 +171,8 @@ fn directories_in(path: &Path, budget: &mut SearchBudget) -> Vec<String> {
         }
         budget.entries -= 1;
         // Links are not followed, so a search ends.
-        if entry.file_type().is_ok_and(|it| it.is_dir())
-            && let Ok(name) = entry.file_name().into_string()
-        {
-            names.push(name);
+        if entry.file_type().is_ok_and(|it| it.is_dir()) {
+            names.push(entry.file_name());
         }
     }
     names

@@ -26,7 +26,7 @@ pub fn parse(bytes: &[u8]) {
         }
         Some(1) => {
             let text = KernelText::of(Path::new("/group/file"), text);
-            if let Ok(bytes) = parse::network_bytes(text) {
+            if let Ok((bytes, _)) = parse::network_bytes(text) {
                 assert!(bytes.iter().all(|it| *it >= 0.0), "{bytes:?}");
             }
         }

@@ -11,8 +11,9 @@ use super::group_values::{GroupValues, RareValues, SlowValues};
 use super::hierarchy::{Hierarchies, Hierarchy};
 use super::member_process::{HostProcesses, MemberProcess};
 use super::parse::{self, from_micros};
+use crate::reading::Omission;
 use crate::sources::SourceError;
-use crate::sources::kernel_file::{FileReader, KernelText};
+use crate::sources::kernel_file::{FileReader, KernelText, SkippedLines};
 use crate::sources::pressure::some_total;
 
 /// How often a file is read, and which files are due at a reading.
@@ -40,37 +41,37 @@ struct FileRow {
     is_known: fn(&GroupValues) -> bool,
 }
 
-type SetFn = fn(KernelText<'_>, &mut GroupValues, &mut BlockDevices) -> Result<(), SourceError>;
+type SetFn = fn(KernelText<'_>, &mut GroupValues, &mut BlockDevices) -> Result<SkippedLines, SourceError>;
 
 /// Where both versions have a value, the first file counts: on a hybrid host, controllers belong to version 1.
 static FILES: &[FileRow] = &[
     row(Hierarchy::Cpu, "cpu.stat", Cadence::Frequent, cpu_stat_v1),
     row(Hierarchy::Cpu, "cpu.cfs_quota_us", Cadence::Rare, |text, into, _| {
         into.rare.quota = parse::cpu_quota(text)?;
-        Ok(())
+        whole()
     }),
     row(Hierarchy::Cpu, "cpu.cfs_period_us", Cadence::Rare, |text, into, _| {
         into.rare.period = Some(parse::single(text)?);
-        Ok(())
+        whole()
     }),
     row(Hierarchy::CpuUsage, "cpuacct.usage", Cadence::Frequent, |text, into, _| {
         into.frequent.cpu_seconds = Some(parse::single(text)? / parse::NANOSECONDS);
-        Ok(())
+        whole()
     }),
     row(Hierarchy::Memory, "memory.usage_in_bytes", Cadence::Frequent, |text, into, _| {
         into.frequent.memory_bytes = Some(parse::single(text)?);
-        Ok(())
+        whole()
     }),
     row(Hierarchy::Memory, "memory.stat", Cadence::Slow, memory_stat_v1),
     row(Hierarchy::Memory, "memory.limit_in_bytes", Cadence::Rare, |text, into, _| {
         into.rare.memory_limit = parse::limit(text)?;
-        Ok(())
+        whole()
     }),
     row(Hierarchy::Memory, "memory.oom_control", Cadence::Slow, |text, into, _| {
         // Kernels before 4.13 do not count.
-        let [kills, _] = parse::keyed(text, ["oom_kill", "under_oom"])?;
+        let ([kills, _], skipped) = parse::keyed(text, ["oom_kill", "under_oom"])?;
         into.slow.oom_kills = kills;
-        Ok(())
+        Ok(skipped)
     }),
     row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes_recursive", Cadence::Slow, blkio_bytes),
     row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes", Cadence::Slow, blkio_bytes)
@@ -80,38 +81,39 @@ static FILES: &[FileRow] = &[
         .unless(|it| it.frequent.cpu_seconds.is_some() && it.frequent.periods.is_some()),
     row(Hierarchy::Unified, "cpu.max", Cadence::Rare, |text, into, _| {
         into.rare.cpu_limit = parse::cpu_max(text)?;
-        Ok(())
+        whole()
     }),
     row(Hierarchy::Unified, "memory.current", Cadence::Frequent, |text, into, _| {
         into.frequent.memory_bytes = Some(parse::single(text)?);
-        Ok(())
+        whole()
     }),
     row(Hierarchy::Unified, "memory.stat", Cadence::Slow, memory_stat_v2),
     row(Hierarchy::Unified, "memory.max", Cadence::Rare, |text, into, _| {
         into.rare.memory_limit = parse::limit(text)?;
-        Ok(())
+        whole()
     }),
     row(Hierarchy::Unified, "memory.events", Cadence::Slow, |text, into, _| {
-        let [kills, _] = parse::keyed(text, ["oom_kill", "oom"])?;
+        let ([kills, _], skipped) = parse::keyed(text, ["oom_kill", "oom"])?;
         into.slow.oom_kills = kills;
-        Ok(())
+        Ok(skipped)
     }),
     row(Hierarchy::Unified, "io.stat", Cadence::Slow, |text, into, devices| {
-        set_bytes(parse::io_stat(text, |it| devices.is_physical(it))?, &mut into.slow);
-        Ok(())
+        let (bytes, skipped) = parse::io_stat(text, |it| devices.is_physical(it))?;
+        set_bytes(bytes, &mut into.slow);
+        Ok(skipped)
     }),
     row(Hierarchy::Unified, "pids.current", Cadence::Slow, tasks),
     row(Hierarchy::Unified, "cpu.pressure", Cadence::Slow, |text, into, _| {
         into.slow.pressure_cpu = Some(some_total(text)?);
-        Ok(())
+        whole()
     }),
     row(Hierarchy::Unified, "memory.pressure", Cadence::Slow, |text, into, _| {
         into.slow.pressure_memory = Some(some_total(text)?);
-        Ok(())
+        whole()
     }),
     row(Hierarchy::Unified, "io.pressure", Cadence::Slow, |text, into, _| {
         into.slow.pressure_io = Some(some_total(text)?);
-        Ok(())
+        whole()
     }),
 ];
 
@@ -123,7 +125,7 @@ pub(super) const FILE_COUNT: usize = FILES.len();
 #[cfg(any(test, fuzzing))]
 pub(super) fn parse(file: usize, text: KernelText<'_>, into: &mut GroupValues) -> Result<(), SourceError> {
     let mut devices = BlockDevices::new("/nonexistent".into());
-    FILES.get(file).map_or(Ok(()), |it| (it.set)(text, into, &mut devices))
+    FILES.get(file).map_or(Ok(()), |it| (it.set)(text, into, &mut devices).map(drop))
 }
 
 const fn row(hierarchy: Hierarchy, name: &'static str, cadence: Cadence, set: SetFn) -> FileRow {
@@ -136,62 +138,68 @@ impl FileRow {
     }
 }
 
+/// The result of a file without malformed lines.
+fn whole() -> Result<SkippedLines, SourceError> {
+    Ok(SkippedLines::default())
+}
+
 fn cpu_stat_v1(
     text: KernelText<'_>,
     into: &mut GroupValues,
     _: &mut BlockDevices,
-) -> Result<(), SourceError> {
-    let [periods, throttled, nanoseconds] =
+) -> Result<SkippedLines, SourceError> {
+    let ([periods, throttled, nanoseconds], skipped) =
         parse::keyed(text, ["nr_periods", "nr_throttled", "throttled_time"])?;
     into.frequent.periods = periods;
     into.frequent.throttled_periods = throttled;
     into.frequent.throttled_seconds = nanoseconds.map(|it| it / parse::NANOSECONDS);
-    Ok(())
+    Ok(skipped)
 }
 
 fn cpu_stat_v2(
     text: KernelText<'_>,
     into: &mut GroupValues,
     _: &mut BlockDevices,
-) -> Result<(), SourceError> {
-    let [usage, periods, throttled, microseconds] =
+) -> Result<SkippedLines, SourceError> {
+    let ([usage, periods, throttled, microseconds], skipped) =
         parse::keyed(text, ["usage_usec", "nr_periods", "nr_throttled", "throttled_usec"])?;
     let it = &mut into.frequent;
     it.cpu_seconds = it.cpu_seconds.or(usage.map(from_micros));
     it.periods = it.periods.or(periods);
     it.throttled_periods = it.throttled_periods.or(throttled);
     it.throttled_seconds = it.throttled_seconds.or(microseconds.map(from_micros));
-    Ok(())
+    Ok(skipped)
 }
 
 fn memory_stat_v1(
     text: KernelText<'_>,
     into: &mut GroupValues,
     _: &mut BlockDevices,
-) -> Result<(), SourceError> {
+) -> Result<SkippedLines, SourceError> {
     // Those with `total_` include the groups below, as version 2 does.
-    let [inactive, faults] = parse::keyed(text, ["total_inactive_file", "total_pgmajfault"])?;
+    let ([inactive, faults], skipped) = parse::keyed(text, ["total_inactive_file", "total_pgmajfault"])?;
     (into.slow.inactive_file_bytes, into.slow.major_faults) = (inactive, faults);
-    Ok(())
+    Ok(skipped)
 }
 
 fn memory_stat_v2(
     text: KernelText<'_>,
     into: &mut GroupValues,
     _: &mut BlockDevices,
-) -> Result<(), SourceError> {
-    let [inactive, faults] = parse::keyed(text, ["inactive_file", "pgmajfault"])?;
+) -> Result<SkippedLines, SourceError> {
+    let ([inactive, faults], skipped) = parse::keyed(text, ["inactive_file", "pgmajfault"])?;
     (into.slow.inactive_file_bytes, into.slow.major_faults) = (inactive, faults);
-    Ok(())
+    Ok(skipped)
 }
 
 fn blkio_bytes(
     text: KernelText<'_>,
     into: &mut GroupValues,
     devices: &mut BlockDevices,
-) -> Result<(), SourceError> {
-    set_bytes(parse::blkio_bytes(text, |it| devices.is_physical(it))?, &mut into.slow);
-    Ok(())
+) -> Result<SkippedLines, SourceError> {
+    let (bytes, skipped) = parse::blkio_bytes(text, |it| devices.is_physical(it))?;
+    set_bytes(bytes, &mut into.slow);
+    Ok(skipped)
 }
 
 /// The first file with bytes counts: the second one of version 1 leaves out the groups below.
@@ -200,9 +208,13 @@ fn set_bytes([read, written]: [f64; 2], into: &mut SlowValues) {
     into.written_bytes = into.written_bytes.or(Some(written));
 }
 
-fn tasks(text: KernelText<'_>, into: &mut GroupValues, _: &mut BlockDevices) -> Result<(), SourceError> {
+fn tasks(
+    text: KernelText<'_>,
+    into: &mut GroupValues,
+    _: &mut BlockDevices,
+) -> Result<SkippedLines, SourceError> {
     into.slow.tasks = Some(parse::single(text)?);
-    Ok(())
+    whole()
 }
 
 /// Block devices that consist of others, whose I/O would count twice.
@@ -270,6 +282,15 @@ pub(super) enum GroupPresence {
     Gone,
 }
 
+/// What is wrong with a file of a group.
+#[derive(Debug)]
+pub(super) enum FileFault {
+    /// It cannot be read, or is malformed as a whole.
+    File(SourceError),
+    /// Some of its lines are malformed.
+    Lines(Omission),
+}
+
 /// What all groups share when they are read.
 #[derive(Debug)]
 pub(super) struct GroupReader {
@@ -302,35 +323,38 @@ impl GroupFiles {
         self.process.started()
     }
 
-    /// Reads the files that are due, or all if the last reading of all failed. Values of a malformed file are missing; the
-    /// first such error is returned.
+    /// Reads the files that are due, or all if something was wrong at the last reading. Values of a malformed file, and
+    /// those of malformed lines, are missing; one fault for each such file is returned.
     pub(super) fn read(
         &mut self,
         due: Option<Cadence>,
         reader: &mut GroupReader,
-    ) -> (GroupPresence, Result<(), SourceError>) {
+    ) -> (GroupPresence, Vec<FileFault>) {
         let due = if self.complete { due } else { Some(Cadence::Rare) };
-        let Some(mut cadence) = due else { return (GroupPresence::Here, Ok(())) };
+        let Some(mut cadence) = due else { return (GroupPresence::Here, Vec::new()) };
         if Cadence::Slow <= cadence {
             if self.turns.is_multiple_of(RARE_TURNS) {
                 cadence = Cadence::Rare;
             }
             self.turns = self.turns.wrapping_add(1);
         }
-        let (vanished, mut outcome) = self.pass(cadence, reader);
+        let (vanished, mut faults) = self.pass(cadence, reader);
         if vanished && cadence < Cadence::Rare {
             // The whole group may be gone; then no old values must stay.
-            outcome = self.pass(Cadence::Rare, reader).1;
+            faults = self.pass(Cadence::Rare, reader).1;
+        } else if cadence < Cadence::Slow && !self.values.is_consistent() {
+            // A slow value is outdated: the group dropped its page cache.
+            faults = self.pass(Cadence::Slow, reader).1;
         }
         // A problem lasts until it is solved, and values are missing no longer than that.
-        self.complete = outcome.is_ok();
+        self.complete = faults.is_empty() && self.values.is_consistent();
         let gone = self.files.iter().all(|it| it.absent);
-        if gone { (GroupPresence::Gone, Ok(())) } else { (GroupPresence::Here, outcome) }
+        if gone { (GroupPresence::Gone, Vec::new()) } else { (GroupPresence::Here, faults) }
     }
 
     /// Reads the files of this cadence and of more frequent ones; returns whether one of them vanished.
-    fn pass(&mut self, cadence: Cadence, reader: &mut GroupReader) -> (bool, Result<(), SourceError>) {
-        let (mut vanished, mut outcome) = (false, Ok(()));
+    fn pass(&mut self, cadence: Cadence, reader: &mut GroupReader) -> (bool, Vec<FileFault>) {
+        let (mut vanished, mut faults) = (false, Vec::new());
         self.values.frequent = Default::default();
         if Cadence::Slow <= cadence {
             self.values.slow = SlowValues::default();
@@ -349,15 +373,19 @@ impl GroupFiles {
                 Err(SourceError::Unavailable { .. } | SourceError::SwitchedOff { .. }) => {
                     (file.absent, vanished) = (true, true);
                 }
-                read => outcome = outcome.and(read),
+                Err(error) => faults.push(FileFault::File(error)),
+                Ok(skipped) => faults.extend(skipped.omission().map(FileFault::Lines)),
             }
         }
         if Cadence::Slow <= cadence && !self.files.iter().all(|it| it.absent) {
             match self.process.network_bytes(&reader.processes, &mut reader.files) {
-                Ok(bytes) => self.values.slow.network_bytes = bytes,
-                Err(error) => outcome = outcome.and(Err(error)),
+                Ok((bytes, skipped)) => {
+                    self.values.slow.network_bytes = bytes;
+                    faults.extend(skipped.omission().map(FileFault::Lines));
+                }
+                Err(error) => faults.push(FileFault::File(error)),
             }
         }
-        (vanished, outcome)
+        (vanished, faults)
     }
 }

@@ -1,7 +1,13 @@
 //! The values of one group, whichever version of control groups they come from.
 
-use crate::metric::Metric;
+use crate::metric::{Metric, fits};
 use crate::reading::Values;
+use crate::sources::disk::BYTES_MAX;
+use crate::sources::kernel_file::IMPOSSIBLE;
+use crate::sources::{cpu, stat};
+
+/// Periods per second: the kernel accepts none below a millisecond (`kernel/sched/core.c`, `min_cfs_quota_period`).
+const PERIODS_MAX: f64 = 1_000.0;
 
 pub(super) static INFO: Metric = Metric::gauge(
     "hostnorm_cgroup_info",
@@ -9,19 +15,24 @@ pub(super) static INFO: Metric = Metric::gauge(
 )
 .by(&["runtime", "pod_namespace", "pod_name", "container_name", "id"]);
 pub(super) static CPU: Metric =
-    Metric::counter("hostnorm_cgroup_cpu_seconds_total", "CPU time of the group, in seconds");
+    Metric::counter("hostnorm_cgroup_cpu_seconds_total", "CPU time of the group, in seconds")
+        .gains_at_most_per(1.0, &cpu::COUNT);
 pub(super) static PERIODS: Metric = Metric::counter(
     "hostnorm_cgroup_cpu_periods_total",
     "Periods in which the CPU limit of the group was enforced",
-);
+)
+.gains_at_most(PERIODS_MAX);
 pub(super) static THROTTLED_PERIODS: Metric = Metric::counter(
     "hostnorm_cgroup_cpu_throttled_periods_total",
     "Periods in which the group used up its CPU limit and had to wait",
-);
+)
+.gains_at_most(PERIODS_MAX)
+.part_of(&PERIODS);
 pub(super) static THROTTLED: Metric = Metric::counter(
     "hostnorm_cgroup_cpu_throttled_seconds_total",
     "Time for which the group was throttled by its CPU limit, in seconds, summed over CPUs",
-);
+)
+.gains_at_most_per(1.0, &cpu::COUNT);
 pub(super) static CPU_LIMIT: Metric =
     Metric::gauge("hostnorm_cgroup_cpu_limit_cores", "CPU limit of the group, in CPUs; absent without one");
 pub(super) static MEMORY: Metric = Metric::gauge(
@@ -31,7 +42,8 @@ pub(super) static MEMORY: Metric = Metric::gauge(
 pub(super) static WORKING_SET: Metric = Metric::gauge(
     "hostnorm_cgroup_memory_working_set_bytes",
     "Memory of the group in bytes, minus the page cache that was not used lately",
-);
+)
+.part_of(&MEMORY);
 pub(super) static MEMORY_LIMIT: Metric = Metric::gauge(
     "hostnorm_cgroup_memory_limit_bytes",
     "Memory limit of the group in bytes; absent without one",
@@ -45,23 +57,28 @@ pub(super) static OOM_KILLS: Metric = Metric::counter(
     "Processes of the group killed because memory ran out",
 );
 pub(super) static READ: Metric =
-    Metric::counter("hostnorm_cgroup_read_bytes_total", "Bytes the group read from disks");
+    Metric::counter("hostnorm_cgroup_read_bytes_total", "Bytes the group read from disks")
+        .gains_at_most(BYTES_MAX);
 pub(super) static WRITTEN: Metric =
-    Metric::counter("hostnorm_cgroup_written_bytes_total", "Bytes the group wrote to disks");
+    Metric::counter("hostnorm_cgroup_written_bytes_total", "Bytes the group wrote to disks")
+        .gains_at_most(BYTES_MAX);
 pub(super) static TASKS: Metric =
-    Metric::gauge("hostnorm_cgroup_tasks", "Processes and threads of the group");
+    Metric::gauge("hostnorm_cgroup_tasks", "Processes and threads of the group").within(0.0, stat::TASKS_MAX);
 pub(super) static PRESSURE_CPU: Metric = Metric::counter(
     "hostnorm_cgroup_pressure_cpu_waiting_seconds_total",
     "Time in which at least one task of the group waited for CPU, in seconds, including time in which the group's own CPU limit kept it waiting",
-);
+)
+.gains_at_most(1.0);
 pub(super) static PRESSURE_MEMORY: Metric = Metric::counter(
     "hostnorm_cgroup_pressure_memory_waiting_seconds_total",
     "Time in which at least one task of the group waited for memory, in seconds",
-);
+)
+.gains_at_most(1.0);
 pub(super) static PRESSURE_IO: Metric = Metric::counter(
     "hostnorm_cgroup_pressure_io_waiting_seconds_total",
     "Time in which at least one task of the group waited for I/O, in seconds",
-);
+)
+.gains_at_most(1.0);
 pub(super) static RECEIVED: Metric = Metric::counter(
     "hostnorm_cgroup_network_receive_bytes_total",
     "Bytes received by the network of the group; absent if it uses that of the host or of its pod",
@@ -123,11 +140,23 @@ pub(super) struct GroupValues {
 }
 
 impl GroupValues {
+    /// Memory without page cache that was not used lately. The page cache is a part of the memory: one that is larger is
+    /// impossible, unless it is from an earlier reading.
+    fn working_set(&self) -> Option<f64> {
+        let (memory, inactive) = (self.frequent.memory_bytes?, self.slow.inactive_file_bytes?);
+        let is_known = memory.is_finite() && inactive.is_finite();
+        is_known.then(|| if fits(inactive, memory) { (memory - inactive).max(0.0) } else { IMPOSSIBLE })
+    }
+
+    /// Whether the slow values fit the frequent ones.
+    pub(super) fn is_consistent(&self) -> bool {
+        self.working_set().is_none_or(f64::is_finite)
+    }
+
     /// Adds them to a reading.
     pub(super) fn set(&self, into: &mut Values) {
         let Self { frequent, slow, rare } = self;
         let limit = || Some(rare.quota? / rare.period.filter(|it| 0.0 < *it)?);
-        let working_set = || Some((frequent.memory_bytes? - slow.inactive_file_bytes?).max(0.0));
         for (metric, value) in [
             (&CPU, frequent.cpu_seconds),
             (&PERIODS, frequent.periods),
@@ -135,7 +164,7 @@ impl GroupValues {
             (&THROTTLED, frequent.throttled_seconds),
             (&CPU_LIMIT, rare.cpu_limit.or_else(limit)),
             (&MEMORY, frequent.memory_bytes),
-            (&WORKING_SET, working_set()),
+            (&WORKING_SET, self.working_set()),
             (&MEMORY_LIMIT, rare.memory_limit),
             (&MAJOR_FAULTS, slow.major_faults),
             (&OOM_KILLS, slow.oom_kills),

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::container_names::GroupName;
-use crate::reading::{Subject, SubjectKind};
+use crate::reading::{Subject, SubjectKind, name_hash};
 
 /// Largest length of a name in bytes, with room for a number within that of a label.
 const NAME_BYTES_MAX: usize = 120;
+/// Bytes of the mark of a name that was cut: a tilde and 12 digits.
+const MARK_BYTES: usize = 13;
 
 /// A group with its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,14 +77,16 @@ fn update(slots: &mut Vec<PathBuf>, present: &[&Path]) {
     }
 }
 
-/// A name as a label: without control characters and the mark of numbers, not too long, never empty.
+/// A name as a label: without control characters and the mark of numbers, never empty. One that is too long is cut and ends
+/// with a hash of the whole, so that two that begin alike stay distinct.
 pub(super) fn shown(name: &str) -> String {
     let allowed = |it: char| !it.is_control() && it != '#';
     let name: String = name.chars().map(|it| if allowed(it) { it } else { '_' }).collect();
-    match name.get(..name.floor_char_boundary(NAME_BYTES_MAX)) {
-        None | Some("") => "_".to_owned(),
-        Some(name) => name.to_owned(),
+    if name.len() <= NAME_BYTES_MAX {
+        return if name.is_empty() { "_".to_owned() } else { name };
     }
+    let kept = name.get(..name.floor_char_boundary(NAME_BYTES_MAX - MARK_BYTES)).unwrap_or_default();
+    format!("{kept}~{}", name_hash(name.as_bytes()))
 }
 
 fn subject_of(kind: SubjectKind, name: &str) -> Subject {

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::parse;
-use crate::sources::kernel_file::FileReader;
+use crate::sources::kernel_file::{FileReader, SkippedLines};
 use crate::sources::{SourceError, process_self};
 
 /// Ticks per second of the start of a process (`USER_HZ`).
@@ -96,7 +96,8 @@ impl MemberProcess {
         self.started
     }
 
-    /// Bytes received and sent so far by the network of the group, read at its turn; `None` without a network of its own.
+    /// Bytes received and sent so far by the network of the group, read at its turn; `None` without a network of its own. Also malformed
+    /// lines.
     ///
     /// # Errors
     /// If the counters are malformed.
@@ -104,18 +105,18 @@ impl MemberProcess {
         &mut self,
         host: &HostProcesses,
         reader: &mut FileReader,
-    ) -> Result<Option<[f64; 2]>, SourceError> {
+    ) -> Result<(Option<[f64; 2]>, SkippedLines), SourceError> {
         if self.turns < FIRST_TURNS || self.turns.is_multiple_of(LOOK_TURNS) {
             self.look(host, reader);
         }
         self.turns = self.turns.wrapping_add(1);
-        let Some(path) = &self.network else { return Ok(None) };
+        let Some(path) = &self.network else { return Ok((None, SkippedLines::default())) };
         match reader.read(path) {
-            Ok(text) => parse::network_bytes(text).map(Some),
+            Ok(text) => parse::network_bytes(text).map(|(bytes, skipped)| (Some(bytes), skipped)),
             // The process ended.
             Err(_) => {
                 (self.network, self.turns) = (None, 0);
-                Ok(None)
+                Ok((None, SkippedLines::default()))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Parsers of the files of a group.
 
-use crate::sources::kernel_file::{IMPOSSIBLE, KernelFileLine, KernelText, count};
+use crate::sources::kernel_file::{KernelFileLine, KernelText, SkippedLines, count};
 use crate::sources::network_device::is_counted_by_name;
 use crate::sources::{SourceError, network};
 
@@ -11,23 +11,26 @@ pub(super) const NANOSECONDS: f64 = 1e9;
 /// A limit of memory from which on version 1 means none: the largest number of pages, which depends on their size.
 const UNLIMITED_BYTES: u64 = 1 << 62;
 
-/// The values of these keys in a file of lines `KEY NUMBER`; others are ignored.
+/// The values of these keys in a file of lines `KEY NUMBER`, and malformed ones of these lines; others are ignored.
 ///
 /// # Errors
-/// If the file has none of them. A malformed one is impossible, which counts as missing.
+/// If the file has no value of any of them.
 pub(super) fn keyed<const N: usize>(
     text: KernelText<'_>,
     keys: [&str; N],
-) -> Result<[Option<f64>; N], SourceError> {
+) -> Result<([Option<f64>; N], SkippedLines), SourceError> {
     let mut values = [None; N];
+    let mut skipped = SkippedLines::default();
     for line in text.lines() {
-        let Some((key, number)) = line.text.split_once(' ') else { continue };
-        if let Some(place) = keys.iter().position(|it| *it == key) {
-            // A malformed number costs this value only.
-            values[place].get_or_insert(count(number).unwrap_or(IMPOSSIBLE));
+        let (key, number) = line.text.split_once(' ').unwrap_or((line.text, ""));
+        let place = keys.iter().position(|it| *it == key);
+        let Some(value) = place.and_then(|it| values.get_mut(it)) else { continue };
+        if let Some(found) = skipped.take(count(number).ok_or_else(|| line.error())) {
+            value.get_or_insert(found);
         }
     }
-    if values.iter().flatten().any(|it| it.is_finite()) { Ok(values) } else { Err(text.error()) }
+    let is_known = values.iter().flatten().any(|it| it.is_finite());
+    if is_known { Ok((values, skipped)) } else { Err(skipped.fail(text.error())) }
 }
 
 /// A file with one whole number.
@@ -73,63 +76,79 @@ pub(super) fn from_micros(value: f64) -> f64 {
     value / MICROSECONDS
 }
 
-/// Bytes read and written by each device of `io.stat`, summed over devices for which `counts` returns true.
+/// Bytes read and written by each device of `io.stat`, summed over devices for which `counts` returns true, and malformed
+/// lines.
 ///
-/// Some kernels write a device without I/O in front of the next one, on the same line.
+/// Some kernels write a device without I/O in front of the next one, on the same line, and some a device that they do not
+/// know.
 pub(super) fn io_stat(
     text: KernelText<'_>,
     mut counts: impl FnMut(&str) -> bool,
-) -> Result<[f64; 2], SourceError> {
-    let mut sums = [0.0; 2];
-    for line in text.lines() {
-        let mut counted = None;
-        for field in line.text.split_ascii_whitespace() {
-            let Some((key, number)) = field.split_once('=') else {
-                counted = Some(is_device(field).then(|| counts(field)).ok_or_else(|| line.error())?);
-                continue;
-            };
-            let place = match key {
-                "rbytes" => 0,
-                "wbytes" => 1,
-                _ => continue,
-            };
-            let bytes: u64 = number.parse().map_err(|_| line.error())?;
-            if counted.ok_or_else(|| line.error())? {
-                sums[place] += bytes as f64;
-            }
-        }
-    }
-    Ok(sums)
+) -> Result<([f64; 2], SkippedLines), SourceError> {
+    let lines = text.lines().map(|line| io_stat_line(line.text, &mut counts).ok_or_else(|| line.error()));
+    let (sums, skipped, used) = sum(lines);
+    if used == 0 && !skipped.is_empty() { Err(skipped.fail(text.error())) } else { Ok((sums, skipped)) }
 }
 
-/// Bytes read and written of `blkio.throttle.io_service_bytes`: lines `DEVICE OPERATION BYTES`, and one with the total.
+fn io_stat_line(line: &str, counts: &mut impl FnMut(&str) -> bool) -> Option<[f64; 2]> {
+    let mut sums = [0.0; 2];
+    let mut counted = None;
+    for field in line.split_ascii_whitespace() {
+        let Some((key, number)) = field.split_once('=') else {
+            counted = Some(is_device(field).then(|| counts(field))?);
+            continue;
+        };
+        let sum = match key {
+            "rbytes" => &mut sums[0],
+            "wbytes" => &mut sums[1],
+            _ => continue,
+        };
+        let bytes: u64 = number.parse().ok()?;
+        if counted? {
+            *sum += bytes as f64;
+        }
+    }
+    Some(sums)
+}
+
+/// Sums of lines, malformed ones, and the number of others.
+fn sum(lines: impl Iterator<Item = Result<[f64; 2], SourceError>>) -> ([f64; 2], SkippedLines, usize) {
+    let (mut sums, mut skipped, mut used) = ([0.0; 2], SkippedLines::default(), 0);
+    for line in lines {
+        if let Some([one, other]) = skipped.take(line) {
+            (sums, used) = ([sums[0] + one, sums[1] + other], used + 1);
+        }
+    }
+    (sums, skipped, used)
+}
+
+/// Bytes read and written of `blkio.throttle.io_service_bytes`: lines `DEVICE OPERATION BYTES`, and one with the total; and
+/// malformed lines.
 pub(super) fn blkio_bytes(
     text: KernelText<'_>,
     mut counts: impl FnMut(&str) -> bool,
-) -> Result<[f64; 2], SourceError> {
-    let mut sums = [0.0; 2];
+) -> Result<([f64; 2], SkippedLines), SourceError> {
     let mut total = false;
-    for line in text.lines() {
-        let mut fields = line.text.split_ascii_whitespace();
-        let first = fields.next().ok_or_else(|| line.error())?;
-        if first == "Total" {
-            total = true;
-            continue;
-        }
-        let (operation, bytes) = (fields.next(), fields.next().and_then(|it| it.parse::<u64>().ok()));
-        let (Some(operation), Some(bytes), true) = (operation, bytes, is_device(first)) else {
-            return Err(line.error());
-        };
-        let place = match operation {
-            "Read" => 0,
-            "Write" => 1,
-            _ => continue,
-        };
-        if counts(first) {
-            sums[place] += bytes as f64;
-        }
-    }
-    if total { Ok(sums) } else { Err(text.error()) }
+    let lines = text.lines().filter(|it| {
+        let is_total = it.text.split_ascii_whitespace().next() == Some("Total");
+        total |= is_total;
+        !is_total
+    });
+    let lines = lines.map(|line| blkio_line(line.text, &mut counts).ok_or_else(|| line.error()));
+    let (sums, skipped, used) = sum(lines);
+    let is_useless = !total || (used == 0 && !skipped.is_empty());
+    if is_useless { Err(skipped.fail(text.error())) } else { Ok((sums, skipped)) }
+}
+
+fn blkio_line(line: &str, counts: &mut impl FnMut(&str) -> bool) -> Option<[f64; 2]> {
+    let mut fields = line.split_ascii_whitespace();
+    let device = fields.next().filter(|it| is_device(it))?;
+    let (operation, bytes) = (fields.next()?, fields.next()?.parse::<u64>().ok()? as f64);
+    Some(match operation {
+        "Read" if counts(device) => [bytes, 0.0],
+        "Write" if counts(device) => [0.0, bytes],
+        _ => [0.0; 2],
+    })
 }
 
 /// The first process in `cgroup.procs`; `None` if there is none. The kernel shows those of other PID namespaces as 0.
@@ -150,21 +169,19 @@ pub(super) fn network_devices(
     devices.filter(|it| it.0 != "lo")
 }
 
-/// Bytes received and sent by all devices of `net/dev`, each packet once: a bridge counts those of its devices again.
-pub(super) fn network_bytes(text: KernelText<'_>) -> Result<[f64; 2], SourceError> {
+/// Bytes received and sent by all devices of `net/dev`, each packet once: a bridge counts those of its devices again; and
+/// malformed lines.
+pub(super) fn network_bytes(text: KernelText<'_>) -> Result<([f64; 2], SkippedLines), SourceError> {
     let names: Vec<&str> = network_devices(text).map(|it| it.0).collect();
     let is_physical = |name: &str| is_counted_by_name(name, &names);
     // A container may have nothing but a device that is named like a virtual one.
     let any = names.iter().any(|it| is_physical(it));
-    let mut sums = [0.0; 2];
-    for (name, columns, line) in network_devices(text) {
+    let lines = network_devices(text).map(|(name, columns, line)| {
         let Some([received, .., sent, _, _, _]) = network::parse(columns) else { return Err(line.error()) };
-        if !any || is_physical(name) {
-            sums[0] += received;
-            sums[1] += sent;
-        }
-    }
-    Ok(sums)
+        Ok(if !any || is_physical(name) { [received, sent] } else { [0.0; 2] })
+    });
+    let (sums, skipped, used) = sum(lines);
+    if used == 0 && !skipped.is_empty() { Err(skipped.fail(text.error())) } else { Ok((sums, skipped)) }
 }
 
 /// Whether this is the number of a device, `MAJOR:MINOR`.
@@ -189,7 +206,7 @@ mod tests {
     fn keys_in_any_order() {
         let stat = "usage_usec 5\nuser_usec 3\nnr_periods 7\nthrottled_usec 9\n";
         assert_eq!(
-            keyed(text(stat), ["nr_periods", "usage_usec", "none"]).unwrap(),
+            keyed(text(stat), ["nr_periods", "usage_usec", "none"]).unwrap().0,
             [Some(7.0), Some(5.0), None]
         );
         for wrong in
@@ -217,12 +234,20 @@ mod tests {
     #[test]
     fn bytes_of_devices() {
         let stat = "8:0 rbytes=100 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n253:0 rbytes=100 wbytes=20\n";
-        assert_eq!(io_stat(text(stat), |it| it != "253:0").ok(), Some([100.0, 20.0]));
-        assert_eq!(io_stat(text("7:7 7:6 8:0 rbytes=1 wbytes=2\n8:16 \n"), |_| true).ok(), Some([1.0, 2.0]));
-        assert_eq!(io_stat(text(""), |_| true).ok(), Some([0.0; 2]));
+        let bytes = |it: Result<([f64; 2], SkippedLines), SourceError>| {
+            it.ok().map(|(bytes, skipped)| (bytes, skipped.omission().map_or(0, |it| it.count)))
+        };
+        let all = |it: &str| bytes(io_stat(text(it), |_| true));
+        assert_eq!(bytes(io_stat(text(stat), |it| it != "253:0")), Some(([100.0, 20.0], 0)));
+        assert_eq!(all("7:7 7:6 8:0 rbytes=1 wbytes=2\n8:16 \n"), Some(([1.0, 2.0], 0)));
+        assert_eq!(all(""), Some(([0.0; 2], 0)));
+        let odd = "8:0 rbytes=1 wbytes=2\n(unknown) rbytes=3 wbytes=3\n8:1 rbytes=x\n8:2 rbytes=4 wbytes=5\n";
+        assert_eq!(all(odd), Some(([5.0, 7.0], 2)));
         let blkio = "8:0 Read 5\n8:0 Write 6\n8:0 Sync 11\n8:0 Total 11\n7:0 Read 9\nTotal 20\n";
-        assert_eq!(blkio_bytes(text(blkio), |it| it != "7:0").ok(), Some([5.0, 6.0]));
-        assert_eq!(blkio_bytes(text("Total 0\n"), |_| true).ok(), Some([0.0; 2]));
+        assert_eq!(bytes(blkio_bytes(text(blkio), |it| it != "7:0")), Some(([5.0, 6.0], 0)));
+        assert_eq!(bytes(blkio_bytes(text("Total 0\n"), |_| true)), Some(([0.0; 2], 0)));
+        let odd = "8:0 Read 5\nsda Read 1\n8:0 Write\nTotal 20\n";
+        assert_eq!(bytes(blkio_bytes(text(odd), |_| true)), Some(([5.0, 0.0], 2)));
         for wrong in ["8:0 rbytes=x", "rbytes=1", "sda rbytes=1", "8:0 wbytes=-1"] {
             assert!(io_stat(text(wrong), |_| true).is_err(), "{wrong}");
         }
@@ -239,7 +264,8 @@ mod tests {
         };
         let check = |devices: &[(&str, u64)], expect: [f64; 2]| {
             let dev: String = devices.iter().map(|it| device(it.0, it.1)).collect();
-            assert_eq!(network_bytes(text(&format!("{title}{dev}"))).ok(), Some(expect), "{devices:?}");
+            let bytes = network_bytes(text(&format!("{title}{dev}"))).unwrap().0;
+            assert_eq!(Some(bytes), Some(expect), "{devices:?}");
         };
         check(&[("lo", 5), ("eth0", 7)], [7.0, 70.0]);
         check(&[("lo", 5)], [0.0, 0.0]);
@@ -273,9 +299,9 @@ mod tests {
             // The kernel's numbers have 63 bits; larger ones are below zero.
             let [one, other] = numbers.map(|it| it >> 1);
             let content = format!("a {one}\nb {other}\n");
-            prop_assert_eq!(keyed(text(&content), ["b", "a"]).unwrap(), [Some(other as f64), Some(one as f64)]);
+            prop_assert_eq!(keyed(text(&content), ["b", "a"]).unwrap().0, [Some(other as f64), Some(one as f64)]);
             let stat = format!("8:0 rbytes={one} wbytes={other}\n");
-            prop_assert_eq!(io_stat(text(&stat), |_| true).ok(), Some([one as f64, other as f64]));
+            prop_assert_eq!(io_stat(text(&stat), |_| true).ok().map(|it| it.0), Some([one as f64, other as f64]));
         }
     }
 }
