@@ -26,7 +26,7 @@ def files():
     for name in listed.split("\0"):
         path = ROOT / name
         # Data of others, and what is generated.
-        if name and path.is_file() and not name.startswith(("tests/", "fuzz/", "grafana/", "Cargo.lock", "deploy/owner.py")):
+        if name and path.is_file() and not name.startswith(("tests/it/", "tests/quality/", "tests/fixtures/", "fuzz/", "grafana/", "Cargo.lock", "deploy/owner.py")):
             try:
                 yield name, path.read_text()
             except UnicodeDecodeError:

@@ -6,7 +6,7 @@
 
 The table of README.md and values.schema.json are generated from values.yaml, the schema of `config` from
 docs/configuration.md. files/dashboards are copies of grafana/, because a chart can only read files below itself and symbolic links do not survive
-every clone and package; files/hostnorm-rules.yml is made by prometheus/mixin/generate.sh. Requires PyYAML.
+every clone and package; files/collector-flags.txt has the flags that templates accept; files/hostnorm-rules.yml is made by prometheus/mixin/generate.sh. Requires PyYAML.
 """
 
 import json
@@ -180,6 +180,14 @@ def settings(text):
     return root
 
 
+def flags():
+    """The flags of collectors, one a line: those of settings, and those of node_exporter with the same meaning."""
+    collectors = re.findall(r"^\| `(collector\.\w+)`", (ROOT / "docs/configuration.md").read_text(), re.M)
+    aliases = (ROOT / "src/cli/node_exporter_flags.rs").read_text().partition("const ALIASES")[2].partition("];")[0]
+    found = [f"{no}{it}" for it in collectors for no in ("", "no-")] + re.findall(r'"(collector\.[a-z.-]+)"', aliases)
+    return "\n".join(sorted([*found, "collector.disable-defaults"])) + "\n"
+
+
 def table(found):
     rows = ["| key | default | meaning |", "|---|---|---|"]
     for it in found:
@@ -196,6 +204,7 @@ def files():
     made = {CHART / "values.schema.json": schema(found)}
     for source in sorted((ROOT / "grafana/dashboards").glob("*.json")):
         made[CHART / "files/dashboards" / source.name] = source.read_text()
+    made[CHART / "files/collector-flags.txt"] = flags()
     readme = CHART / "README.md"
     head, begin, rest = readme.read_text().partition(BEGIN)
     if not begin or END not in rest:

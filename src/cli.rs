@@ -7,15 +7,17 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use crate::config::{
     self, ConfigProblems, FILE_VARIABLE, FlagValue, LoadedConfig, STANDARD_FILE, Setting, ValueType,
     lower_first, settings,
 };
+use crate::control_characters::one_line;
 use crate::duration::HumanDuration;
 use crate::episode_pattern::Verdict;
-use crate::url_credentials::without_credentials;
+use crate::url_credentials::{address, without_credentials};
 use crate::version;
 
 mod accept;
@@ -138,10 +140,7 @@ pub struct GlobalOptions {
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
     let (settings, args) = (settings(), args.into_iter().collect::<Vec<_>>());
     node_exporter_flags::refuse(&args)?;
-    let matches = command(&settings).try_get_matches_from(args).map_err(|error| {
-        let text = without_credentials(error.render().to_string().trim_end());
-        if error.use_stderr() { Exit::usage(text) } else { Exit::success(text) }
-    })?;
+    let matches = command(&settings).try_get_matches_from(args).map_err(refusal)?;
     let mut options = GlobalOptions::default();
     options.add(&matches, &settings);
     let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
@@ -184,6 +183,24 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
         "health" => Command::Health(options),
         _ => Command::Run(options),
     })
+}
+
+/// The message of clap. What it refuses may be an address with a secret, or what a terminal would act on.
+fn refusal(mut error: clap::Error) -> Exit {
+    let mut hidden = Vec::new();
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+        let Some(ContextValue::String(given)) = error.get(kind) else { continue };
+        let shown = one_line(&address(given));
+        if shown != *given {
+            hidden.push((given.clone(), shown.clone()));
+            error.insert(kind, ContextValue::String(shown));
+        }
+    }
+    // The reason behind it may quote it, too.
+    let text = error.render().to_string();
+    let text = hidden.iter().fold(text, |text, (given, shown)| text.replace(given, shown));
+    let text = without_credentials(text.trim_end());
+    if error.use_stderr() { Exit::usage(text) } else { Exit::success(text) }
 }
 
 impl GlobalOptions {

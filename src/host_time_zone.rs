@@ -1,6 +1,7 @@
 //! The time zone of the host, or of a name, from the files of the tz database below the root of the host.
 #![expect(clippy::disallowed_methods, reason = "follows the link of the host's time zone")]
 
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 use crate::time_zone::{NAME_BYTES_MAX, TimeZone};
@@ -8,12 +9,14 @@ use crate::whole_file;
 
 /// The file with the zone of the host.
 const LOCAL: &str = "etc/localtime";
-/// The directory of the tz database.
-const DATABASE: &str = "usr/share/zoneinfo";
+/// The directory of the tz database, and where NixOS has it.
+const DATABASES: [&str; 2] = ["usr/share/zoneinfo", "etc/zoneinfo"];
+/// The name of the directory of the database, wherever it is.
+const DATABASE_NAME: &str = "zoneinfo";
 /// Longest file; those of the database have less than 4 KiB.
 const BYTES_MAX: u64 = 64 << 10;
-/// Largest number of links from the file of the host to that of its zone.
-const LINKS_MAX: usize = 8;
+/// Largest number of links from the file of the host to that of its zone, as in the kernel.
+const LINKS_MAX: usize = 40;
 /// The name that needs no file.
 const UTC: &str = "UTC";
 
@@ -36,7 +39,9 @@ fn named(rootfs: &Path, name: &str) -> Result<TimeZone, String> {
             "{name:?} is not a time zone; expected a name such as Europe/Berlin, or nothing for the host's"
         ));
     }
-    let path = rootfs.join(DATABASE).join(name);
+    let of_database = |it| target_below(rootfs, &rootfs.join(it).join(name));
+    let [path, other] = DATABASES.map(of_database);
+    let path = if path.exists() || !other.exists() { path } else { other };
     let wrong = |reason: String| {
         format!(
             "{} {reason}; install the package tzdata on the host, check the name, or use UTC",
@@ -53,29 +58,48 @@ fn of_host(rootfs: &Path) -> Result<TimeZone, String> {
     let bytes =
         whole_file::bytes(&target, BYTES_MAX).map_err(|reason| format!("{} {reason}", link.display()))?;
     // The link tells the name; a copied file is named after its rule.
-    let name = target.strip_prefix(rootfs.join(DATABASE)).ok().and_then(Path::to_str);
+    let name: PathBuf = target
+        .iter()
+        .rev()
+        .take_while(|it| *it != DATABASE_NAME)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect();
+    let has_database = target.iter().any(|it| it == DATABASE_NAME);
+    let name = name.to_str().filter(|_| has_database);
     let zone = TimeZone::from_tzfile(name, &bytes);
     zone.map_err(|error| format!("{} is not a time zone: {error}", link.display()))
 }
 
-/// Follows links as they look from below `rootfs`: an absolute one does not lead to the own root.
+/// Follows links as they look from below `rootfs`, also those of directories on the way: an absolute one does not lead to
+/// the own root. In a loop, the path reached so far, which cannot be read.
 fn target_below(rootfs: &Path, link: &Path) -> PathBuf {
-    let mut path = link.to_owned();
-    for _ in 0..LINKS_MAX {
-        let Ok(target) = std::fs::read_link(&path) else { break };
-        let directory = path.parent().and_then(|it| it.strip_prefix(rootfs).ok()).unwrap_or(Path::new(""));
-        let mut below = PathBuf::new();
-        for part in directory.join(target).components() {
-            match part {
-                Component::Normal(part) => below.push(part),
-                Component::ParentDir => _ = below.pop(),
-                Component::RootDir => below.clear(),
-                Component::CurDir | Component::Prefix(_) => {}
+    let mut ahead = parts(link.strip_prefix(rootfs).unwrap_or(link));
+    let (mut below, mut links) = (PathBuf::new(), 0);
+    while let Some(part) = ahead.pop() {
+        match Path::new(&part).components().next() {
+            Some(Component::ParentDir) => _ = below.pop(),
+            Some(Component::RootDir) => below.clear(),
+            _ => {
+                below.push(&part);
+                let Ok(target) = std::fs::read_link(rootfs.join(&below)) else { continue };
+                links += 1;
+                if links > LINKS_MAX {
+                    break;
+                }
+                below.pop();
+                ahead.extend(parts(&target));
             }
         }
-        path = rootfs.join(below);
     }
-    path
+    rootfs.join(below)
+}
+
+/// The parts of a path, the last one first.
+fn parts(path: &Path) -> Vec<OsString> {
+    let walked = path.components().filter(|it| !matches!(it, Component::CurDir | Component::Prefix(_)));
+    walked.rev().map(|it| it.as_os_str().to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -99,7 +123,7 @@ mod tests {
 
     fn root() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
-        let database = root.path().join(DATABASE);
+        let database = root.path().join(DATABASES[0]);
         fs::create_dir_all(database.join("Europe")).unwrap();
         fs::create_dir_all(root.path().join("etc")).unwrap();
         fs::write(database.join("Europe/Berlin"), tzfile(BERLIN)).unwrap();
@@ -131,6 +155,32 @@ mod tests {
         fs::remove_file(&local).unwrap();
         std::os::unix::fs::symlink("localtime", &local).unwrap();
         check(root.path(), "", "etc/localtime cannot be read");
+    }
+
+    /// As on NixOS, where both the directory and the database are links.
+    #[test]
+    fn links_of_directories_stay_below_the_root() {
+        use std::os::unix::fs::symlink;
+        let root = tempfile::tempdir().unwrap();
+        let below = |path: &str| root.path().join(path);
+        fs::create_dir_all(below("nix/store/tzdata/share/zoneinfo/Europe")).unwrap();
+        fs::write(below("nix/store/tzdata/share/zoneinfo/Europe/Berlin"), tzfile(BERLIN)).unwrap();
+        fs::create_dir_all(below("etc")).unwrap();
+        symlink("/nix/store/tzdata/share/zoneinfo", below("etc/zoneinfo")).unwrap();
+        for target in [
+            "/etc/zoneinfo/Europe/Berlin",
+            "../etc/./zoneinfo/../zoneinfo/Europe/Berlin",
+            "zoneinfo/Europe/Berlin",
+        ] {
+            let local = below(LOCAL);
+            symlink(target, &local).unwrap();
+            check(root.path(), "", "Europe/Berlin 7200");
+            fs::remove_file(&local).unwrap();
+        }
+        check(root.path(), "Europe/Berlin", "Europe/Berlin 7200");
+        // Nothing leads out of the root.
+        symlink("../../../../../../etc/zoneinfo/Europe/Berlin", below(LOCAL)).unwrap();
+        check(root.path(), "", "Europe/Berlin 7200");
     }
 
     #[test]

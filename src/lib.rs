@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`learned_state_codec`], [`budget`], [`metric`], [`reading`], [`signal`], [`grace`], [`silence`], [`cost_limit`], [`log_line`], [`log_mask`], [`log_template`], [`log_stats`], [`window`], [`drift`], [`detect`], [`report`], [`episode`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
+//! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`learned_state_codec`], [`budget`], [`url_credentials`], [`control_characters`], [`metric`], [`reading`], [`signal`], [`grace`], [`silence`], [`cost_limit`], [`log_line`], [`log_mask`], [`log_template`], [`log_stats`], [`window`], [`drift`], [`detect`], [`report`], [`episode`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
 //! | shell: does I/O | [`clock`], [`control`], [`log_stream`], [`host_name`], [`remote`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`alertmanager`], [`sd_notify`], [`logs`], [`dataset`], [`config`], [`stored_explanation`], [`mcp`], [`http`], [`remediate`], [`sampler`] |
 //! | program: joins the layers | [`cli`], [`commands`] |
 //!
@@ -13,6 +13,7 @@
 pub mod version;
 pub mod duration;
 pub mod byte_size;
+pub mod control_characters;
 pub mod url_credentials;
 pub mod roc;
 pub mod learned_state_codec;

@@ -274,7 +274,8 @@ impl Sampler {
         let skipped = late.as_nanos() / interval.as_nanos().max(1);
         let skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
         self.missed += u64::from(skipped);
-        self.notes.note_skipped(skipped, self.newest.as_deref());
+        let took = self.last_timing.as_ref().map_or(0.0, |it| it.seconds);
+        self.notes.note_skipped(skipped, took, interval, self.newest.as_deref());
         due + interval * skipped.saturating_add(1)
     }
 

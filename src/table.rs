@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use crate::control_characters::one_line;
 use crate::reading::Timestamp;
 
 mod cell;
@@ -94,7 +95,8 @@ impl Table {
     /// # Errors
     /// If the file cannot be read.
     pub fn open_with(path: &Path, problems: &mut Vec<TableProblem>) -> Result<Self, TableError> {
-        let name = if path.as_os_str() == "-" { STDIN.to_owned() } else { path.display().to_string() };
+        let name =
+            if path.as_os_str() == "-" { STDIN.to_owned() } else { one_line(&path.display().to_string()) };
         Self::start(name, InputStream::open(path), problems)
     }
 
@@ -137,6 +139,11 @@ impl Table {
     /// The names of the signals, in order, without the timestamp.
     pub fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    /// That there is no column with the time of each row, and why, if cells seem to have another separator than commas.
+    pub fn without_time(&self) -> String {
+        format!("no column \"{TIMESTAMP}\"{}", separator_hint(foreign_separator(&self.columns)))
     }
 
     /// Whether rows have a time.
@@ -326,8 +333,9 @@ fn columns(header: &CsvCells<'_>, problems: &mut Vec<TableProblem>) -> (Vec<Stri
 
 /// The separator of a header without commas. Its rows have commas if their numbers have decimal commas.
 pub fn foreign_separator(columns: &[impl AsRef<str>]) -> Option<char> {
-    let [only] = columns else { return None };
-    csv::separator_in(only.as_ref().as_bytes())
+    // Of several columns, a comma is in the name of one, but the time is beside the separator.
+    let is_foreign = |it: &&str| columns.len() == 1 || it.split([';', '\t']).any(|it| it == TIMESTAMP);
+    columns.iter().map(AsRef::as_ref).filter(is_foreign).find_map(|it| csv::separator_in(it.as_bytes()))
 }
 
 fn text(cell: &[u8]) -> String {

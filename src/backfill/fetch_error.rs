@@ -1,7 +1,8 @@
 //! Errors of a query. Each names the server's URL and what to do, and contains no secret.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
+use crate::control_characters::one_line;
 use crate::duration::HumanDuration;
 use crate::remote::RemoteError;
 
@@ -102,10 +103,7 @@ impl FetchErrorKind {
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Texts of the server may contain anything, such as escape sequences for a terminal.
-        let text = format!("{}: {}", self.url, self.cause);
-        text.chars().try_for_each(|it| {
-            if it.is_control() { write!(f, "{}", it.escape_debug()) } else { f.write_char(it) }
-        })
+        f.write_str(&one_line(&format!("{}: {}", self.url, self.cause)))
     }
 }
 

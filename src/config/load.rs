@@ -13,7 +13,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::settings_file::{self, SettingsFile};
-use super::shown_value::shown_of;
+use super::shown_value::{refused, sentence_about, shown_of};
 use super::value_source::{PREFIX, PROBLEMS_SHOWN_MAX, is_service_link};
 use super::word::{flow, is_bracketed, word};
 use super::{
@@ -185,18 +185,21 @@ impl ConfigCollector {
 
     /// Adds an entry if its key is known and its value is valid.
     fn entry(&mut self, entry: SourcedValue) {
-        let sentence = match self.setting(&entry.key) {
+        let setting = self.setting(&entry.key);
+        let sentence = match setting {
             None => Some(self.unknown(&entry)),
             Some(setting) => refusal(setting, &entry),
         };
         let SourcedValue { key, value, source } = &entry;
+        // What an unknown key has may be a secret below a misspelled name.
+        let shown = setting.map(|_| refused(key, value));
         match sentence {
             None => self.entries.push(entry),
             Some(sentence) => self.problems.push(ConfigProblem {
                 source: source.clone(),
                 key: Some(key.clone()),
-                value: Some(shown_of(key, value)),
-                sentence,
+                value: shown,
+                sentence: sentence_about(value, sentence),
             }),
         }
     }
@@ -237,11 +240,14 @@ impl ConfigCollector {
         let place_of = |key: &str| places.get(key).cloned().unwrap_or(ValueSource::Default);
         match figment.extract::<Config>() {
             Ok(config) => {
-                self.problems.extend(config.complaints().into_iter().map(|it| ConfigProblem {
-                    source: place_of(it.key),
-                    value: figment.find_value(it.key).ok().map(|value| shown_of(it.key, &value)),
-                    key: Some(it.key.to_owned()),
-                    sentence: it.sentence,
+                self.problems.extend(config.complaints().into_iter().map(|it| {
+                    let value = figment.find_value(it.key).ok();
+                    ConfigProblem {
+                        source: place_of(it.key),
+                        value: value.as_ref().map(|value| shown_of(it.key, value)),
+                        key: Some(it.key.to_owned()),
+                        sentence: value.iter().fold(it.sentence, |it, value| sentence_about(value, it)),
+                    }
                 }));
                 if self.problems.is_empty() {
                     return Ok(LoadedConfig { config, file, places });
@@ -267,7 +273,10 @@ fn refusal(setting: &Setting, entry: &SourcedValue) -> Option<String> {
     let error = figment.extract::<Config>().err()?;
     Some(match error.kind {
         Kind::Message(sentence) => sentence,
-        _ => format!("expected {}, found {}", setting.takes.words(), shown_of(&entry.key, &entry.value)),
+        Kind::UnknownField(name, known) => {
+            format!("unknown key {name:?}; expected one of {}", known.join(", "))
+        }
+        _ => format!("expected {}, found {}", setting.takes.words(), refused(&entry.key, &entry.value)),
     })
 }
 

@@ -232,7 +232,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "expected one of none, gzip, found zstd"),
             ("OTEL_TRACES_SAMPLER_ARG", "much", "expected a number, found much"),
             ("OTEL_TRACES_SAMPLER_ARG", "1.5", "1.5 is out of range; expected 0 to 1"),
-            ("OTEL_RESOURCE_ATTRIBUTES", "a", "\"a\" is malformed: expected key=value"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "a", "attribute 1 of 1 is malformed: expected key=value"),
             ("OTEL_PROPAGATORS", "b3", "\"b3\" is unknown; expected one of tracecontext, baggage, none"),
             ("OTEL_TRACES_EXPORTER", "console", "expected otlp or none, found console"),
             ("OTEL_SDK_DISABLED", "yes", "expected true or false, found yes"),

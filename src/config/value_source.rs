@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::control_characters::one_line;
 use crate::url_credentials::without_credentials;
 
 /// Prefix of environment variables.
@@ -83,8 +84,10 @@ impl fmt::Display for ValueSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File { path, line: None } => write!(f, "{}", path.display()),
-            Self::File { path, line: Some(line) } => write!(f, "{}:{line}", path.display()),
+            Self::File { path, line } => {
+                f.write_str(&one_line(&path.display().to_string()))?;
+                line.map_or(Ok(()), |line| write!(f, ":{line}"))
+            }
             Self::Environment { name } => write!(f, "environment variable {name}"),
             Self::Flag { name } => write!(f, "flag --{name}"),
         }
@@ -127,13 +130,7 @@ const SENTENCE_CHARS_MAX: usize = 600;
 /// A text in one line, shortened in its middle: it starts with the user's input, which may be anything, and ends with
 /// what to do.
 fn shortened(text: &str, chars_max: usize) -> String {
-    let mut line = String::new();
-    for character in text.chars() {
-        match character.is_control() {
-            true => line.extend(character.escape_debug()),
-            false => line.push(character),
-        }
-    }
+    let line = one_line(text);
     let count = line.chars().count();
     if count <= chars_max {
         return line;

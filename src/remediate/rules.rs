@@ -14,6 +14,7 @@ use super::rules_file::{
 use super::secret_files::read_secrets;
 use super::template;
 use crate::remote::{RemoteClient, RemoteClientOptions, ServerConnection, is_http_url, quoted};
+use crate::url_credentials::without_credentials;
 use crate::whole_file;
 
 /// Largest file of rules.
@@ -148,8 +149,7 @@ impl RemediationRules {
         let file: RulesFile = yaml_serde::from_str(text).map_err(|error| {
             let line = error.location().map(|it| it.line());
             let message = error.to_string();
-            let message = message.split(" at line ").next().unwrap_or_default();
-            (line, quoted(message))
+            (line, quoted(&without_credentials(message.split(" at line ").next().unwrap_or_default())))
         })?;
         Self::of(file).map_err(|reason| (None, reason))
     }

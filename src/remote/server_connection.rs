@@ -99,15 +99,15 @@ impl ServerConnection {
     /// Names and values of the additional headers.
     pub(super) fn headers(&self) -> Result<Vec<(String, String)>, ServerConnectionError> {
         let parted = self.headers.iter().map(|it| {
-            let (name, value) = it.split_once(':').unwrap_or((it, ""));
-            let (name, value) = (name.trim(), value.trim());
+            let (name, value) =
+                it.split_once(':').map_or(("", ""), |(name, value)| (name.trim(), value.trim()));
             let is_name = ureq::http::HeaderName::from_bytes(name.as_bytes()).is_ok();
             let is_value = !value.is_empty() && ureq::http::HeaderValue::from_str(value).is_ok();
-            // The value may be a secret, so the error does not contain it.
+            // The value may be a secret, and so may be all of a text that has no name.
             if is_name && is_value {
                 Ok((name.into(), value.into()))
             } else {
-                Err(ServerConnectionError::Header(name.into()))
+                Err(ServerConnectionError::Header(if is_name { name } else { "…" }.into()))
             }
         });
         parted.collect()

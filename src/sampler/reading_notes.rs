@@ -1,6 +1,7 @@
 //! Says once what is wrong with the readings: they take too long, or signals have no value.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::reading::{Subject, SubjectKind};
@@ -61,18 +62,33 @@ impl ReadingNotes {
         }
     }
 
-    /// Says that intervals were skipped, and which collector took longest; once until readings are in time again.
-    pub(super) fn note_skipped(&mut self, skipped: u32, report: Option<&Report>) {
+    /// Says that intervals were skipped, and which collector took longest; once until readings are in time again. `took` is the
+    /// time of the last tick.
+    pub(super) fn note_skipped(
+        &mut self,
+        skipped: u32,
+        took: f64,
+        interval: Duration,
+        report: Option<&Report>,
+    ) {
         let is_slow = skipped >= SKIPPED_MAX;
-        if is_slow && !self.is_slow {
-            let collections = report.into_iter().flat_map(|it| &it.reading.collections);
-            let slowest = collections.max_by(|one, other| one.seconds.total_cmp(&other.seconds));
-            tracing::warn!(
+        match is_slow && !self.is_slow {
+            // Whatever made the next tick late was no work of the loop.
+            true if took < interval.as_secs_f64() => tracing::warn!(
                 skipped,
-                slowest_collector = slowest.map(|it| it.source),
-                duration_seconds = slowest.map(|it| it.seconds),
-                "readings skipped; if this persists, raise --interval"
-            );
+                "readings skipped: hostnorm did not run, because it was stopped, or because other programs took all CPUs"
+            ),
+            true => {
+                let collections = report.into_iter().flat_map(|it| &it.reading.collections);
+                let slowest = collections.max_by(|one, other| one.seconds.total_cmp(&other.seconds));
+                tracing::warn!(
+                    skipped,
+                    slowest_collector = slowest.map(|it| it.source),
+                    duration_seconds = slowest.map(|it| it.seconds),
+                    "readings skipped; if this persists, raise --interval"
+                );
+            }
+            false => (),
         }
         self.is_slow = is_slow;
     }

@@ -145,9 +145,17 @@ impl fmt::Display for StoreError {
             ),
             Self::CorruptBlock => f.write_str("a block of readings is corrupt"),
             Self::CorruptDatabase { problem } => write!(f, "the integrity check failed: {problem}"),
+            Self::Sqlite(error) if is_full(error) => f.write_str(
+                "the disk is full: no space for the index of the write-ahead log; free space on it",
+            ),
             Self::Sqlite(error) => error.fmt(f),
         }
     }
+}
+
+/// Whether SQLite could not grow the index of its log, of which it says "disk I/O error".
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|it| it.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 impl std::error::Error for StoreError {
@@ -163,5 +171,21 @@ impl std::error::Error for StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named() {
+        let text = |code| {
+            let failure = rusqlite::ffi::Error::new(code);
+            StoreError::Sqlite(rusqlite::Error::SqliteFailure(failure, None)).to_string()
+        };
+        assert!(text(rusqlite::ffi::SQLITE_FULL).contains("disk is full"));
+        assert!(text(rusqlite::ffi::SQLITE_IOERR_SHMSIZE).contains("disk is full"));
+        assert!(!text(rusqlite::ffi::SQLITE_IOERR_READ).contains("full"));
     }
 }

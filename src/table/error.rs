@@ -177,6 +177,10 @@ impl fmt::Display for TableProblem {
                 let (column, quoted_cell) = (quoted(column), quoted(cell));
                 write!(f, "column {column}: {quoted_cell} is not a number; ")?;
                 match with_decimal_point(cell) {
+                    Some(number) if is_grouped(cell) => {
+                        let whole = cell.trim().replace(',', "");
+                        write!(f, "write {whole} if the comma separates thousands, {number} if decimals")
+                    }
                     Some(number) => write!(f, "write the decimal point, {number}"),
                     None => f.write_str("leave the cell of a missing value empty"),
                 }
@@ -228,6 +232,12 @@ fn with_decimal_point(cell: &str) -> Option<String> {
     (is_fraction && number.parse::<f64>().is_ok()).then_some(number)
 }
 
+/// Whether the comma of a number may separate thousands.
+fn is_grouped(cell: &str) -> bool {
+    let (whole, rest) = cell.trim().trim_start_matches(['-', '+']).split_once(',').unwrap_or_default();
+    rest.len() == 3 && (1..=3).contains(&whole.len()) && !whole.starts_with('0')
+}
+
 /// A text of a file, shortened and safe for a terminal.
 pub fn quoted(text: &str) -> String {
     format!("\"{}\"", clipped(text))
@@ -275,6 +285,10 @@ mod tests {
         };
         check_cell("0,9", "write the decimal point, 0.9");
         check_cell("-1,5", "write the decimal point, -1.5");
+        check_cell("1,000", "write 1000 if the comma separates thousands, 1.000 if decimals");
+        check_cell("-12,345", "write -12345 if the comma separates thousands, -12.345 if decimals");
+        check_cell("0,125", "write the decimal point, 0.125");
+        check_cell("1000,125", "write the decimal point, 1000.125");
         for cell in ["1,5,2", ",", "1,", "1,x", "x,1", "1.5,2"] {
             check_cell(cell, "leave the cell of a missing value empty");
         }

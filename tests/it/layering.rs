@@ -11,7 +11,16 @@ const MAPS: &[&str] = &["lib", "main"];
 
 /// From the bottom up. A module uses its own row and the rows above it in this table.
 const LAYERS: &[&[&str]] = &[
-    &["version", "duration", "byte_size", "roc", "learned_state_codec", "budget", "url_credentials"],
+    &[
+        "version",
+        "duration",
+        "byte_size",
+        "roc",
+        "learned_state_codec",
+        "budget",
+        "url_credentials",
+        "control_characters",
+    ],
     &["metric"],
     &["reading"],
     &["time_zone"],

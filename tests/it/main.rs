@@ -59,6 +59,7 @@ mod sampler;
 mod seasonal;
 mod time_zone;
 mod selftest;
+mod shown_input;
 mod silences;
 mod simulate;
 mod simulated_host;

@@ -211,6 +211,59 @@ def test_node_exporter_values(tool, made):
         pytest.fail(f"the image or the port of node_exporter is taken: {said}")
 
 
+def test_flags_of_node_exporter(tool):
+    """A flag that hostnorm does not have would crash each pod; it is refused with what to set instead."""
+    taken = [
+        "--collector.filesystem.mount-points-exclude=^/(dev|proc)($|/)",
+        "--collector.diskstats.device-exclude=^ram",
+        "--no-collector.sensors",
+        "--collector.disable-defaults",
+        "--collector.cpu",
+        "--web.telemetry-path=/m",
+    ]
+    refused = {
+        "--collector.diskstats.ignored-devices=^(ram|loop|fd|(h|s|v)d[a-z]|nvme\\d+n\\d+p)\\d+$": "set config.disk.device_exclude",
+        "--collector.textfile.directory=/run/prometheus": "keep node_exporter for them",
+        "--no-collector.wifi": "no such collector or option: remove it",
+        "--collector.netdev.device-include=^eth": "network.device_exclude",
+        "--no-collector.hwmon": "set config.collector.sensors",
+        "--collector.cpu.info": "no such collector or option: remove it",
+    }
+    found, said = tool.render({"extraArgs": taken})
+    if not found:
+        pytest.fail(f"flags that hostnorm has are refused: {said}")
+    _, said = tool.render({"extraArgs": [*taken, *refused]})
+    for flag, instead in refused.items():
+        name = flag.partition("=")[0]
+        if not re.search(rf"extraArgs: {re.escape(name)} is a flag of node_exporter; .*{re.escape(instead)}", said):
+            pytest.fail(f"{flag} is not refused with {instead!r}: {said}")
+    if said.count("extraArgs:") != len(refused):
+        pytest.fail(f"more is refused than {list(refused)}: {said}")
+
+
+def test_job(tool):
+    """The rules select the label `job` that the monitor gives, and it is not that of node_exporter, which has other series."""
+
+    def job(**values):
+        made, said = tool.render({"prometheusRule": {"enabled": True}, **values})
+        return set(re.findall(r'job="([^"]*)"', yaml.safe_dump(one(made, "PrometheusRule")["spec"]))) if made else said
+
+    for kind, labels, missing in (
+        ("monitor", lambda of: {"service": {"labels": of}}, "release-name-hostnorm"),
+        ("podMonitor", lambda of: {"podLabels": of}, f"{NAMESPACE}/release-name-hostnorm"),
+    ):
+        monitor = {"prometheus": {kind: {"enabled": True, "jobLabel": "jobLabel"}}}
+        expected = {"hosts": {"hosts"}, "": {missing}}
+        for label, jobs in expected.items():
+            found = job(**monitor, **labels({"jobLabel": label} if label else {}))
+            assert found == jobs, f"{kind} with the label {label!r}: {found}, not {jobs}"
+        # As kube-prometheus-stack sets it for its node_exporter.
+        said = job(**monitor, **labels({"jobLabel": "node-exporter"}))
+        assert "the label job would be node-exporter, that of node_exporter: remove jobLabel" in said, said
+    assert job(prometheus={"monitor": {"enabled": True}}) == {"hostnorm"}
+    assert job(prometheus={"monitor": {"enabled": True}}, nameOverride="habits") == {"habits"}
+
+
 def test_release_label(tool, made):
     """The Prometheus operator selects by the label of its own release, whatever the release of this chart is called."""
     labels = {it["kind"]: it["metadata"]["labels"].get("release") for it in made["monitoring"]}

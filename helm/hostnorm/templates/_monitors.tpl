@@ -26,3 +26,21 @@
 {{- define "hostnorm.relabelings" -}}
 {{- toYaml (default (list (dict "sourceLabels" (list "__meta_kubernetes_pod_node_name") "targetLabel" "instance")) .relabelings) }}
 {{- end }}
+
+{{/* The label job of series. The operator takes that of the service or pod, and its own name for a label that is missing or empty. */}}
+{{- define "hostnorm.job" -}}
+{{- $own := .Values.nameOverride | default .Chart.Name -}}
+{{- $made := "" -}}
+{{- if .Values.prometheus.podMonitor.enabled }}
+{{- with .Values.prometheus.podMonitor.jobLabel }}
+{{- $labels := merge (tpl (toYaml $.Values.podLabels) $ | fromYaml) (include "hostnorm.podLabels" $ | fromYaml) }}
+{{- $made = get $labels . | default (printf "%s/%s" (default (include "hostnorm.namespace" $) $.Values.prometheus.podMonitor.namespace) (include "hostnorm.fullname" $)) }}
+{{- end }}
+{{- else if .Values.prometheus.monitor.enabled }}
+{{- with .Values.prometheus.monitor.jobLabel }}
+{{- $labels := merge (tpl (toYaml $.Values.service.labels) $ | fromYaml) (include "hostnorm.labels" $ | fromYaml) }}
+{{- $made = get $labels . | default (include "hostnorm.fullname" $) }}
+{{- end }}
+{{- end }}
+{{- .Values.prometheusRule.job | default $made | default $own }}
+{{- end }}

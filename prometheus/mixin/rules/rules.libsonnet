@@ -63,7 +63,7 @@
           {
             record: 'fleet_signal:anomaly_signal:median',
             expr: |||
-              quantile by (%(fleet)s, signal) (0.5, anomaly_signal{%(compared)s})
+              quantile by (%(fleet)s, signal) (0.5, max by (%(host)s, signal) (anomaly_signal{%(compared)s}))
                 and on (%(fleet)s)
               count by (%(fleet)s) (count by (%(host)s) (is_anomaly{%(ofHosts)s})) >= %(fleetHosts)d
             ||| % text,
@@ -74,7 +74,7 @@
             record: 'fleet_signal:anomaly_signal:mad',
             expr: |||
               1.4826 * quantile by (%(fleet)s, signal) (0.5, abs(
-                anomaly_signal{%(compared)s} - on (%(fleet)s, signal) group_left () fleet_signal:anomaly_signal:median
+                max by (%(host)s, signal) (anomaly_signal{%(compared)s}) - on (%(fleet)s, signal) group_left () fleet_signal:anomaly_signal:median
               ))
             ||| % text,
           },
@@ -82,7 +82,7 @@
             // The normal range of a single host. If peers hardly differ, a value within it is not a deviation.
             record: 'fleet_signal:anomaly_signal:normal_margin',
             expr: |||
-              quantile by (%(fleet)s, signal) (0.5, anomaly_upper_bound{%(compared)s}) - fleet_signal:anomaly_signal:median
+              quantile by (%(fleet)s, signal) (0.5, max by (%(host)s, signal) (anomaly_upper_bound{%(compared)s})) - fleet_signal:anomaly_signal:median
             ||| % text,
           },
           {
@@ -98,22 +98,24 @@
           },
           {
             // Only large deviations are recorded; all of them would double the number of series. The comparison precedes
-            // the subtraction because series it drops cost little.
+            // the subtraction because series it drops cost little. While a pod is replaced, a node may have two: they are one host.
             record: 'host_signal:anomaly_signal:peer_deviation',
             expr: |||
-              (
+              max by (%(ofSubject)s, signal) (
                 (
-                  anomaly_signal{%(compared)s} >= on (%(fleet)s, signal) group_left ()
-                  (fleet_signal:anomaly_signal:median + %(peerDeviation)d * fleet_signal:anomaly_signal:spread)
-                    or
-                  anomaly_signal{%(compared)s} <= on (%(fleet)s, signal) group_left ()
-                  (fleet_signal:anomaly_signal:median - %(peerDeviation)d * fleet_signal:anomaly_signal:spread)
+                  (
+                    anomaly_signal{%(compared)s} >= on (%(fleet)s, signal) group_left ()
+                    (fleet_signal:anomaly_signal:median + %(peerDeviation)d * fleet_signal:anomaly_signal:spread)
+                      or
+                    anomaly_signal{%(compared)s} <= on (%(fleet)s, signal) group_left ()
+                    (fleet_signal:anomaly_signal:median - %(peerDeviation)d * fleet_signal:anomaly_signal:spread)
+                  )
+                    - on (%(fleet)s, signal) group_left ()
+                  fleet_signal:anomaly_signal:median
                 )
-                  - on (%(fleet)s, signal) group_left ()
-                fleet_signal:anomaly_signal:median
+                  / on (%(fleet)s, signal) group_left ()
+                fleet_signal:anomaly_signal:spread
               )
-                / on (%(fleet)s, signal) group_left ()
-              fleet_signal:anomaly_signal:spread
             ||| % text,
           },
         ],

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::cli::Exit;
 use crate::reading::Timestamp;
-use crate::table::{Table, TableError, TableRow, day_numbers_hint, quoted};
+use crate::table::{Table, TableError, TableRow, day_numbers_hint, foreign_separator, quoted};
 
 /// Number of intervals that determine the interval of rows.
 const INTERVALS: usize = 32;
@@ -122,19 +122,26 @@ impl TableInput {
 
     /// The error that the interval is unknown.
     pub(in crate::commands) fn no_interval(&self) -> Exit {
-        let no_column = Exit::usage(format!(
-            "error: {} has no column \"timestamp\"; pass the time between rows, such as --every 60s",
-            self.name()
-        ));
+        let no_column = Exit::usage(match foreign_separator(self.columns()) {
+            Some(_) => format!("error: {}, line 1: {}", self.name(), self.table.without_time()),
+            None => format!(
+                "error: {} has no column \"timestamp\"; pass the time between rows, such as --every 60s",
+                self.name()
+            ),
+        });
         self.no_pace("too few rows to find their interval; pass --every", no_column)
     }
 
     /// The error that a history has no times.
     pub(in crate::commands) fn no_times(&self) -> Exit {
-        let no_column = Exit::failure(format!(
-            "{}: no column \"timestamp\"; a history needs the time of each row",
-            self.name()
-        ));
+        let no_column = Exit::failure(match foreign_separator(self.columns()) {
+            Some(_) => format!("{}, line 1: {}", self.name(), self.table.without_time()),
+            None => format!(
+                "{}: {}; a history needs the time of each row",
+                self.name(),
+                self.table.without_time()
+            ),
+        });
         self.no_pace("too few rows; a history needs two", no_column)
     }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::go_duration::GoDuration;
 use super::secret::{PasswordHash, Secret};
+use crate::control_characters;
 
 /// The whole file. A section without content is like no section.
 #[derive(Debug, Default, Deserialize)]
@@ -139,14 +140,7 @@ const MESSAGE_CHARS_MAX: usize = 300;
 
 /// A message in one line, shortened: names of keys in it may be anything.
 fn one_line(message: &str) -> String {
-    let mut line = String::new();
-    for character in message.chars().take(MESSAGE_CHARS_MAX) {
-        match character.is_control() {
-            true => line.extend(character.escape_debug()),
-            false => line.push(character),
-        }
-    }
-    line
+    control_characters::one_line(&message.chars().take(MESSAGE_CHARS_MAX).collect::<String>())
 }
 
 /// The message without the value that was found, which may be a secret: only names of keys and of choices stay.

@@ -23,6 +23,7 @@ use super::resource::resource;
 use super::settings::{OtlpSettings, Protocol, TraceSampler};
 use super::span_counts::SpanCounts;
 use super::transport::{TlsFiles, TransportError, UnusableSetting, exporter};
+use crate::url_credentials::address;
 
 /// Time to send the waiting spans at shutdown; the rest is lost.
 pub const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
@@ -58,7 +59,7 @@ pub fn start(settings: &OtlpSettings) -> Result<Option<TracePipeline>, UnusableS
         runtime,
         limit: settings.timeout.duration(),
         outcomes: Arc::clone(&outcomes),
-        outage: Outage { url, reason, lost: Mutex::new(None) },
+        outage: Outage { url: address(&url), reason, lost: Mutex::new(None) },
     };
     // `errors` limits it.
     let queue = usize::try_from(settings.queue_size).unwrap_or(usize::MAX);

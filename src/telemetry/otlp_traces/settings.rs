@@ -179,8 +179,10 @@ impl OtlpSettings {
             let sentence = format!("header {} of {count} is malformed: expected 'Name: value'", at + 1);
             found.push(("otlp.headers", sentence));
         }
-        if let Some(it) = self.resource_attributes.iter().find(|it| attribute(it).is_none()) {
-            found.push(("otlp.resource_attributes", format!("{it:?} is malformed: expected key=value")));
+        let count = self.resource_attributes.len();
+        if let Some(at) = self.resource_attributes.iter().position(|it| attribute(it).is_none()) {
+            let sentence = format!("attribute {} of {count} is malformed: expected key=value", at + 1);
+            found.push(("otlp.resource_attributes", sentence));
         }
         for (key, pairs) in
             [("otlp.headers", &self.headers), ("otlp.resource_attributes", &self.resource_attributes)]
@@ -301,7 +303,7 @@ mod tests {
         );
         check(
             |it| it.resource_attributes = vec!["a=b".into(), "=c".into()],
-            &["otlp.resource_attributes: \"=c\" is malformed: expected key=value"],
+            &["otlp.resource_attributes: attribute 2 of 2 is malformed: expected key=value"],
         );
         check(
             |it| it.propagators = vec!["b3".into()],
