@@ -20,6 +20,7 @@ use crate::http::{
 use crate::log_stream::LogStream;
 use crate::logs::{LogPositions, LogReaders};
 use crate::model_registry::ModelRegistry;
+use crate::open_files;
 use crate::sampler::{self, CommandInbox, PersistentState, RestoredEngine, Sampler, SamplerHandle};
 use crate::sd_notify::ServiceManager;
 use crate::silence::SilenceCalendar;
@@ -48,6 +49,10 @@ use unix_signals::{SignalRequest, UnixSignals};
 
 /// Runs until SIGTERM or SIGINT. Exit code 0; 64 for invalid settings; 1 for a failure.
 pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    open_files::raise_limit();
+    if let Err(problem) = open_files::check() {
+        return Exit::failure(problem);
+    }
     let (reload, config) = match Reloader::first(options, environment.into_iter().collect()) {
         Ok(first) => first,
         Err(problems) => return Exit::usage(problems.to_string()),
