@@ -46,6 +46,7 @@ mod network_device;
 mod network;
 mod tcp;
 mod stat;
+mod sensor_chip;
 mod sensors;
 mod cgroup;
 mod log;
