@@ -3,6 +3,9 @@
 
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use crate::time_zone::{NAME_BYTES_MAX, TimeZone};
 use crate::whole_file;
@@ -20,16 +23,38 @@ const LINKS_MAX: usize = 40;
 /// The name that needs no file.
 const UTC: &str = "UTC";
 
+/// Longest wait for the files; their disk may hang.
+const ANSWER_MAX: Duration = Duration::from_secs(3);
+
 /// The zone of this name, or of the host for an empty name.
 ///
 /// # Errors
-/// What failed and what to do, in words that follow the name of the setting.
+/// What failed and what to do, in words that follow the name of the setting; also if the files do not answer within
+/// 3 seconds.
 pub fn read(rootfs: &Path, name: &str) -> Result<TimeZone, String> {
-    match name {
-        "" => of_host(rootfs),
-        UTC => Ok(TimeZone::default()),
-        name => named(rootfs, name),
+    if name == UTC {
+        return Ok(TimeZone::default());
     }
+    let [database, _] = DATABASES;
+    let file = if name.is_empty() { rootfs.join(LOCAL) } else { rootfs.join(database).join(name) };
+    let (root, own) = (rootfs.to_owned(), name.to_owned());
+    answer(&file, ANSWER_MAX, move || if own.is_empty() { of_host(&root) } else { named(&root, &own) })
+}
+
+/// What `read` returns, on a thread of its own, so that a disk that hangs keeps nobody waiting for longer than `most`.
+fn answer<T: Send + 'static>(
+    file: &Path,
+    most: Duration,
+    read: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let (send, answer) = mpsc::channel();
+    let started = thread::Builder::new().name("time zone".into()).spawn(move || {
+        // Nobody waits for a late answer.
+        let _ = send.send(read());
+    });
+    started.map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    let late = |_| Err(format!("{} does not answer within {} s", file.display(), most.as_secs()));
+    answer.recv_timeout(most).unwrap_or_else(late)
 }
 
 fn named(rootfs: &Path, name: &str) -> Result<TimeZone, String> {
@@ -181,6 +206,15 @@ mod tests {
         // Nothing leads out of the root.
         symlink("../../../../../../etc/zoneinfo/Europe/Berlin", below(LOCAL)).unwrap();
         check(root.path(), "", "Europe/Berlin 7200");
+    }
+
+    #[test]
+    fn a_disk_that_hangs_keeps_nobody_waiting() {
+        let (release, released) = mpsc::channel::<()>();
+        let hangs = move || released.recv().map_err(|_| "released".to_owned());
+        let error = answer(Path::new("/etc/localtime"), Duration::ZERO, hangs).unwrap_err();
+        assert_eq!(error, "/etc/localtime does not answer within 0 s");
+        drop(release);
     }
 
     #[test]

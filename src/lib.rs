@@ -57,6 +57,7 @@ pub mod clock;
 pub mod control;
 pub mod third_party_forest;
 pub mod whole_file;
+pub mod open_files;
 pub mod host_name;
 pub mod remote;
 pub mod host_time_zone;

@@ -46,6 +46,7 @@ mod network_device;
 mod network;
 mod tcp;
 mod stat;
+mod sensor_chip;
 mod sensors;
 mod cgroup;
 mod log;
@@ -236,7 +237,7 @@ pub struct SourceSettings {
     /// Time between two readings; 0 if unknown.
     #[serde(skip)]
     pub interval: Duration,
-    /// The thread for reads that may block; each loop has one of its own.
+    /// The thread for reads that may block; each source of a loop has one of its own.
     #[serde(skip)]
     pub blocking: BlockingReads,
     /// Roots of the kernel's files.
@@ -287,13 +288,12 @@ enum SourcePresence {
 impl Sources {
     /// Opens the sources for which `on` returns true.
     pub fn open(settings: &SourceSettings, on: impl Fn(&str) -> bool) -> Self {
-        let settings = SourceSettings { blocking: BlockingReads::default(), ..settings.clone() };
         let rows = SOURCES.iter().filter(|row| on(row.name));
-        let open = |row: &SourceInfo| OpenSource {
-            name: row.name,
-            source: (row.open)(&settings),
-            presence: SourcePresence::Unknown,
-            said: BTreeSet::new(),
+        let open = |row: &SourceInfo| {
+            // What hangs in one source takes no thread of another.
+            let settings = SourceSettings { blocking: BlockingReads::default(), ..settings.clone() };
+            let source = (row.open)(&settings);
+            OpenSource { name: row.name, source, presence: SourcePresence::Unknown, said: BTreeSet::new() }
         };
         Self(rows.map(open).collect())
     }

@@ -64,8 +64,13 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
     ))?;
     let (sender, mut readings) = reports::channel(WAITING_MAX);
     let (handle, inbox) = sampler::channel();
-    let sampler =
-        run::sampler(config, (Store::memory(), LogPositions::default()), Vec::new(), (handle.clone(), inbox));
+    let sampler = run::sampler(
+        config,
+        run::time_zone(config),
+        (Store::memory(), LogPositions::default()),
+        Vec::new(),
+        (handle.clone(), inbox),
+    );
     let thread = std::thread::Builder::new().name("sample".to_owned()).spawn(move || {
         let mut tick = 0;
         sampler.run(|report| {

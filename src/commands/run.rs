@@ -20,6 +20,7 @@ use crate::http::{
 use crate::log_stream::LogStream;
 use crate::logs::{LogPositions, LogReaders};
 use crate::model_registry::ModelRegistry;
+use crate::open_files;
 use crate::sampler::{self, CommandInbox, PersistentState, RestoredEngine, Sampler, SamplerHandle};
 use crate::sd_notify::ServiceManager;
 use crate::silence::SilenceCalendar;
@@ -27,6 +28,7 @@ use crate::sources::{self, SourceSettings, Sources};
 use crate::store::{Store, StoreError, StoreLocation, StoreReader};
 use crate::telemetry::otlp_traces::{self, OtlpSettings, TracePipeline};
 use crate::telemetry::{self, EventLogger, TelemetryCounts};
+use crate::time_zone::TimeZone;
 
 mod backfill;
 mod configured;
@@ -38,7 +40,7 @@ mod silences;
 mod startup_log;
 pub(super) mod unix_signals;
 
-pub(super) use configured::engine;
+pub(super) use configured::{engine, time_zone};
 pub use reload::METRICS;
 
 use heartbeat::Heartbeat;
@@ -48,6 +50,10 @@ use unix_signals::{SignalRequest, UnixSignals};
 
 /// Runs until SIGTERM or SIGINT. Exit code 0; 64 for invalid settings; 1 for a failure.
 pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+    open_files::raise_limit();
+    if let Err(problem) = open_files::check() {
+        return Exit::failure(problem);
+    }
     let (reload, config) = match Reloader::first(options, environment.into_iter().collect()) {
         Ok(first) => first,
         Err(problems) => return Exit::usage(problems.to_string()),
@@ -200,12 +206,14 @@ async fn until(
     let (alive, mut ended) = oneshot::channel::<()>();
     let counts = Arc::new(ServerCounters::default());
     startup_log::log_startup(config, &listeners);
+    // Once, because its file may be on a disk that hangs.
+    let zone = configured::logged_time_zone(config);
     let control_socket = control_socket(config.control_socket(place));
     let (handle, inbox) = sampler::channel();
     let positions = LogPositions::default();
-    let store = store(config, place, (&handle, &positions));
+    let store = store(config, &zone, place, (&handle, &positions));
     let logs = LogReaders::start(&config.logs, &positions);
-    let sampler = sampler(config, (store, positions), logs.streams(), (handle.clone(), inbox));
+    let sampler = sampler(config, zone, (store, positions), logs.streams(), (handle.clone(), inbox));
     // Ends with this round.
     let _silences = silences::start(config, &handle);
     let heartbeat = Heartbeat::new(Arc::clone(supervisor), config.detection.interval.duration());
@@ -290,6 +298,7 @@ async fn control_socket(path: Option<PathBuf>) -> Option<ControlSocket> {
 /// server.
 fn store(
     config: &Config,
+    zone: &TimeZone,
     place: &StoreLocation,
     (handle, positions): (&SamplerHandle, &LogPositions),
 ) -> Store {
@@ -303,7 +312,7 @@ fn store(
         return Store::memory();
     };
     backfill::borrow(config, directory);
-    let (config, handle) = (config.clone(), handle.clone());
+    let (config, zone, handle) = (config.clone(), zone.clone(), handle.clone());
     let settings = config.storage.clone();
     // Readings of 200 containers would fill the store within a day.
     let is_raw = config.cgroup.raw;
@@ -315,7 +324,7 @@ fn store(
         }
     };
     let metrics = sources::reading_metrics().collect();
-    let mut restore_engine = sampler::restore(move || empty_engine(&config, true), metrics, found);
+    let mut restore_engine = sampler::restore(move || empty_engine(&config, &zone, true), metrics, found);
     let positions = positions.clone();
     let restore = Box::new(move |reader: Result<&StoreReader, &StoreError>| {
         log_positions::restore(reader, &positions)?;
@@ -326,19 +335,20 @@ fn store(
 }
 
 /// An engine and a registry without learned state.
-fn empty_engine(config: &Config, is_stored: bool) -> (Engine, ModelRegistry) {
+fn empty_engine(config: &Config, zone: &TimeZone, is_stored: bool) -> (Engine, ModelRegistry) {
     let registry = ModelRegistry::new(config.detection.shadow_duration.as_seconds()).drop_models(is_stored);
-    (engine(config), registry)
+    (configured::engine_in(config, zone.clone()), registry)
 }
 
 /// The loop with the sources of these settings, without learned state.
 pub(super) fn sampler(
     config: &Config,
+    zone: TimeZone,
     (store, log_positions): (Store, LogPositions),
     logs: Vec<Arc<LogStream>>,
     channel: (SamplerHandle, CommandInbox),
 ) -> Sampler {
-    let (engine, registry) = empty_engine(config, store.directory().is_some());
+    let (engine, registry) = empty_engine(config, &zone, store.directory().is_some());
     let settings = SourceSettings { logs, ..config.sources() };
     let options = sampler::SamplerOptions {
         interval: config.detection.interval.duration(),
@@ -349,7 +359,7 @@ pub(super) fn sampler(
         logs: settings.logs.clone(),
         log_templates: config.detection.log_templates,
     };
-    let maintenance = configured::maintenance_calendar(config);
+    let maintenance = configured::maintenance_calendar(config, zone);
     let silences = SilenceCalendar::new(config.alertmanager.target());
     let persistent = PersistentState { engine, registry, store, maintenance, silences, log_positions };
     let sources = Sources::open(&settings, |source| config.collects(source));

@@ -45,6 +45,7 @@ mod unix {
     use std::io::{self, ErrorKind};
     use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
     use std::path::{Path, PathBuf};
+    use std::time::Duration;
 
     use tokio::net::{UnixListener, UnixStream};
     use tokio::runtime::Handle;
@@ -55,6 +56,9 @@ mod unix {
     const MODE: u32 = 0o660;
     /// Mode of a directory that is created for the socket.
     const DIRECTORY_MODE: u32 = 0o700;
+
+    /// Time between two checks that the file is still there.
+    const CHECK: Duration = Duration::from_secs(10);
 
     /// A listening Unix socket; its file is removed when it is dropped.
     #[derive(Debug)]
@@ -95,6 +99,40 @@ mod unix {
             Ok(Self { listener, path: path.to_owned(), inode })
         }
 
+        /// Completes when the file is gone, or another one has its name: then no client finds this socket.
+        pub(in crate::http) async fn lost(&self) {
+            loop {
+                tokio::time::sleep(CHECK).await;
+                let (path, inode) = (self.path.clone(), self.inode);
+                // The directory may be on a disk that hangs.
+                let check = move || is_own_socket(&path, inode);
+                if matches!(tokio::task::spawn_blocking(check).await, Ok(false)) {
+                    return;
+                }
+            }
+        }
+
+        /// Listens again where the file was removed, as with the directory of the store; tries until it can.
+        pub(in crate::http) async fn bind_again(self) -> Self {
+            let path = self.path.clone();
+            drop(self);
+            let mut was_refused = false;
+            loop {
+                match Self::bind(&path).await {
+                    Ok(socket) => {
+                        tracing::info!(path = %path.display(), "the control socket was removed; it is there again");
+                        return socket;
+                    }
+                    Err(error) if !was_refused => {
+                        tracing::warn!(%error, "the control socket was removed; local commands are unavailable");
+                        was_refused = true;
+                    }
+                    Err(_) => {}
+                }
+                tokio::time::sleep(CHECK).await;
+            }
+        }
+
         pub(in crate::http) async fn accept(&self) -> io::Result<UnixStream> {
             Ok(self.listener.accept().await?.0)
         }
@@ -113,10 +151,14 @@ mod unix {
         }
     }
 
+    /// Whether the socket with this inode is at this path.
+    fn is_own_socket(path: &Path, inode: u64) -> bool {
+        fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket() && it.ino() == inode)
+    }
+
     impl Drop for ControlSocket {
         fn drop(&mut self) {
-            let own = |it: fs::Metadata| it.file_type().is_socket() && it.ino() == self.inode;
-            if fs::symlink_metadata(&self.path).is_ok_and(own) {
+            if is_own_socket(&self.path, self.inode) {
                 let _ = fs::remove_file(&self.path);
             }
         }
@@ -140,5 +182,13 @@ impl ControlSocket {
 
     pub(super) async fn accept(&self) -> io::Result<ControlStream> {
         match *self {}
+    }
+
+    pub(super) async fn lost(&self) {
+        match *self {}
+    }
+
+    pub(super) async fn bind_again(self) -> Self {
+        self
     }
 }

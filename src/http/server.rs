@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -29,6 +29,7 @@ use super::server_counters::ServerCounters;
 use super::timeouts::{ConnectionActivity, LINGER, LINGER_BYTES_MAX, REQUEST, TimeoutStream};
 use super::tls::{self, Tls};
 use super::web_app::WebApp;
+use crate::open_files;
 
 /// Most connections from the network; for one more, the one without activity for the longest time is closed.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -38,6 +39,10 @@ pub const CONTROL_CONNECTIONS_MAX: usize = 16;
 const STREAMS_MAX: u32 = 16;
 /// Time for current requests to finish when the server stops.
 pub const GRACE: Duration = Duration::from_secs(3);
+/// File descriptors of the process for each connection, so that files and the store have some.
+const DESCRIPTORS_PER_CONNECTION: usize = 4;
+/// Shortest time between two warnings that the system refuses.
+const WARN_PAUSE: Duration = Duration::from_secs(60);
 /// Pause after the system refused to give a connection, as when all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -152,9 +157,10 @@ pub(super) async fn serve_site(
 ) -> io::Result<()> {
     let graceful = Arc::new(GracefulShutdown::new());
     let (stopped, stopping) = watch::channel(());
-    let acceptor = |connections_max| {
+    let acceptor = |connections_max: usize| {
         let (state, graceful, stopping) = (Arc::clone(&state), Arc::clone(&graceful), stopping.clone());
-        let open = Mutex::new(ConnectionTable::new(connections_max));
+        let affordable = (open_files::descriptors_max() / DESCRIPTORS_PER_CONNECTION).max(1);
+        let open = Mutex::new(ConnectionTable::new(connections_max.min(affordable)));
         Arc::new(Acceptor { state, graceful, stopping, open })
     };
     // Dropped at the end of the scope, and with it the listeners.
@@ -162,14 +168,20 @@ pub(super) async fn serve_site(
     let network = acceptor(CONNECTIONS_MAX);
     for listener in listeners {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        accepting.spawn(Arc::clone(&network).accept(listener));
+        let network = Arc::clone(&network);
+        accepting.spawn(async move { network.accept(&listener).await });
     }
     drop(network);
     // Its directory may be on a disk that hangs, for which the network does not wait.
     let local = acceptor(CONTROL_CONNECTIONS_MAX);
     accepting.spawn(async move {
-        if let Some(socket) = control.await {
-            local.accept(socket).await;
+        let Some(mut socket) = control.await else { return };
+        loop {
+            tokio::select! {
+                () = local.accept(&socket) => {}
+                () = socket.lost() => {}
+            }
+            socket = socket.bind_again().await;
         }
     });
     let status = Arc::clone(&state.counts().web_config);
@@ -195,7 +207,8 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    async fn accept<L: Listener>(self: Arc<Self>, listener: L) {
+    async fn accept<L: Listener>(&self, listener: &L) {
+        let mut warned: Option<Instant> = None;
         loop {
             match listener.next().await {
                 Ok((stream, origin)) => {
@@ -204,7 +217,10 @@ impl Acceptor {
                     tokio::task::yield_now().await;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection; trying again");
+                    if warned.is_none_or(|it| WARN_PAUSE <= it.elapsed()) {
+                        tracing::warn!(%error, "cannot accept connections; trying again");
+                        warned = Some(Instant::now());
+                    }
                     sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -40,7 +40,7 @@ impl ReadingNotes {
         if !unknown.is_empty() {
             tracing::info!(
                 signals = unknown.join(","),
-                "signals without a value are not judged; this host does not have what they are computed from"
+                "signals without a value are not judged; this host does not have what they are computed from, or the settings leave it out"
             );
         }
     }

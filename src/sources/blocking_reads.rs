@@ -1,10 +1,13 @@
 //! Reads what may block, such as sensors and mounts, on a thread beside the loop.
 //!
-//! One thread reads path by path, for each source in turn. A path that does not answer within [`ANSWER_SECONDS_MAX`] is
-//! stuck: its thread is abandoned and ends with the answer, and another thread reads the others. At most [`STUCK_MAX`]
-//! threads are abandoned; beyond that, nothing is read until one of them ends.
+//! Each source has a thread of its own, which reads path by path, so that the hardware of one source takes no time and no
+//! place of another. A path that does not answer within [`ANSWER_SECONDS_MAX`] is stuck: its thread is abandoned and ends
+//! with the answer, and another thread reads the others. At most [`STUCK_MAX`] threads of a source are abandoned; beyond
+//! that, the source reads nothing until one of them ends.
 //!
 //! A late answer counts nevertheless, so that a slow sensor has a value: it is then used until it is [`AGE_SECONDS_MAX`] old.
+//! A round over many slow paths takes as long as all of them together. A path whose turn has not come yet is not silent: its
+//! value is used for [`ROUND_SECONDS_MAX`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -17,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use super::SourceError;
 use crate::clock;
+use crate::open_files;
 
 /// Seconds without an answer after which a path is stuck.
 pub(super) const ANSWER_SECONDS_MAX: u64 = 3;
@@ -24,18 +28,27 @@ pub(super) const ANSWER_SECONDS_MAX: u64 = 3;
 /// Age from which on a value is not used any more, in seconds.
 pub(super) const AGE_SECONDS_MAX: u64 = 60;
 
-/// Largest number of stuck paths, each with its waiting thread.
-pub(super) const STUCK_MAX: usize = 128;
+/// Age up to which a value is used while its path waits for its turn, in seconds: more than the longest round over all
+/// sensors.
+pub(super) const ROUND_SECONDS_MAX: u64 = 600;
+
+/// Largest number of stuck paths of a source, each with its waiting thread.
+pub(super) const STUCK_MAX: usize = 64;
+
+/// File descriptors of the process for each path that may be stuck: it holds one, and the others stay for the rest.
+const DESCRIPTORS_PER_STUCK: usize = 16;
 
 /// Longest wait of the first reading of a source, so that it is complete on a healthy host.
 pub(super) const FIRST_WAIT: Duration = Duration::from_millis(250);
 
-/// The thread beside the loop, shared by all sources of one loop.
+/// The thread beside the loop of one source, shared by its readers.
 #[derive(Clone)]
 pub struct BlockingReads {
     shared: Arc<Shared>,
     /// Ends the thread when the last reader is gone.
     _owner: Arc<ThreadOwner>,
+    /// Largest number of stuck paths.
+    stuck_max: usize,
 }
 
 #[derive(Default)]
@@ -106,7 +119,8 @@ impl Shared {
 impl Default for BlockingReads {
     fn default() -> Self {
         let shared = Arc::<Shared>::default();
-        Self { _owner: Arc::new(ThreadOwner(Arc::clone(&shared))), shared }
+        let stuck_max = (open_files::descriptors_max() / DESCRIPTORS_PER_STUCK).clamp(1, STUCK_MAX);
+        Self { _owner: Arc::new(ThreadOwner(Arc::clone(&shared))), shared, stuck_max }
     }
 }
 
@@ -150,7 +164,7 @@ impl BlockingReads {
     fn start_thread(&self) -> io::Result<()> {
         let mut queue = self.shared.queue();
         let is_idle = queue.waiting.values().all(VecDeque::is_empty);
-        if queue.is_alive || is_idle || STUCK_MAX <= queue.stuck.len() {
+        if queue.is_alive || is_idle || self.stuck_max <= queue.stuck.len() {
             return Ok(());
         }
         let (number, shared) = (queue.thread, Arc::clone(&self.shared));
@@ -263,21 +277,29 @@ impl<T: Send + 'static> BlockingReader<T> {
 
     /// What is known of a path.
     pub(super) fn known(&self, path: &Path, now: Instant) -> Known<&T> {
-        let queue = self.reads.shared.queue();
-        let is_stuck = !queue.stuck.is_empty() && queue.stuck.contains(&(self.number, path.to_owned()));
-        drop(queue);
+        let (is_stuck, is_waiting) = self.state_of(path);
+        let is_older =
+            |it: &Answer<T>, seconds| Duration::from_secs(seconds) <= now.saturating_duration_since(it.at);
         match self.newest.get(path) {
             Some(it) if is_stuck && !it.is_slow => Known::Silent,
-            Some(it) if Duration::from_secs(AGE_SECONDS_MAX) <= now.saturating_duration_since(it.at) => {
-                Known::Silent
-            }
-            Some(it) => Known::Answered(&it.value),
-            None if is_stuck => Known::Silent,
-            None => Known::Pending,
+            Some(it) if !is_older(it, AGE_SECONDS_MAX) => Known::Answered(&it.value),
+            Some(it) if is_waiting && !is_older(it, ROUND_SECONDS_MAX) => Known::Answered(&it.value),
+            _ if is_stuck => Known::Silent,
+            // Nobody asked it since, so it is not known whether it would answer.
+            _ => Known::Pending,
         }
     }
 
-    /// Waits until all reads of this source are over or stuck, up to `most`.
+    /// Whether a path is stuck, and whether it waits for a turn that will come.
+    fn state_of(&self, path: &Path) -> (bool, bool) {
+        let queue = self.reads.shared.queue();
+        let key = (self.number, path.to_owned());
+        let is_stuck = queue.stuck.contains(&key);
+        let has_turns = queue.stuck.len() < self.reads.stuck_max;
+        (is_stuck, !is_stuck && has_turns && queue.pending.contains(&key))
+    }
+
+    /// Waits until all reads of this reader are over or stuck, up to `most`.
     pub(super) fn wait(&self, most: Duration) {
         let queue = self.reads.shared.queue();
         let is_busy = |queue: &mut ReadQueue| {

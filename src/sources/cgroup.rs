@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::blocking_reads::ANSWER_SECONDS_MAX;
 use super::cpu_throttling::THROTTLED;
 use super::exclude_pattern::{ExcludePattern, IncludePattern};
 use super::kernel_file::FileReader;
@@ -20,6 +21,7 @@ mod hierarchy;
 mod discovery;
 mod workload;
 mod podman_storage;
+mod names_on_disk;
 mod container_names;
 mod identity;
 mod parse;
@@ -33,7 +35,7 @@ pub(super) mod fuzzing;
 
 pub(super) use signals::SIGNALS;
 
-use container_names::{ContainerNames, GroupName, NamesOnDisk};
+use container_names::{ContainerNames, GroupName};
 use discovery::{FoundGroup, find_groups};
 use group_files::{BlockDevices, Cadence, FileFault, GroupFiles, GroupPresence, GroupReader};
 use hierarchy::Hierarchies;
@@ -172,7 +174,7 @@ struct Cgroup {
 impl Source for Cgroup {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let at = into.at;
-        let is_empty = self.groups.is_empty() && self.past.is_empty();
+        let is_empty = self.groups.is_empty() && self.past.is_empty() && !self.names.is_awaited();
         let pause = if is_empty { DISCOVERY_EMPTY_SECONDS } else { DISCOVERY_SECONDS };
         let is_recent = |then: Timestamp| (0.0..pause).contains(&(at.0 - then.0));
         if !self.searched.is_some_and(is_recent) {
@@ -195,6 +197,13 @@ impl Source for Cgroup {
                 self.settings.subjects_max
             );
             into.omit(self.dropped, "groups", what);
+        }
+        if let Some((count, paths)) = self.names.silence() {
+            let path = paths.first().map(|it| it.display().to_string()).unwrap_or_default();
+            let what = format!(
+                "no answer from {path} within {ANSWER_SECONDS_MAX} s; containers are read when their names are known"
+            );
+            into.omit(count, path, what);
         }
         let host = into.host();
         if self.groups.iter().any(|it| it.throttled.is_some()) {
@@ -250,15 +259,16 @@ impl Cgroup {
         self.reader.processes.refresh(&mut self.reader.files);
         let Some(hierarchies) = self.hierarchies.clone() else { return self.groups.clear() };
         let discovery = find_groups(&hierarchies);
-        self.names.update();
         let mut before: BTreeMap<PathBuf, LiveGroup> =
             self.groups.drain(..).map(|it| (it.path.clone(), it)).collect();
-        let mut disk = NamesOnDisk::default();
+        let new: Vec<&FoundGroup> =
+            discovery.groups.iter().filter(|it| !before.contains_key(&it.path)).collect();
+        let mut names = self.names.of(&new).into_iter();
         let mut wanted = Vec::new();
         for group in discovery.groups {
             let live = before.get(&group.path);
-            let name = live.map(|it| it.name.clone()).or_else(|| self.names.of(&group, &mut disk));
-            // A sandbox has no name.
+            let name = live.map_or_else(|| names.next().flatten(), |it| Some(it.name.clone()));
+            // A sandbox has no name, and one that is still to be read comes later.
             let Some(name) = name else { continue };
             if self.settings.reads(&name) {
                 let rank = KINDS.iter().position(|it| *it == name.kind);

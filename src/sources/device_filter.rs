@@ -14,6 +14,9 @@ pub(super) const DEVICES_MAX: usize = 256;
 /// Largest number of devices that the settings leave out and that are remembered, so that the pattern is tried once.
 const EXCLUDED_MAX: usize = 16 * DEVICES_MAX;
 
+/// Largest number of devices named in a sentence.
+const NAMES_MAX: usize = 4;
+
 /// The devices of one file.
 #[derive(Debug)]
 pub(super) struct Devices {
@@ -28,6 +31,8 @@ pub(super) struct Devices {
     reading: u64,
     /// Devices of this reading beyond the maximum.
     dropped: usize,
+    /// Rows of this reading with the name of an earlier one, and the first such name.
+    repeated: (usize, Box<str>),
 }
 
 #[derive(Debug)]
@@ -40,13 +45,22 @@ struct Device {
 
 impl Devices {
     pub(super) fn new(exclude: ExcludePattern) -> Self {
-        Self { exclude, known: Vec::new(), excluded: BTreeSet::new(), next: 0, reading: 0, dropped: 0 }
+        Self {
+            exclude,
+            known: Vec::new(),
+            excluded: BTreeSet::new(),
+            next: 0,
+            reading: 0,
+            dropped: 0,
+            repeated: <_>::default(),
+        }
     }
 
     /// Starts a reading.
     pub(super) fn begin(&mut self) {
         self.next = 0;
         self.dropped = 0;
+        self.repeated.0 = 0;
         self.reading += 1;
     }
 
@@ -75,6 +89,12 @@ impl Devices {
         let device = self.known.get_mut(idx)?;
         let is_duplicate = device.reading == self.reading;
         device.reading = self.reading;
+        if is_duplicate {
+            if self.repeated.0 == 0 {
+                self.repeated.1.clone_from(&device.name);
+            }
+            self.repeated.0 += 1;
+        }
         (!is_duplicate).then_some(&device.labels)
     }
 
@@ -94,11 +114,33 @@ impl Devices {
         is_excluded
     }
 
-    /// Notes the devices of the last reading beyond the maximum.
+    /// Notes the devices of the last reading that are not shown: those beyond the maximum, and second rows of a name.
     pub(super) fn note_dropped(&self, into: &mut Reading) {
+        let (count, name) = &self.repeated;
+        if 0 < *count {
+            into.omit(
+                *count,
+                "repeated",
+                format!("device {} is listed more than once; the first row counts", visible(name)),
+            );
+        }
         if self.dropped > 0 {
             into.omit(self.dropped, "devices", format!("there are more than {DEVICES_MAX} devices"));
         }
+    }
+
+    /// Notes that no device is judged because the settings leave out those that would be, as the members of a bond.
+    pub(super) fn note_unjudged(&self, is_any_judged: bool, setting: &str, into: &mut Reading) {
+        if is_any_judged || self.known.is_empty() || self.excluded.is_empty() {
+            return;
+        }
+        let names: Vec<_> = self.excluded.iter().take(NAMES_MAX).map(|it| visible(it)).collect();
+        let more = if NAMES_MAX < self.excluded.len() { ", …" } else { "" };
+        let what = format!(
+            "no device is judged, because the setting {setting} leaves out {}{more}; the others only pass on what these count",
+            names.join(", ")
+        );
+        into.omit(self.known.len(), "unjudged", what);
     }
 
     /// Ends a reading: removes devices that are gone, so that they do not fill the table.
@@ -207,6 +249,18 @@ mod tests {
     #[test]
     fn a_device_is_shown_once() {
         check(&mut Devices::new(ExcludePattern::default()), &["sda", "sda", "sda"], &["sda"], 0);
+    }
+
+    #[test]
+    fn a_second_row_of_a_name_is_counted() {
+        let mut devices = Devices::new(ExcludePattern::default());
+        for _ in 0..2 {
+            check(&mut devices, &["sda", "sdb", "sdb", "sda"], &["sda", "sdb"], 0);
+            let mut reading = Reading::default();
+            devices.note_dropped(&mut reading);
+            let expect = "device sdb is listed more than once; the first row counts";
+            assert_eq!((reading.omissions[0].count, &*reading.omissions[0].what), (2, expect));
+        }
     }
 
     #[test]

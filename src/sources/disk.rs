@@ -177,6 +177,10 @@ impl Source for Disk {
         self.disks.kinds.update(text, clock::instant());
         set(text, &mut self.disks, into.host())?.note(into);
         self.disks.devices.note_dropped(into);
+        if !self.disks.leaves_out_partitions {
+            let is_any_judged = into.host().each(&COUNTED).any(|it| it.value > 0.0);
+            self.disks.devices.note_unjudged(is_any_judged, "disk.device_exclude", into);
+        }
         Ok(())
     }
 }

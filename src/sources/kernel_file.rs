@@ -1,7 +1,8 @@
 //! A kernel file that is read at each tick.
 //!
-//! The file stays open and is read from its start, which costs a third less than opening it again. The buffer is reused, so
-//! a tick does not allocate. It is opened without waiting, so that a pipe in its place is an error instead of a hang.
+//! The file stays open and is read from its start, which costs a third less than opening it again, unless the process may
+//! have few files open. The buffer is reused, so a tick does not allocate. It is opened without waiting, so that a pipe in its
+//! place is an error instead of a hang.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -11,6 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::{SourceError, excerpt};
+use crate::open_files;
 use crate::reading::{Omission, Reading};
 
 /// Largest size of a file; the kernel's are far smaller on any known machine.
@@ -85,7 +87,11 @@ impl KernelFile {
             self.open = Some(self.open_first()?);
         }
         let Some(file) = &self.open else { return Err(ErrorKind::NotFound.into()) };
-        fill(file, &mut self.buffer)
+        let filled = fill(file, &mut self.buffer);
+        if !may_stay_open(file, open_files::descriptors_max()) {
+            self.open = None;
+        }
+        filled
     }
 
     fn open_first(&mut self) -> io::Result<File> {
@@ -99,6 +105,19 @@ impl KernelFile {
         }
         outcome
     }
+}
+
+/// Whether a file stays open between readings. The lowest free descriptor is given out first, so files that stay take none of
+/// the upper half, which is for connections and the store.
+#[cfg(unix)]
+fn may_stay_open(file: &File, descriptors_max: usize) -> bool {
+    use std::os::fd::AsRawFd;
+    usize::try_from(file.as_raw_fd()).is_ok_and(|it| it < descriptors_max / 2)
+}
+
+#[cfg(not(unix))]
+fn may_stay_open(_: &File, _: usize) -> bool {
+    true
 }
 
 /// Opens a file without waiting for anything.

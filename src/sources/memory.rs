@@ -227,7 +227,8 @@ pub(super) fn set<const N: usize>(
     let mut missing = table.map(Some);
     let mut left = N;
     for line in text.lines() {
-        let Some(end) = line.text.bytes().position(|it| it == b':' || it == b' ') else { continue };
+        // A key without a value is malformed.
+        let end = line.text.bytes().position(|it| it == b':' || it == b' ').unwrap_or(line.text.len());
         let (key, rest) = line.text.split_at(end);
         let Some(row) = missing.iter_mut().find(|row| row.is_some_and(|(name, _)| name == key)) else {
             continue;

@@ -194,6 +194,7 @@ pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
     Box::new(Network {
         dev: KernelFile::first_of(settings.roots.of_process_1("1/net/dev", "net/dev")),
         devices: Devices::new(settings.network.device_exclude.clone()),
+        is_own_pattern: settings.network != NetworkSettings::default(),
         links: NetworkLinks::new(settings.roots.sysfs.join("class/net"), &settings.blocking),
     })
 }
@@ -203,6 +204,8 @@ struct Network {
     dev: KernelFile,
     devices: Devices,
     links: NetworkLinks,
+    /// Whether the settings leave out other devices than by default.
+    is_own_pattern: bool,
 }
 
 impl Source for Network {
@@ -227,7 +230,12 @@ impl Source for Network {
             }
             host.set_by(&SPEED, labels, self.links.speed(name, now).unwrap_or(f64::NAN));
         }
+        let is_any_judged = host.each(&COUNTED).any(|it| it.value > 0.0);
+        let is_known = host.each(&COUNTED).next().is_some();
         self.links.note_silent(now, into);
+        if self.is_own_pattern && is_known {
+            self.devices.note_unjudged(is_any_judged, "network.device_exclude", into);
+        }
         outcome
     }
 }
@@ -242,14 +250,13 @@ pub(super) fn set(
     let mut is_list = false;
     devices.begin();
     for line in text.lines().filter(|it| !it.text.trim_ascii().is_empty()) {
-        // The titles of the columns.
-        if line.text.contains('|') {
-            is_list = true;
-            continue;
-        }
         let row = line.text.rsplit_once(':').and_then(|(name, columns)| Some((name, parse(columns)?)));
         let Some((name, values)) = row else {
-            skipped.add(line.error());
+            // The titles of the columns; a name of a device may have a bar, too.
+            match is_title(line.text) {
+                true => is_list = true,
+                false => skipped.add(line.error()),
+            }
             continue;
         };
         is_list = true;
@@ -260,6 +267,11 @@ pub(super) fn set(
     }
     into.set(&DROPPED, devices.end().into());
     if is_list { Ok(skipped) } else { Err(skipped.fail(text.error())) }
+}
+
+/// Whether a line of `net/dev` has titles of columns: a bar between them, and no colon as after a name.
+pub(super) fn is_title(line: &str) -> bool {
+    line.contains('|') && !line.contains(':')
 }
 
 /// Bytes, packets, errors and drops of both directions, in the order of [`METRICS`].
@@ -289,13 +301,13 @@ mod tests {
 
     #[test]
     fn an_odd_line_costs_itself() {
-        let text = "\0\0\na|b\neth0: 1 2 3 4 5 6 7 8 9 10 11 12\neth1: 1 2 3\nno colon\n\neth2: -5 2 3 4 5 6 7 8 9 10 11 12\n";
+        let text = "\0\0\na|b\nwe|rd: 1 2 3 4 5 6 7 8 9 10 11 12\neth0: 1 2 3 4 5 6 7 8 9 10 11 12\neth1: 1 2 3\nno colon\n\neth2: -5 2 3 4 5 6 7 8 9 10 11 12\n";
         let mut reading = Reading::default();
         let mut devices = Devices::new(ExcludePattern::default());
         let text = KernelText::of(Path::new("dev"), text);
         set(text, &mut devices, reading.host()).unwrap().note(&mut reading);
-        assert_eq!(reading.host().each(&RECEIVED).count(), 1);
-        assert_eq!(reading.host().each(&SENT).count(), 2);
+        assert_eq!(reading.host().each(&RECEIVED).count(), 2);
+        assert_eq!(reading.host().each(&SENT).count(), 3);
         assert_eq!(reading.omissions[0].count, 3);
         assert!(reading.omissions[0].what.contains("dev:1: malformed"), "{:?}", reading.omissions);
     }

@@ -19,6 +19,10 @@ const MEGABIT: f64 = 125_000.0;
 /// Largest number of entries of a directory that are used.
 const ENTRIES_MAX: usize = 256;
 
+/// Values of `type` of devices that show the frames of a radio (`include/uapi/linux/if_arp.h`, `ARPHRD_IEEE80211` and those
+/// with headers).
+const MONITORS: std::ops::RangeInclusive<u64> = 801..=803;
+
 /// The network devices of sysfs.
 #[derive(Debug)]
 pub(super) struct NetworkLinks {
@@ -54,6 +58,8 @@ pub(super) struct NetworkLink {
     master: Option<String>,
     /// The devices of the physical function that it is a virtual function of.
     physical_functions: Vec<String>,
+    /// Whether it shows the frames of a radio, which other devices of the radio receive and send.
+    is_monitor: bool,
     /// Its number, and that of the device through which its packets leave.
     index: Option<u64>,
     link_index: Option<u64>,
@@ -197,6 +203,12 @@ impl NetworkLinks {
         let is_listed = |name: &String| self.known.get(name).is_some_and(is_hardware);
         // The network device of a hypervisor counts the packets of its virtual function; a bond or bridge is no hardware.
         let of_master = link.master.as_ref().is_some_and(is_listed);
+        let of_radio = link.is_monitor
+            && self
+                .known
+                .values()
+                .filter_map(|it| it.link.as_ref())
+                .any(|it| !it.is_monitor && it.hardware.is_some() && it.hardware == link.hardware);
         let of_physical = link.physical_functions.iter().any(is_listed);
         // The ports of a switch send through the device that connects it.
         let of_lower = link.link_index.filter(|it| link.index != Some(*it)).is_some_and(|lower| {
@@ -204,7 +216,7 @@ impl NetworkLinks {
                 .values()
                 .any(|it| is_hardware(it) && it.link.as_ref().is_some_and(|it| it.index == Some(lower)))
         });
-        of_master || of_physical || of_lower || device.is_port_of_guest
+        of_master || of_radio || of_physical || of_lower || device.is_port_of_guest
     }
 }
 
@@ -214,6 +226,7 @@ fn read_link(path: &Path) -> NetworkLink {
     let name_of = |path: PathBuf| Some(path.file_name()?.to_str()?.to_owned());
     let number = |name: &str| FileReader::default().read(&path.join(name)).ok()?.text.trim().parse().ok();
     let device = path.join("device");
+    let kind: Option<u64> = number("type");
     let bus = std::fs::read_link(device.join("subsystem")).ok().and_then(name_of);
     // Xen shows what it serves to guests as hardware.
     let is_hardware = bus.as_deref() != Some("xen-backend");
@@ -222,6 +235,7 @@ fn read_link(path: &Path) -> NetworkLink {
         hardware: is_hardware.then(|| std::fs::canonicalize(&device).ok()).flatten(),
         master: std::fs::read_link(path.join("master")).ok().and_then(name_of),
         physical_functions: functions.filter_map(|it| it.ok()?.file_name().into_string().ok()).collect(),
+        is_monitor: kind.is_some_and(|it| MONITORS.contains(&it)),
         index: number("ifindex"),
         link_index: number("iflink"),
     }

@@ -1,18 +1,19 @@
 //! Temperatures, from `/sys/class/hwmon` (`Documentation/hwmon/sysfs-interface.rst`).
 //!
 //! The chips are read every [`ASK_SECONDS`] beside the loop (see [`blocking_reads`](super::blocking_reads)), because they are
-//! behind slow buses, and a driver may wait for sleeping hardware. Temperatures change slowly. `sysinfo` is not used, because
+//! behind slow buses, and a driver may wait for sleeping hardware. They are read one after the other, as chips of one bus take
+//! turns anyway: a round over 40 sensors of 2.5 seconds takes 100 seconds. Temperatures change slowly. `sysinfo` is not used, because
 //! it only supports `/sys`.
-#![expect(clippy::disallowed_methods, reason = "lists the chips and their inputs")]
+#![expect(clippy::disallowed_methods, reason = "reads the inputs of the chips")]
 
-use std::collections::BTreeSet;
-use std::io::{self, ErrorKind};
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::blocking_reads::{BlockingReader, FIRST_WAIT, Known, silence};
-use super::kernel_file::FileReader;
-use super::{Source, SourceError, SourceSettings};
+use super::sensor_chip::{self, Sensor};
+use super::{Source, SourceError, SourceSettings, excerpt};
 use crate::clock;
 use crate::metric::Metric;
 use crate::reading::{Labels, Reading};
@@ -39,24 +40,13 @@ const ASK_SECONDS: u64 = 10;
 /// Largest number of temperatures exposed.
 const SENSORS_MAX: usize = 128;
 
-/// Largest number of entries in a directory; a larger one does not come from the kernel, and is refused.
-const ENTRIES_MAX: usize = 1024;
-
 pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
-    Box::new(Sensors {
-        hwmon: settings.roots.sysfs.join("class/hwmon"),
-        answers: settings.blocking.reader(),
-        asked: None,
-        sensors: Vec::new(),
-        dropped: 0,
-        shared_names: BTreeSet::new(),
-        had_sensors: false,
-    })
+    Box::new(Sensors::new(settings))
 }
 
 #[derive(Debug)]
 struct Sensors {
-    hwmon: PathBuf,
+    sysfs: PathBuf,
     answers: BlockingReader<SensorAnswer>,
     /// Time of the last list of the chips.
     asked: Option<Instant>,
@@ -64,27 +54,15 @@ struct Sensors {
     sensors: Vec<Sensor>,
     /// Temperatures beyond [`SENSORS_MAX`].
     dropped: usize,
-    /// Names that several chips had; each of them is told by its device from then on.
-    shared_names: BTreeSet<String>,
+    /// The newest label of each sensor, by its input.
+    labels: BTreeMap<PathBuf, String>,
     had_sensors: bool,
-}
-
-/// One temperature of a chip.
-#[derive(Debug)]
-struct Sensor {
-    /// Its file.
-    input: PathBuf,
-    /// The chip, the same as long as the device is there.
-    chip: String,
-    /// The start of its files, such as `temp1`.
-    name: String,
 }
 
 /// What the files of a sensor say.
 #[derive(Debug, Clone, PartialEq)]
 struct SensorAnswer {
-    /// `None` while the chip sleeps, or if nothing is connected.
-    celsius: Option<f64>,
+    temperature: Temperature,
     label: Option<String>,
 }
 
@@ -103,7 +81,7 @@ impl Source for Sensors {
         if self.sensors.is_empty() {
             outcome?;
             // A chip may be unplugged.
-            let path = self.hwmon.join("*/temp*_input");
+            let path = self.sysfs.join(sensor_chip::DIRECTORY).join("*/temp*_input");
             return if self.had_sensors { Ok(()) } else { Err(SourceError::Unavailable { path }) };
         }
         self.had_sensors = true;
@@ -118,12 +96,26 @@ impl Source for Sensors {
                 }
             })
             .collect();
-        let host = into.host();
+        let answers: Vec<Option<SensorAnswer>> = answers.into_iter().map(Option::<&_>::cloned).collect();
         for (sensor, answer) in self.sensors.iter().zip(&answers) {
-            let Some(celsius) = answer.and_then(|it| it.celsius) else { continue };
-            let label = label_of(sensor, &self.sensors, &answers);
-            host.set_by(&TEMPERATURE, &Labels::new([&*sensor.chip, &*label]), celsius);
+            // A label that cannot be read once stays.
+            if let Some(label) = answer.as_ref().and_then(|it| it.label.as_ref()) {
+                self.labels.insert(sensor.input.clone(), label.clone());
+            }
         }
+        for (sensor, answer) in self.sensors.iter().zip(answers) {
+            match answer.map(|it| it.temperature) {
+                Some(Temperature::Celsius(celsius)) => {
+                    let label = label_of(sensor, &self.sensors, &self.labels);
+                    into.host().set_by(&TEMPERATURE, &Labels::new([&*sensor.chip, &*label]), celsius);
+                }
+                Some(Temperature::Unusable(reason)) => {
+                    into.omit(1, sensor.input.display().to_string(), reason);
+                }
+                Some(Temperature::Absent) | None => {}
+            }
+        }
+        let host = into.host();
         host.set(&DROPPED, self.dropped as f64);
         if self.dropped > 0 {
             into.omit(
@@ -136,21 +128,35 @@ impl Source for Sensors {
     }
 }
 
-/// The label of a sensor, or its name if it has none; where several of a chip have the same, both.
-fn label_of(sensor: &Sensor, all: &[Sensor], answers: &[Option<&SensorAnswer>]) -> String {
-    let of = |it: &Sensor, answer: &Option<&SensorAnswer>| {
-        answer.and_then(|it| it.label.clone()).unwrap_or_else(|| it.name.clone())
-    };
-    let chip = || all.iter().zip(answers).filter(|it| it.0.chip == sensor.chip);
-    let own = chip().find(|it| it.0.name == sensor.name).map(|it| of(it.0, it.1)).unwrap_or_default();
-    let is_shared = chip().any(|it| it.0.name != sensor.name && of(it.0, it.1) == own);
-    if is_shared { format!("{own} {}", sensor.name) } else { own }
+/// The label of a sensor, or its name if it has none; both where several of a chip have the same label, or where a label ends
+/// as one with a name does.
+fn label_of(sensor: &Sensor, all: &[Sensor], labels: &BTreeMap<PathBuf, String>) -> String {
+    let of = |it: &Sensor| labels.get(&it.input).unwrap_or(&it.name).clone();
+    let own = of(sensor);
+    let is_other = |it: &&Sensor| it.chip == sensor.chip && it.name != sensor.name;
+    let is_shared = all.iter().filter(is_other).any(|it| of(it) == own);
+    let is_number = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
+    let ends_with_name =
+        own.rsplit_once(' ').is_some_and(|(_, end)| end.strip_prefix("temp").is_some_and(is_number));
+    if is_shared || ends_with_name { format!("{own} {}", sensor.name) } else { own }
 }
 
 impl Sensors {
+    fn new(settings: &SourceSettings) -> Self {
+        Self {
+            sysfs: settings.roots.sysfs.clone(),
+            answers: settings.blocking.reader(),
+            asked: None,
+            sensors: Vec::new(),
+            dropped: 0,
+            labels: BTreeMap::new(),
+            had_sensors: false,
+        }
+    }
+
     /// Lists the chips and asks each of their sensors.
     fn ask_all(&mut self) -> Result<(), SourceError> {
-        self.sensors = match self.list_sensors() {
+        self.sensors = match sensor_chip::list_sensors(&self.sysfs) {
             Ok(sensors) => sensors,
             // A machine without chips has no such directory.
             Err(SourceError::Unavailable { .. }) => Vec::new(),
@@ -160,103 +166,63 @@ impl Sensors {
         self.sensors.truncate(SENSORS_MAX);
         let sensors = &self.sensors;
         self.answers.keep(|path| sensors.iter().any(|it| it.input == path));
+        self.labels.retain(|path, _| sensors.iter().any(|it| it.input == *path));
         sensors.iter().try_for_each(|it| {
             let label = it.input.with_file_name(format!("{}_label", it.name));
-            self.answers
-                .ask(&it.input, move |input| SensorAnswer { celsius: celsius(input), label: word(&label) })
+            self.answers.ask(&it.input, move |input| SensorAnswer {
+                temperature: temperature(input),
+                label: sensor_chip::word(&label),
+            })
         })
     }
+}
 
-    /// The temperatures of all chips. A chip is named by its driver; of several equal ones, each also by its device.
-    fn list_sensors(&mut self) -> Result<Vec<Sensor>, SourceError> {
-        let mut chips = Vec::new();
-        for chip in list(&self.hwmon)? {
-            // A chip may disappear meanwhile.
-            let Ok(entries) = list(&chip) else { continue };
-            let name = word(&chip.join("name")).unwrap_or_else(|| file_name(&chip).to_owned());
-            let is_input = |it: &PathBuf| sensor_name(it).is_some();
-            let inputs: Vec<PathBuf> = entries.into_iter().filter(is_input).collect();
-            if !inputs.is_empty() {
-                chips.push((chip, name, inputs));
-            }
+/// What the input of a sensor says.
+#[derive(Debug, Clone, PartialEq)]
+enum Temperature {
+    Celsius(f64),
+    /// The chip sleeps, or nothing is connected.
+    Absent,
+    /// It cannot be read or is no number, for this reason.
+    Unusable(String),
+}
+
+/// Errors of the drivers of chips that sleep, are switched off or measure now: `EAGAIN`, `ENXIO`, `EBUSY`, `ENODEV`, `ENODATA`
+/// and `ENETDOWN`.
+const ASLEEP: [i32; 6] = [11, 6, 16, 19, 61, 100];
+
+/// Reads an input. This asks the hardware, which may block.
+fn temperature(input: &Path) -> Temperature {
+    let text = match std::fs::read_to_string(input) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Temperature::Absent,
+        Err(error) if error.raw_os_error().is_some_and(|it| ASLEEP.contains(&it)) => {
+            return Temperature::Absent;
         }
-        let is_shared = |name: &String| chips.iter().filter(|it| it.1 == *name).count() > 1;
-        let shared: Vec<String> = chips.iter().map(|it| it.1.clone()).filter(is_shared).collect();
-        self.shared_names.extend(shared);
-        self.shared_names.retain(|name| chips.iter().any(|it| it.1 == *name));
-        let mut sensors: Vec<Sensor> = Vec::new();
-        for (directory, name, inputs) in chips {
-            let mut chip = name.clone();
-            if self.shared_names.contains(&name) {
-                chip = format!("{name} {}", device_of(&directory));
-                // One device may have several chips of a name.
-                if sensors.iter().any(|it| it.chip == chip) {
-                    chip = format!("{name} {}", file_name(&directory));
-                }
-            }
-            sensors.extend(inputs.into_iter().filter_map(|input| {
-                let name = sensor_name(&input)?.to_owned();
-                Some(Sensor { input, chip: chip.clone(), name })
-            }));
+        Err(source) => {
+            return Temperature::Unusable(SourceError::Read { path: input.into(), source }.to_string());
         }
-        Ok(sensors)
+    };
+    match text.trim() {
+        "" => Temperature::Absent,
+        text => match text.parse::<i64>() {
+            Ok(millidegrees) => Temperature::Celsius(millidegrees as f64 / 1e3),
+            Err(_) => {
+                let error = SourceError::Parse { path: input.into(), line: 1, text: excerpt(text) };
+                Temperature::Unusable(error.to_string())
+            }
+        },
     }
-}
-
-/// The start of the name of a temperature's file.
-fn sensor_name(input: &Path) -> Option<&str> {
-    file_name(input).strip_suffix("_input").filter(|it| it.starts_with("temp"))
-}
-
-/// The device of a chip, such as `nvme0` or `0000:00:18.3`; the chip's number changes from boot to boot.
-fn device_of(chip: &Path) -> String {
-    let device = std::fs::read_link(chip.join("device")).ok();
-    let device = device.as_deref().map_or("", file_name);
-    if device.is_empty() { file_name(chip).to_owned() } else { device.to_owned() }
-}
-
-/// The temperature in a file. Reading it asks the hardware, which may block.
-fn celsius(input: &Path) -> Option<f64> {
-    let text = std::fs::read_to_string(input).ok()?;
-    let millidegrees: i64 = text.trim().parse().ok()?;
-    Some(millidegrees as f64 / 1e3)
-}
-
-/// The entries of a directory, by name.
-fn list(dir: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    let entries = std::fs::read_dir(dir).and_then(|entries| {
-        let entries =
-            entries.take(ENTRIES_MAX + 1).map(|it| Ok(it?.path())).collect::<io::Result<Vec<_>>>()?;
-        match entries.len() <= ENTRIES_MAX {
-            true => Ok(entries),
-            false => Err(io::Error::other(format!("more than {ENTRIES_MAX} entries"))),
-        }
-    });
-    let mut entries = entries.map_err(|source| match source.kind() {
-        ErrorKind::NotFound => SourceError::Unavailable { path: dir.into() },
-        _ => SourceError::Read { path: dir.into(), source },
-    })?;
-    entries.sort();
-    Ok(entries)
-}
-
-/// The content of a file, if it can be read and is not empty.
-fn word(path: &Path) -> Option<String> {
-    let mut reader = FileReader::default();
-    let text = reader.read(path).ok()?;
-    let text = super::kernel_file::visible(text.text.trim()).into_owned();
-    (!text.is_empty()).then_some(text)
-}
-
-fn file_name(path: &Path) -> &str {
-    path.file_name().and_then(|it| it.to_str()).unwrap_or_default()
 }
 
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::fs;
     use std::os::unix::fs::symlink;
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -275,7 +241,7 @@ mod tests {
             fs::create_dir_all(&path).unwrap();
             fs::write(path.join("name"), name).unwrap();
             if !device.is_empty() {
-                symlink(Path::new("../devices").join(device), path.join("device")).unwrap();
+                symlink(Path::new("../../../devices").join(device), path.join("device")).unwrap();
             }
             files.iter().for_each(|(file, text)| fs::write(path.join(file), text).unwrap());
         }
@@ -287,10 +253,14 @@ mod tests {
             (reading.host().each(&TEMPERATURE).map(line).collect(), outcome)
         }
 
-        fn open(&self) -> Box<dyn Source> {
+        fn settings(&self) -> SourceSettings {
             let mut settings = SourceSettings::default();
             settings.roots.sysfs = self.dir.path().into();
-            open(&settings)
+            settings
+        }
+
+        fn open(&self) -> Box<dyn Source> {
+            open(&self.settings())
         }
 
         fn check(&self, expect: &[&str]) {
@@ -301,15 +271,38 @@ mod tests {
     }
 
     #[test]
-    fn a_chip_is_told_by_its_device_and_keeps_its_labels() {
+    fn the_label_of_a_chip_follows_its_device_alone() {
         let chips = Chips::new();
-        chips.add("hwmon3", "nvme", "nvme1", &[("temp1_input", "40000"), ("temp1_label", "Composite")]);
-        chips.check(&["nvme/Composite=40"]);
-        chips.add("hwmon1", "nvme", "nvme0", &[("temp1_input", ""), ("temp1_label", "Composite")]);
-        chips.check(&["nvme nvme1/Composite=40"]);
-        chips.add("hwmon4", "nvme", "", &[("temp1_input", "7000")]);
-        chips.add("hwmon5", "nvme", "nvme1", &[("temp1_input", "8000")]);
-        chips.check(&["nvme nvme1/Composite=40", "nvme hwmon4/temp1=7", "nvme hwmon5/temp1=8"]);
+        let hwmon = |number: usize| format!("hwmon{number}");
+        let rename = |from: usize, to: usize| {
+            let directory = chips.dir.path().join("class/hwmon");
+            fs::rename(directory.join(hwmon(from)), directory.join(hwmon(to))).unwrap();
+        };
+        chips.add(
+            "hwmon3",
+            "nvme",
+            "pci1/nvme/nvme0",
+            &[("temp1_input", "40000"), ("temp1_label", "Composite")],
+        );
+        chips.check(&["nvme pci1/nvme/nvme0/Composite=40"]);
+        // Another one of the name is plugged in, whose device has the same last part.
+        chips.add("hwmon2", "nvme", "pci2/nvme/nvme0", &[("temp1_input", "7000")]);
+        let both = ["nvme pci1/nvme/nvme0/Composite=40", "nvme pci2/nvme/nvme0/temp1=7"];
+        let sorted = |chips: &Chips| {
+            let mut found = chips.read(&mut *chips.open()).0;
+            found.sort();
+            found
+        };
+        assert_eq!(sorted(&chips), both);
+        // The next boot numbers them otherwise.
+        for (from, to) in [(2, 9), (3, 2), (9, 3)] {
+            rename(from, to);
+        }
+        assert_eq!(sorted(&chips), both);
+        chips.add("hwmon4", "nvme", "", &[("temp1_input", "8000")]);
+        chips.add("hwmon10", "nvme", "pci1/nvme/nvme0", &[("temp1_input", "9000")]);
+        let more = ["nvme hwmon4/temp1=8", both[0], "nvme pci1/nvme/nvme0 hwmon10/temp1=9", both[1]];
+        assert_eq!(sorted(&chips), more);
     }
 
     #[test]
@@ -323,7 +316,61 @@ mod tests {
             ("temp3_input", "52000"),
         ];
         chips.add("hwmon0", "coretemp", "coretemp.0", &files);
-        chips.check(&["coretemp/Core 0 temp2=51", "coretemp/temp3=52"]);
+        chips.check(&["coretemp coretemp.0/Core 0 temp2=51", "coretemp coretemp.0/temp3=52"]);
+    }
+
+    #[test]
+    fn an_input_that_is_no_number_is_said_and_costs_itself() {
+        let chips = Chips::new();
+        let inputs =
+            [("temp1_input", "45.5"), ("temp2_input", "N/A"), ("temp3_input", ""), ("temp4_input", "7000")];
+        chips.add("hwmon0", "odd", "", &inputs);
+        let directory = chips.dir.path().join("class/hwmon/hwmon0/temp5_input");
+        fs::create_dir_all(directory).unwrap();
+        let mut reading = Reading::default();
+        chips.open().read(&mut reading).unwrap();
+        let said: Vec<&str> =
+            reading.omissions.iter().map(|it| it.what.rsplit_once("hwmon0/").unwrap().1).collect();
+        let expect = [
+            "temp1_input:1: malformed line \"45.5\"",
+            "temp2_input:1: malformed line \"N/A\"",
+            "temp5_input: Is a directory (os error 21)",
+        ];
+        assert_eq!(said, expect);
+        assert_eq!(reading.host().each(&TEMPERATURE).count(), 1);
+    }
+
+    #[test]
+    fn a_label_that_cannot_be_read_once_stays() {
+        let chips = Chips::new();
+        chips.add("hwmon0", "core", "", &[("temp1_input", "1000"), ("temp1_label", "Pkg")]);
+        let mut sensors = Sensors::new(&chips.settings());
+        let read = |sensors: &mut Sensors| {
+            sensors.ask_all().unwrap();
+            sensors.answers.wait(Duration::from_secs(60));
+            chips.read(sensors).0
+        };
+        assert_eq!(read(&mut sensors), ["core hwmon0/Pkg=1"]);
+        chips.add("hwmon0", "core", "", &[("temp1_label", ""), ("temp1_input", "2000")]);
+        assert_eq!(read(&mut sensors), ["core hwmon0/Pkg=2"]);
+    }
+
+    proptest! {
+        #[test]
+        fn sensors_of_a_chip_are_distinct(
+            labels in prop::collection::vec(prop::option::of("(A|B|temp[1-3])( temp[1-3]){0,2}"), 1..6),
+        ) {
+            let sensor = |number| Sensor {
+                input: format!("temp{number}_input").into(),
+                chip: "chip".into(),
+                name: format!("temp{number}"),
+            };
+            let sensors: Vec<Sensor> = (1..=labels.len()).map(sensor).collect();
+            let known = sensors.iter().zip(labels).filter_map(|(it, label)| Some((it.input.clone(), label?)));
+            let known: BTreeMap<PathBuf, String> = known.collect();
+            let shown: BTreeSet<String> = sensors.iter().map(|it| label_of(it, &sensors, &known)).collect();
+            prop_assert_eq!(shown.len(), sensors.len());
+        }
     }
 
     #[test]

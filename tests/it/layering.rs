@@ -43,7 +43,7 @@ const LAYERS: &[&[&str]] = &[
     &["selftest"],
     &["engine", "replay"],
     &["settings_search"],
-    &["clock", "control", "third_party_forest", "whole_file", "log_stream", "host_name"],
+    &["clock", "control", "third_party_forest", "whole_file", "open_files", "log_stream", "host_name"],
     &["remote", "host_time_zone"],
     &["sources", "table", "backfill", "alertmanager", "store", "telemetry", "sd_notify", "mcp"],
     &["stored_explanation", "scene", "logs"],

@@ -35,6 +35,10 @@ impl Tree {
     }
 
     fn open(&self, source: &str) -> Sources {
+        self.open_with(SourceSettings::default(), source)
+    }
+
+    fn open_with(&self, settings: SourceSettings, source: &str) -> Sources {
         let root = self.0.path();
         let roots = RootPaths {
             procfs: root.join("proc"),
@@ -42,7 +46,7 @@ impl Tree {
             rootfs: root.into(),
             ..RootPaths::default()
         };
-        Sources::open(&SourceSettings { roots, ..SourceSettings::default() }, |it| it == source)
+        Sources::open(&SourceSettings { roots, ..settings }, |it| it == source)
     }
 
     fn read(&self, source: &str) -> Reading {
@@ -76,6 +80,38 @@ const TITLES: &str = "Inter-|   Receive   |  Transmit\n face |bytes |bytes\n";
 
 fn net(lines: &str) -> Vec<u8> {
     format!("{TITLES}{lines}").into_bytes()
+}
+
+#[test]
+fn rows_of_interfaces_are_shown_or_counted() {
+    let rows = ["we|rd", "eth0", "eth1", "eth0"].map(|it| format!("{it}: 3 1 0 0 0 0 0 0 3 1 0 0 0 0 0 0\n"));
+    let reading = Tree::with(&[(NET, &net(&rows.concat()))]).read("network");
+    let received = values(&reading, "hostnorm_network_receive_bytes_total");
+    assert_eq!(received, ["we|rd 3", "eth0 3", "eth1 3"]);
+    assert_eq!(result(&reading), (true, 1), "the second row of eth0");
+}
+
+#[test]
+fn a_counter_without_a_value_is_counted() {
+    let reading = Tree::with(&[("proc/vmstat", b"pswpin\npswpout 7\n")]).read("memory");
+    assert_eq!(values(&reading, "hostnorm_swap_out_pages_total"), ["7"]);
+    assert_eq!(result(&reading), (true, 1));
+}
+
+#[test]
+fn what_only_passes_on_excluded_devices_is_said_to_be() {
+    let rows = ["bond0", "ens1"].map(|it| format!("{it}: 3 1 0 0 0 0 0 0 3 1 0 0 0 0 0 0\n"));
+    let tree = Tree::with(&[(NET, &net(&rows.concat())), ("sys/class/net/bond0/ifindex", b"3\n")]);
+    tree.put("proc/diskstats", b"259 0 nvme0n1 1 0 8 1 1 0 8 1 0 1 1\n253 0 dm-0 1 0 8 1 1 0 8 1 0 1 1\n");
+    let yaml = "disk: { device_exclude: ^nvme }\nnetwork: { device_exclude: ^ens }\n";
+    let settings: SourceSettings = yaml_serde::from_str(yaml).unwrap();
+    for source in ["disk", "network"] {
+        let reading = tree.open_with(settings.clone(), source).read_all(Timestamp(1.0));
+        assert_eq!(result(&reading), (true, 1), "{source}");
+        // Without the pattern, the device below is judged.
+        let reading = tree.open(source).read_all(Timestamp(1.0));
+        assert_eq!(result(&reading), (true, 0), "{source}");
+    }
 }
 
 #[test]

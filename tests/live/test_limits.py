@@ -22,7 +22,8 @@ class Limited:
         command = [tools.hostnorm, *OPTIONS, f"--storage.path={folder}", f"--web.listen-address=127.0.0.1:{port}"]
         if mounts:
             command = ["unshare", "--mount", "sh", "-ec", f'{mounts}; exec "$@"', "sh", *command]
-        limit = lambda: [resource.setrlimit(which, (most, most)) for which, most in limits]
+        both = lambda most: most if isinstance(most, tuple) else (most, most)
+        limit = lambda: [resource.setrlimit(which, both(most)) for which, most in limits]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, preexec_fn=limit)
 
     def __enter__(self):
@@ -56,11 +57,33 @@ def test_root_is_warned(start, tools):
 
 
 def test_few_files(tools):
-    """With too few descriptors for the store, numbers of what can be read go on."""
-    for most in (14, 16, 20, 32):
+    """Few descriptors are shared among files, the store and connections, so that metrics are served."""
+    for most in (32, 48):
         with tempfile.TemporaryDirectory() as folder, Limited(tools, folder, [(resource.RLIMIT_NOFILE, most)]) as it:
-            until("it says what it cannot open", 30, lambda: "Too many open files" in it.said())
+            it.goes_on()
             note(f"{most} descriptors: {len(it.said().splitlines())} lines of log")
+            refused = it.said().count("cannot accept connections")
+            assert refused <= 1, it.said()
+
+
+def test_too_few_files(tools):
+    """A limit that is too small to run is an error that says what to do."""
+    for most in (8, 16):
+        with tempfile.TemporaryDirectory() as folder:
+            limit = lambda most=most: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+            command = [tools.hostnorm, *OPTIONS, f"--storage.path={folder}"]
+            ended = subprocess.run(command, capture_output=True, text=True, timeout=60, preexec_fn=limit)
+            assert ended.returncode == 1, ended
+            assert "hostnorm needs 24 free file descriptors" in ended.stderr, ended.stderr
+            assert "LimitNOFILE=" in ended.stderr, ended.stderr
+
+
+def test_low_soft_limit(tools):
+    """A soft limit is raised to the hard one."""
+    with tempfile.TemporaryDirectory() as folder:
+        with Limited(tools, folder, [(resource.RLIMIT_NOFILE, (16, 4096))]) as it:
+            it.goes_on()
+            assert it.value("process_max_fds") == 4096
 
 
 def test_little_address_space(tools):

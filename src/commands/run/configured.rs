@@ -21,10 +21,16 @@ pub(super) fn scene(config: &Config) -> Option<SceneSettings> {
     config.detection.culprits.then_some(SceneSettings { roots, light_pass_interval })
 }
 
-/// An engine without learned state.
+/// An engine without learned state, in the zone of the settings.
 pub(in crate::commands) fn engine(config: &Config) -> Engine {
+    engine_in(config, time_zone(config))
+}
+
+/// An engine without learned state, in a zone that was read.
+pub(super) fn engine_in(config: &Config, time_zone: TimeZone) -> Engine {
     let on = |source: &str| config.collects(source);
-    Engine::new(sources::signals(on), &engine_settings(config))
+    let settings = engine::EngineSettings { time_zone, ..engine_settings(config) };
+    Engine::new(sources::signals(on), &settings)
         .with_cues(sources::cues(on))
         .with_impacts(sources::impacts(on))
 }
@@ -50,32 +56,39 @@ fn engine_settings(config: &Config) -> engine::EngineSettings {
         anomaly_weight: detection.anomaly_weight,
         retrain_interval: detection.retrain_interval.as_seconds(),
         retrain_on_drift: detection.retrain_on_drift,
-        time_zone: time_zone(config).unwrap_or_default(),
+        time_zone: TimeZone::default(),
         evict_after: config.subjects.evict_after.as_seconds(),
     }
 }
 
 /// The maintenance windows.
-pub(super) fn maintenance_calendar(config: &Config) -> MaintenanceCalendar {
-    MaintenanceCalendar::new(&config.maintenance, time_zone(config).unwrap_or_default())
+pub(super) fn maintenance_calendar(config: &Config, time_zone: TimeZone) -> MaintenanceCalendar {
+    MaintenanceCalendar::new(&config.maintenance, time_zone)
 }
 
 /// The zone of times of day and of maintenance windows.
-fn time_zone(config: &Config) -> Result<TimeZone, String> {
+fn read_time_zone(config: &Config) -> Result<TimeZone, String> {
     host_time_zone::read(&config.path.rootfs, &config.detection.time_zone)
 }
 
-/// Logs the zone, or why it is UTC.
-pub(super) fn log_time_zone(config: &Config) {
-    match time_zone(config) {
+/// The zone of the settings, or UTC.
+pub(in crate::commands) fn time_zone(config: &Config) -> TimeZone {
+    read_time_zone(config).unwrap_or_default()
+}
+
+/// The zone of the settings; logs it, or why it is UTC.
+pub(super) fn logged_time_zone(config: &Config) -> TimeZone {
+    match read_time_zone(config) {
         Ok(zone) => {
             tracing::info!(time_zone = zone.name(), "times of day and maintenance windows follow this zone");
+            zone
         }
         Err(reason) => {
             tracing::warn!(
                 reason,
                 "times of day and maintenance windows are in UTC; set --time-zone or mount the file"
             );
+            TimeZone::default()
         }
     }
 }

@@ -28,6 +28,5 @@ pub(super) fn log_startup(config: &Config, listeners: &[TcpListener]) {
         warmup = %config.detection.warmup,
         "learning; the first score follows after the warm-up"
     );
-    configured::log_time_zone(config);
     configured::warn_of_root();
 }

@@ -51,7 +51,7 @@ fn answers_are_kept_until_they_are_old() {
     it.reader.update(clock::instant());
     assert_eq!(it.known("/a"), Known::Answered(&7));
     let old = clock::instant() + Duration::from_secs(AGE_SECONDS_MAX + 1);
-    assert_eq!(it.reader.known(Path::new("/a"), old), Known::Silent);
+    assert_eq!(it.reader.known(Path::new("/a"), old), Known::Pending, "nobody asked it again");
     it.reader.keep(|path| path == Path::new("/b"));
     assert_eq!(it.known("/a"), Known::Pending);
 }
@@ -91,7 +91,7 @@ fn a_path_that_is_slow_each_time_keeps_its_value() {
 #[test]
 fn threads_are_bounded_and_end() {
     let mut it = Hanging::new();
-    for idx in 0..STUCK_MAX {
+    for idx in 0..it.reader.reads.stuck_max {
         it.ask(&format!("/stuck/{idx}"));
         it.asked.recv().unwrap();
         it.reader.update(late());
@@ -107,7 +107,39 @@ fn threads_are_bounded_and_end() {
 }
 
 #[test]
-fn sources_take_turns() {
+fn a_long_round_is_no_silence() {
+    let mut it = Hanging::new();
+    it.ask("/a");
+    it.reader.wait(LONG);
+    it.reader.update(clock::instant());
+    ["/stuck", "/a", "/b"].into_iter().for_each(|path| it.ask(path));
+    it.asked.recv().unwrap();
+    // The turn of `/a` comes after that of a path that takes its time.
+    let known = |seconds| {
+        let then = clock::instant() + Duration::from_secs(seconds);
+        ["/a", "/b"].map(|path| it.reader.known(Path::new(path), then))
+    };
+    assert_eq!(known(AGE_SECONDS_MAX + 1), [Known::Answered(&7), Known::Pending]);
+    assert_eq!(known(ROUND_SECONDS_MAX + 1), [Known::Pending, Known::Pending]);
+}
+
+#[test]
+fn paths_that_nobody_asks_are_not_called_silent() {
+    let mut it = Hanging::new();
+    it.reader.reads.stuck_max = 2;
+    ["/a", "/stuck/1"].into_iter().for_each(|path| it.ask(path));
+    it.asked.recv().unwrap();
+    it.reader.update(late());
+    ["/stuck/2", "/b", "/a"].into_iter().for_each(|path| it.ask(path));
+    it.asked.recv().unwrap();
+    it.reader.update(late());
+    let then = clock::instant() + Duration::from_secs(AGE_SECONDS_MAX + 1);
+    let known = ["/stuck/1", "/stuck/2", "/b", "/a"].map(|path| it.reader.known(Path::new(path), then));
+    assert_eq!(known, [Known::Silent, Known::Silent, Known::Pending, Known::Pending]);
+}
+
+#[test]
+fn readers_take_turns() {
     let reads = BlockingReads::default();
     let (one, other) = (reads.reader::<()>(), reads.reader::<()>());
     let (tell, order) = channel();

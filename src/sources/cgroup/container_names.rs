@@ -1,44 +1,41 @@
 //! Names of containers and pods, from what the kubelet, docker and podman leave on disk.
 //!
 //! From the kubelet only names of files are read. Of the descriptions by docker and podman, only name, image and the name
-//! of a service; never commands, arguments or environment. The storage of rootless podman lies in the home of its user, which
-//! may be on a server that does not answer, so it is read beside the loop.
+//! of a service; never commands, arguments or environment. All of it is read beside the loop. A container whose name is not
+//! known yet is no subject yet: by its ID it would be another one, which has learned nothing, for as long as it lives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-use serde::Deserialize;
+use std::time::{Duration, Instant};
 
 use super::discovery::{FoundClass, FoundGroup};
 use super::group_class::ContainerId;
-use super::podman_storage::{DescribedContainer, PodmanStorage, read_small};
+use super::names_on_disk::NamesOnDisk;
+use super::podman_storage::DescribedContainer;
 use super::workload::{is_generated, repository, workload};
 use crate::clock;
 use crate::reading::SubjectKind;
-use crate::sources::blocking_reads::{BlockingReader, BlockingReads, Known};
+use crate::sources::blocking_reads::{BlockingReads, FIRST_WAIT};
 
-/// Largest number of entries of a directory that are read.
-const ENTRIES_MAX: usize = 8_192;
 /// Digits of an ID by which a container without a name is known.
 const SHORT_ID: usize = 12;
 
-/// Reads the names.
+/// Longest wait of a search for names; those that arrive later are for the next search.
+const NAMES_WAIT: Duration = Duration::from_millis(50);
+
+/// Files that lead to a name, one after the other: the users, and the storage in the home of one.
+const STEPS: usize = 2;
+
+/// Finds the names.
 #[derive(Debug)]
 pub(super) struct ContainerNames {
-    /// Links to the logs of containers, by the kubelet.
-    container_logs: PathBuf,
-    /// Directories with the logs of pods, by the kubelet.
-    pod_logs: PathBuf,
-    /// A directory for each container of docker.
-    docker: PathBuf,
-    /// All containers of podman.
-    podman: PodmanStorage,
-    /// The root of the host.
-    rootfs: PathBuf,
-    /// Those of users, by home.
-    homes: BlockingReader<BTreeMap<String, DescribedContainer>>,
-    /// Containers that wait for the answer of a home.
-    asked: BTreeSet<String>,
+    disk: NamesOnDisk,
+    /// Groups without a name, and since when they are there.
+    unnamed: BTreeMap<PathBuf, Instant>,
+    /// Groups of the last search whose names are still to be read.
+    awaited: usize,
+    /// Whether a search was made.
+    has_searched: bool,
 }
 
 /// The name of a group, and labels for those who look for it elsewhere.
@@ -54,85 +51,90 @@ pub(super) struct GroupName {
     pub(super) id: String,
 }
 
-/// A container of Kubernetes, from the name of its log: `POD_NAMESPACE_CONTAINER-ID.log`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct LoggedContainer {
-    pod: String,
-    namespace: String,
-    container: String,
-}
-
-/// What is on disk at one instant, each part read when it is first needed.
-#[derive(Debug, Default)]
-pub(super) struct NamesOnDisk {
-    logged: Option<BTreeMap<String, LoggedContainer>>,
-    /// Namespace and name of each pod, by UID.
-    pods: Option<BTreeMap<String, (String, String)>>,
-    podman: Option<BTreeMap<String, DescribedContainer>>,
-    /// The home of each user, by UID.
-    homes: Option<BTreeMap<String, PathBuf>>,
-}
-
 impl ContainerNames {
     pub(super) fn new(rootfs: &Path, blocking: &BlockingReads) -> Self {
-        Self {
-            container_logs: rootfs.join("var/log/containers"),
-            pod_logs: rootfs.join("var/log/pods"),
-            docker: rootfs.join("var/lib/docker/containers"),
-            podman: PodmanStorage::of_root(rootfs),
-            rootfs: rootfs.into(),
-            homes: blocking.reader(),
-            asked: BTreeSet::new(),
+        let disk = NamesOnDisk::new(rootfs, blocking);
+        Self { disk, unnamed: BTreeMap::new(), awaited: 0, has_searched: false }
+    }
+
+    /// The names of groups, in their order. `None` for the sandbox of a pod, which only holds its namespaces, for a pod or
+    /// container that the kubelet is about to start, whose identity would change a moment later, and for one whose name is
+    /// still to be read.
+    pub(super) fn of(&mut self, groups: &[&FoundGroup]) -> Vec<Option<GroupName>> {
+        let now = clock::instant();
+        let before = std::mem::take(&mut self.unnamed);
+        let since: Vec<Instant> =
+            groups.iter().map(|it| before.get(&it.path).copied().unwrap_or(now)).collect();
+        let most = if self.has_searched { NAMES_WAIT } else { FIRST_WAIT };
+        self.has_searched = true;
+        self.disk.begin();
+        let mut answers: Vec<NameAnswer> = Vec::new();
+        for step in 0..=STEPS {
+            answers = groups.iter().zip(&since).map(|(group, since)| self.look_up(group, *since)).collect();
+            if step == STEPS || !self.disk.take(most) {
+                break;
+            }
         }
+        self.awaited = answers.iter().filter(|it| **it == NameAnswer::Awaited).count();
+        let is_unnamed = |answer: &NameAnswer| !matches!(answer, NameAnswer::Named(_));
+        self.unnamed = (groups.iter().zip(since).zip(&answers))
+            .filter(|it| is_unnamed(it.1))
+            .map(|((group, since), _)| (group.path.clone(), since))
+            .collect();
+        answers.into_iter().map(NameAnswer::name).collect()
     }
 
-    /// Takes what was read of users' homes.
-    pub(super) fn update(&mut self) {
-        self.homes.update(clock::instant());
+    /// Whether a name is still to be read.
+    pub(super) fn is_awaited(&self) -> bool {
+        0 < self.awaited
     }
 
-    /// The name of a group. `None` for the sandbox of a pod, which only holds its namespaces, and for a pod or container
-    /// that the kubelet is about to start: its identity would change a moment later.
-    pub(super) fn of(&mut self, group: &FoundGroup, disk: &mut NamesOnDisk) -> Option<GroupName> {
+    /// The groups that wait for files that do not answer, and these files.
+    pub(super) fn silence(&self) -> Option<(usize, Vec<PathBuf>)> {
+        let silent = self.disk.silent();
+        (self.is_awaited() && !silent.is_empty()).then_some((self.awaited, silent))
+    }
+
+    fn look_up(&mut self, group: &FoundGroup, since: Instant) -> NameAnswer {
         match &group.class {
-            FoundClass::Service { unit } => Some(GroupName::plain(SubjectKind::Service, unit, "")),
-            FoundClass::Pod { uid } => self.pod(uid, disk),
+            FoundClass::Service { unit } => {
+                NameAnswer::Named(GroupName::plain(SubjectKind::Service, unit, ""))
+            }
+            FoundClass::Pod { uid } => self.pod(uid, since),
             FoundClass::Container { id: ContainerId::Name(name), .. } => {
-                Some(GroupName::plain(SubjectKind::Container, name, ""))
+                NameAnswer::Named(GroupName::plain(SubjectKind::Container, name, ""))
             }
             FoundClass::Container { id: ContainerId::Digits(id), pod: Some(uid), .. } => {
-                self.container_of_pod(id, uid, disk)
+                self.container_of_pod(id, uid, since)
             }
             FoundClass::Container { id: ContainerId::Digits(id), pod: None, .. } => {
-                match user_of(&group.path) {
-                    Some(user) => self.container_of_user(id, user, disk),
-                    None => Some(self.container(id, disk)),
-                }
+                let description = match user_of(&group.path) {
+                    Some(user) => self.container_of_user(id, user, since),
+                    None => self.container(id, since),
+                };
+                description.map_or(NameAnswer::Awaited, |it| NameAnswer::Named(GroupName::described(id, it)))
             }
         }
     }
 
-    fn pod(&self, uid: &str, disk: &mut NamesOnDisk) -> Option<GroupName> {
-        let pods = disk.pods.get_or_insert_with(|| {
-            names_in(&self.pod_logs).into_iter().filter_map(|it| pod_of_directory(&it)).collect()
-        });
-        let Some((namespace, pod)) = pods.get(uid) else {
-            return pods.is_empty().then(|| GroupName::plain(SubjectKind::Pod, uid, uid));
-        };
-        Some(GroupName {
-            namespace: namespace.clone(),
-            pod: pod.clone(),
-            ..GroupName::plain(SubjectKind::Pod, &format!("{namespace}/{}", workload(pod)), uid)
-        })
+    fn pod(&mut self, uid: &str, since: Instant) -> NameAnswer {
+        let Some(pods) = self.disk.pods(since) else { return NameAnswer::Awaited };
+        match pods.get(uid) {
+            Some((namespace, pod)) => NameAnswer::Named(GroupName {
+                namespace: namespace.clone(),
+                pod: pod.clone(),
+                ..GroupName::plain(SubjectKind::Pod, &format!("{namespace}/{}", workload(pod)), uid)
+            }),
+            None if pods.is_empty() => NameAnswer::Named(GroupName::plain(SubjectKind::Pod, uid, uid)),
+            None => NameAnswer::Nameless,
+        }
     }
 
-    fn container_of_pod(&self, id: &str, uid: &str, disk: &mut NamesOnDisk) -> Option<GroupName> {
-        let logged = disk.logged.get_or_insert_with(|| {
-            names_in(&self.container_logs).into_iter().filter_map(|it| container_of_log(&it)).collect()
-        });
+    fn container_of_pod(&mut self, id: &str, uid: &str, since: Instant) -> NameAnswer {
+        let Some(logged) = self.disk.logged(since) else { return NameAnswer::Awaited };
         if let Some(it) = logged.get(id) {
             let name = format!("{}/{}/{}", it.namespace, workload(&it.pod), it.container);
-            return Some(GroupName {
+            return NameAnswer::Named(GroupName {
                 namespace: it.namespace.clone(),
                 pod: it.pod.clone(),
                 container: it.container.clone(),
@@ -141,45 +143,58 @@ impl ContainerNames {
         }
         // The kubelet links the log of each container but not of a sandbox.
         if !logged.is_empty() {
-            return None;
+            return NameAnswer::Nameless;
         }
-        let pod = self.pod(uid, disk)?;
-        let name = format!("{}/{}", pod.name, short(id));
-        Some(GroupName { kind: SubjectKind::Container, name, id: id.to_owned(), ..pod })
-    }
-
-    fn container(&self, id: &str, disk: &mut NamesOnDisk) -> GroupName {
-        let description = self.docker_container(id).or_else(|| self.podman_container(id, disk));
-        GroupName::described(id, description)
-    }
-
-    /// The container of a user's podman; `None` until the user's home was read.
-    fn container_of_user(&mut self, id: &str, user: &str, disk: &mut NamesOnDisk) -> Option<GroupName> {
-        let homes = disk.homes.get_or_insert_with(|| {
-            read_small(&self.rootfs.join("etc/passwd")).map(|it| homes(&it)).unwrap_or_default()
-        });
-        let Some(home) = homes.get(user) else { return Some(GroupName::described(id, None)) };
-        let home = self.rootfs.join(home);
-        if self.asked.len() < ENTRIES_MAX && self.asked.insert(id.to_owned()) {
-            let read = |home: &Path| PodmanStorage::of_home(home).read();
-            // Without a thread it has no name.
-            return self.homes.ask(&home, read).is_err().then(|| GroupName::described(id, None));
+        match self.pod(uid, since) {
+            NameAnswer::Named(pod) => {
+                let name = format!("{}/{}", pod.name, short(id));
+                let kind = SubjectKind::Container;
+                NameAnswer::Named(GroupName { kind, name, id: id.to_owned(), ..pod })
+            }
+            other => other,
         }
-        let description = match self.homes.known(&home, clock::instant()) {
-            Known::Answered(containers) => containers.get(id).cloned(),
-            Known::Pending => return None,
-            Known::Silent => None,
-        };
-        self.asked.remove(id);
-        Some(GroupName::described(id, description))
     }
 
-    fn docker_container(&self, id: &str) -> Option<DescribedContainer> {
-        docker_description(&read_small(&self.docker.join(id).join("config.v2.json"))?)
+    /// What docker or podman says about a container; the outer `None` until both were read.
+    fn container(&mut self, id: &str, since: Instant) -> Option<Option<DescribedContainer>> {
+        let podman = self.disk.podman_of_root(since).map(|it| it.get(id).cloned());
+        match self.disk.docker(id, since)? {
+            Some(docker) => Some(Some(docker.clone())),
+            None => podman,
+        }
     }
 
-    fn podman_container(&self, id: &str, disk: &mut NamesOnDisk) -> Option<DescribedContainer> {
-        disk.podman.get_or_insert_with(|| self.podman.read()).get(id).cloned()
+    /// The same of the podman of a user.
+    fn container_of_user(
+        &mut self,
+        id: &str,
+        user: &str,
+        since: Instant,
+    ) -> Option<Option<DescribedContainer>> {
+        let home = self.disk.homes(since)?.get(user).cloned();
+        match home {
+            Some(home) => Some(self.disk.podman_of_home(&home, since)?.get(id).cloned()),
+            None => Some(None),
+        }
+    }
+}
+
+/// What the files say about the name of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum NameAnswer {
+    Named(GroupName),
+    /// It is no subject, or not yet.
+    Nameless,
+    /// They are still to be read.
+    Awaited,
+}
+
+impl NameAnswer {
+    fn name(self) -> Option<GroupName> {
+        match self {
+            Self::Named(name) => Some(name),
+            Self::Nameless | Self::Awaited => None,
+        }
     }
 }
 
@@ -208,139 +223,70 @@ fn user_of(group: &Path) -> Option<&str> {
     names.filter_map(|it| it.strip_prefix("user-")?.strip_suffix(".slice")).next()
 }
 
-/// The home of each user in `passwd`, by UID, relative to the root.
-fn homes(passwd: &str) -> BTreeMap<String, PathBuf> {
-    let home = |line: &str| {
-        let mut fields = line.split(':').skip(2);
-        let (user, home) = (fields.next()?, fields.nth(2)?);
-        let is_home = user.bytes().all(|it| it.is_ascii_digit()) && home.len() > 1;
-        Some((user.to_owned(), home.strip_prefix('/').filter(|_| is_home)?.into()))
-    };
-    passwd.lines().take(ENTRIES_MAX).filter_map(home).collect()
-}
-
 fn short(id: &str) -> &str {
     id.get(..SHORT_ID).unwrap_or(id)
-}
-
-/// ID and container of a log.
-fn container_of_log(file: &str) -> Option<(String, LoggedContainer)> {
-    let (name, id) = file.strip_suffix(".log")?.rsplit_once('-')?;
-    let mut parts = name.split('_').map(str::to_owned);
-    let (pod, namespace, container) = (parts.next()?, parts.next()?, parts.next()?);
-    let complete =
-        parts.next().is_none() && !pod.is_empty() && !namespace.is_empty() && !container.is_empty();
-    complete.then(|| (id.to_owned(), LoggedContainer { pod, namespace, container }))
-}
-
-/// UID, namespace and name of a pod, from the directory of its logs: `NAMESPACE_POD_UID`.
-fn pod_of_directory(name: &str) -> Option<(String, (String, String))> {
-    let mut parts = name.split('_').map(str::to_owned);
-    let (namespace, pod, uid) = (parts.next()?, parts.next()?, parts.next()?);
-    let complete = parts.next().is_none() && !namespace.is_empty() && !pod.is_empty() && !uid.is_empty();
-    complete.then_some((uid, (namespace, pod)))
-}
-
-/// Docker's description of one container.
-fn docker_description(text: &str) -> Option<DescribedContainer> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Description {
-        #[serde(default)]
-        name: String,
-        #[serde(default)]
-        config: Option<Config>,
-    }
-    #[derive(Deserialize, Default)]
-    #[serde(rename_all = "PascalCase")]
-    struct Config {
-        #[serde(default)]
-        image: String,
-        #[serde(default)]
-        labels: Option<Labels>,
-    }
-    #[derive(Deserialize, Default)]
-    struct Labels {
-        #[serde(default, rename = "com.docker.swarm.service.name")]
-        service: String,
-    }
-    let it: Description = serde_json::from_str(text).ok()?;
-    let config = it.config.unwrap_or_default();
-    Some(DescribedContainer {
-        name: it.name.trim_start_matches('/').to_owned(),
-        image: config.image,
-        service: config.labels.unwrap_or_default().service,
-    })
-}
-
-/// Names of the entries of a directory; none if it cannot be read.
-#[expect(clippy::disallowed_methods, reason = "lists the directories of the kubelet")]
-fn names_in(path: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(path).into_iter().flatten().take(ENTRIES_MAX);
-    entries.flatten().filter_map(|it| it.file_name().into_string().ok()).collect()
 }
 
 /// Parses what names containers, for the fuzzer.
 #[cfg(any(test, fuzzing))]
 pub(super) fn fuzzing(text: &str) {
-    let _ = (container_of_log(text), pod_of_directory(text), docker_description(text));
-    let _ = (homes(text), user_of(Path::new(text)));
+    let _ = (short(text), user_of(Path::new(text)));
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+
     use proptest::prelude::*;
 
+    use super::super::group_class::ContainerRuntime;
     use super::*;
 
     #[test]
-    fn names_of_the_kubelet() {
-        let id = "0".repeat(64);
-        let found = container_of_log(&format!("checkout-5dd5756b68-x7k2p_shop_app-{id}.log"));
-        let expect = LoggedContainer {
-            pod: "checkout-5dd5756b68-x7k2p".into(),
-            namespace: "shop".into(),
-            container: "app".into(),
-        };
-        assert_eq!(found, Some((id, expect)));
-        assert_eq!(
-            pod_of_directory("shop_db-0_1b2c3d4e"),
-            Some(("1b2c3d4e".into(), ("shop".into(), "db-0".into())))
-        );
-        for name in ["", ".log", "a_b-1.log", "a_b_c_d-1.log", "_b_c-1.log", "a_b_c.log"] {
-            assert_eq!(container_of_log(name), None, "{name}");
-        }
-        for name in ["", "a_b", "a_b_c_d", "__"] {
-            assert_eq!(pod_of_directory(name), None, "{name}");
-        }
-    }
-
-    #[test]
-    fn descriptions_of_docker() {
-        let docker = r#"{"Name":"/web","Args":["--password","secret"],"Config":{"Image":"nginx:1.27","Env":["A=b"],
-            "Labels":{"com.docker.swarm.service.name":"shop_web"}}}"#;
-        let expect =
-            DescribedContainer { name: "web".into(), image: "nginx:1.27".into(), service: "shop_web".into() };
-        assert_eq!(docker_description(docker), Some(expect));
-        assert_eq!(docker_description(r#"{"Config":{"Labels":null}}"#), Some(DescribedContainer::default()));
-        assert_eq!(docker_description("{"), None);
-    }
-
-    #[test]
-    fn homes_of_users() {
+    fn users_of_groups() {
         let path = Path::new("user.slice/user-1000.slice/user@1000.service/user.slice/libpod-00.scope");
         assert_eq!(user_of(path), Some("1000"));
         assert_eq!(user_of(Path::new("machine.slice/libpod-00.scope")), None);
-        let passwd = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nbad:x:1\nbob:x:7:7::rel:/\nnone:x:8:8::/:/\n";
-        let expect = [("0", "root"), ("1000", "home/ann")].map(|(user, home)| (user.to_owned(), home.into()));
-        assert_eq!(homes(passwd), BTreeMap::from(expect));
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "tests make files")]
+    #[test]
+    fn a_container_appears_with_its_name_when_a_disk_that_hangs_answers() {
+        let (blocking, rootfs) = (BlockingReads::default(), tempfile::tempdir().unwrap());
+        // The thread of this source is busy, as with a file that does not answer.
+        let (release, released) = channel::<()>();
+        let other = blocking.reader::<()>();
+        other.ask(Path::new("/hangs"), move |_| released.recv().unwrap_or_default()).unwrap();
+        let id = "ab".repeat(32);
+        let config = rootfs.path().join("var/lib/docker/containers").join(&id).join("config.v2.json");
+        std::fs::create_dir_all(config.parent().unwrap()).unwrap();
+        std::fs::write(&config, r#"{"Name":"/web","Config":{"Image":"nginx"}}"#).unwrap();
+        let container = FoundGroup {
+            path: format!("system.slice/docker-{id}.scope").into(),
+            class: FoundClass::Container {
+                runtime: ContainerRuntime::Docker,
+                id: ContainerId::Digits(id),
+                pod: None,
+            },
+        };
+        let unit = "cron.service".to_owned();
+        let service = FoundGroup { path: "cron.service".into(), class: FoundClass::Service { unit } };
+        let mut names = ContainerNames::new(rootfs.path(), &blocking);
+        let mut found = || {
+            let found = names.of(&[&container, &service]);
+            found.into_iter().map(|it| it.map(|it| it.name)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(), [None, Some("cron.service".into())]);
+        assert_eq!(found(), [None, Some("cron.service".into())]);
+        drop(release);
+        let named = std::iter::from_fn(|| Some(found())).find(|it| it[0].is_some());
+        assert_eq!(named.unwrap()[0].as_deref(), Some("web"));
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "[\\[{]?.*(-[0-9a-f]*.log)?") {
-            let _ = (container_of_log(&text), pod_of_directory(&text), short(&text));
-            let _ = (docker_description(&text), homes(&text), user_of(Path::new(&text)));
+            fuzzing(&text);
         }
     }
 }

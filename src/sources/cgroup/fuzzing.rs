@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::group_class::{GroupContext, classify};
 use super::group_values::GroupValues;
-use super::{container_names, group_files, identity, parse, podman_storage, workload};
+use super::{container_names, group_files, identity, names_on_disk, parse, podman_storage, workload};
 use crate::reading::{LABEL_BYTES_MAX, Values};
 use crate::sources::kernel_file::KernelText;
 
@@ -31,7 +31,10 @@ pub fn parse(bytes: &[u8]) {
             }
         }
         Some(2) => names(text),
-        _ => container_names::fuzzing(text),
+        _ => {
+            container_names::fuzzing(text);
+            names_on_disk::fuzzing(text);
+        }
     }
 }
 

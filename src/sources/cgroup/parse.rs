@@ -160,8 +160,7 @@ pub(super) fn first_process(text: KernelText<'_>) -> Option<u32> {
 pub(super) fn network_devices(
     text: KernelText<'_>,
 ) -> impl Iterator<Item = (&str, &str, KernelFileLine<'_>)> {
-    // Lines with a bar are the titles of the columns.
-    let lines = text.lines().filter(|it| !it.text.contains('|'));
+    let lines = text.lines().filter(|it| !network::is_title(it.text));
     let devices = lines.filter_map(|line| {
         let (name, columns) = line.text.rsplit_once(':')?;
         Some((name.trim_ascii(), columns, line))
@@ -271,6 +270,7 @@ mod tests {
         check(&[("lo", 5)], [0.0, 0.0]);
         check(&[("lo", 5), ("eth0", 7), ("docker0", 3), ("veth12", 2), ("eth1", 1)], [8.0, 80.0]);
         check(&[("lo", 5), ("tap0", 4)], [4.0, 40.0]);
+        check(&[("lo", 5), ("we|rd", 4)], [4.0, 40.0]);
         for wrong in ["eth0: 1 2 3", "eth0: x 2 0 0 0 0 0 0 1 2 0 0 0 0 0 0"] {
             assert!(network_bytes(text(wrong)).is_err(), "{wrong}");
         }

@@ -39,6 +39,15 @@ impl PodmanStorage {
         Self(home.join(".local/share/containers/storage/overlay-containers"))
     }
 
+    /// The storage in this directory.
+    pub(super) fn at(directory: &Path) -> Self {
+        Self(directory.into())
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.0
+    }
+
     /// Its containers, by ID; none if it cannot be read.
     pub(super) fn read(&self) -> BTreeMap<String, DescribedContainer> {
         FILES.iter().filter_map(|it| read_small(&self.0.join(it))).flat_map(|it| descriptions(&it)).collect()

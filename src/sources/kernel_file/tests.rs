@@ -72,3 +72,11 @@ fn numbers_below_zero_are_impossible() {
         assert_eq!(count(text), None, "{text}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn few_descriptors_are_left_to_connections() {
+    let file = tempfile::tempfile().unwrap();
+    // Standard input, output and error come first.
+    assert!(may_stay_open(&file, 1 << 20) && !may_stay_open(&file, 6));
+}

@@ -57,11 +57,15 @@ fn packets_that_pass_several_devices_are_counted_once() {
         ("ens1v0", NetworkLink { physical_functions: vec!["ens1".into()], ..hardware("pci4") }),
         ("conduit", NetworkLink { index: Some(7), link_index: Some(7), ..hardware("soc") }),
         ("lan1", NetworkLink { index: Some(8), link_index: Some(7), ..hardware("mdio") }),
+        ("wlan0", hardware("radio")),
+        ("mon0", NetworkLink { is_monitor: true, ..hardware("radio") }),
+        ("ap0", hardware("radio")),
+        ("mon1", NetworkLink { is_monitor: true, ..hardware("another radio") }),
         ("anything", NetworkLink::default()),
     ];
     let names = links.each_ref().map(|it| it.0);
     let links = known(links.map(|(name, link)| (name.to_owned(), link)));
-    check(&links, &names, &["eth0", "ens1", "ens2", "conduit"]);
+    check(&links, &names, &["eth0", "ens1", "ens2", "conduit", "wlan0", "ap0", "mon1"]);
     // A device that sysfs lists later is not counted before that is known.
     assert_eq!(links.is_counted("new", &["new"]), None);
 }
@@ -103,15 +107,19 @@ fn sysfs_says_what_a_device_is() {
     fs::remove_dir_all(dir.path().join("devices/ens1/physfn")).unwrap();
     symlink("../br7", net.join("ens1/master")).unwrap();
     fs::write(net.join("ens1/speed"), "1000\n").unwrap();
+    // A monitor of the radio of another device.
+    fs::create_dir_all(net.join("mon0")).unwrap();
+    symlink(dir.path().join("devices/ens1"), net.join("mon0/device")).unwrap();
+    fs::write(net.join("mon0/type"), "803\n").unwrap();
     fs::write(net.join("ens2/speed"), "-1\n").unwrap();
-    let names = ["lo", "ens1", "ens2", "br7", "guest1"];
+    let names = ["lo", "ens1", "ens2", "br7", "guest1", "mon0"];
     let mut links = NetworkLinks::new(net.clone(), &BlockingReads::default());
     let now = crate::clock::instant();
     links.update(&names, now).unwrap();
     links.speeds.wait(Duration::from_secs(60));
     links.update(&names, now).unwrap();
     check(&links, &names, &["ens1"]);
-    assert_eq!(names.map(|it| links.speed(it, now)), [None, Some(125e6), None, None, None]);
+    assert_eq!(names.map(|it| links.speed(it, now)), [None, Some(125e6), None, None, None, None]);
     assert!(links.replaced().is_empty());
 
     // Another device of the name; the old one is kept so that the number is another.

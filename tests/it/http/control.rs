@@ -17,7 +17,7 @@ use hostnorm::reading::{Subject, SubjectKind, Timestamp};
 use hostnorm::report::{Assessment, Report};
 
 use super::client::{Answer, Client};
-use super::server::Server;
+use super::server::{Server, Start};
 use super::{PLAIN, PROBLEM, TEXT, check, until};
 
 const TRAIN: ControlCommand = ControlCommand::Train { kind: SubjectKind::Host, hours: None };
@@ -300,6 +300,18 @@ fn the_file_of_the_socket() {
     drop(server.stop);
     until("the socket goes with the server", || !path.exists());
     server.thread.join().unwrap();
+}
+
+#[test]
+fn a_removed_socket_is_made_again() {
+    let server = Server::start(Start { hasty: true, ..Start::default() });
+    let path = server.socket();
+    let directory = path.parent().unwrap().to_owned();
+    for _ in 0..2 {
+        std::fs::remove_dir_all(&directory).unwrap();
+        until("clients find it again", || UnixStream::connect(&path).is_ok());
+    }
+    server.stop();
 }
 
 #[test]
