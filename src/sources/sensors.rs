@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(sorted(&chips), both);
         chips.add("hwmon4", "nvme", "", &[("temp1_input", "8000")]);
         chips.add("hwmon10", "nvme", "pci1/nvme/nvme0", &[("temp1_input", "9000")]);
-        let more = ["nvme hwmon4/temp1=8", both[0], "nvme pci1/nvme/nvme0 hwmon10/temp1=9", both[1]];
+        let more = ["nvme hwmon4/temp1=8", "nvme pci1/nvme/nvme0 hwmon10/temp1=9", both[0], both[1]];
         assert_eq!(sorted(&chips), more);
     }
 
@@ -332,8 +332,8 @@ mod tests {
         let said: Vec<&str> =
             reading.omissions.iter().map(|it| it.what.rsplit_once("hwmon0/").unwrap().1).collect();
         let expect = [
-            "temp1_input:1: malformed line \"45.5\"",
-            "temp2_input:1: malformed line \"N/A\"",
+            "temp1_input:1: malformed: \"45.5\"",
+            "temp2_input:1: malformed: \"N/A\"",
             "temp5_input: Is a directory (os error 21)",
         ];
         assert_eq!(said, expect);

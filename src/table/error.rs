@@ -176,14 +176,7 @@ impl fmt::Display for TableProblem {
             Self::Text { column, cell } => {
                 let (column, quoted_cell) = (quoted(column), quoted(cell));
                 write!(f, "column {column}: {quoted_cell} is not a number; ")?;
-                match with_decimal_point(cell) {
-                    Some(number) if is_grouped(cell) => {
-                        let whole = cell.trim().replace(',', "");
-                        write!(f, "write {whole} if the comma separates thousands, {number} if decimals")
-                    }
-                    Some(number) => write!(f, "write the decimal point, {number}"),
-                    None => f.write_str("leave the cell of a missing value empty"),
-                }
+                f.write_str(&number_hint(cell))
             }
             Self::Vast { column, cell } => write!(
                 f,
@@ -212,6 +205,18 @@ impl fmt::Display for TableProblem {
                 }
             }
         }
+    }
+}
+
+/// How a cell that is no number is to be written.
+fn number_hint(cell: &str) -> String {
+    match with_decimal_point(cell) {
+        Some(number) if is_grouped(cell) => {
+            let whole = cell.trim().replace(',', "");
+            format!("write {whole} if the comma separates thousands, {number} if decimals")
+        }
+        Some(number) => format!("write the decimal point, {number}"),
+        None => "leave the cell of a missing value empty".to_owned(),
     }
 }
 
