@@ -180,6 +180,7 @@ fn a_new_host_replies_to_each_command() {
         "{}",
         status.message
     );
+    until("report", || it.newest());
     let (subject, signal) = (Subject::Host, "cpu_busy_ratio".to_owned());
     let predict = ControlCommand::Predict { subject, signal, horizon_seconds: 3_600.0, step_seconds: 60.0 };
     it.check(predict, "not found: no forecast of cpu_busy_ratio of host: it has no value now");
