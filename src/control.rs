@@ -127,7 +127,7 @@ pub struct ProgramStatus {
 pub struct JobCounts {
     /// Number of jobs that wait.
     pub waiting: usize,
-    /// The task that runs, as in [`JobStatus`]; null if there is none.
+    /// The task of the running job, as in [`JobStatus`]; null if no job runs.
     pub running: Option<String>,
 }
 

@@ -26,7 +26,7 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 /// When a client that was refused may try again, in seconds.
 const RETRY_SECONDS: u64 = 5;
 
-/// The reads of the store that are under way or wait.
+/// The reads of the store that run, and those that wait.
 #[derive(Debug)]
 pub struct StoreReads {
     places: Arc<Semaphore>,

@@ -376,7 +376,7 @@ fn intervals_hold_on_simulated_disks() {
 
 static USED: Metric = Metric::gauge("used_ratio", "Share of space used");
 
-static SIGNALS: [Signal; 1] = [Signal {
+const FULLEST: Signal = Signal {
     kind: SubjectKind::Host,
     name: FILLING_SIGNALS[0],
     title: "fullest filesystem",
@@ -385,7 +385,9 @@ static SIGNALS: [Signal; 1] = [Signal {
     floor: 0.05,
     device: None,
     formula: |it| it.level(&USED),
-}];
+};
+
+static SIGNALS: [Signal; 1] = [FULLEST];
 
 /// An engine whose disk was at 0.4 for a day and then filled for `filling` of six hours.
 fn engine(filling: f64) -> (Engine, Timestamp, Vec<hostnorm::report::FillingSignal>) {
@@ -454,16 +456,8 @@ fn mounts<'a>(change: &ReadingPair<'a>) -> Vec<(&'a str, f64)> {
     change.now.each(&MOUNT_USED).filter_map(|it| Some((&**it.labels.values().first()?, it.value))).collect()
 }
 
-static MOUNT_SIGNALS: [Signal; 1] = [Signal {
-    kind: SubjectKind::Host,
-    name: FILLING_SIGNALS[0],
-    title: "fullest filesystem",
-    help: "Share of space used",
-    unit: SignalUnit::Ratio,
-    floor: 0.05,
-    device: Some(mounts),
-    formula: |it| Some(highest(mounts(it).into_iter())?.1),
-}];
+static MOUNT_SIGNALS: [Signal; 1] =
+    [Signal { device: Some(mounts), formula: |it| Some(highest(mounts(it).into_iter())?.1), ..FULLEST }];
 
 /// Alarms of an engine by hour, each with the mount that it names, while these mounts are filled until the hour.
 fn mount_alarms(hours: f64, used: impl Fn(f64) -> [(&'static str, f64); 2]) -> (Engine, Vec<(f64, String)>) {

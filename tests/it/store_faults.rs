@@ -145,16 +145,22 @@ fn what_was_committed_survives_a_kill() {
     assert!(set_aside(left.path()).is_empty());
 }
 
+/// A store of nine readings, of which SQLite copied the first five from its log to the database.
+fn partly_copied(directory: &Path) -> Store {
+    let mut store = open(directory);
+    append(&mut store, 0..5);
+    until("a commit", || count(directory) == 5);
+    let connection = Connection::open(directory.join(FILE)).unwrap();
+    connection.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).unwrap();
+    append(&mut store, 5..9);
+    until("a commit", || count(directory) == 9);
+    store
+}
+
 #[test]
 fn a_log_without_a_valid_transaction_is_set_aside_and_the_database_kept_if_it_is_sound() {
     let directory = tempfile::tempdir().unwrap();
-    let mut store = open(directory.path());
-    append(&mut store, 0..5);
-    until("a commit", || count(directory.path()) == 5);
-    let connection = Connection::open(directory.path().join(FILE)).unwrap();
-    connection.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).unwrap();
-    append(&mut store, 5..9);
-    until("a commit", || count(directory.path()) == 9);
+    let _store = partly_copied(directory.path());
     let left = || killed(directory.path());
     let flip = |path: &Path, at: usize| {
         let mut content = std::fs::read(path).unwrap();
@@ -195,13 +201,7 @@ fn a_log_without_a_valid_transaction_is_set_aside_and_the_database_kept_if_it_is
 #[test]
 fn a_log_whose_first_transaction_was_never_finished_is_no_error() {
     let directory = tempfile::tempdir().unwrap();
-    let mut store = open(directory.path());
-    append(&mut store, 0..5);
-    until("a commit", || count(directory.path()) == 5);
-    let connection = Connection::open(directory.path().join(FILE)).unwrap();
-    connection.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).unwrap();
-    append(&mut store, 5..9);
-    until("a commit", || count(directory.path()) == 9);
+    let _store = partly_copied(directory.path());
     for (is_empty, stored) in [(false, 5), (true, 0)] {
         let left = killed(directory.path());
         let log = left.path().join(format!("{FILE}-wal"));

@@ -10,6 +10,22 @@ import socketserver
 import threading
 import time
 
+class LoopbackServer:
+    """A server on a free port of loopback that answers by `_handler`, from the start of a block to its end."""
+
+    def __init__(self):
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+
+    def __enter__(self):
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.http.shutdown()
+        self.http.server_close()
+
+
 Message = collections.namedtuple("Message", "kind at content")
 
 

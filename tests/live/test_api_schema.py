@@ -27,7 +27,7 @@ CHECKS = [
 ]
 
 
-# The reasons for 503 in docs/api.md that can occur here: a reload is under way, and the loop starts anew after it.
+# The reasons for 503 that docs/api.md lists and this test can cause: it reloads the settings, which restarts the loop.
 UNAVAILABLE = re.compile(
     r"no reading yet|another reload has not ended|the sampling loop ended before it replied|the sampling loop has ended"
     r"|too many requests read the store|too many jobs are waiting"

@@ -5,32 +5,22 @@ import http.server
 import json
 import pathlib
 import subprocess
-import threading
 import urllib.request
 
 import pytest
 import yaml
 from program import Running, fetch, free_port, until, value
-from receivers import Receivers
+from receivers import LoopbackServer, Receivers
 
 TOKEN = "live-token-7Qd2"
 
 
-class GithubServer:
+class GithubServer(LoopbackServer):
     """As much of the issues API as hostnorm uses."""
 
     def __init__(self):
         self.issues = {}
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
-
-    def __enter__(self):
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.http.shutdown()
-        self.http.server_close()
+        super().__init__()
 
     def answer(self, method, path, body):
         parts = path.split("?")[0].split("/")[5:]

@@ -6,11 +6,11 @@ import http.server
 import json
 import pathlib
 import subprocess
-import threading
 
 import pytest
 import yaml
 from program import Running, fetch, free_port, note, until, value
+from receivers import LoopbackServer
 
 SECRETS = {
     name: f"sEcReT-{name}-8151"
@@ -19,21 +19,12 @@ SECRETS = {
 PAGES = ("/metrics", "/", "/api/v1/status", "/api/v1/detect", "/api/v1/explain", "/api/v1/maintenance", "/api/v1/nope", "/api/v1/scores?from=x")
 
 
-class Everything:
+class Everything(LoopbackServer):
     """A server in the place of Alertmanager, Prometheus, a collector of spans and a webhook; keeps heads and bodies."""
 
     def __init__(self):
         self.heads, self.bodies = [], []
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
-
-    def __enter__(self):
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.http.shutdown()
-        self.http.server_close()
+        super().__init__()
 
     def _handler(everything):
         class Handler(http.server.BaseHTTPRequestHandler):

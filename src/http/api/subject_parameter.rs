@@ -101,7 +101,7 @@ pub(super) fn kind_named(name: &str) -> Result<SubjectKind, ProblemDetails> {
     })
 }
 
-/// The subject, unless there is none or more than one.
+/// The subject of a list of one. A longer list is refused with its kinds, an empty one as unknown.
 fn only(mut known: Vec<Subject>, kind: Option<&str>, name: Option<&str>) -> Result<Subject, ProblemDetails> {
     if known.len() > 1 {
         let kinds: Vec<&str> = known.iter().map(|it| it.kind().name()).collect();

@@ -251,7 +251,7 @@ fn load_states(directory: &Path, format: &str, subjects: BTreeSet<Subject>) -> R
     Ok(states)
 }
 
-/// A version that may become current; `None` if there is none, or if it is kept only for the episodes that it scored.
+/// The version of this ID, to be made current; `None` if the store has no such version, or keeps it only to explain episodes.
 fn load_model(directory: &Path, id: &str) -> Result<Option<Box<ModelVersion>>, String> {
     let row = StoreReader::open(directory).and_then(|it| it.model(id)).map_err(|error| error.to_string())?;
     let Some(row) = row.filter(|it| !it.is_only_for_episodes()) else { return Ok(None) };

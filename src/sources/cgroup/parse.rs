@@ -151,7 +151,7 @@ fn blkio_line(line: &str, counts: &mut impl FnMut(&str) -> bool) -> Option<[f64;
     })
 }
 
-/// The first process in `cgroup.procs`; `None` if there is none. The kernel shows those of other PID namespaces as 0.
+/// The first process in `cgroup.procs`; `None` for an empty file. The kernel shows processes of other PID namespaces as 0.
 pub(super) fn first_process(text: KernelText<'_>) -> Option<u32> {
     text.lines().find_map(|it| it.text.parse().ok().filter(|it| 0 < *it))
 }
