@@ -107,7 +107,8 @@ def scrape_until(end, processes):
 def processor():
     text = pathlib.Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*: (.*)", text)
-    return f"{os.cpu_count()} × {model[1].strip().replace("(R)", "") if model else platform.machine()}"
+    name = model[1].strip().replace("(R)", "") if model else platform.machine()
+    return f"{os.cpu_count()} × {name}"
 
 
 def version(binary):
@@ -148,8 +149,8 @@ def table(options, processes, rates, others, versions):
         "|---|---:|---:|",
         *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows),
         "",
-        f"Measured on {processor()}, Linux {platform.release().split('-')[0]}: {options.minutes:g} minutes after a warm-up of "
-        f"{options.warmup:g}, other processes at {others:.1%} of the machine.",
+        f"Measured on {processor()}, Linux {platform.release().split('-')[0]}, for {options.minutes:g} minutes, after a warm-up "
+        f"of {options.warmup:g} minutes; other processes used {100 * others:.1f} % of the CPUs.",
     ]
     return "\n".join(lines)
 

@@ -8,9 +8,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hostnorm::detect::PerDetector;
 use hostnorm::http::{ExpositionOptions, MetricsFormat, RenderedReport, ServerCounters};
 use hostnorm::metric::Metric;
-use hostnorm::reading::{CollectorResult, Labels, Reading, Subject, SubjectKind, Timestamp};
+use hostnorm::reading::{CollectorResult, MetricLabels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{
-    Assessment, Contribution, Direction, ExpectedValue, Report, ScoreDetails, SignalState,
+    Assessment, Contribution, DeviationDirection, ExpectedValue, Report, ScoreDetails, SignalState,
 };
 use hostnorm::signal::{Signal, SignalUnit};
 
@@ -44,12 +44,13 @@ fn report() -> Report {
     for idx in 0..22 {
         let name = format!("device{idx}");
         let host = reading.host();
-        host.set_by(&BYTES, &Labels::new([name.as_str()]), 123_456_789.0 * f64::from(idx));
-        host.set_by(&SIZE, &Labels::new([name.as_str(), "/var/lib/data", "ext4"]), 1e12);
+        host.set_by(&BYTES, &MetricLabels::new([name.as_str()]), 123_456_789.0 * f64::from(idx));
+        host.set_by(&SIZE, &MetricLabels::new([name.as_str(), "/var/lib/data", "ext4"]), 1e12);
         host.set(&BUSY, 0.123_456_789 + f64::from(idx));
     }
     let expected = Some(ExpectedValue { value: 0.312_345_678_9, lower: 0.1, upper: 0.523_456_789 });
-    let contribution = Contribution { signal: &SIGNAL, direction: Direction::High, value: 0.123_456_789 };
+    let contribution =
+        Contribution { signal: &SIGNAL, direction: DeviationDirection::High, value: 0.123_456_789 };
     let details = ScoreDetails {
         score: 0.723_456_789,
         confidence: Some(0.75),
@@ -57,8 +58,16 @@ fn report() -> Report {
         contributions: vec![contribution; 5],
         ..ScoreDetails::default()
     };
-    let signals =
-        vec![SignalState { signal: &SIGNAL, value: 0.345_678_912_3, expected, drift: Some(0.5) }; 24];
+    let signals = vec![
+        SignalState {
+            signal: &SIGNAL,
+            value: 0.345_678_912_3,
+            expected,
+            expected_by_detector: Default::default(),
+            drift: Some(0.5)
+        };
+        24
+    ];
     let assessment = Assessment { details: Some(details), signals, ..Assessment::default() };
     Report { reading: reading.into(), assessments: [(Subject::Host, assessment)].into(), ..Report::default() }
 }

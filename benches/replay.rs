@@ -8,9 +8,9 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use extended_isolation_forest::{Forest as ClientOrigin, ForestOptions as PeerOptions};
-use hostnorm::budget::Budget;
+use hostnorm::alert_budget::AlertBudget;
 use hostnorm::detect::seeded_rng::SeededRng;
-use hostnorm::episode::ResolveRule;
+use hostnorm::episode::EpisodeEndRule;
 use hostnorm::replay::{Replay, ReplaySettings};
 use hostnorm::training;
 
@@ -26,12 +26,12 @@ fn settings() -> ReplaySettings {
         every: 60.0,
         threshold: 2.5,
         alert_level: 2.0,
-        budget: Budget::default(),
+        budget: AlertBudget::default(),
         smoothing: 1.0,
         detectors: Default::default(),
-        resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
+        resolve: EpisodeEndRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
         half_life: 7.0 * 86_400.0,
-        anomaly_weight: 1.0,
+        anomaly_learning_weight: 1.0,
         retrain_interval: 86_400.0,
         training: training::TrainingSettings::default(),
         seed: 1,

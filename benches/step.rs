@@ -7,7 +7,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Labels, Reading, SubjectKind, Timestamp};
+use hostnorm::reading::{MetricLabels, Reading, SubjectKind, Timestamp};
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::training;
 
@@ -31,7 +31,7 @@ macro_rules! signals {
 
 static SIGNALS: [Signal; WIDTH] = signals!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
 
-fn reading(at: usize, random: &mut SeededRng, labels: &[Labels]) -> Reading {
+fn reading(at: usize, random: &mut SeededRng, labels: &[MetricLabels]) -> Reading {
     let mut reading = Reading::new(Timestamp(at as f64));
     let mut normals = [0.0; WIDTH];
     random.fill_normal(&mut normals);
@@ -42,7 +42,8 @@ fn reading(at: usize, random: &mut SeededRng, labels: &[Labels]) -> Reading {
 }
 
 fn step(criterion: &mut Criterion) {
-    let labels: Vec<Labels> = (0..WIDTH).map(|it| Labels::new([it.to_string().as_str()])).collect();
+    let labels: Vec<MetricLabels> =
+        (0..WIDTH).map(|it| MetricLabels::new([it.to_string().as_str()])).collect();
     let mut random = SeededRng::new(1);
     let mut engine = Engine::new(&SIGNALS, &EngineSettings::default());
     let mut at = 0;

@@ -8,17 +8,17 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use extended_isolation_forest::{Forest as ClientOrigin, ForestOptions as PeerOptions};
-use hostnorm::alert::{self, AlertRule};
-use hostnorm::budget::Budget;
+use hostnorm::alert::{self, AlertStartRule};
+use hostnorm::alert_budget::AlertBudget;
 use hostnorm::detect::DetectorParameters;
 use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
 use hostnorm::detect::seasonal::BucketHistory;
 use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::drift::DriftSamples;
-use hostnorm::episode::ResolveRule;
+use hostnorm::episode::EpisodeEndRule;
 use hostnorm::reading::Timestamp;
-use hostnorm::scorer::{self, HistoryLearner, ScoreHold, Scorer, StoredPoint};
-use hostnorm::simulate::Machine;
+use hostnorm::scorer::{self, HistoryLearner, HistoryPoint, ScoreHold, Scorer};
+use hostnorm::simulate::SimulatedMachine;
 use hostnorm::training::{self, TrainingSet, TrainingSettings};
 use hostnorm::window::Point;
 
@@ -28,17 +28,17 @@ const ROWS: usize = 100_000;
 /// The buckets of four weeks of a simulated machine.
 fn history() -> BucketHistory {
     let seconds = 30.0;
-    let mut machine = Machine::new(1, 1.7e9, seconds);
-    let resolve = ResolveRule { below: 0.7, seconds, accept_after: 21_600.0 };
+    let mut machine = SimulatedMachine::new(1, 1.7e9, seconds);
+    let resolve = EpisodeEndRule { below: 0.7, seconds, accept_after: 21_600.0 };
     let settings = scorer::ScorerSettings {
         point_seconds: seconds,
         threshold: 2.5,
-        alert: AlertRule { level: alert::LEVEL, budget: Budget::OFF },
+        alert: AlertStartRule { level: alert::LEVEL, budget: AlertBudget::OFF },
         detectors: Default::default(),
         resolve,
         smoothing: 1.0,
         score_hold: ScoreHold::Seconds(60.0),
-        anomaly_weight: 1.0,
+        anomaly_learning_weight: 1.0,
         shelter_short_memory: true,
     };
     let mut scorer = Scorer::new(&DetectorParameters::plain(vec![0.0; WIDTH], 20_160.0));
@@ -46,7 +46,7 @@ fn history() -> BucketHistory {
     for _ in 0..28 * 2_880 {
         let values = machine.step()[..WIDTH].to_vec();
         let point = Point { values, missing: vec![false; WIDTH], at: Timestamp(machine.at()) };
-        fold.push(&mut scorer, &StoredPoint { point, in_anomaly: false, weight: 1.0, score: None });
+        fold.push(&mut scorer, &HistoryPoint { point, in_anomaly: false, weight: 1.0, score: None });
     }
     scorer.detectors.seasonal.history().unwrap()
 }

@@ -7,9 +7,9 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::reading::{Subject, SubjectKind, Timestamp};
-use hostnorm::scorer::StoredPoint;
+use hostnorm::scorer::HistoryPoint;
 use hostnorm::signal::{Signal, SignalUnit};
-use hostnorm::simulate::{COLUMNS, Machine, WIDTH};
+use hostnorm::simulate::{COLUMNS, SimulatedMachine, WIDTH};
 use hostnorm::window::Point;
 
 const POINTS: usize = 90 * 2_880;
@@ -41,13 +41,13 @@ static SIGNALS: [Signal; WIDTH] = {
 };
 
 fn warm(criterion: &mut Criterion) {
-    let mut machine = Machine::new(1, 1.7e9, SECONDS);
+    let mut machine = SimulatedMachine::new(1, 1.7e9, SECONDS);
     let mut past = || {
         let values = machine.step().to_vec();
         let point = Point { values, missing: vec![false; WIDTH], at: Timestamp(machine.at()) };
-        StoredPoint { point, in_anomaly: false, weight: 1.0, score: Some(0.2) }
+        HistoryPoint { point, in_anomaly: false, weight: 1.0, score: Some(0.2) }
     };
-    let points: Vec<StoredPoint> = (0..POINTS).map(|_| past()).collect();
+    let points: Vec<HistoryPoint> = (0..POINTS).map(|_| past()).collect();
     let new = || Engine::new(&SIGNALS, &EngineSettings::default());
     let mut group = criterion.benchmark_group("90 days");
     group.sample_size(10);

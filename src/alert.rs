@@ -7,7 +7,8 @@
 //! | what | effect |
 //! |---|---|
 //! | the score reaches the alert level | the alert starts; twice the level in grace |
-//! | it was often like this in its first week | the alert does not start (`detect::first_week`) |
+//! | it was often like this in its first week | the alert does not start (`detect::first_week_habits`) |
+//! | each deviating signal was about as high on earlier days | the alert does not start (`detect::earlier_days`) |
 //! | the impact is critical | the alert starts at any score |
 //! | `is_withheld`: maintenance | no alert, and nothing is learned for the budget; the episode goes on |
 //! | similar episodes were rejected | the score itself is discounted (`episode_pattern`), down to 1 |
@@ -17,10 +18,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::budget::{Budget, BudgetLedger};
-use crate::detect::budget_threshold::BudgetThreshold;
+use crate::alert_budget::{AlertBudget, BudgetLedger};
+use crate::detect::budget_alert_level::BudgetAlertLevel;
 use crate::grace;
-use crate::impact::Severity;
+use crate::impact::EpisodeSeverity;
 
 /// The alert level by default, as a score: twice the unusual level.
 pub const LEVEL: f64 = 2.0;
@@ -29,11 +30,11 @@ pub const LEVEL_MIN: f64 = 1.0;
 
 /// When an alert starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AlertRule {
+pub struct AlertStartRule {
     /// The score from which an episode is an alert, without a budget; at least [`LEVEL_MIN`].
     pub level: f64,
     /// Accepted number of alerts; with enough history, the level is derived from it.
-    pub budget: Budget,
+    pub budget: AlertBudget,
 }
 
 /// One reading of a subject, as the decision sees it.
@@ -49,7 +50,7 @@ pub struct AlertInput {
     pub in_episode: bool,
     /// Whether a grace period is active.
     pub in_grace: bool,
-    /// Whether the subject was often like this in its first week.
+    /// Whether the subject was often like this in its first week, or on earlier days.
     pub is_usual: bool,
 }
 
@@ -57,7 +58,7 @@ pub struct AlertInput {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct AlertEvidence {
     /// Its highest severity so far, from its impact on the work of the subject.
-    pub severity: Option<Severity>,
+    pub severity: Option<EpisodeSeverity>,
     /// Whether nobody wants an alert now, because of maintenance.
     pub is_withheld: bool,
 }
@@ -82,15 +83,15 @@ pub struct AlertTracker {
     /// Whether the current episode was found worth an alert, also while the alert is withheld.
     is_reached: bool,
     /// The level from the budget, and the alerts spent; `None` without a budget.
-    budget: Option<(BudgetThreshold, BudgetLedger)>,
+    budget: Option<(BudgetAlertLevel, BudgetLedger)>,
 }
 
 impl AlertTracker {
     /// Whether this restored state can be used with this rule.
-    pub(crate) fn fits(&self, rule: &AlertRule) -> bool {
+    pub(crate) fn fits(&self, rule: &AlertStartRule) -> bool {
         self.budget.as_ref().is_none_or(|(tail, ledger)| {
             let rate = rule.budget.rate();
-            rate.is_some_and(|rate| tail.fits(&BudgetThreshold::new(rate, rule.level)))
+            rate.is_some_and(|rate| tail.fits(&BudgetAlertLevel::new(rate, rule.level)))
                 && ledger.fits(&BudgetLedger::new(rule.budget))
         })
     }
@@ -101,7 +102,7 @@ impl AlertTracker {
     }
 
     /// The score from which an episode is an alert.
-    pub fn level(&self, young_factor: f64, rule: &AlertRule) -> f64 {
+    pub fn level(&self, young_factor: f64, rule: &AlertStartRule) -> f64 {
         let from_budget = self.budget.as_ref().and_then(|(tail, _)| tail.limit());
         (from_budget.unwrap_or(rule.level) / young_factor).max(LEVEL_MIN)
     }
@@ -117,13 +118,13 @@ impl AlertTracker {
     }
 
     /// Decides for one reading, after its episode.
-    pub fn step(&mut self, now: AlertInput, evidence: AlertEvidence, rule: &AlertRule) -> AlertDecision {
+    pub fn step(&mut self, now: AlertInput, evidence: AlertEvidence, rule: &AlertStartRule) -> AlertDecision {
         let level = self.level(now.young_factor, rule);
         let was_reached = self.is_reached;
         let score = now.score;
         let factor = if now.in_grace { grace::LIMIT_FACTOR } else { 1.0 };
-        let is_reached =
-            (score >= factor * level && !now.is_usual) || evidence.severity == Some(Severity::Critical);
+        let is_reached = (score >= factor * level && !now.is_usual)
+            || evidence.severity == Some(EpisodeSeverity::Critical);
         self.is_reached = now.in_episode && (was_reached || (is_reached && !evidence.is_withheld));
         self.is_active = self.is_reached && !evidence.is_withheld;
         let has_begun = self.is_reached && !was_reached;
@@ -135,9 +136,9 @@ impl AlertTracker {
     }
 
     /// Adjusts the level and the budget spent by a score, on the scale of a known host.
-    pub fn learn(&mut self, elapsed: f64, score: f64, has_begun: bool, rule: &AlertRule) {
+    pub fn learn(&mut self, elapsed: f64, score: f64, has_begun: bool, rule: &AlertStartRule) {
         let Some(rate) = rule.budget.rate() else { return };
-        let new = || (BudgetThreshold::new(rate, rule.level), BudgetLedger::new(rule.budget));
+        let new = || (BudgetAlertLevel::new(rate, rule.level), BudgetLedger::new(rule.budget));
         let (tail, ledger) = self.budget.get_or_insert_with(new);
         tail.learn(elapsed, score);
         ledger.step(elapsed, has_begun);
@@ -150,7 +151,7 @@ mod tests {
 
     use super::*;
 
-    const RULE: AlertRule = AlertRule { level: 2.0, budget: Budget::OFF };
+    const RULE: AlertStartRule = AlertStartRule { level: 2.0, budget: AlertBudget::OFF };
 
     fn input(score: f64) -> AlertInput {
         AlertInput {
@@ -191,22 +192,22 @@ mod tests {
     }
 
     #[test]
-    fn what_was_usual_in_the_first_week_starts_none_unless_it_hurts() {
+    fn what_was_usual_before_starts_none_unless_it_hurts() {
         let mut tracker = AlertTracker::default();
         let mut step = |score, is_usual, severity| {
             let now = AlertInput { is_usual, ..input(score) };
             tracker.step(now, AlertEvidence { severity, is_withheld: false }, &RULE).is_active
         };
-        assert!(!step(3.0, true, None) && !step(3.0, true, Some(Severity::Warning)));
-        assert!(step(3.0, true, Some(Severity::Critical)) && step(3.0, true, None));
+        assert!(!step(3.0, true, None) && !step(3.0, true, Some(EpisodeSeverity::Warning)));
+        assert!(step(3.0, true, Some(EpisodeSeverity::Critical)) && step(3.0, true, None));
         assert!(!step(0.5, false, None) && step(3.0, false, None) && step(3.0, true, None));
     }
 
     #[test]
     fn critical_impact_is_an_alert_at_any_score_of_an_episode() {
         let severity = |it| AlertEvidence { severity: Some(it), ..AlertEvidence::default() };
-        check(&[0.5, 1.0, 1.1, 1.1, 1.1, 0.5], severity(Severity::Critical), false, ".Bxxx.");
-        check(&[0.5, 1.0, 1.1], severity(Severity::Warning), false, "...");
+        check(&[0.5, 1.0, 1.1, 1.1, 1.1, 0.5], severity(EpisodeSeverity::Critical), false, ".Bxxx.");
+        check(&[0.5, 1.0, 1.1], severity(EpisodeSeverity::Warning), false, "...");
     }
 
     #[test]
@@ -223,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_budget_counts_alerts_and_moves_the_level() {
-        let rule = AlertRule { budget: "1 per week".parse().unwrap(), ..RULE };
+        let rule = AlertStartRule { budget: "1 per week".parse().unwrap(), ..RULE };
         let mut tracker = AlertTracker::default();
         let mut last = AlertDecision::default();
         for hour in 0..24 * 21 {

@@ -1,6 +1,6 @@
 //! Reads a host's history from other servers: Prometheus and compatible servers, and InfluxDB 1.x.
 //!
-//! A server is queried in steps of one point for hostnorm's raw metrics, under the server's names ([`Mapping`]). Its answer
+//! A server is queried in steps of one point for hostnorm's raw metrics, under the server's names ([`MetricNameMapping`]). Its answer
 //! becomes readings, and the signals of a live host turn each pair of readings into a point. So signals are defined once.
 //!
 //! Metrics and signals are passed in; this module knows no source.
@@ -19,7 +19,7 @@ mod history_source;
 mod http_client;
 mod mapping;
 mod time_chunks;
-mod series;
+mod fetched_series;
 mod prometheus;
 mod influx;
 mod to_points;
@@ -32,7 +32,7 @@ pub mod fuzzing;
 
 pub use fetch_error::FetchError;
 pub use history_source::{HistorySource, ParseHistorySourceError, ServerAddress, ServerKind};
-pub use mapping::{Mapping, MappingError, SHIPPED};
+pub use mapping::{MappingError, MetricNameMapping, SHIPPED};
 pub use min_history::{POINTS_NEEDED, TooLittleHistory};
 pub use settings::BackfillSettings;
 pub use unit_check::{UnitCheck, UnitError};
@@ -90,14 +90,14 @@ pub enum FetchProgress<'a> {
 
 /// Why there is no history.
 #[derive(Debug)]
-pub enum HistoryError {
+pub enum FetchHistoryError {
     /// The server returned none.
     Server(FetchError),
     /// Values are in another unit.
     MetricUnitCheck(UnitError),
 }
 
-impl fmt::Display for HistoryError {
+impl fmt::Display for FetchHistoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Server(failure) => failure.fmt(f),
@@ -106,9 +106,9 @@ impl fmt::Display for HistoryError {
     }
 }
 
-impl std::error::Error for HistoryError {}
+impl std::error::Error for FetchHistoryError {}
 
-impl From<FetchError> for HistoryError {
+impl From<FetchError> for FetchHistoryError {
     fn from(failure: FetchError) -> Self {
         Self::Server(failure)
     }
@@ -121,9 +121,9 @@ impl From<FetchError> for HistoryError {
 pub fn read(
     address: &ServerAddress,
     access: &ServerConnection,
-    mapping: &Mapping,
+    mapping: &MetricNameMapping,
     wanted: &RemoteHistoryQuery<'_>,
     tell: &mut dyn FnMut(FetchProgress<'_>),
-) -> Result<FetchedHistory, HistoryError> {
+) -> Result<FetchedHistory, FetchHistoryError> {
     fetch::read(address, access, mapping, wanted, tell)
 }

@@ -29,7 +29,7 @@ pub struct ByteSize {
 
 impl ByteSize {
     /// A number of mebibytes (1,048,576 bytes).
-    pub const fn mebibytes(count: u64) -> Self {
+    pub const fn from_mebibytes(count: u64) -> Self {
         Self { bytes: count << 20 }
     }
 

@@ -11,12 +11,12 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use crate::config::{
-    self, ConfigProblems, FILE_VARIABLE, FlagValue, LoadedConfig, STANDARD_FILE, Setting, ValueType,
+    self, ConfigProblems, FILE_VARIABLE, FlagValue, LoadedConfig, STANDARD_FILE, Setting, SettingType,
     lower_first, settings,
 };
 use crate::control_characters::one_line;
 use crate::duration::HumanDuration;
-use crate::episode_pattern::Verdict;
+use crate::episode_pattern::OperatorVerdict;
 use crate::url_credentials::{address, without_credentials};
 use crate::version;
 
@@ -51,65 +51,65 @@ mod validate;
 mod verdict;
 
 pub use check::CheckOutput;
-pub use demo::Demo;
-pub use episodes::Episodes;
-pub use evaluate::{Evaluate, EvaluationInput, ReplayVariants};
-pub use exit::Exit;
-pub use explain::{Explain, ExplainTarget};
-pub use export::{ColumnLayout, Export, ExportTable};
-pub use forget::Forget;
-pub use learn::Learn;
-pub use maintenance::{Maintenance, MaintenanceAction};
-pub use models::{Models, ModelsAction};
-pub use remediate::Remediate;
+pub use demo::DemoArgs;
+pub use episodes::EpisodesArgs;
+pub use evaluate::{EvaluateArgs, EvaluationInput, ReplayVariants};
+pub use exit::CommandExit;
+pub use explain::{ExplainArgs, ExplainTarget};
+pub use export::{ColumnLayout, ExportArgs, ExportTable};
+pub use forget::ForgetArgs;
+pub use learn::LearnArgs;
+pub use maintenance::{MaintenanceAction, MaintenanceArgs};
+pub use models::{ModelsAction, ModelsArgs};
+pub use remediate::RemediateArgs;
 pub use replay::ReplayOptions;
-pub use simulate::Simulate;
-pub use status::Status;
+pub use simulate::SimulateArgs;
+pub use status::StatusArgs;
 pub use store_args::TimeRangeArgs;
-pub use top::Top;
-pub use train::{Train, TrainFrom, TrainSearch};
-pub use validate::{ReportFormat, Validate};
-pub use verdict::Judge;
+pub use top::TopArgs;
+pub use train::{TrainArgs, TrainFrom, TrainSearch};
+pub use validate::{ReportFormat, ValidateArgs};
+pub use verdict::VerdictArgs;
 
 /// A parsed command.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Command {
+pub enum CliCommand {
     /// Samples, scores and serves.
     Run(GlobalOptions),
     /// Checks or prints the settings.
     Check(GlobalOptions, CheckOutput),
     /// Checks a table of numbers.
-    Validate(Validate),
+    Validate(ValidateArgs),
     /// Scores the rows of a table.
     Replay(ReplayOptions),
     /// Acts on alerts.
-    Remediate(Remediate),
+    Remediate(RemediateArgs),
     /// Computes metrics of scores.
-    Evaluate(Evaluate),
+    Evaluate(EvaluateArgs),
     /// Generates load on this machine and shows how it is detected.
-    Demo(Demo),
+    Demo(DemoArgs),
     /// Learns from a history, or searches settings for it.
-    Train(Train),
+    Train(TrainArgs),
     /// Writes a simulated machine to files.
-    Simulate(Simulate),
+    Simulate(SimulateArgs),
     /// Lists anomalies.
-    Episodes(Episodes),
+    Episodes(EpisodesArgs),
     /// Explains one anomaly, or the present state.
-    Explain(Explain),
+    Explain(ExplainArgs),
     /// Exports stored data as tables.
-    Export(Export),
-    /// Accepts the current anomaly as normal.
+    Export(ExportArgs),
+    /// Accepts the current anomalies of all subjects as normal.
     Accept(GlobalOptions),
     /// Rejects or confirms an episode.
-    Judge(Judge),
+    Judge(VerdictArgs),
     /// Forgets a time range.
-    Forget(Forget),
+    Forget(ForgetArgs),
     /// Enables or pauses learning.
-    Learn(Learn),
+    Learn(LearnArgs),
     /// Starts or stops maintenance, or shows the windows.
-    Maintenance(Maintenance),
+    Maintenance(MaintenanceArgs),
     /// Shows the state of the running hostnorm.
-    Status(Status),
+    Status(StatusArgs),
     /// Checks the health of the running hostnorm.
     Health(GlobalOptions),
     /// Hashes a password for the web configuration file.
@@ -117,11 +117,11 @@ pub enum Command {
     /// Prints shell completions or a manual page.
     Print(String),
     /// Show the state of a running hostnorm in the terminal.
-    Top(Top),
+    Top(TopArgs),
     /// Answer an assistant on standard input and output.
     Mcp(GlobalOptions),
     /// Shows models, or selects one.
-    Models(Models),
+    Models(ModelsArgs),
 }
 
 /// The sources of settings on the command line.
@@ -137,56 +137,57 @@ pub struct GlobalOptions {
 ///
 /// # Errors
 /// If the process must end at once: after help or version, or with an invalid command line.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CliCommand, CommandExit> {
     let (settings, args) = (settings(), args.into_iter().collect::<Vec<_>>());
     node_exporter_flags::refuse(&args)?;
     let matches = command(&settings).try_get_matches_from(args).map_err(refusal)?;
     let mut options = GlobalOptions::default();
     options.add(&matches, &settings);
-    let Some((name, below)) = matches.subcommand() else { return Ok(Command::Run(options)) };
+    let Some((name, below)) = matches.subcommand() else { return Ok(CliCommand::Run(options)) };
     // Commands that do not monitor this host accept no settings before their name.
     if matches!(name, "completions" | "demo" | "evaluate" | "hash-password" | "man" | "simulate" | "validate")
     {
         options.none(name)?;
     }
     match name {
-        "completions" => return completions::text(below, command(&settings)).map(Command::Print),
-        "man" => return man_pages::page(below, command(&settings)).map(Command::Print),
-        "demo" => return demo::options(below).map(Command::Demo),
-        "hash-password" => return Ok(Command::HashPassword),
-        "episodes" => return Ok(Command::Episodes(episodes::options(below, options, &settings))),
-        "explain" => return Ok(Command::Explain(explain::options(below, options, &settings))),
-        "export" => return Ok(Command::Export(export::options(below, options, &settings))),
-        "accept" => return Ok(Command::Accept(accept::options(below, options, &settings))),
-        "forget" => return forget::options(below, options, &settings).map(Command::Forget),
-        "models" => return Ok(Command::Models(models::options(below, options, &settings))),
-        "top" => return Ok(Command::Top(top::options(below, options, &settings))),
-        "mcp" => return Ok(Command::Mcp(mcp::options(below, options, &settings))),
-        "status" => return Ok(Command::Status(status::options(below, options, &settings))),
-        "learn" => return Ok(Command::Learn(learn::options(below, options, &settings))),
+        "completions" => return completions::text(below, command(&settings)).map(CliCommand::Print),
+        "man" => return man_pages::page(below, command(&settings)).map(CliCommand::Print),
+        "demo" => return demo::options(below).map(CliCommand::Demo),
+        "hash-password" => return Ok(CliCommand::HashPassword),
+        "episodes" => return Ok(CliCommand::Episodes(episodes::options(below, options, &settings))),
+        "explain" => return Ok(CliCommand::Explain(explain::options(below, options, &settings))),
+        "export" => return Ok(CliCommand::Export(export::options(below, options, &settings))),
+        "accept" => return Ok(CliCommand::Accept(accept::options(below, options, &settings))),
+        "forget" => return forget::options(below, options, &settings).map(CliCommand::Forget),
+        "models" => return Ok(CliCommand::Models(models::options(below, options, &settings))),
+        "top" => return Ok(CliCommand::Top(top::options(below, options, &settings))),
+        "mcp" => return Ok(CliCommand::Mcp(mcp::options(below, options, &settings))),
+        "status" => return Ok(CliCommand::Status(status::options(below, options, &settings))),
+        "learn" => return Ok(CliCommand::Learn(learn::options(below, options, &settings))),
         "reject" | "confirm" => {
-            let verdict = if name == "reject" { Verdict::Rejected } else { Verdict::Confirmed };
+            let verdict =
+                if name == "reject" { OperatorVerdict::Rejected } else { OperatorVerdict::Confirmed };
             let judged = verdict::options(below, options, &settings, verdict);
-            return judged.map(Command::Judge).ok_or_else(|| Exit::usage("no episode is named"));
+            return judged.map(CliCommand::Judge).ok_or_else(|| CommandExit::usage("no episode is named"));
         }
-        "maintenance" => return Ok(Command::Maintenance(maintenance::options(below, options, &settings))),
-        "evaluate" => return evaluate::options(below).map(Command::Evaluate),
-        "remediate" => return remediate::options(below, &options).map(Command::Remediate),
-        "replay" => return replay::options(below, options, &settings).map(Command::Replay),
-        "train" => return train::options(below, options, &settings).map(Command::Train),
-        "simulate" => return simulate::options(below).map(Command::Simulate),
-        "validate" => return Ok(Command::Validate(validate::options(below))),
+        "maintenance" => return Ok(CliCommand::Maintenance(maintenance::options(below, options, &settings))),
+        "evaluate" => return evaluate::options(below).map(CliCommand::Evaluate),
+        "remediate" => return remediate::options(below, &options).map(CliCommand::Remediate),
+        "replay" => return replay::options(below, options, &settings).map(CliCommand::Replay),
+        "train" => return train::options(below, options, &settings).map(CliCommand::Train),
+        "simulate" => return simulate::options(below).map(CliCommand::Simulate),
+        "validate" => return Ok(CliCommand::Validate(validate::options(below))),
         _ => options.add(below, &settings),
     }
     Ok(match name {
-        "check" => Command::Check(options, check::print(below)),
-        "health" => Command::Health(options),
-        _ => Command::Run(options),
+        "check" => CliCommand::Check(options, check::print(below)),
+        "health" => CliCommand::Health(options),
+        _ => CliCommand::Run(options),
     })
 }
 
 /// The message of clap. What it refuses may be an address with a secret, or what a terminal would act on.
-fn refusal(mut error: clap::Error) -> Exit {
+fn refusal(mut error: clap::Error) -> CommandExit {
     let mut hidden = Vec::new();
     for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
         let Some(ContextValue::String(given)) = error.get(kind) else { continue };
@@ -200,7 +201,7 @@ fn refusal(mut error: clap::Error) -> Exit {
     let text = error.render().to_string();
     let text = hidden.iter().fold(text, |text, (given, shown)| text.replace(given, shown));
     let text = without_credentials(text.trim_end());
-    if error.use_stderr() { Exit::usage(text) } else { Exit::success(text) }
+    if error.use_stderr() { CommandExit::usage(text) } else { CommandExit::success(text) }
 }
 
 impl GlobalOptions {
@@ -221,13 +222,13 @@ impl GlobalOptions {
     }
 
     /// Refuses settings before the name of a command that takes none, instead of ignoring them.
-    fn none(&self, name: &str) -> Result<(), Exit> {
+    fn none(&self, name: &str) -> Result<(), CommandExit> {
         let flag = match (&self.file, self.flags.first()) {
             (None, None) => return Ok(()),
             (Some(_), _) => "config.file",
             (None, Some(given)) => &given.flag,
         };
-        Err(Exit::usage(format!("{name} does not use --{flag}; remove it")))
+        Err(CommandExit::usage(format!("{name} does not use --{flag}; remove it")))
     }
 
     /// Adds the settings after the name of a command, which override those before it.
@@ -263,7 +264,7 @@ fn every() -> Arg {
 
 fn given(matches: &ArgMatches, setting: &Setting) -> Option<FlagValue> {
     let (key, flag) = (setting.key.to_string(), setting.flag());
-    if setting.takes == ValueType::Switch {
+    if setting.takes == SettingType::Switch {
         let no_flag = format!("no-{flag}");
         return match (matches.get_flag(&flag), matches.get_flag(&no_flag)) {
             (_, true) => Some(FlagValue { key, flag: no_flag, words: vec!["false".into()] }),
@@ -347,7 +348,7 @@ fn args(setting: &Setting) -> Vec<Arg> {
         let arg = if is_common { arg } else { arg.help_heading(heading(setting.section())) };
         arg.help(format!("{}{end}", first_sentence(help))).long_help(format!("{help}{end}"))
     };
-    if setting.takes == ValueType::Switch {
+    if setting.takes == SettingType::Switch {
         let no_flag = format!("no-{flag}");
         let no_help = format!("Do not {}", lower_first(first_sentence(&setting.help)));
         let is_on = default == "true";
@@ -357,10 +358,10 @@ fn args(setting: &Setting) -> Vec<Arg> {
         return [yes, no].map(|it| it.action(ArgAction::SetTrue)).into();
     }
     let words = match setting.takes {
-        ValueType::OneOf(words) => format!(": {}", words.join(", ")),
+        SettingType::OneOf(words) => format!(" [possible values: {}]", words.join(", ")),
         _ => String::new(),
     };
-    let action = if matches!(setting.takes, ValueType::Texts | ValueType::Windows | ValueType::Logs) {
+    let action = if matches!(setting.takes, SettingType::Texts | SettingType::Windows | SettingType::Logs) {
         ArgAction::Append
     } else {
         ArgAction::Set

@@ -15,7 +15,7 @@ pub fn now() -> Timestamp {
 
 /// Seconds suspended since boot, to a tenth, because two clocks are read in sequence. `None` if no clock counts
 /// suspension.
-pub fn asleep() -> Option<f64> {
+pub fn suspended_seconds() -> Option<f64> {
     #[cfg(target_os = "linux")]
     {
         use rustix::time::{ClockId, clock_gettime};
@@ -31,7 +31,7 @@ pub fn asleep() -> Option<f64> {
 }
 
 /// Time since boot without suspension, as other programs on the host see it; `None` if there is no such clock.
-pub fn monotonic() -> Option<Duration> {
+pub fn monotonic_time() -> Option<Duration> {
     #[cfg(target_os = "linux")]
     {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

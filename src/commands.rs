@@ -1,7 +1,7 @@
 //! The commands, one file each. A command joins the modules it needs and returns the exit code.
 
 use crate::config::DetectionSettings;
-use crate::episode::ResolveRule;
+use crate::episode::EpisodeEndRule;
 use crate::training;
 
 pub mod accept;
@@ -34,8 +34,8 @@ pub mod validate;
 pub mod verdict;
 
 /// When an episode ends, from the settings.
-fn release(detection: &DetectionSettings) -> ResolveRule {
-    ResolveRule {
+fn release(detection: &DetectionSettings) -> EpisodeEndRule {
+    EpisodeEndRule {
         below: detection.resolve.below,
         seconds: detection.resolve.duration.as_seconds(),
         accept_after: detection.accept_after.as_seconds(),

@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::alert;
-use crate::alertmanager;
+use crate::alert_budget::AlertBudget;
+use crate::alertmanager_silences;
 use crate::backfill;
-use crate::budget::Budget;
 use crate::cost_limit::CostLimits;
-use crate::detect::detector_settings::{DecisionRule, DetectorSettings, OnOff};
+use crate::detect::detector_settings::{AnomalyDecisionRule, DetectorSettings, OnOff};
 use crate::detect::{DETECTORS, PerDetector};
 use crate::duration::HumanDuration;
 use crate::http;
-use crate::logs::LogSettings;
+use crate::logs::WatchedLogSettings;
 use crate::maintenance::MaintenanceWindow;
 use crate::scorer;
 use crate::sources::{self, CgroupSettings, DiskSettings, FilesystemSettings, NetworkSettings, RootPaths};
@@ -27,23 +27,23 @@ use crate::telemetry::{self, otlp_traces};
 
 mod setting;
 mod settings_table;
-mod value_source;
+mod setting_source;
 mod word;
 mod settings_file;
 mod shown_value;
 mod load;
-mod host_check;
+mod path_check;
 mod otel_variables;
-mod validation;
+mod setting_ranges;
 mod print;
 
 pub use load::{FILE_VARIABLE, FlagValue, LoadedConfig};
 pub(crate) use print::default_of;
-pub use print::{default_file, effective};
-pub use setting::{Setting, ValueType};
+pub use print::{default_file, effective_settings_yaml};
+pub use setting::{Setting, SettingType};
+pub use setting_source::{ConfigProblem, ConfigProblems, ValueSource};
 pub(crate) use settings_table::lower_first;
 pub use settings_table::settings;
-pub use value_source::{ConfigProblem, ConfigProblems, ValueSource};
 
 /// The settings file that is read by default, if it exists.
 pub const STANDARD_FILE: &str = "/etc/hostnorm/hostnorm.yaml";
@@ -72,11 +72,11 @@ pub struct Config {
     /// Containers, pods and services.
     pub cgroup: CgroupSettings,
     /// Reasons for grace periods.
-    pub context: DeploySettings,
+    pub context: DeployMarkerSettings,
     /// Maintenance windows.
     pub maintenance: Vec<MaintenanceWindow>,
     /// Logs to watch.
-    pub logs: Vec<LogSettings>,
+    pub logs: Vec<WatchedLogSettings>,
     /// Eviction of subjects.
     pub subjects: EvictionSettings,
     /// Whether each collector is enabled, by name; contains each row of [`sources::SOURCES`].
@@ -90,9 +90,9 @@ pub struct Config {
     /// What hostnorm may cost.
     pub limits: CostLimits,
     /// The Alertmanager that is asked for silences.
-    pub alertmanager: alertmanager::AlertmanagerSettings,
+    pub alertmanager: alertmanager_silences::AlertmanagerSettings,
     /// The log.
-    pub log: telemetry::LogSettings,
+    pub log: telemetry::LogOutputSettings,
     /// Export of traces.
     pub otlp: otlp_traces::OtlpSettings,
 }
@@ -115,15 +115,15 @@ pub struct DetectionSettings {
     /// The score from which an episode is an alert.
     pub alert_level: f64,
     /// Accepted number of alerts; adjusts the alert level.
-    pub budget: Budget,
+    pub budget: AlertBudget,
     /// What decides whether there is an anomaly.
-    pub decide: DecisionRule,
+    pub decide: AnomalyDecisionRule,
     /// Whether each detector counts, by name; contains each row of [`DETECTORS`].
     pub detectors: BTreeMap<String, OnOff>,
     /// Size of the isolation forest.
     pub forest: ForestSettings,
     /// When an anomaly ends.
-    pub resolve: ResolveSettings,
+    pub resolve: EpisodeEndSettings,
     /// Half-life of the smoothed score, in readings.
     pub smoothing: f64,
     /// Half-life of learned statistics.
@@ -135,7 +135,7 @@ pub struct DetectionSettings {
     /// Time for which a new model stays in shadow mode.
     pub shadow_duration: HumanDuration,
     /// Weight with which points inside an anomaly are learned.
-    pub anomaly_weight: f64,
+    pub anomaly_learning_weight: f64,
     /// Time after which an anomaly is accepted as normal.
     pub accept_after: HumanDuration,
     /// Whether processes are read, to name those behind an anomaly.
@@ -143,7 +143,7 @@ pub struct DetectionSettings {
     /// Name of the time zone; empty for that of the host.
     pub time_zone: String,
     /// Whether episodes of logs keep templates of their lines.
-    pub log_templates: bool,
+    pub store_log_templates: bool,
 }
 
 /// Size of the isolation forest.
@@ -157,7 +157,7 @@ pub struct ForestSettings {
 
 /// When an anomaly ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ResolveSettings {
+pub struct EpisodeEndSettings {
     /// The score must stay below this …
     pub below: f64,
     /// … for this long.
@@ -167,7 +167,7 @@ pub struct ResolveSettings {
 
 /// Reasons for grace periods.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DeploySettings {
+pub struct DeployMarkerSettings {
     /// A file that deploys touch; empty for none.
     pub deploy_marker: PathBuf,
     /// Length of the grace period after a deploy.
@@ -221,7 +221,7 @@ impl Default for Config {
             filesystem: FilesystemSettings::default(),
             network: NetworkSettings::default(),
             cgroup: CgroupSettings::default(),
-            context: DeploySettings::default(),
+            context: DeployMarkerSettings::default(),
             maintenance: Vec::new(),
             logs: Vec::new(),
             subjects: EvictionSettings { evict_after: HumanDuration::minutes(15) },
@@ -230,8 +230,8 @@ impl Default for Config {
             storage: store::StoreSettings::default(),
             backfill: backfill::BackfillSettings::default(),
             limits: CostLimits::default(),
-            alertmanager: alertmanager::AlertmanagerSettings::default(),
-            log: telemetry::LogSettings::default(),
+            alertmanager: alertmanager_silences::AlertmanagerSettings::default(),
+            log: telemetry::LogOutputSettings::default(),
             otlp: otlp_traces::OtlpSettings::default(),
         }
     }
@@ -247,21 +247,21 @@ impl Default for DetectionSettings {
             seed: 0,
             threshold: scorer::THRESHOLD,
             alert_level: alert::LEVEL,
-            budget: Budget::OFF,
-            decide: DecisionRule::Score,
+            budget: AlertBudget::OFF,
+            decide: AnomalyDecisionRule::Score,
             detectors: DETECTORS.each().into_iter().map(|it| (it.name.to_owned(), OnOff::On)).collect(),
             forest: ForestSettings { trees: 100, sample_size: 256 },
-            resolve: ResolveSettings { below: 0.7, duration: HumanDuration::seconds(30) },
+            resolve: EpisodeEndSettings { below: 0.7, duration: HumanDuration::seconds(30) },
             smoothing: 1.0,
             half_life: HumanDuration::days(7),
             retrain_interval: HumanDuration::days(1),
             retrain_on_drift: true,
             shadow_duration: HumanDuration::minutes(60),
-            anomaly_weight: 1.0,
+            anomaly_learning_weight: 1.0,
             accept_after: HumanDuration::minutes(360),
             culprits: true,
             time_zone: String::new(),
-            log_templates: true,
+            store_log_templates: true,
         }
     }
 }
@@ -277,7 +277,7 @@ impl DetectionSettings {
     }
 }
 
-impl Default for DeploySettings {
+impl Default for DeployMarkerSettings {
     fn default() -> Self {
         Self { deploy_marker: PathBuf::new(), deploy_grace: HumanDuration::minutes(10) }
     }

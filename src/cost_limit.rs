@@ -1,9 +1,9 @@
 //! What hostnorm may cost, and what it does without to stay within that.
 //!
-//! Memory and CPU time are measured at each reading. Above a limit, parts are switched off one by one, in the order of
-//! [`Part::ORDER`]: first what only improves the model, then what finds least, and the host itself never. Which parts are on
+//! Memory and CPU time are measured at each reading. Above a limit, features are switched off one by one, in the order of
+//! [`OptionalFeature::ORDER`]: first what only improves the model, then what finds least, and the host itself never. Which features are on
 //! is part of the reading, so that a replay of stored readings knows it. The number of series is limited where pages are
-//! rendered, by [`SeriesLevel`].
+//! rendered, by [`SeriesLimitLevel`].
 
 use std::collections::VecDeque;
 
@@ -11,35 +11,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::byte_size::ByteSize;
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, Timestamp};
+use crate::reading::{MetricLabels, Reading, Timestamp};
 
-mod ladder;
-mod series_level;
+mod degradation_ladder;
+mod series_limit;
 
-pub use ladder::{Ladder, LadderChange, OVER_SECONDS, RESTORE_SECONDS, RESTORE_SECONDS_MAX, SETTLE_SECONDS};
-pub use series_level::{SERIES_LEVEL_MAX, SeriesLevel, SeriesVerdict};
+pub use degradation_ladder::{
+    DegradationLadder, LadderChange, OVER_SECONDS, RESTORE_SECONDS, RESTORE_SECONDS_MAX, SETTLE_SECONDS,
+};
+pub use series_limit::{SERIES_LEVEL_MAX, SeriesLimitLevel, SeriesLimitOutcome};
 
-/// Whether each part is on.
-pub static PART_ACTIVE: Metric = Metric::gauge(
-    "hostnorm_part_active",
-    "Whether this part of hostnorm is on (1) or off to stay within limits.memory and limits.cpu (0): shadow_model, which includes retraining, selftest, the detector novelty, or groups, the scores of containers, pods, services and logs",
+/// Whether each feature is on.
+pub static FEATURE_ACTIVE: Metric = Metric::gauge(
+    "hostnorm_feature_active",
+    "Whether the optional feature of hostnorm is on (1) or off to stay within limits.memory and limits.cpu (0). Features are shadow_model (retraining and the shadow model), selftest, novelty (the detector), and groups (the scores of containers, pods, services and logs)",
 )
-.by(&["part"]);
+.by(&["feature"]);
 /// The limits.
 pub static LIMIT: Metric = Metric::gauge(
     "hostnorm_limit",
-    "Limit of each resource: series, memory in bytes, or cpu in CPUs; absent without one. Above it, parts are left out: see hostnorm_part_active and hostnorm_series_level",
+    "Limit of each resource: series, memory in bytes, or cpu in CPUs; absent without a limit. Above it, hostnorm switches features off or leaves series out: see hostnorm_feature_active and hostnorm_series_reduction_level",
 )
 .by(&["resource"]);
 /// What is compared with the limits.
 pub static USED: Metric = Metric::gauge(
     "hostnorm_limit_used",
-    "Use of each limited resource: series of the last response of /metrics, resident memory in bytes, and cpu in CPUs, as the mean of ten minutes",
+    "Use of each limited resource: series in the last response of /metrics, resident memory in bytes, or CPUs as the mean of ten minutes, without HTTP requests",
 )
 .by(&["resource"]);
 
 /// Metrics of limits that are part of readings.
-pub static METRICS: &[&Metric] = &[&PART_ACTIVE];
+pub static METRICS: &[&Metric] = &[&FEATURE_ACTIVE];
 
 /// Seconds over which CPU time is averaged; a training is shorter.
 pub const CPU_SECONDS: f64 = 600.0;
@@ -54,20 +56,20 @@ pub struct CostLimits {
     pub series: u64,
     /// Largest resident memory.
     pub memory: ByteSize,
-    /// Largest mean of ten minutes, in CPUs.
+    /// Largest mean of ten minutes without the CPU time of requests, in CPUs.
     pub cpu: f64,
 }
 
 impl Default for CostLimits {
     /// Twice what a host with 200 containers needs, and less memory than the shipped unit may have.
     fn default() -> Self {
-        Self { series: 5_000, memory: ByteSize::mebibytes(192), cpu: 0.25 }
+        Self { series: 5_000, memory: ByteSize::from_mebibytes(192), cpu: 0.25 }
     }
 }
 
-/// A part of hostnorm that can be switched off.
+/// An optional feature of hostnorm that can be switched off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum OptionalFeature {
     /// Retraining, and the shadow model that it makes. The current model stays.
     ShadowModel,
     /// The self-test.
@@ -78,11 +80,11 @@ pub enum Part {
     Groups,
 }
 
-impl Part {
+impl OptionalFeature {
     /// In the order in which they are switched off.
     pub const ORDER: [Self; 4] = [Self::ShadowModel, Self::Selftest, Self::Novelty, Self::Groups];
 
-    /// The value of the label `part`.
+    /// The value of the label `feature`.
     pub fn name(self) -> &'static str {
         match self {
             Self::ShadowModel => "shadow_model",
@@ -93,11 +95,13 @@ impl Part {
     }
 }
 
-/// Whether a part is on at a reading; one that does not say it was taken without limits.
-pub fn is_active(reading: &Reading, part: Part) -> bool {
+/// Whether a feature is on at a reading; one that does not say it was taken without limits.
+pub fn is_active(reading: &Reading, feature: OptionalFeature) -> bool {
     let values = reading.host_values();
-    let samples = values.into_iter().flat_map(|it| it.each(&PART_ACTIVE));
-    !samples.into_iter().any(|it| it.value <= 0.0 && it.labels.values().iter().any(|it| **it == *part.name()))
+    let samples = values.into_iter().flat_map(|it| it.each(&FEATURE_ACTIVE));
+    !samples
+        .into_iter()
+        .any(|it| it.value <= 0.0 && it.labels.values().iter().any(|it| **it == *feature.name()))
 }
 
 /// What is measured at a reading.
@@ -105,62 +109,65 @@ pub fn is_active(reading: &Reading, part: Part) -> bool {
 pub struct CostSample {
     /// Resident memory, in bytes.
     pub memory_bytes: Option<f64>,
-    /// CPU time since the start, in seconds.
+    /// CPU time since the start without that of requests, in seconds.
     pub cpu_seconds: Option<f64>,
 }
 
-/// Decides which parts are on.
+/// Decides which features are on.
 #[derive(Debug, Clone)]
-pub struct CostControl {
+pub struct CostLimiter {
     limits: CostLimits,
-    ladder: Ladder,
+    ladder: DegradationLadder,
     /// Times and CPU times of the last ten minutes.
     cpu: VecDeque<(f64, f64)>,
     memory_bytes: Option<f64>,
-    labels: [Labels; Part::ORDER.len()],
+    labels: [MetricLabels; OptionalFeature::ORDER.len()],
 }
 
-impl Default for CostControl {
+impl Default for CostLimiter {
     fn default() -> Self {
         Self::new(CostLimits { series: 0, memory: ByteSize::default(), cpu: 0.0 })
     }
 }
 
-impl CostControl {
+impl CostLimiter {
     /// With everything on.
     pub fn new(limits: CostLimits) -> Self {
         Self {
             limits,
-            ladder: Ladder::new(Part::ORDER.len()),
+            ladder: DegradationLadder::new(OptionalFeature::ORDER.len()),
             cpu: VecDeque::new(),
             memory_bytes: None,
-            labels: Part::ORDER.map(|it| Labels::new([it.name()])),
+            labels: OptionalFeature::ORDER.map(|it| MetricLabels::new([it.name()])),
         }
     }
 
-    /// Takes a measurement; returns the part that is switched with it, and whether it is now on.
-    pub fn step(&mut self, at: Timestamp, sample: CostSample) -> Option<(Part, bool)> {
+    /// Takes a measurement; returns the feature that is switched with it, and whether it is now on.
+    pub fn step(&mut self, at: Timestamp, sample: CostSample) -> Option<(OptionalFeature, bool)> {
         self.memory_bytes = sample.memory_bytes;
         if let Some(seconds) = sample.cpu_seconds {
             self.note_cpu(at.0, seconds);
         }
         let change = self.ladder.step(at, self.share()?)?;
-        let part = |idx: usize| Part::ORDER.get(idx).copied();
+        let feature = |idx: usize| OptionalFeature::ORDER.get(idx).copied();
         match change {
-            LadderChange::Lowered(step) => part(step).map(|it| (it, false)),
-            LadderChange::Restored(step) => part(step).map(|it| (it, true)),
+            LadderChange::Lowered(step) => feature(step).map(|it| (it, false)),
+            LadderChange::Restored(step) => feature(step).map(|it| (it, true)),
         }
     }
 
-    /// Whether a part is on.
-    pub fn is_active(&self, part: Part) -> bool {
-        Part::ORDER.iter().position(|it| *it == part).is_none_or(|idx| self.ladder.lowered() <= idx)
+    /// Whether a feature is on.
+    pub fn is_active(&self, feature: OptionalFeature) -> bool {
+        OptionalFeature::ORDER
+            .iter()
+            .position(|it| *it == feature)
+            .is_none_or(|idx| self.ladder.lowered() <= idx)
     }
 
-    /// Adds the state of each part to a reading.
+    /// Adds the state of each feature to a reading.
     pub fn note(&self, reading: &mut Reading) {
-        for (part, labels) in Part::ORDER.iter().zip(&self.labels) {
-            reading.host().set_by(&PART_ACTIVE, labels, f64::from(u8::from(self.is_active(*part))));
+        for (feature, labels) in OptionalFeature::ORDER.iter().zip(&self.labels) {
+            reading.host().set_by(&FEATURE_ACTIVE, labels, f64::from(u8::from(self.is_active(*feature))));
         }
     }
 
@@ -208,20 +215,23 @@ mod tests {
 
     const MEBIBYTE: f64 = 1_048_576.0;
 
-    /// The names of the parts that are off after each minute with this memory, in MiB, and a limit of 100 MiB.
-    fn after_minutes(control: &mut CostControl, from: f64, memory: f64, minutes: usize) -> String {
+    /// The names of the features that are off after each minute with this memory, in MiB, and a limit of 100 MiB.
+    fn after_minutes(control: &mut CostLimiter, from: f64, memory: f64, minutes: usize) -> String {
         for second in 0..minutes * 60 {
             let sample = CostSample { memory_bytes: Some(memory * MEBIBYTE), cpu_seconds: None };
             control.step(Timestamp(from + second as f64), sample);
         }
         let mut reading = Reading::new(Timestamp(from));
         control.note(&mut reading);
-        let off = Part::ORDER.into_iter().filter(|it| !control.is_active(*it));
-        off.inspect(|it| assert!(!is_active(&reading, *it))).map(Part::name).collect::<Vec<_>>().join(" ")
+        let off = OptionalFeature::ORDER.into_iter().filter(|it| !control.is_active(*it));
+        off.inspect(|it| assert!(!is_active(&reading, *it)))
+            .map(OptionalFeature::name)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
-    fn limited() -> CostControl {
-        CostControl::new(CostLimits { series: 0, memory: ByteSize::mebibytes(100), cpu: 0.5 })
+    fn limited() -> CostLimiter {
+        CostLimiter::new(CostLimits { series: 0, memory: ByteSize::from_mebibytes(100), cpu: 0.5 })
     }
 
     #[test]
@@ -258,20 +268,20 @@ mod tests {
             let switched = control.step(Timestamp(f64::from(second)), sample);
             off_at = off_at.or(switched.map(|it| (second, it)));
         }
-        let (second, (part, is_on)) = off_at.unwrap();
-        assert_eq!((part, is_on), (Part::ShadowModel, false));
+        let (second, (feature, is_on)) = off_at.unwrap();
+        assert_eq!((feature, is_on), (OptionalFeature::ShadowModel, false));
         assert!((1_200..1_350).contains(&second), "{second}");
     }
 
     #[test]
     fn without_limits_or_measurements_everything_is_on() {
-        let mut control = CostControl::default();
+        let mut control = CostLimiter::default();
         assert_eq!(after_minutes(&mut control, 0.0, 1e9, 60), "");
         assert_eq!(control.limits().map(|it| it.1), [None, None]);
         let mut control = limited();
         for second in 0..3_600 {
             assert_eq!(control.step(Timestamp(f64::from(second)), CostSample::default()), None);
         }
-        assert!(is_active(&Reading::default(), Part::Groups));
+        assert!(is_active(&Reading::default(), OptionalFeature::Groups));
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | labels | one `0` or `1` per row, with or without the header `label` |
+//! | labels | one `0` or `1` per row; or CSV with a column `label` |
 //! | scores | one number per row; or CSV with a column `score` and optionally `top`, the indices of the signals by descending contribution, separated by `;` |
 //! | causes | lines `first-last:signals`, rows counted from 0, **signals from 1**, as in SMD |
 //! | a directory | `manifest.json`, `labels/NAME.label`, `labels/NAME.interp`, `data/NAME.train.csv.xz` and `.test.csv.xz` |
 //!
-//! Each file may be compressed with gzip or xz. Errors name the file and the line.
+//! A column `timestamp` of labels or scores has the time of each row. Times rise from row to row, and labels and scores have the
+//! same ones. Each file may be compressed with gzip or xz. Errors name the file and the line.
 
 use std::fmt;
 use std::path::Path;
@@ -16,11 +17,13 @@ use crate::evaluate::{LabeledSeries, LabeledSeriesError};
 use crate::table::InputStream;
 
 mod label_and_score_columns;
+mod row_times;
 mod series_folder;
 mod root_causes;
 
-pub use label_and_score_columns::{ScoreColumn, labels, scores};
+pub use label_and_score_columns::{LabelColumn, ScoreColumn, labels, scores};
 pub use root_causes::causes;
+pub use row_times::same_times;
 pub use series_folder::{ManifestEntry, SeriesFolder};
 
 /// Largest number of rows of a file; a year of seconds has three times as many.
@@ -76,13 +79,14 @@ pub fn series(
     per_day: f64,
     vus_window: usize,
 ) -> Result<LabeledSeries, DatasetError> {
-    let labels = labels(labels_of)?;
+    let LabelColumn { labels, times } = labels(labels_of)?;
     if !labels.contains(&true) {
         return Err(DatasetError::of(labels_of, "no row is labeled 1; at least one event is required"));
     }
     let name = scores_of.file_stem().unwrap_or_default().to_string_lossy();
-    LabeledSeries::new(name, labels, scores(scores_of)?.scores, per_day, vus_window)
-        .map_err(|it| misfit(scores_of, it))
+    let scores = scores(scores_of)?;
+    same_times(scores_of, scores.times.as_deref(), labels_of, times.as_deref())?;
+    LabeledSeries::new(name, labels, scores.scores, per_day, vus_window).map_err(|it| misfit(scores_of, it))
 }
 
 /// The whole text of a file.

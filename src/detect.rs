@@ -9,42 +9,43 @@ use crate::window::Point;
 
 use absence::AbsenceDetector;
 use baseline::ThreeSigma;
-use eif::Eif;
+use eif::EifDetector;
 use joint_distance::JointDistance;
 use level_extreme::LevelExtreme;
-use novelty::Novelty;
+use novelty::NoveltyDetector;
 use seasonal::Seasonal;
 use zscore::ZScore;
 
 pub mod p2_quantile;
 pub mod exponential_moments;
 pub mod time_of_day;
-pub mod short_memory;
+pub mod short_term_means;
 pub mod adaptive_covariance;
 pub mod seeded_rng;
 mod feature_rows;
-mod lanes;
+mod simd_lanes;
 mod tree_builder;
 pub mod forest;
 pub mod eif;
 pub mod zscore;
 pub mod baseline;
 pub mod joint_distance;
-mod run_length;
+mod constant_duration;
 pub mod absence;
 pub mod level_extreme;
 pub mod kmeans;
 pub mod novelty;
-pub mod expectation;
+pub mod expected_values;
 pub mod seasonal;
 pub mod majority_vote;
 pub mod habituation;
-pub mod first_week;
+pub mod first_week_habits;
+pub mod earlier_days;
 pub mod detector_settings;
 pub mod joint_score;
 pub mod small_sample;
-pub mod budget_threshold;
-pub mod signal_ranking;
+pub mod budget_alert_level;
+pub mod signal_deviations;
 pub mod contribution;
 
 /// One value for each detector. A new field makes the compiler name every place that must handle it.
@@ -111,25 +112,25 @@ pub static DETECTORS: PerDetector<DetectorInfo> = PerDetector {
     },
     baseline: DetectorInfo {
         name: "baseline",
-        help: "Distance from the mean of the last days, in standard deviations",
+        help: "Distance from the expected value, which is learned from the last days, in standard deviations",
         votes: true,
         selective: false,
     },
     distance: DetectorInfo {
         name: "distance",
-        help: "Mahalanobis distance of the point, of its smoothed values and of its change",
+        help: "Mahalanobis distance of the point, of its exponential means over 5 and 30 points, and of its change over 3 points",
         votes: false,
         selective: false,
     },
     forest: DetectorInfo {
         name: "eif",
-        help: "Extended isolation forest: number of random cuts that isolate the point; fewer cuts score higher",
+        help: "Extended isolation forest: number of random cuts that separate the point from others; fewer cuts score higher",
         votes: true,
         selective: false,
     },
     novelty: DetectorInfo {
         name: "novelty",
-        help: "Share of the signals whose behavior matches none of 18 six-hour periods of the last days",
+        help: "Share of the signals whose recent changes resemble none in the last 18 periods of six hours; a period begins every three hours",
         votes: false,
         selective: false,
     },
@@ -141,13 +142,13 @@ pub static DETECTORS: PerDetector<DetectorInfo> = PerDetector {
     },
     absence: DetectorInfo {
         name: "absence",
-        help: "Signals that stopped changing, stopped counting or vanished: duration, compared with the longest before",
+        help: "Time for which a signal has been unchanged, at 0 or missing, compared with the longest such time before",
         votes: false,
         selective: true,
     },
     level_extreme: DetectorInfo {
         name: "level_extreme",
-        help: "Smoothed distance of a signal from its mean, compared with the largest of the last days",
+        help: "Smoothed distance of a signal from its expected value, compared with the largest smoothed distance of the last days",
         votes: false,
         selective: true,
     },
@@ -272,7 +273,7 @@ impl DetectorOutput {
 }
 
 /// The output of each detector for one point.
-pub type Outputs = PerDetector<DetectorOutput>;
+pub type DetectorOutputs = PerDetector<DetectorOutput>;
 
 /// The detectors of one subject with their learned state. The trained forest is shared and serialized elsewhere.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -284,9 +285,9 @@ pub struct Detectors {
     /// Joint distance of all signals.
     pub distance: JointDistance,
     /// Isolation of the point.
-    pub forest: Eif,
+    pub forest: EifDetector,
     /// New changes of signals.
-    pub novelty: Novelty,
+    pub novelty: NoveltyDetector,
     /// Distance from the usual value at this time of day and week.
     pub seasonal: Seasonal,
     /// Absent signals.
@@ -302,8 +303,8 @@ impl Detectors {
             zscore: ZScore::new(shape),
             baseline: ThreeSigma,
             distance: JointDistance::new(shape),
-            forest: Eif::new(shape),
-            novelty: Novelty::new(shape),
+            forest: EifDetector::new(shape),
+            novelty: NoveltyDetector::new(shape),
             seasonal: Seasonal::new(shape),
             absence: AbsenceDetector::new(shape),
             level_extreme: LevelExtreme::new(shape),
@@ -311,9 +312,9 @@ impl Detectors {
     }
 
     /// Scores the point with the state learned before it.
-    pub fn judge(&self, view: &DetectorInput<'_>) -> Outputs {
+    pub fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutputs {
         let Self { zscore, baseline, distance, forest, novelty, seasonal, absence, level_extreme } = self;
-        Outputs {
+        DetectorOutputs {
             zscore: zscore.judge(view),
             baseline: baseline.judge(view),
             distance: distance.judge(view),

@@ -87,7 +87,7 @@ impl DriftSamples {
 
     /// Pools the values of several subjects of a kind, with the same number of each at most, one subject after the
     /// other.
-    pub fn joined<'a>(logs: impl ExactSizeIterator<Item = &'a Self>) -> Self {
+    pub fn pool_samples<'a>(logs: impl ExactSizeIterator<Item = &'a Self>) -> Self {
         let each_max = (ROWS_MAX / logs.len().max(1)).max(1);
         let mut joined = Self { rows_max: ROWS_MAX, ..Self::default() };
         for log in logs {
@@ -159,7 +159,7 @@ impl DriftReference {
     }
 
     /// Drift of each signal; 1.0 is the threshold. `None` for signals with too few values.
-    pub fn ratios(&self, log: &DriftSamples) -> Vec<Option<f64>> {
+    pub fn drift_ratios(&self, log: &DriftSamples) -> Vec<Option<f64>> {
         let newest = log.rows.iter().map(|(at, _)| at.0).fold(f64::NEG_INFINITY, f64::max);
         let from = newest - RECENT_SECONDS;
         let each = log.floors.iter().enumerate().map(|(idx, floor)| {
@@ -271,7 +271,7 @@ mod tests {
         let reference = log.reference();
         assert!(reference.is_valid());
         (864..1_008).for_each(|t| push(&mut log, t, after(noise.next().unwrap(), hour(t))));
-        reference.ratios(&log)[0].unwrap()
+        reference.drift_ratios(&log)[0].unwrap()
     }
 
     #[test]
@@ -309,14 +309,14 @@ mod tests {
     fn few_values_give_no_drift_and_the_log_is_bounded() {
         let mut log = DriftSamples::new(vec![0.0]);
         let reference = log.reference();
-        assert_eq!(reference.ratios(&log), [None]);
+        assert_eq!(reference.drift_ratios(&log), [None]);
         for t in 0..20_000 {
             let missing = vec![t % 2 == 0];
             log.push(&Point { at: Timestamp(t as f64 * 300.0), values: vec![t as f64], missing });
         }
         assert!(log.rows.len() <= ROWS_MAX && log.fits(&DriftSamples::new(vec![0.0])));
         // Every second point is sampled, and those have no value.
-        assert_eq!(log.reference().ratios(&log), [None]);
+        assert_eq!(log.reference().drift_ratios(&log), [None]);
         log.push(&Point { at: Timestamp(600.0), values: vec![1.0], missing: vec![false] });
         assert_eq!(log.rows.len(), 1, "what lies in the future is dropped");
     }

@@ -6,23 +6,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::alert::{self, AlertRule};
-use crate::budget::Budget;
-use crate::cost_limit::{self, Part};
-use crate::counter_reset::CounterResets;
+use crate::alert::{self, AlertStartRule};
+use crate::alert_budget::AlertBudget;
+use crate::cost_limit::{self, OptionalFeature};
+use crate::counter_reset::{MonotonicCounters, WrongLimit};
 use crate::detect::baseline::BaselineStatistics;
 use crate::detect::detector_settings::DetectorSettings;
 use crate::detect::eif::ForestModel;
 use crate::detect::seasonal::{BucketHistory, SeasonalFits};
 use crate::drift::DriftReference;
-use crate::episode::ResolveRule;
+use crate::episode::EpisodeEndRule;
 use crate::forecast::{ForecastPoint, ForecastTimes, TimeUntilFull};
 use crate::grace::{GraceDurations, GraceTrigger, GraceWatcher};
 use crate::impact::ImpactFormula;
 use crate::maintenance;
 use crate::model_registry::ShadowTally;
 use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
-use crate::report::{EpisodeMarks, Report};
+use crate::report::{EpisodeCircumstances, Report};
 use crate::scorer::{self, ScoreHold};
 use crate::selftest::SelftestInput;
 use crate::signal::{ReadingPair, Signal};
@@ -42,7 +42,7 @@ mod warm_start;
 pub use snapshot::SnapshotMismatch;
 pub use subject::{HISTORY_ROWS_MAX, SUBJECT_BYTES_MAX};
 pub use subject_kind_state::LENDERS_MIN;
-pub use subject_lifecycle::{EVICTIONS_MAX, StateHandover, SubjectCounts, WAIT_SECONDS};
+pub use subject_lifecycle::{EVICTIONS_MAX, SubjectCounts, SubjectStateHandover, WAIT_SECONDS};
 pub use training_schedule::{DRIFT_SECONDS, RETRY_SECONDS};
 pub use verdict::PastEpisode;
 pub use warm_start::StateRebuild;
@@ -73,19 +73,19 @@ pub struct EngineSettings {
     /// The score from which an episode is an alert.
     pub alert_level: f64,
     /// Accepted number of alerts; with enough history, the alert level is derived from it.
-    pub budget: Budget,
+    pub budget: AlertBudget,
     /// Length of each grace period.
     pub grace: GraceDurations,
     /// Which detectors count, and what decides.
     pub detectors: DetectorSettings,
     /// When an episode ends.
-    pub resolve: ResolveRule,
+    pub resolve: EpisodeEndRule,
     /// Half-life of the smoothed score, in readings.
     pub smoothing: f64,
     /// Half-life of learned statistics, in seconds.
     pub half_life: f64,
     /// Weight with which a point inside an episode is learned, between 0 and 1.
-    pub anomaly_weight: f64,
+    pub anomaly_learning_weight: f64,
     /// Seconds between two trainings of the forest.
     pub retrain_interval: f64,
     /// Seconds without a reading after which a subject of a changing population is evicted.
@@ -105,13 +105,13 @@ impl Default for EngineSettings {
             score_hold: 60.0,
             threshold: scorer::THRESHOLD,
             alert_level: alert::LEVEL,
-            budget: Budget::OFF,
+            budget: AlertBudget::OFF,
             grace: GraceDurations::default(),
             detectors: DetectorSettings::default(),
-            resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
+            resolve: EpisodeEndRule { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
             smoothing: 1.0,
             half_life: 7.0 * 86_400.0,
-            anomaly_weight: 1.0,
+            anomaly_learning_weight: 1.0,
             retrain_interval: 86_400.0,
             evict_after: 900.0,
             retrain_on_drift: true,
@@ -130,12 +130,12 @@ impl EngineSettings {
         scorer::ScorerSettings {
             point_seconds: self.point_seconds(),
             threshold: self.threshold,
-            alert: AlertRule { level: self.alert_level, budget: self.budget },
+            alert: AlertStartRule { level: self.alert_level, budget: self.budget },
             detectors: self.detectors,
             resolve: self.resolve,
             smoothing: self.smoothing,
             score_hold: ScoreHold::Seconds(self.score_hold),
-            anomaly_weight: self.anomaly_weight,
+            anomaly_learning_weight: self.anomaly_learning_weight,
             shelter_short_memory: true,
         }
     }
@@ -150,11 +150,11 @@ pub struct Engine {
     states: BTreeMap<Subject, SubjectState>,
     /// Subjects whose stored state was requested, with the time of the request.
     waiting: BTreeMap<Subject, Timestamp>,
-    handover: StateHandover,
+    handover: SubjectStateHandover,
     /// The previous reading, for rates.
     before: Arc<Reading>,
     /// Keeps the counters of readings from falling.
-    counters: CounterResets,
+    counters: MonotonicCounters,
     watch: GraceWatcher,
     impacts: BTreeMap<SubjectKind, Vec<&'static ImpactFormula>>,
     learning: bool,
@@ -176,9 +176,9 @@ impl Engine {
             kinds: families,
             states: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            handover: StateHandover::default(),
+            handover: SubjectStateHandover::default(),
             before: Arc::new(Reading::default()),
-            counters: CounterResets::default(),
+            counters: MonotonicCounters::default(),
             watch: GraceWatcher::new(&[], settings.grace),
             impacts: BTreeMap::new(),
             learning: true,
@@ -186,12 +186,15 @@ impl Engine {
     }
 
     /// Sets the triggers that recognize reasons for grace in a reading.
-    pub fn with_cues(self, cues: &'static [GraceTrigger]) -> Self {
+    pub fn with_grace_triggers(self, cues: &'static [GraceTrigger]) -> Self {
         Self { watch: GraceWatcher::new(cues, self.settings.grace), ..self }
     }
 
     /// Sets the formulas of the impact on the work of subjects.
-    pub fn with_impacts(mut self, formulas: impl IntoIterator<Item = &'static ImpactFormula>) -> Self {
+    pub fn with_impact_formulas(
+        mut self,
+        formulas: impl IntoIterator<Item = &'static ImpactFormula>,
+    ) -> Self {
         formulas.into_iter().for_each(|it| self.impacts.entry(it.kind).or_default().push(it));
         self
     }
@@ -221,8 +224,19 @@ impl Engine {
     pub fn step(&mut self, mut now: Reading) -> Report {
         let booted = self.watch.booted(&self.before, &now);
         let wrong_limits = self.counters.settle(&mut now, booted);
-        let left = self.update_subjects(&now, cost_limit::is_active(&now, Part::Groups));
-        let is_novelty_paused = !cost_limit::is_active(&now, Part::Novelty);
+        self.score(now, wrong_limits)
+    }
+
+    /// The same for a stored reading, whose counters were adjusted before it was stored.
+    pub fn replay(&mut self, stored: Reading) -> Report {
+        self.counters.resume(&stored);
+        self.score(stored, Vec::new())
+    }
+
+    fn score(&mut self, now: Reading, wrong_limits: Vec<WrongLimit>) -> Report {
+        let elapsed = now.seconds_since(self.before.at);
+        let left = self.update_subjects(&now, cost_limit::is_active(&now, OptionalFeature::Groups));
+        let is_novelty_paused = !cost_limit::is_active(&now, OptionalFeature::Novelty);
         let mut assessments = BTreeMap::new();
         let grace = self.watch.step(&self.before, &now);
         let in_maintenance = maintenance::is_active(&now);
@@ -230,11 +244,11 @@ impl Engine {
         for (subject, values) in &now.subjects {
             if let Some(state) = self.states.get_mut(subject) {
                 let before = self.before.subjects.get(subject);
-                let change =
-                    before.and_then(|before| ReadingPair::new(before, values, now.at.0 - self.before.at.0));
+                let change = before.and_then(|before| ReadingPair::new(before, values, elapsed));
                 state.grace(held_back);
                 let silence = silence::state(&now, subject);
-                let expected = EpisodeMarks { maintenance: in_maintenance, silenced: silence.is_some() };
+                let expected =
+                    EpisodeCircumstances { maintenance: in_maintenance, silenced: silence.is_some() };
                 state.learning(self.learning && !in_maintenance);
                 state.silence(silence);
                 state.pause_novelty(is_novelty_paused);
@@ -269,7 +283,7 @@ impl Engine {
 
     /// Sets the previous reading, against which the next step takes rates.
     pub fn resume_from(&mut self, reading: Arc<Reading>) {
-        self.counters.settle(&mut Reading::clone(&reading), false);
+        self.counters.resume(&reading);
         self.before = reading;
     }
 
@@ -329,14 +343,14 @@ impl Engine {
     /// The subject whose times of day and week are due for a fit, with its history. The call marks the fit as started.
     ///
     /// A profile belongs to one subject, unlike a forest: hosts of a kind have different daily rhythms.
-    pub fn due_history(&mut self) -> Option<(Subject, BucketHistory)> {
+    pub fn take_due_seasonal_fit(&mut self) -> Option<(Subject, BucketHistory)> {
         self.states.iter_mut().find_map(|(subject, state)| Some((subject.clone(), state.history()?)))
     }
 
     /// The input of a self-test of the only subject of a kind, if one is due. The call marks the test as started.
     ///
     /// It is due after an hour without an episode and without grace, and an hour after the previous test.
-    pub fn due_trial(&mut self) -> Option<(Subject, SelftestInput)> {
+    pub fn take_due_selftest(&mut self) -> Option<(Subject, SelftestInput)> {
         let settings = &self.settings;
         self.states.iter_mut().find_map(|(subject, it)| Some((subject.clone(), it.trial(settings)?)))
     }

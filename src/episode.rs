@@ -17,7 +17,7 @@ const CLEARLY_WORSE: f64 = 2.0;
 
 /// When an episode ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ResolveRule {
+pub struct EpisodeEndRule {
     /// The score must stay below this; 1.0 is the threshold…
     pub below: f64,
     /// …for this many seconds.
@@ -119,7 +119,7 @@ impl EpisodeTracker {
     pub fn step(
         &mut self,
         now: ScoredInstant,
-        release: ResolveRule,
+        release: EpisodeEndRule,
         alert_level: f64,
     ) -> Option<EpisodeTransition> {
         let ScoredInstant { elapsed, score, .. } = now;
@@ -168,7 +168,7 @@ impl EpisodeTracker {
 mod tests {
     use super::*;
 
-    const RELEASE: ResolveRule = ResolveRule { below: 0.7, seconds: 3.0, accept_after: 20.0 };
+    const RELEASE: EpisodeEndRule = EpisodeEndRule { below: 0.7, seconds: 3.0, accept_after: 20.0 };
     const LEVEL: f64 = 4.0;
 
     fn moment(t: usize, score: f64) -> ScoredInstant {
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_description_is_renewed_after_a_minute_and_then_each_ten_minutes_at_most() {
-        let release = ResolveRule { accept_after: 3_000.0, ..RELEASE };
+        let release = EpisodeEndRule { accept_after: 3_000.0, ..RELEASE };
         let mut tracker = EpisodeTracker::default();
         let mut renewed = Vec::new();
         for t in 0..2_500 {

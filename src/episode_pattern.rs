@@ -36,14 +36,14 @@ const EXCESS_FACTOR_MIN: f64 = EXCESS_FACTOR * EXCESS_FACTOR * EXCESS_FACTOR;
 
 /// An operator's word on an episode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Verdict {
-    /// It was nothing.
+pub enum OperatorVerdict {
+    /// It was a false alarm.
     Rejected,
     /// It was real.
     Confirmed,
 }
 
-impl Verdict {
+impl OperatorVerdict {
     /// Its name in store and API.
     pub fn name(self) -> &'static str {
         match self {
@@ -86,7 +86,7 @@ pub struct JudgedPattern {
     /// The shape.
     pub pattern: EpisodePattern,
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: OperatorVerdict,
     /// When it was given.
     pub at: Timestamp,
 }
@@ -128,8 +128,8 @@ impl PatternMemory {
         }
         let parts = parts();
         let alike = |it: &&JudgedPattern| cosine(&it.pattern.parts, &parts) >= SIMILARITY_MIN;
-        let of = |verdict: Verdict| self.judged.iter().filter(move |it| it.verdict == verdict);
-        if of(Verdict::Confirmed).any(|it| alike(&it)) {
+        let of = |verdict: OperatorVerdict| self.judged.iter().filter(move |it| it.verdict == verdict);
+        if of(OperatorVerdict::Confirmed).any(|it| alike(&it)) {
             return unchanged;
         }
         let counts = |it: &&JudgedPattern| {
@@ -137,10 +137,21 @@ impl PatternMemory {
                 && score <= SIZE_MAX * it.pattern.peak
                 && time_of_day_distance(since, it.pattern.since) <= TIME_OF_DAY_MAX
         };
-        let like_rejected = of(Verdict::Rejected).filter(counts).filter(alike).count();
+        let like_rejected = of(OperatorVerdict::Rejected).filter(counts).filter(alike).count();
         let power = i32::try_from(like_rejected).unwrap_or(i32::MAX);
         let factor = EXCESS_FACTOR.powi(power).max(EXCESS_FACTOR_MIN);
         DiscountedScore { score: THRESHOLD + (score - THRESHOLD) * factor, like_rejected }
+    }
+
+    /// Whether contributions are like those of a confirmed episode.
+    pub fn is_like_confirmed(&self, parts: impl FnOnce() -> Vec<PatternPart>) -> bool {
+        let is_confirmed = |it: &&JudgedPattern| it.verdict == OperatorVerdict::Confirmed;
+        let mut confirmed = self.judged.iter().filter(is_confirmed).peekable();
+        if confirmed.peek().is_none() {
+            return false;
+        }
+        let parts = parts();
+        confirmed.any(|it| cosine(&it.pattern.parts, &parts) >= SIMILARITY_MIN)
     }
 
     /// Whether this score is the highest so far of the episode that started then.
@@ -160,7 +171,7 @@ impl PatternMemory {
     }
 
     /// Records the verdict on the episode that started in this second; returns whether it is known.
-    pub fn judge(&mut self, second: Timestamp, verdict: Verdict, at: Timestamp) -> bool {
+    pub fn judge(&mut self, second: Timestamp, verdict: OperatorVerdict, at: Timestamp) -> bool {
         let is_it = |it: &&EpisodePattern| (0.0..1.0).contains(&(it.since.0 - second.0.floor()));
         let judged = self.judged.iter().map(|it| &it.pattern);
         let Some(pattern) = self.recent.iter().chain(judged).find(is_it).cloned() else { return false };
@@ -169,7 +180,7 @@ impl PatternMemory {
     }
 
     /// Adds an episode of the past, unless it is known; a verdict replaces an earlier one.
-    pub fn recall(&mut self, pattern: EpisodePattern, verdict: Option<(Verdict, Timestamp)>) {
+    pub fn recall(&mut self, pattern: EpisodePattern, verdict: Option<(OperatorVerdict, Timestamp)>) {
         if let Some((verdict, at)) = verdict {
             let known = self.recent.iter().find(|it| it.since == pattern.since).cloned();
             let pattern = known.unwrap_or_else(|| pattern.clone());
@@ -187,7 +198,7 @@ impl PatternMemory {
     fn remember(&mut self, new: JudgedPattern) {
         self.judged.retain(|it| it.pattern.since != new.pattern.since);
         if self.judged.len() >= JUDGED_MAX {
-            let rejected = self.judged.iter().position(|it| it.verdict == Verdict::Rejected);
+            let rejected = self.judged.iter().position(|it| it.verdict == OperatorVerdict::Rejected);
             self.judged.remove(rejected.unwrap_or(0));
         }
         self.judged.push(new);
@@ -243,7 +254,7 @@ mod tests {
     }
 
     /// A memory with one episode at noon with a peak of 4, and this verdict.
-    fn judged(verdict: Verdict) -> PatternMemory {
+    fn judged(verdict: OperatorVerdict) -> PatternMemory {
         let mut memory = PatternMemory::default();
         memory.note(pattern(NOON, 4.0));
         assert!(memory.judge(Timestamp(NOON), verdict, Timestamp(NOON + HOUR)));
@@ -258,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_rejected_shape_is_discounted_where_it_matches() {
-        let memory = judged(Verdict::Rejected);
+        let memory = judged(OperatorVerdict::Rejected);
         let day = NOON + DAY_SECONDS;
         check(&memory, day, 4.0, &busy(), (1.75, 1));
         check(&memory, day, 0.9, &busy(), (0.9, 0));
@@ -273,13 +284,15 @@ mod tests {
 
     #[test]
     fn each_rejection_counts_and_a_confirmation_ends_it() {
-        let mut memory = judged(Verdict::Rejected);
+        let mut memory = judged(OperatorVerdict::Rejected);
         memory.note(pattern(NOON + DAY_SECONDS, 4.0));
         let at = Timestamp(NOON + DAY_SECONDS + HOUR);
-        assert!(memory.judge(Timestamp(NOON + DAY_SECONDS), Verdict::Rejected, at));
+        assert!(memory.judge(Timestamp(NOON + DAY_SECONDS), OperatorVerdict::Rejected, at));
         check(&memory, NOON + 2.0 * DAY_SECONDS, 5.0, &busy(), (1.25, 2));
-        assert!(memory.judge(Timestamp(NOON), Verdict::Confirmed, at));
+        assert!(!memory.is_like_confirmed(busy));
+        assert!(memory.judge(Timestamp(NOON), OperatorVerdict::Confirmed, at));
         check(&memory, NOON + 2.0 * DAY_SECONDS, 5.0, &busy(), (5.0, 0));
+        assert!(memory.is_like_confirmed(busy) && !memory.is_like_confirmed(|| vec![part(0, false, 3.0)]));
     }
 
     #[test]
@@ -305,24 +318,24 @@ mod tests {
         for idx in 0..200 {
             let since = Timestamp(NOON + f64::from(idx) * HOUR);
             memory.note(pattern(since.0, 2.0));
-            let verdict = if idx == 0 { Verdict::Confirmed } else { Verdict::Rejected };
+            let verdict = if idx == 0 { OperatorVerdict::Confirmed } else { OperatorVerdict::Rejected };
             assert!(memory.judge(since, verdict, since));
         }
         assert_eq!((memory.recent.len(), memory.judged.len()), (RECENT_MAX, JUDGED_MAX));
-        assert_eq!(memory.judged[0].verdict, Verdict::Confirmed, "rejected ones make room first");
+        assert_eq!(memory.judged[0].verdict, OperatorVerdict::Confirmed, "rejected ones make room first");
         assert!(memory.fits(2) && !memory.fits(1));
-        assert!(!memory.judge(Timestamp(1.0), Verdict::Rejected, Timestamp(2.0)), "unknown");
+        assert!(!memory.judge(Timestamp(1.0), OperatorVerdict::Rejected, Timestamp(2.0)), "unknown");
     }
 
     #[test]
     fn stored_episodes_are_recalled_once() {
-        let mut memory = judged(Verdict::Rejected);
+        let mut memory = judged(OperatorVerdict::Rejected);
         let before = memory.clone();
-        memory.recall(pattern(NOON, 4.0), Some((Verdict::Rejected, Timestamp(NOON + HOUR))));
+        memory.recall(pattern(NOON, 4.0), Some((OperatorVerdict::Rejected, Timestamp(NOON + HOUR))));
         assert_eq!(memory, before);
         memory.recall(pattern(NOON - DAY_SECONDS, 2.0), None);
         assert_eq!(memory.recent.len(), 2);
-        assert!(memory.judge(Timestamp(NOON - DAY_SECONDS), Verdict::Confirmed, Timestamp(NOON)));
+        assert!(memory.judge(Timestamp(NOON - DAY_SECONDS), OperatorVerdict::Confirmed, Timestamp(NOON)));
     }
 
     proptest! {
@@ -336,7 +349,7 @@ mod tests {
             let parts: Vec<_> = contributions.iter().enumerate().map(|(idx, it)| part(idx, true, *it)).collect();
             let mut memory = PatternMemory::default();
             memory.note(EpisodePattern { since: Timestamp(NOON), peak, parts: parts.clone() });
-            memory.judge(Timestamp(NOON), Verdict::Rejected, Timestamp(NOON));
+            memory.judge(Timestamp(NOON), OperatorVerdict::Rejected, Timestamp(NOON));
             let at = Timestamp(NOON + hours * HOUR);
             let found = memory.discount(at, at, score, || parts);
             prop_assert!(found.score <= score);

@@ -13,7 +13,7 @@ mod culprits;
 mod instant;
 mod templates;
 
-pub use culprits::{culprit, usage, with_culprits};
+pub use culprits::{culprit, nobody, usage, with_culprits};
 pub use instant::instant;
 pub use templates::with_templates;
 
@@ -60,13 +60,13 @@ pub fn describe(subject: &Subject, assessment: &Assessment, change: Option<&Read
 
 /// The log message for an episode that ended.
 pub fn ended(subject: &Subject, episode: &Episode, at: Timestamp) -> String {
-    let (name, lasted, peak) = (name(subject), lasted(episode, at), rounded(episode.peak));
+    let (name, lasted, peak) = (name(subject), rounded_episode_duration(episode, at), rounded(episode.peak));
     format!("anomaly ended on {name} after {lasted}, peak score {peak}")
 }
 
 /// The log message for an episode that was accepted as normal.
-pub fn accepted(subject: &Subject, episode: &Episode, at: Timestamp) -> String {
-    format!("anomaly accepted as normal on {} after {}", name(subject), lasted(episode, at))
+pub fn accepted_episode_message(subject: &Subject, episode: &Episode, at: Timestamp) -> String {
+    format!("anomaly accepted as normal on {} after {}", name(subject), rounded_episode_duration(episode, at))
 }
 
 /// The identifier of an episode, from its subject and the second of its start: `2026-11-28T19:04:05Z` on the host,
@@ -81,7 +81,7 @@ pub fn id(subject: &Subject, since: Timestamp) -> String {
 }
 
 /// Length of an episode, rounded to seconds.
-pub fn lasted(episode: &Episode, at: Timestamp) -> HumanDuration {
+pub fn rounded_episode_duration(episode: &Episode, at: Timestamp) -> HumanDuration {
     HumanDuration::nearest((at.0 - episode.since.0).round())
 }
 
@@ -203,7 +203,7 @@ fn rounded(value: f64) -> String {
 mod tests {
     use super::*;
     use crate::reading::SubjectKind;
-    use crate::report::{Direction, ScoreDetails};
+    use crate::report::{DeviationDirection, ScoreDetails};
     use crate::signal::Signal;
 
     static BUSY: Signal = signal("cpu_busy_ratio", "CPU usage", SignalUnit::Ratio);
@@ -231,8 +231,14 @@ mod tests {
         let mut assessment = Assessment { details: Some(ScoreDetails::default()), ..Assessment::default() };
         for (signal, contribution, value, expected) in rows {
             let expected = expected.map(|[value, lower, upper]| ExpectedValue { value, lower, upper });
-            assessment.signals.push(SignalState { signal, value: *value, expected, drift: None });
-            let direction = Direction::High;
+            assessment.signals.push(SignalState {
+                signal,
+                value: *value,
+                expected,
+                expected_by_detector: Default::default(),
+                drift: None,
+            });
+            let direction = DeviationDirection::High;
             assessment.details.as_mut().unwrap().causes.push(Contribution {
                 signal,
                 direction,

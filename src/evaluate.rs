@@ -2,16 +2,16 @@
 //!
 //! Names and definitions are those of the benchmark of labeled host metrics that measures hostnorm: pointwise metrics
 //! without point adjustment, the volume under the surface, and the metrics that matter to users of alerts: events
-//! detected, delays and false alerts per day. `tests/it/figures.rs` holds expected values.
+//! detected, delays and false alerts per day. `tests/it/reference_figures.rs` holds expected values.
 //!
 //! A NaN score counts as the lowest; an infinite one as ±1e30.
 
 use std::fmt;
 use std::ops::Range;
 
-mod alerts;
+mod alert_metrics;
 mod hit_rate;
-mod levels;
+mod level_metrics;
 mod compare;
 mod dominant_period;
 mod quantiles;
@@ -22,13 +22,13 @@ mod vus;
 pub use compare::{FigureComparison, listed, side_by_side};
 pub use dominant_period::period;
 pub use hit_rate::RootCause;
-pub use levels::{LevelFigures, LevelRows, levels, show_levels};
-pub use output::{TableStyle, show};
+pub use level_metrics::{LevelFigures, LevelRows, levels, show_levels};
+pub use output::{EvaluationFormat, show};
 
-use alerts::{AlertFigures, BUDGETS, FOR};
+use alert_metrics::{BUDGETS, FOR, SeriesAlerts};
 use pointwise::RankedRows;
 
-/// Widest buffer around events for the volumes; the rule for it never exceeds 303.
+/// Widest tolerance around events for the volumes; the rule for it never exceeds 303.
 pub const VUS_WINDOW_MAX: usize = 2_000;
 
 /// Replaces an infinite score, so that thresholds between scores exist.
@@ -45,7 +45,7 @@ pub struct LabeledSeries {
     scores: Vec<f64>,
     /// Rows per day; positive.
     per_day: f64,
-    /// The widest buffer around events, in rows.
+    /// The widest tolerance around events, in rows.
     vus_window: usize,
     /// The labeled causes of events.
     causes: Vec<RootCause>,
@@ -69,7 +69,7 @@ pub enum LabeledSeriesError {
     },
     /// The number of rows per day is invalid.
     PerDay(f64),
-    /// The buffer is wider than [`VUS_WINDOW_MAX`].
+    /// The tolerance is wider than [`VUS_WINDOW_MAX`].
     Window(usize),
 }
 
@@ -82,7 +82,7 @@ impl fmt::Display for LabeledSeriesError {
             }
             Self::PerDay(found) => write!(f, "{found} rows per day is out of range; it must be above 0"),
             Self::Window(found) => {
-                write!(f, "a window of {found} rows for the volumes is over {VUS_WINDOW_MAX}")
+                write!(f, "a tolerance of {found} rows for the volumes is over {VUS_WINDOW_MAX}")
             }
         }
     }
@@ -92,7 +92,7 @@ impl std::error::Error for LabeledSeriesError {}
 
 impl LabeledSeries {
     /// Joins labels and scores, row by row. `per_day` is the number of rows per day, and `vus_window` the widest
-    /// buffer around events for the volumes; see [`period`].
+    /// tolerance around events for the volumes; see [`period`].
     ///
     /// # Errors
     /// If labels and scores do not match, or a parameter is out of range.
@@ -165,11 +165,11 @@ impl LabeledSeries {
 
 /// Metrics by name, in the order of display. One that cannot be computed is absent.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Figures {
+pub struct EvaluationMetrics {
     named: Vec<(String, f64)>,
 }
 
-impl Figures {
+impl EvaluationMetrics {
     /// A metric, if it can be computed.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.named.iter().find(|(own, _)| own == name).map(|(_, value)| *value)
@@ -189,49 +189,51 @@ impl Figures {
 
 /// The metrics of one series.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SeriesFigures {
+pub struct SeriesEvaluation {
     /// Name of the machine.
     pub name: String,
     /// Number of events.
     pub events: usize,
     /// Pointwise metrics, volumes and hit rates; events detected at the best threshold for this series alone.
-    pub figures: Figures,
+    pub figures: EvaluationMetrics,
 }
 
 /// The metrics of a set of series.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Evaluation {
+pub struct DatasetEvaluation {
     /// Each series.
-    pub series: Vec<SeriesFigures>,
+    pub series: Vec<SeriesEvaluation>,
     /// Total number of events.
     pub events: usize,
     /// Total length, in days.
     pub days: f64,
     /// The means over series; then metrics with one threshold for all series, with the prefix `fleet_` if an alert
     /// needs 5 rows above it, and `fleet1_` if one row is enough.
-    pub figures: Figures,
+    pub figures: EvaluationMetrics,
 }
 
 /// All metrics of a set of series. Metrics with the prefix `threshold_` count rows from `limit` on as anomalous.
-pub fn figures(series: &[LabeledSeries], limit: f64) -> Evaluation {
+pub fn figures(series: &[LabeledSeries], limit: f64) -> DatasetEvaluation {
     let (mut rows, mut held, mut single) = (Vec::new(), Vec::new(), Vec::new());
     for one in series {
         let scores: Vec<f64> = one.scores.iter().map(|it| finite(*it)).collect();
         let events = one.events();
-        let alerts = AlertFigures::new(&events, &scores, one.per_day, FOR);
+        let alerts = SeriesAlerts::new(&events, &scores, one.per_day, FOR);
         let mut figures = of_rows(one, &scores, &events, limit);
         add_recall(&mut figures, &alerts);
-        if let Some(hits) = one.top.as_deref().and_then(|top| hit_rate::hits(&one.causes, &one.scores, top)) {
+        if let Some(hits) =
+            one.top.as_deref().and_then(|top| hit_rate::mean_hit_rates(&one.causes, &one.scores, top))
+        {
             hits.into_iter().for_each(|(name, value)| figures.put(name, Some(value)));
         }
-        rows.push(SeriesFigures { name: one.name.clone(), events: events.len(), figures });
+        rows.push(SeriesEvaluation { name: one.name.clone(), events: events.len(), figures });
         held.push(alerts);
-        single.push(AlertFigures::new(&events, &scores, one.per_day, 1));
+        single.push(SeriesAlerts::new(&events, &scores, one.per_day, 1));
     }
     let mut figures = means(&rows);
     add_fleet(&mut figures, "fleet", &held);
     add_fleet(&mut figures, "fleet1", &single);
-    Evaluation {
+    DatasetEvaluation {
         events: rows.iter().map(|it| it.events).sum(),
         days: held.iter().map(|it| it.days).sum(),
         series: rows,
@@ -261,11 +263,11 @@ fn finite(score: f64) -> f64 {
 }
 
 /// Pointwise metrics and volumes.
-fn of_rows(series: &LabeledSeries, scores: &[f64], events: &[Range<usize>], limit: f64) -> Figures {
+fn of_rows(series: &LabeledSeries, scores: &[f64], events: &[Range<usize>], limit: f64) -> EvaluationMetrics {
     let ranked = RankedRows::new(&series.labels, scores);
     let volumes = vus::volumes(&ranked, events, series.vus_window);
-    let (best, at_limit) = (ranked.best(), ranked.at_threshold(limit));
-    let mut figures = Figures::default();
+    let (best, at_limit) = (ranked.best_f1_threshold(), ranked.at_threshold(limit));
+    let mut figures = EvaluationMetrics::default();
     figures.put("vus_pr", volumes.map(|it| it.pr));
     figures.put("vus_roc", volumes.and_then(|it| it.roc));
     figures.put("auc_pr", ranked.average_precision());
@@ -281,8 +283,8 @@ fn of_rows(series: &LabeledSeries, scores: &[f64], events: &[Range<usize>], limi
 }
 
 /// Share of events detected with the lowest threshold for this series that meets each budget.
-fn add_recall(figures: &mut Figures, alerts: &AlertFigures) {
-    let found = alerts::thresholds(std::slice::from_ref(alerts), &alerts.candidates());
+fn add_recall(figures: &mut EvaluationMetrics, alerts: &SeriesAlerts) {
+    let found = alert_metrics::thresholds(std::slice::from_ref(alerts), &alerts.candidates());
     for ((_, name), threshold) in BUDGETS.iter().zip(found.into_iter().flatten()) {
         let share = alerts.found(threshold) as f64 / alerts.events().max(1) as f64;
         figures.put(format!("rec@{name}"), Some(share));
@@ -290,9 +292,9 @@ fn add_recall(figures: &mut Figures, alerts: &AlertFigures) {
 }
 
 /// Metrics with one threshold for all series, as with a default setting.
-fn add_fleet(figures: &mut Figures, tag: &str, alerts: &[AlertFigures]) {
-    let events: usize = alerts.iter().map(AlertFigures::events).sum();
-    let found = alerts::thresholds(alerts, &alerts::shared_candidates(alerts));
+fn add_fleet(figures: &mut EvaluationMetrics, tag: &str, alerts: &[SeriesAlerts]) {
+    let events: usize = alerts.iter().map(SeriesAlerts::events).sum();
+    let found = alert_metrics::thresholds(alerts, &alert_metrics::shared_candidates(alerts));
     for ((_, name), threshold) in BUDGETS.iter().zip(found.into_iter().flatten()) {
         let found: usize = alerts.iter().map(|it| it.found(threshold)).sum();
         let delays = alerts.iter().flat_map(|it| it.delays(threshold)).collect();
@@ -304,14 +306,14 @@ fn add_fleet(figures: &mut Figures, tag: &str, alerts: &[AlertFigures]) {
 
 /// The mean of each metric over the series that have it. Hit rates are shown only if all series have them: a mean over
 /// the series with known causes would look like one over the set.
-fn means(rows: &[SeriesFigures]) -> Figures {
+fn means(rows: &[SeriesEvaluation]) -> EvaluationMetrics {
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in rows.iter().flat_map(|row| row.figures.iter()) {
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    let mut figures = Figures::default();
+    let mut figures = EvaluationMetrics::default();
     for name in names {
         let values: Vec<f64> = rows.iter().filter_map(|row| row.figures.get(name)).collect();
         if !name.starts_with(hit_rate::HIT) || values.len() == rows.len() {

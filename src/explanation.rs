@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::culprit::{Culprit, FrozenScene};
-use crate::episode_text;
 use crate::reading::{Subject, Timestamp};
 use crate::report::{Assessment, EpisodeTemplate};
 use crate::signal::Signal;
@@ -15,18 +14,24 @@ mod cause;
 mod current_episode;
 mod episode_id;
 mod episode_record;
-mod excursions;
+mod day_range_excursions;
 mod main_episode;
-mod nearby;
-mod similar;
+mod nearby_episode;
+mod quiet_sentence;
+mod similar_episode;
 
 pub use cause::Cause;
+pub use day_range_excursions::{
+    DayRangeExcursion, EXCURSIONS_MAX, REFERENCE_POINTS_MIN, SignalValues, excursions,
+};
 pub use episode_id::EpisodeId;
 pub use episode_record::EpisodeRecord;
-pub use excursions::{DayRangeExcursion, EXCURSIONS_MAX, REFERENCE_POINTS_MIN, SignalValues, excursions};
 pub use main_episode::main_episode;
-pub use nearby::{NEARBY_MAX, NEARBY_SECONDS, NearbyEpisode, nearby_episodes, nearby_kinds};
-pub use similar::{SIMILAR_MAX, SimilarEpisode, similar_episodes};
+pub use nearby_episode::{NEARBY_MAX, NEARBY_SECONDS, NearbyEpisode, nearby_episodes, nearby_kinds};
+pub use quiet_sentence::MissingScore;
+pub use similar_episode::{SIMILAR_MAX, SimilarEpisode, similar_episodes};
+
+use quiet_sentence::{quiet_sentence, unknown_sentence};
 
 /// The data of one subject around an instant.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +54,8 @@ pub struct SubjectEvidence<'a> {
     pub reference: Vec<SignalValues>,
     /// The current state and the time of its reading, if the range contains it.
     pub current: Option<(Timestamp, &'a Assessment)>,
+    /// Why there may be no score.
+    pub missing: MissingScore,
 }
 
 /// The answer for one subject.
@@ -58,29 +65,35 @@ pub struct SubjectExplanation {
     pub kind: String,
     /// Name of the subject.
     pub subject: String,
-    /// Whether an episode overlaps the range, or a score in it reached the threshold.
-    pub unusual: bool,
+    /// Whether an episode overlaps the range, or a score in the range reached the unusual level; absent if nothing is known,
+    /// because the range has neither an episode nor a score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unusual: Option<bool>,
     /// The answer in words.
     pub sentence: String,
+    /// Expected time of the first score, in Unix seconds; only if nothing is known because hostnorm is still learning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_score_at: Option<f64>,
     /// The highest score in the range, the current one included; absent without a score.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub highest_score: Option<ScoreAt>,
+    pub highest_score: Option<TimedScore>,
     /// The episodes that overlap the range, the oldest first.
     pub episodes: Vec<EpisodeRecord>,
-    /// The signals behind the explained episode, or behind the current score, the largest contribution first. The explained
-    /// episode is the one at the instant asked about, else an open one, else that with the highest peak.
+    /// The signals behind the explained episode, or without one behind the current score, the largest contribution first.
+    /// The explained episode is the one at the requested time, else an open one, else the one with the highest peak.
     pub causes: Vec<Cause>,
-    /// Who uses most of what deviates in that episode, the first one ahead; empty if nobody stands out.
+    /// The processes whose use of a deviating resource grew most in the explained episode, largest growth first; empty if
+    /// no process stands out.
     #[serde(default)]
     pub culprits: Vec<Culprit>,
-    /// The host at the start and at the peak of that episode.
+    /// The state of the host at the start and at the peak of the explained episode.
     #[serde(default)]
     pub scenes: Vec<FrozenScene>,
-    /// The masked kinds of lines that explain that episode, new ones first, at most five; empty for all but logs.
+    /// The masked templates that explain an episode of a log, new templates first, at most five; else empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub templates: Vec<EpisodeTemplate>,
-    /// For an episode of the host, the logs that became anomalous within two minutes of its start; for one of a log, the
-    /// episode of the host. The nearest first.
+    /// For an episode of the host: the episodes of logs that started within two minutes of it. For an episode of a log: the
+    /// episode of the host that started within two minutes of it. The nearest in time first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nearby: Vec<NearbyEpisode>,
     /// The signals that left their range of the day before, the earliest first.
@@ -96,8 +109,9 @@ pub struct Explanation {
     pub from: f64,
     /// End of the range, in Unix seconds.
     pub to: f64,
-    /// Whether anything was unusual.
-    pub unusual: bool,
+    /// Whether anything was unusual; absent if nothing is known of any subject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unusual: Option<bool>,
     /// The answer in words: a line for each subject.
     pub message: String,
     /// The subjects, the unusual ones first, then those with the highest scores.
@@ -119,14 +133,15 @@ impl Explanation {
         let lines: Vec<&str> = subjects.iter().map(|it| it.sentence.as_str()).collect();
         let message =
             if lines.is_empty() { "Nothing is known of this time".into() } else { lines.join("\n") };
-        let unusual = subjects.iter().any(|it| it.unusual);
+        // Of what is known: `Some(true)` is above `Some(false)`, and that above `None`.
+        let unusual = subjects.iter().filter_map(|it| it.unusual).max();
         Self { from: from.0, to: to.0, unusual, message, subjects }
     }
 }
 
 /// A score and its time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ScoreAt {
+pub struct TimedScore {
     /// Unix time in seconds.
     pub at: f64,
     /// The score; 1 is the threshold.
@@ -135,13 +150,13 @@ pub struct ScoreAt {
 
 /// Explains one subject.
 pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanation {
-    let SubjectEvidence { at, mut episodes, earlier, others, scores, signals, points, reference, current } =
-        facts;
+    let SubjectEvidence { at, mut episodes, missing, current, .. } = facts;
+    let SubjectEvidence { earlier, others, scores, signals, points, reference, .. } = facts;
     if let Some((now, state)) = current {
         current_episode::add(&mut episodes, subject, now, state);
     }
-    let now = current.and_then(|(at, it)| Some(ScoreAt { at: at.0, score: it.details.as_ref()?.score }));
-    let highest = scores.iter().map(|(at, score)| ScoreAt { at: at.0, score: *score }).chain(now);
+    let now = current.and_then(|(at, it)| Some(TimedScore { at: at.0, score: it.details.as_ref()?.score }));
+    let highest = scores.iter().map(|(at, score)| TimedScore { at: at.0, score: *score }).chain(now);
     let highest = highest.reduce(|one, other| if other.score > one.score { other } else { one });
     let main = main_episode(&episodes, at).and_then(|idx| episodes.get(idx));
     let state = current.map(|(_, it)| it);
@@ -157,14 +172,17 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
     };
     let nearby = main.map_or_else(Vec::new, |it| nearby_episodes(it, &others));
     let similar = main.map_or_else(Vec::new, |it| similar_episodes(it, earlier));
-    let unusual = main.is_some() || highest.is_some_and(|it| it.score >= 1.0);
+    let unusual = if main.is_some() { Some(true) } else { highest.map(|it| it.score >= 1.0) };
     let left_range = excursions(&signals, &points, &reference);
     let has_reference = reference.len() >= REFERENCE_POINTS_MIN;
-    let sentence = match main {
-        Some(main) => main_episode::sentence(main, &episodes),
-        None => {
-            quiet_sentence(subject, unusual, highest.map(|it| it.score), has_reference.then_some(&left_range))
-        }
+    let sentence = match (main, highest) {
+        (Some(main), _) => main_episode::sentence(main, &episodes),
+        (None, Some(highest)) => quiet_sentence(subject, highest.score, has_reference.then_some(&left_range)),
+        (None, None) => unknown_sentence(subject, missing),
+    };
+    let first_score_at = match missing {
+        MissingScore::Learning(at) if unusual.is_none() => Some(at.0),
+        _ => None,
     };
     // They are large, and part of the answer once.
     episodes.iter_mut().for_each(|it| it.scenes.clear());
@@ -173,6 +191,7 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
         subject: subject.name().to_owned(),
         unusual,
         sentence,
+        first_score_at,
         highest_score: highest,
         causes,
         culprits,
@@ -185,37 +204,10 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
     }
 }
 
-/// The answer without an episode.
-fn quiet_sentence(
-    subject: &Subject,
-    unusual: bool,
-    highest: Option<f64>,
-    left_range: Option<&Vec<DayRangeExcursion>>,
-) -> String {
-    let name = episode_text::name(subject);
-    let Some(highest) = highest else {
-        return format!("Nothing is known of {name} at this time: there is no score");
-    };
-    let verdict = match unusual {
-        true => format!("The score of {name} reached {highest:.2} (unusual from 1) without an episode"),
-        false => format!("Nothing was unusual on {name}: highest score {highest:.2} (unusual from 1)"),
-    };
-    match left_range.map(Vec::as_slice) {
-        None => verdict,
-        Some([]) => format!("{verdict}, each signal within its range of the day before"),
-        Some(left) => {
-            let titles: Vec<_> =
-                left.iter().take(episode_text::CAUSES_MAX).map(|it| it.title.as_str()).collect();
-            let more = left.len().saturating_sub(titles.len());
-            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-            format!("{verdict}; outside the range of the day before: {}{more}", titles.join(", "))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::episode_text;
     use crate::reading::SubjectKind;
     use crate::report::{Episode, ScoreDetails};
     use crate::signal::SignalUnit;
@@ -249,12 +241,12 @@ mod tests {
     #[test]
     fn nothing_unusual_is_an_answer() {
         let it = explain(&Subject::Host, facts(&[0.1, 0.3, 0.2], &[0.15, 0.2]));
-        assert!(!it.unusual && it.left_range.is_empty());
+        assert!(it.unusual == Some(false) && it.left_range.is_empty());
         assert_eq!(
             it.sentence,
             "Nothing was unusual on host: highest score 0.30 (unusual from 1), each signal within its range of the day before"
         );
-        assert_eq!(it.highest_score, Some(ScoreAt { at: 1_030.0, score: 0.3 }));
+        assert_eq!(it.highest_score, Some(TimedScore { at: 1_030.0, score: 0.3 }));
     }
 
     #[test]
@@ -270,9 +262,37 @@ mod tests {
 
     #[test]
     fn without_scores_nothing_is_known() {
-        let it = explain(&Subject::Host, SubjectEvidence::default());
-        assert_eq!(it.sentence, "Nothing is known of host at this time: there is no score");
-        assert!(!it.unusual && it.highest_score.is_none());
+        let check = |missing: MissingScore, says: &str, first_score_at: Option<f64>| {
+            let it = explain(&Subject::Host, SubjectEvidence { missing, ..SubjectEvidence::default() });
+            assert_eq!(it.sentence, format!("Nothing is known of host at this time: {says}"));
+            assert_eq!((it.unusual, it.first_score_at), (None, first_score_at));
+            let json = serde_json::to_value(&it).unwrap();
+            assert!(json.get("unusual").is_none() && json.get("highest_score").is_none(), "{json}");
+            let whole = Explanation::new([Timestamp(0.0); 2], vec![it], 1);
+            assert_eq!(whole.unusual, None);
+        };
+        check(MissingScore::Unknown, "there is no score", None);
+        check(MissingScore::Future, "it is in the future", None);
+        let says =
+            "there is no score, because hostnorm is still learning; the first comes at 1970-01-01T00:10:00Z";
+        check(MissingScore::Learning(Timestamp(599.5)), says, Some(599.5));
+        // A score that is there counts, whatever the state is now.
+        let missing = MissingScore::Learning(Timestamp(600.0));
+        let it = explain(&Subject::Host, SubjectEvidence { missing, ..facts(&[0.25], &[]) });
+        assert_eq!((it.unusual, it.first_score_at), (Some(false), None));
+    }
+
+    #[test]
+    fn what_is_known_of_one_subject_is_an_answer_for_all() {
+        let known = |scores: &[f64]| explain(&Subject::Host, facts(scores, &[]));
+        let unusual = |subjects: &[&[f64]]| {
+            let subjects = subjects.iter().map(|it| known(it)).collect();
+            let whole = Explanation::new([Timestamp(0.0); 2], subjects, 9);
+            (whole.unusual, whole.subjects.iter().map(|it| it.unusual).collect::<Vec<_>>())
+        };
+        assert_eq!(unusual(&[]), (None, vec![]));
+        assert_eq!(unusual(&[&[], &[0.5]]), (Some(false), vec![Some(false), None]));
+        assert_eq!(unusual(&[&[], &[0.5], &[1.5]]), (Some(true), vec![Some(true), Some(false), None]));
     }
 
     #[test]
@@ -283,13 +303,13 @@ mod tests {
             &Subject::Host,
             SubjectEvidence { current: Some((Timestamp(5.0), &current)), ..facts(&[0.25], &[]) },
         );
-        assert!(it.unusual);
+        assert_eq!(it.unusual, Some(true));
         assert_eq!(
             it.sentence,
             "The score of host reached 1.50 (unusual from 1) without an episode, each signal within its range of the day before"
         );
         // The sentence and the number are of the same score.
-        assert_eq!(it.highest_score, Some(ScoreAt { at: 5.0, score: 1.5 }));
+        assert_eq!(it.highest_score, Some(TimedScore { at: 5.0, score: 1.5 }));
     }
 
     fn episode(began: f64, ended: Option<f64>, peak: f64, signal: &str) -> EpisodeRecord {

@@ -8,18 +8,18 @@ use std::fmt;
 
 use crate::reading::Timestamp;
 
-mod device_history;
-mod history;
-mod interval;
+mod per_device_history;
+mod point_history;
+mod forecast_error_interval;
 mod ranks;
 mod time_until_full;
 mod trend;
 
-pub use device_history::{DeviceHistory, FOLLOWED_DEVICES_MAX};
-pub use history::{HistoryCapacity, PointHistory};
+pub use per_device_history::{FOLLOWED_DEVICES_MAX, PerDeviceHistory};
+pub use point_history::{HistoryCapacity, PointHistory};
 pub use time_until_full::{TimeUntilFull, time_until_full};
 
-use interval::ErrorIntervals;
+use forecast_error_interval::ErrorIntervals;
 use trend::Trend;
 
 /// Steps of one forecast at most; a forecast that asks for more has this many.
@@ -82,7 +82,7 @@ impl fmt::Debug for ForecastInput<'_> {
 
 /// One value and when it was.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Sample {
+struct TimedValue {
     /// Seconds since the epoch.
     at: f64,
     value: f64,
@@ -90,18 +90,18 @@ struct Sample {
 
 /// The values of one signal without its season, oldest first: often for the last hours, seldom for the last days.
 #[derive(Debug)]
-struct Series {
-    fine: Vec<Sample>,
-    coarse: Vec<Sample>,
+struct DeseasonedSeries {
+    fine: Vec<TimedValue>,
+    coarse: Vec<TimedValue>,
 }
 
-impl Series {
-    fn newest(&self) -> Option<Sample> {
+impl DeseasonedSeries {
+    fn newest(&self) -> Option<TimedValue> {
         self.fine.last().copied()
     }
 
     /// The newest value, if it is of the present.
-    fn present(&self, now: Timestamp) -> Option<Sample> {
+    fn present(&self, now: Timestamp) -> Option<TimedValue> {
         self.newest().filter(|it| (0.0..=STALE_SECONDS).contains(&(now.0 - it.at)))
     }
 }
@@ -126,8 +126,8 @@ pub fn forecast(signal: &ForecastInput<'_>, horizon: &ForecastTimes) -> Option<V
         let interval = intervals.at(ahead);
         let (expected, lowest, highest) = match &trend {
             None => {
-                let expected = intervals.expected(present.value, &interval);
-                (expected, expected, expected)
+                let [lowest, highest] = intervals.expected_range(present.value, &interval);
+                (intervals.expected(present.value, &interval), lowest, highest)
             }
             // It may end at once, or go on undamped.
             Some(trend) => {

@@ -5,7 +5,24 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::metric::Metric;
 use crate::reading::Reading;
+
+/// The boot that a reading is from.
+pub static BOOT: Metric =
+    Metric::gauge("hostnorm_boot_info", "Boot ID of the kernel, which differs after each boot; always 1")
+        .by(&["boot_id"]);
+
+/// Seconds by which a reading may be late, as between its time and the uptime.
+const LATE_SECONDS: f64 = 2.0;
+/// Fall of the uptime, in seconds, that is a boot even if the clock says that there was no time for one.
+const FALL_SECONDS_MIN: f64 = 3_600.0;
+
+/// Whether two readings are from one boot; `None` if one of them does not say.
+pub fn is_same_boot(before: &Reading, now: &Reading) -> Option<bool> {
+    let boot = |it: &Reading| Some(it.host_values()?.each(&BOOT).next()?.labels.clone());
+    Some(boot(before)? == boot(now)?)
+}
 
 /// In grace an episode starts only at this multiple of the threshold.
 pub const LIMIT_FACTOR: f64 = 2.0;
@@ -85,12 +102,12 @@ pub struct GraceTrigger {
 
 /// The active grace periods at one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Grace {
+pub struct ActiveGracePeriods {
     /// Seconds left of each grace period, in the order of [`GraceReason::ALL`].
     seconds_left: [f64; GraceReason::ALL.len()],
 }
 
-impl Grace {
+impl ActiveGracePeriods {
     /// Each reason, and whether its grace period is active.
     pub fn rows(&self) -> impl Iterator<Item = (GraceReason, bool)> {
         GraceReason::ALL.into_iter().zip(self.seconds_left.map(|it| it > 0.0))
@@ -107,38 +124,47 @@ impl Grace {
 pub struct GraceWatcher {
     triggers: &'static [GraceTrigger],
     durations: GraceDurations,
-    grace: Grace,
+    grace: ActiveGracePeriods,
 }
 
 impl GraceWatcher {
     /// Creates a watcher without active grace periods.
     pub fn new(cues: &'static [GraceTrigger], lengths: GraceDurations) -> Self {
-        Self { triggers: cues, durations: lengths, grace: Grace::default() }
+        Self { triggers: cues, durations: lengths, grace: ActiveGracePeriods::default() }
     }
 
     /// The active grace periods.
-    pub(crate) fn grace(&self) -> Grace {
+    pub(crate) fn grace(&self) -> ActiveGracePeriods {
         self.grace
     }
 
     /// Restores the active grace periods.
-    pub(crate) fn resume(&mut self, grace: Grace) {
+    pub(crate) fn resume(&mut self, grace: ActiveGracePeriods) {
         self.grace = grace;
     }
 
-    /// Whether the host booted between two readings: its uptime fell.
+    /// Whether the host booted between two readings: the kernel has another boot ID.
+    ///
+    /// Without the ID, the uptime must have fallen, and the boot must lie between the readings, or the uptime must have fallen
+    /// by more than a container's does when the clock is set.
     pub fn booted(&self, before: &Reading, now: &Reading) -> bool {
+        if let Some(is_same) = is_same_boot(before, now) {
+            return !is_same;
+        }
         let boot = self.triggers.iter().find(|it| it.reason == GraceReason::Boot);
-        boot.is_some_and(|it| match ((it.last_seen)(before, before), (it.last_seen)(before, now)) {
-            (Some(then), Some(now)) => now < then,
-            _ => false,
+        let uptimes =
+            boot.and_then(|it| Some(((it.last_seen)(before, before)?, (it.last_seen)(before, now)?)));
+        uptimes.is_some_and(|(then, uptime)| {
+            let elapsed = now.seconds_since(before.at).max(0.0);
+            uptime < then && (uptime <= elapsed + LATE_SECONDS || then - uptime > FALL_SECONDS_MIN)
         })
     }
 
     /// The grace periods at the newer of two readings; `None` if no trigger applies to these readings.
-    pub fn step(&mut self, before: &Reading, now: &Reading) -> Option<Grace> {
-        // A backward clock step passes no time. A forward step ends active periods, but is itself a reason.
-        let elapsed = (now.at.0 - before.at.0).max(0.0);
+    pub fn step(&mut self, before: &Reading, now: &Reading) -> Option<ActiveGracePeriods> {
+        // A step of the clock from one run to the next is not known: a backward one passes no time, and a forward one ends
+        // active periods, but is itself a reason.
+        let elapsed = now.seconds_since(before.at).max(0.0);
         self.grace.seconds_left.iter_mut().for_each(|it| *it = (*it - elapsed).max(0.0));
         for cue in self.triggers {
             let Some(ago) = (cue.last_seen)(before, now) else { continue };
@@ -156,8 +182,7 @@ impl GraceWatcher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::Metric;
-    use crate::reading::Timestamp;
+    use crate::reading::{MetricLabels, Timestamp};
 
     static UPTIME: Metric = Metric::gauge("uptime_seconds", "Since boot");
     static LOCK: Metric = Metric::gauge("lock", "Whether it is held");
@@ -206,6 +231,43 @@ mod tests {
             (100.0, None, 0.0, "boot"),
             (101.5, None, 0.0, ""),
         ]);
+    }
+
+    /// Whether the host booted between two readings: time, uptime and boot of each.
+    fn booted(before: (f64, f64, Option<&str>), now: (f64, f64, Option<&str>)) -> bool {
+        let [before, now] = [before, now].map(|(at, uptime, boot)| {
+            let mut reading = Reading::new(Timestamp(at));
+            reading.host().set(&UPTIME, uptime);
+            boot.iter().for_each(|it| reading.host().set_by(&BOOT, &MetricLabels::new([*it]), 1.0));
+            reading
+        });
+        GraceWatcher::new(CUES, GraceDurations::default()).booted(&before, &now)
+    }
+
+    #[test]
+    fn a_boot_is_told_by_its_id() {
+        let (one, other) = (Some("6f1e"), Some("07ab"));
+        // While hostnorm was stopped, the host booted and is up for longer than before.
+        assert!(booted((1e9, 100.0, one), (1e9 + 3_600.0, 300.0, other)));
+        // The uptime of a container steps with its clock, by seconds or by days.
+        for step in [5.0, 3e5] {
+            assert!(!booted((1e9, 350_000.0, one), (1e9 + 1.0, 350_001.0 - step, one)), "{step}");
+        }
+    }
+
+    #[test]
+    fn without_an_id_a_boot_takes_its_time() {
+        for (elapsed, uptime, expect) in [
+            (1.0, 350_001.0, false),
+            (1.0, 349_996.0, false),
+            (60.0, 20.0, true),
+            (0.1, 1.5, true),
+            // The clock was not yet set after the boot.
+            (-1e6, 30.0, true),
+        ] {
+            let found = booted((1e9, 350_000.0, None), (1e9 + elapsed, uptime, Some("6f1e")));
+            assert_eq!(found, expect, "{elapsed} {uptime}");
+        }
     }
 
     #[test]

@@ -45,16 +45,16 @@ pub struct ResourceImpact {
 
 /// How urgent an episode is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub enum EpisodeSeverity {
     /// Unusual, and no more work waits than usual.
     Info,
     /// More work waits than usual.
     Warning,
-    /// Most work waits.
+    /// Much more work waits than usual: at least half of all work.
     Critical,
 }
 
-impl Severity {
+impl EpisodeSeverity {
     /// The value of the label `severity`.
     pub fn name(self) -> &'static str {
         match self {
@@ -79,7 +79,7 @@ impl Severity {
 pub struct ImpactTracker {
     resources: [Option<TrackedImpact>; RESOURCES.len()],
     /// The highest severity of the current episode.
-    severity: Option<Severity>,
+    severity: Option<EpisodeSeverity>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +106,8 @@ impl ImpactTracker {
             }
         }
         let excess = self.rows().filter_map(|it| Some(it.ratio - it.usual?)).fold(0.0, f64::max);
-        self.severity = in_episode.then(|| self.severity.unwrap_or(Severity::Info).max(Severity::of(excess)));
+        self.severity = in_episode
+            .then(|| self.severity.unwrap_or(EpisodeSeverity::Info).max(EpisodeSeverity::of(excess)));
     }
 
     /// The impact on each resource that is known.
@@ -119,7 +120,7 @@ impl ImpactTracker {
     }
 
     /// The highest severity of the current episode so far; `None` outside of episodes.
-    pub fn severity(&self) -> Option<Severity> {
+    pub fn severity(&self) -> Option<EpisodeSeverity> {
         self.severity
     }
 }
@@ -140,14 +141,14 @@ mod tests {
 
     use super::*;
     use crate::metric::Metric;
-    use crate::reading::Values;
+    use crate::reading::SubjectValues;
 
     static WAITING: Metric = Metric::gauge("waiting_ratio", "Share of work that waits");
     static FORMULA: ImpactFormula =
         ImpactFormula { kind: SubjectKind::Host, resource: Resource::Io, formula: |it| it.level(&WAITING) };
 
     fn step(tracker: &mut ImpactTracker, value: f64, seconds: usize, in_episode: bool) {
-        let mut values = Values::default();
+        let mut values = SubjectValues::default();
         values.set(&WAITING, value);
         let change = ReadingPair::new(&values, &values, 1.0).unwrap();
         (0..seconds).for_each(|_| tracker.step(&change, &[&FORMULA], in_episode));
@@ -161,14 +162,14 @@ mod tests {
         step(&mut it, 0.2, 300, false);
         assert_eq!(it.severity(), None);
         step(&mut it, 0.25, 60, true);
-        assert_eq!(it.severity(), Some(Severity::Info));
+        assert_eq!(it.severity(), Some(EpisodeSeverity::Info));
         step(&mut it, 0.5, 60, true);
-        assert_eq!(it.severity(), Some(Severity::Warning));
+        assert_eq!(it.severity(), Some(EpisodeSeverity::Warning));
         step(&mut it, 0.9, 60, true);
         let row = it.rows().next().unwrap();
         assert!((row.ratio - 0.9).abs() < 0.01 && (row.usual.unwrap() - 0.2).abs() < 1e-9, "{row:?}");
         step(&mut it, 0.0, 60, true);
-        assert_eq!(it.severity(), Some(Severity::Critical), "it never falls within an episode");
+        assert_eq!(it.severity(), Some(EpisodeSeverity::Critical), "it never falls within an episode");
         step(&mut it, 0.0, 1, false);
         assert_eq!(it.severity(), None);
     }
@@ -177,7 +178,7 @@ mod tests {
     fn a_value_that_is_missing_has_no_impact() {
         let mut it = ImpactTracker::default();
         step(&mut it, f64::NAN, 10, true);
-        assert_eq!((it.rows().count(), it.severity()), (0, Some(Severity::Info)));
+        assert_eq!((it.rows().count(), it.severity()), (0, Some(EpisodeSeverity::Info)));
     }
 
     proptest! {

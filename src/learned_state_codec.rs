@@ -163,16 +163,16 @@ pub fn encode_value<T: Serialize + ?Sized>(mark: [u8; MARK], value: &T) -> Vec<u
 
 /// Decodes a value that takes up all of these bytes.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    front(bytes).and_then(|(value, rest)| rest.is_empty().then_some(value))
+    decode_prefix(bytes).and_then(|(value, rest)| rest.is_empty().then_some(value))
 }
 
 /// Decodes the value at the start of these bytes; returns the remaining bytes, too.
-pub fn front<T: DeserializeOwned>(bytes: &[u8]) -> Option<(T, &[u8])> {
+pub fn decode_prefix<T: DeserializeOwned>(bytes: &[u8]) -> Option<(T, &[u8])> {
     postcard::take_from_bytes(bytes).ok()
 }
 
 /// Whether two settings are equal bit for bit.
-pub fn same(one: f64, other: f64) -> bool {
+pub fn is_bit_equal(one: f64, other: f64) -> bool {
     one.to_bits() == other.to_bits()
 }
 
@@ -263,7 +263,7 @@ mod tests {
     fn floats_are_kept_to_the_last_bit() {
         let values = [0.1 + 0.2, -0.0, f64::MIN_POSITIVE, f64::INFINITY];
         let kept: [f64; 4] = read(&bytes(&values)).unwrap();
-        assert!(values.iter().zip(kept).all(|(one, other)| same(*one, other)));
+        assert!(values.iter().zip(kept).all(|(one, other)| is_bit_equal(*one, other)));
         assert_eq!(read::<u8>(&[1, 2]), None);
     }
 

@@ -4,8 +4,8 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`learned_state_codec`], [`budget`], [`url_credentials`], [`control_characters`], [`metric`], [`reading`], [`signal`], [`grace`], [`silence`], [`cost_limit`], [`log_line`], [`log_mask`], [`log_template`], [`log_stats`], [`window`], [`drift`], [`detect`], [`report`], [`episode`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
-//! | shell: does I/O | [`clock`], [`control`], [`log_stream`], [`host_name`], [`remote`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`alertmanager`], [`sd_notify`], [`logs`], [`dataset`], [`config`], [`stored_explanation`], [`mcp`], [`http`], [`remediate`], [`sampler`] |
+//! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`learned_state_codec`], [`alert_budget`], [`url_credentials`], [`control_characters`], [`metric`], [`reading`], [`time_zone`], [`signal`], [`grace`], [`maintenance`], [`silence`], [`cost_limit`], [`episode_pattern`], [`counter_reset`], [`log_line`], [`log_mask`], [`log_template`], [`log_stats`], [`window`], [`drift`], [`detect`], [`forecast`], [`impact`], [`culprit`], [`report`], [`episode`], [`alert`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
+//! | shell: does I/O | [`clock`], [`third_party_forest`], [`whole_file`], [`open_files`], [`host_time_zone`], [`scene`], [`request_cpu`], [`control_command`], [`log_stream`], [`host_name`], [`remote`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`alertmanager_silences`], [`sd_notify`], [`logs`], [`dataset`], [`config`], [`stored_explanation`], [`mcp`], [`http`], [`remediate`], [`sampler`] |
 //! | program: joins the layers | [`cli`], [`commands`] |
 //!
 //! `tests/it/layering.rs` and clippy's disallowed methods enforce the layers. ARCHITECTURE.md explains them.
@@ -17,7 +17,7 @@ pub mod control_characters;
 pub mod url_credentials;
 pub mod roc;
 pub mod learned_state_codec;
-pub mod budget;
+pub mod alert_budget;
 pub mod metric;
 pub mod reading;
 pub mod time_zone;
@@ -54,10 +54,11 @@ pub mod replay;
 pub mod settings_search;
 
 pub mod clock;
-pub mod control;
+pub mod control_command;
 pub mod third_party_forest;
 pub mod whole_file;
 pub mod open_files;
+pub mod request_cpu;
 pub mod host_name;
 pub mod remote;
 pub mod host_time_zone;
@@ -66,7 +67,7 @@ pub mod telemetry;
 pub mod sources;
 pub mod table;
 pub mod backfill;
-pub mod alertmanager;
+pub mod alertmanager_silences;
 pub mod store;
 pub mod sd_notify;
 pub mod mcp;

@@ -27,7 +27,7 @@ pub enum LogSeverity {
 
 impl LogSeverity {
     /// From the number of syslog and journald, 0 (emergency) to 7 (debug).
-    pub fn of_syslog(priority: u8) -> Self {
+    pub fn from_syslog_priority(priority: u8) -> Self {
         match priority {
             0..=3 => Self::Error,
             4 => Self::Warning,
@@ -93,7 +93,7 @@ pub fn parse(line: &str) -> LogLine<'_> {
 fn plain(line: &str) -> LogLine<'_> {
     let (level, message) = severity_words::leading_level(line);
     LogLine {
-        severity: level.or_else(|| severity_words::suggested(message)),
+        severity: level.or_else(|| severity_words::severity_from_stems(message)),
         message: prefix::without_time(message).into(),
     }
 }

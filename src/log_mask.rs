@@ -3,9 +3,9 @@
 //! Words are allowed, not secrets found: a run of letters stays if it looks like a word and stands where no value stands.
 //! Numbers, quoted texts, addresses, values after `=`, last parts of paths, and what follows words such as "password" go.
 
-mod quoted;
-mod token;
-mod word;
+mod quoted_text;
+mod masked_token;
+mod word_shape;
 
 /// What stands for a masked part.
 pub const MASK: &str = "<*>";
@@ -19,13 +19,13 @@ const MESSAGE_BYTES_MAX: usize = 2_048;
 /// Masks a message. The result has at most [`MASKED_BYTES_MAX`] bytes, no line breaks, and is its own mask.
 pub fn mask(message: &str) -> String {
     let message = message.get(..message.floor_char_boundary(MESSAGE_BYTES_MAX)).unwrap_or_default();
-    let text = quoted::without_quoted(message);
+    let text = quoted_text::without_quoted(message);
     let mut masked = String::new();
     let mut values_left = 0_usize;
     for word in text.split_ascii_whitespace() {
         // A value that is masked already, and nothing after it.
         let ends_values = values_left > 0 && word == MASK;
-        let token = token::mask(word);
+        let token = masked_token::mask(word);
         let is_value = values_left > 0;
         values_left = match (ends_values, token.values) {
             (true, _) => 0,

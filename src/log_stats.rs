@@ -4,17 +4,19 @@ use crate::log_line::LogSeverity;
 use crate::log_template::{LogTemplates, RECENT_SECONDS, decay};
 
 mod error_burst;
-mod line_window;
-mod notable;
+mod learned_log;
+mod notable_templates;
 mod recent_messages;
 mod usual_silence;
+mod warning_rise;
 
-pub use line_window::LineWindow;
-pub use notable::{NOTABLE_MAX, NotableTemplate};
+pub use notable_templates::{NOTABLE_MAX, NotableTemplate};
 
 use error_burst::ErrorBurst;
+use learned_log::EarlierRuns;
 use recent_messages::RecentMessages;
 use usual_silence::UsualSilence;
+use warning_rise::WarningRise;
 
 /// Lines of a log within a second of which each is looked at.
 pub const LOOKED_AT_MAX: u64 = 500;
@@ -49,6 +51,8 @@ pub struct LogTotals {
     pub bytes: u64,
     /// Lines that could not be read.
     pub dropped: u64,
+    /// Lines whose end was not read, since they are too long.
+    pub truncated: u64,
     /// Lines that were counted but not looked at, because there were more than [`LOOKED_AT_MAX`] a second.
     pub not_looked_at: u64,
     /// Errors, estimated where lines were not looked at.
@@ -65,7 +69,7 @@ pub struct LogTotals {
 
 /// Figures of the last lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct LogRecent {
+pub struct RecentLogFigures {
     /// Mean length of a line in bytes; of the last lines, however old; `None` before the first line.
     pub mean_length: Option<f64>,
     /// Share of errors, from 0 to 1, smaller with few lines.
@@ -84,7 +88,9 @@ pub struct LogRecent {
     pub unusual_silence: f64,
     /// Errors within the last 30 seconds if they are improbably many for this log, else 0.
     pub error_burst: u64,
-    /// Templates that are kept.
+    /// Warnings since they began to come far more often than is usual for this log, else 0.
+    pub warning_rise: u64,
+    /// Templates that are known.
     pub templates: usize,
 }
 
@@ -92,6 +98,8 @@ pub struct LogRecent {
 #[derive(Debug, Default)]
 pub struct LogStats {
     totals: LogTotals,
+    /// What an earlier run left; `None` for a log that is read for the first time.
+    earlier: Option<EarlierRuns>,
     /// Time of the first line, of the last one, and of the newest line or reading.
     first_at: Option<f64>,
     last_at: Option<f64>,
@@ -104,12 +112,13 @@ pub struct LogStats {
     messages: RecentMessages,
     templates: LogTemplates,
     error_burst: ErrorBurst,
+    warning_rise: WarningRise,
     usual_silence: UsualSilence,
 }
 
 /// What was found in a line.
 #[derive(Debug, Clone, Copy)]
-pub struct LookedAt<'a> {
+pub struct LineAnalysis<'a> {
     /// Its severity, if it is known.
     pub severity: Option<LogSeverity>,
     /// A hash of its message.
@@ -133,7 +142,11 @@ impl LogStats {
         *lines += 1.0;
         *length += bytes as f64;
         self.mean_length = Some(*length / *lines);
-        self.first_at.get_or_insert(at);
+        if self.first_at.is_none() {
+            self.first_at = Some(at);
+            self.error_burst.start(at);
+            self.warning_rise.start(at);
+        }
         self.last_at = Some(at);
         let second = at.floor() as u64;
         self.second = (second, if self.second.0 == second { self.second.1 + 1 } else { 1 });
@@ -148,9 +161,10 @@ impl LogStats {
     }
 
     /// Takes what was found in a line that was counted.
-    pub fn look(&mut self, found: LookedAt<'_>, at: f64) {
+    pub fn look(&mut self, found: LineAnalysis<'_>, at: f64) {
         let at = self.advance(at);
-        let LookedAt { severity, message, masked, weight } = found;
+        let age = self.age(at);
+        let LineAnalysis { severity, message, masked, weight } = found;
         let [.., errors, warnings] = &mut self.recent;
         match severity {
             Some(LogSeverity::Error) => {
@@ -160,6 +174,7 @@ impl LogStats {
             }
             Some(LogSeverity::Warning) => {
                 self.totals.warnings += weight;
+                self.warning_rise.add(weight, at, age);
                 *warnings += weight as f64;
             }
             Some(LogSeverity::Info) | None => {}
@@ -169,7 +184,8 @@ impl LogStats {
         let learned = self.learned_at();
         self.totals.new_templates += u64::from(matched.is_new && learned.is_some());
         let first = self.templates.at(matched.place).map(|it| it.first_at);
-        if first.is_some_and(|first| learned.is_some_and(|it| first >= it) && at - first < NEW_SECONDS) {
+        let is_recent = |first: f64| (0.0..NEW_SECONDS).contains(&(at - first));
+        if first.is_some_and(|first| learned.is_some_and(|it| first >= it) && is_recent(first)) {
             self.totals.new_lines += weight;
             if severity == Some(LogSeverity::Error) {
                 self.totals.new_errors += weight;
@@ -182,13 +198,18 @@ impl LogStats {
         self.totals.dropped += lines;
     }
 
+    /// Counts a line whose end was not read.
+    pub fn note_truncated_line(&mut self) {
+        self.totals.truncated += 1;
+    }
+
     /// The totals so far.
     pub fn totals(&self) -> LogTotals {
         self.totals
     }
 
     /// The figures of the last lines, as of a time in seconds by the clock of the loop.
-    pub fn recent(&mut self, at: f64) -> LogRecent {
+    pub fn recent(&mut self, at: f64) -> RecentLogFigures {
         // Lines that are far ahead came by a wrong clock.
         if self.now > at + AHEAD_MAX {
             self.now = at;
@@ -198,12 +219,13 @@ impl LogStats {
         let silence = self.last_at.map(|it| (at - it).max(0.0));
         let learned = self.learned_at().is_some();
         let unusual_from = self.usual_silence.unusual_from();
-        let age = at - self.first_at.unwrap_or(at);
+        let age = self.age(at);
         let error_burst = if learned { self.error_burst.size(at, age) } else { 0 };
+        let warning_rise = if learned { self.warning_rise.size(at, age) } else { 0 };
         let faded = decay(silence.unwrap_or(0.0), RECENT_SECONDS);
         let [lines, _, errors, warnings] = self.recent.map(|it| it * faded);
         let share = |of: f64| (of / (lines + SHARE_LINES)).clamp(0.0, 1.0);
-        LogRecent {
+        RecentLogFigures {
             mean_length: self.mean_length,
             error_share: share(errors),
             warning_share: share(warnings),
@@ -213,19 +235,30 @@ impl LogStats {
             silence,
             unusual_silence: silence.filter(|it| learned && *it >= unusual_from).unwrap_or(0.0),
             error_burst,
-            templates: self.templates.each().count(),
+            warning_rise,
+            templates: self.templates.known(),
         }
     }
 
     /// At most [`NOTABLE_MAX`] templates that explain an anomaly at the time of the last line or reading.
     pub fn notable(&self) -> Vec<NotableTemplate> {
-        notable::of(&self.templates, self.learned_at(), self.now)
+        notable_templates::of(&self.templates, self.learned_at(), self.now)
     }
 
     /// Since when a template can be new.
     fn learned_at(&self) -> Option<f64> {
-        let learned = self.first_at? + LEARNING_SECONDS;
+        let first = self.first_at?;
+        if let Some(earlier) = self.earlier {
+            // The clock may have been set back since.
+            return Some(earlier.learned_at.min(first));
+        }
+        let learned = first + LEARNING_SECONDS;
         (self.now >= learned && self.totals.lines >= LEARNING_LINES).then_some(learned)
+    }
+
+    /// Seconds for which the log was read, without the time between two runs.
+    fn age(&self, at: f64) -> f64 {
+        self.earlier.map_or(0.0, |it| it.age) + at - self.first_at.unwrap_or(at)
     }
 
     /// Entropy of the recent templates in bits.
@@ -252,7 +285,7 @@ mod tests {
 
     fn line(stats: &mut LogStats, masked: &str, severity: Option<LogSeverity>, at: f64) {
         if let Some(weight) = stats.count(masked.len(), at) {
-            let found = LookedAt { severity, message: masked.len() as u64, masked, weight };
+            let found = LineAnalysis { severity, message: masked.len() as u64, masked, weight };
             stats.look(found, at);
         }
     }

@@ -14,9 +14,9 @@ use crate::{log_line, log_mask};
 
 pub use crate::log_line::LogSeverity;
 pub use crate::log_mask::MASKED_BYTES_MAX as TEMPLATE_BYTES_MAX;
-pub use crate::log_stats::{LogRecent, LogTotals, NOTABLE_MAX, NotableTemplate};
+pub use crate::log_stats::{LogTotals, NOTABLE_MAX, NotableTemplate, RecentLogFigures};
 
-use crate::log_stats::{LogStats, LookedAt};
+use crate::log_stats::{LineAnalysis, LogStats};
 
 /// One log, shared by the thread that reads it and the loop.
 pub struct LogStream {
@@ -45,7 +45,7 @@ impl LogStream {
             let masked = log_mask::mask(&parsed.message);
             let mut hasher = DefaultHasher::new();
             parsed.message.hash(&mut hasher);
-            let found = LookedAt {
+            let found = LineAnalysis {
                 severity: parsed.severity.max(severity),
                 message: hasher.finish(),
                 masked: &masked,
@@ -55,9 +55,24 @@ impl LogStream {
         }
     }
 
-    /// Counts lines that were lost to a bound.
+    /// What the log taught, without text, for [`LogStream::resume_from`]; `None` while the first templates are learned.
+    pub fn learned(&self) -> Option<Vec<u8>> {
+        self.stats().learned()
+    }
+
+    /// Continues from what an earlier run taught; returns whether that was possible. To be called before the first line.
+    pub fn resume_from(&self, learned: &[u8]) -> bool {
+        self.stats().resume_from(learned)
+    }
+
+    /// Counts lines that were not read because of a bound.
     pub fn drop_lines(&self, lines: u64) {
         self.stats().drop_lines(lines);
+    }
+
+    /// Notes that the last line was longer than a line may be.
+    pub fn note_truncated_line(&self) {
+        self.stats().note_truncated_line();
     }
 
     /// The totals so far.
@@ -66,7 +81,7 @@ impl LogStream {
     }
 
     /// The figures of the last lines at the time of a reading.
-    pub fn recent(&self, at: Timestamp) -> LogRecent {
+    pub fn recent(&self, at: Timestamp) -> RecentLogFigures {
         self.stats().recent(at.0)
     }
 

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 
 use crate::log_mask::MASK;
 
+mod learned_template;
 mod usage;
 
+pub use learned_template::LearnedTemplate;
 pub use usage::{LogTemplate, RECENT_SECONDS, USUAL_SECONDS, decay};
 
 /// Largest number of templates of a log.
@@ -23,14 +25,16 @@ const SIMILARITY_MIN: f64 = 0.6;
 const FIRST_WORDS_MAX: usize = 100;
 
 /// Where a template stands in its list; another one may take the place once it is gone.
-type Place = usize;
+type TemplateSlot = usize;
 
 /// The templates of a log.
 #[derive(Debug, Default)]
 pub struct LogTemplates {
     /// By the number of words, then by the first word: places in the list.
-    tree: BTreeMap<usize, BTreeMap<Box<str>, Vec<Place>>>,
+    tree: BTreeMap<usize, BTreeMap<Box<str>, Vec<TemplateSlot>>>,
     list: Vec<LogTemplate>,
+    /// Those of an earlier run that did not occur since the start.
+    earlier: Vec<LearnedTemplate>,
     /// Templates that made room for others.
     evicted: u64,
 }
@@ -48,21 +52,39 @@ impl LogTemplates {
     /// Takes a masked message at a time, in seconds; `weight` is the number of lines that it stands for.
     pub fn add(&mut self, masked: &str, at: f64, weight: f64) -> TemplateMatch {
         let count = words(masked).count();
-        let found = self.find(masked, count);
-        let place = match found {
-            Some(place) => {
-                self.merge(place, masked);
-                place
-            }
-            None => self.insert(masked, count, at),
+        let mut is_new = false;
+        let place = if let Some(place) = self.find(masked, count) {
+            self.merge(place, masked);
+            place
+        } else if let Some(earlier) = learned_template::find(&self.earlier, masked) {
+            let earlier = self.earlier.swap_remove(earlier);
+            self.insert(&earlier.text(masked), count, earlier.first_at)
+        } else {
+            is_new = true;
+            self.insert(masked, count, at)
         };
         if let Some(template) = self.list.get_mut(place) {
             template.count(at, weight);
         }
-        TemplateMatch { place, is_new: found.is_none() }
+        TemplateMatch { place, is_new }
     }
 
-    /// Every template.
+    /// The most recently used templates, at most [`TEMPLATES_MAX`], without their texts.
+    pub fn learned(&self) -> Vec<LearnedTemplate> {
+        self.list.iter().map(LearnedTemplate::of).chain(self.earlier.iter().cloned()).collect()
+    }
+
+    /// Takes over the templates of an earlier run, at most [`TEMPLATES_MAX`], before the first line.
+    pub fn restore(&mut self, learned: Vec<LearnedTemplate>) {
+        self.earlier = learned;
+    }
+
+    /// Number of templates that are known.
+    pub fn known(&self) -> usize {
+        self.list.len() + self.earlier.len()
+    }
+
+    /// Every template that occurred since the start.
     pub fn each(&self) -> impl Iterator<Item = &LogTemplate> {
         self.list.iter()
     }
@@ -78,7 +100,7 @@ impl LogTemplates {
     }
 
     /// The most similar template, if it is similar enough; the first of equal ones.
-    fn find(&self, masked: &str, count: usize) -> Option<Place> {
+    fn find(&self, masked: &str, count: usize) -> Option<TemplateSlot> {
         let first = words(masked).next().unwrap_or_default();
         let by_first = self.tree.get(&count)?;
         let places = by_first.get(first).or_else(|| by_first.get(MASK))?;
@@ -94,7 +116,7 @@ impl LogTemplates {
     }
 
     /// Masks the words of a template that the line does not have.
-    fn merge(&mut self, place: Place, masked: &str) {
+    fn merge(&mut self, place: TemplateSlot, masked: &str) {
         let Some(template) = self.list.get_mut(place) else { return };
         if template.text == masked {
             return;
@@ -108,8 +130,9 @@ impl LogTemplates {
         }
     }
 
-    fn insert(&mut self, masked: &str, count: usize, at: f64) -> Place {
+    fn insert(&mut self, masked: &str, count: usize, at: f64) -> TemplateSlot {
         let template = LogTemplate::new(masked, at);
+        self.make_room();
         let place = if self.list.len() < TEMPLATES_MAX {
             self.list.push(template);
             self.list.len() - 1
@@ -128,8 +151,21 @@ impl LogTemplates {
         place
     }
 
+    /// Drops the least recently used template of an earlier run if there are too many.
+    fn make_room(&mut self) {
+        let by_use = |one: &(usize, &LearnedTemplate), other: &(usize, &LearnedTemplate)| {
+            one.1.used_at.total_cmp(&other.1.used_at)
+        };
+        if self.known() >= TEMPLATES_MAX
+            && let Some((place, _)) = self.earlier.iter().enumerate().min_by(by_use)
+        {
+            self.earlier.swap_remove(place);
+            self.evicted += 1;
+        }
+    }
+
     /// Takes the least recently used template out of the tree; returns its place.
-    fn evict(&mut self) -> Place {
+    fn evict(&mut self) -> TemplateSlot {
         self.evicted += 1;
         let oldest =
             self.list.iter().enumerate().min_by(|one, other| one.1.used_at.total_cmp(&other.1.used_at));

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use hostnorm::cli::{self, Command, Exit};
+use hostnorm::cli::{self, CliCommand, CommandExit};
 use hostnorm::commands::{
     accept, check, demo, episodes, evaluate, explain, export, forget, hash_password, health, learn,
     maintenance, mcp, models, remediate, replay, run, simulate, status, top, train, validate, verdict,
@@ -12,37 +12,39 @@ use hostnorm::commands::{
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
         Err(exit) => exit,
-        Ok(Command::Check(options, print)) => check::run(&options, print, std::env::vars_os()),
-        Ok(Command::Validate(options)) => validate::run(&options, &mut std::io::stdout().lock()),
-        Ok(Command::Replay(options)) => {
+        Ok(CliCommand::Check(options, print)) => check::run(&options, print, std::env::vars_os()),
+        Ok(CliCommand::Validate(options)) => validate::run(&options, &mut std::io::stdout().lock()),
+        Ok(CliCommand::Replay(options)) => {
             replay::run(&options, std::env::vars_os(), &mut std::io::stderr().lock())
         }
-        Ok(Command::Remediate(options)) => remediate::run(&options, std::env::vars_os()),
-        Ok(Command::Evaluate(options)) => evaluate::run(&options),
-        Ok(Command::Demo(options)) => demo::run(options),
-        Ok(Command::Train(options)) => train::run(&options, std::env::vars_os()),
-        Ok(Command::Simulate(options)) => simulate::run(options),
-        Ok(Command::Episodes(options)) => episodes::run(&options, std::env::vars_os()),
-        Ok(Command::Explain(options)) => explain::run(&options, std::env::vars_os()),
-        Ok(Command::Export(options)) => export::run(&options, std::env::vars_os()),
-        Ok(Command::Accept(options)) => accept::run(&options, std::env::vars_os()),
-        Ok(Command::Judge(options)) => verdict::run(&options, std::env::vars_os()),
-        Ok(Command::Forget(options)) => forget::run(&options, std::env::vars_os()),
-        Ok(Command::Models(options)) => models::run(&options, std::env::vars_os()),
-        Ok(Command::Top(options)) => top::run(&options, std::env::vars_os()),
-        Ok(Command::Mcp(options)) => mcp::run(options, std::env::vars_os()),
-        Ok(Command::Status(options)) => status::run(&options, std::env::vars_os()),
-        Ok(Command::Learn(options)) => learn::run(&options, std::env::vars_os()),
-        Ok(Command::Maintenance(options)) => maintenance::run(&options, std::env::vars_os()),
-        Ok(Command::Health(options)) => health::run(&options, std::env::vars_os()),
-        Ok(Command::HashPassword) => hash_password::run(),
-        Ok(Command::Print(text)) => Exit::success(text),
-        Ok(Command::Run(options)) => run::run(options, std::env::vars_os()),
+        Ok(CliCommand::Remediate(options)) => remediate::run(&options, std::env::vars_os()),
+        Ok(CliCommand::Evaluate(options)) => evaluate::run(&options),
+        Ok(CliCommand::Demo(options)) => demo::run(options),
+        Ok(CliCommand::Train(options)) => train::run(&options, std::env::vars_os()),
+        Ok(CliCommand::Simulate(options)) => simulate::run(options),
+        Ok(CliCommand::Episodes(options)) => episodes::run(&options, std::env::vars_os()),
+        Ok(CliCommand::Explain(options)) => explain::run(&options, std::env::vars_os()),
+        Ok(CliCommand::Export(options)) => export::run(&options, std::env::vars_os()),
+        Ok(CliCommand::Accept(options)) => accept::run(&options, std::env::vars_os()),
+        Ok(CliCommand::Judge(options)) => verdict::run(&options, std::env::vars_os()),
+        Ok(CliCommand::Forget(options)) => forget::run(&options, std::env::vars_os()),
+        Ok(CliCommand::Models(options)) => models::run(&options, std::env::vars_os()),
+        Ok(CliCommand::Top(options)) => top::run(&options, std::env::vars_os()),
+        Ok(CliCommand::Mcp(options)) => mcp::run(options, std::env::vars_os()),
+        Ok(CliCommand::Status(options)) => status::run(&options, std::env::vars_os()),
+        Ok(CliCommand::Learn(options)) => learn::run(&options, std::env::vars_os()),
+        Ok(CliCommand::Maintenance(options)) => maintenance::run(&options, std::env::vars_os()),
+        Ok(CliCommand::Health(options)) => health::run(&options, std::env::vars_os()),
+        Ok(CliCommand::HashPassword) => hash_password::run(),
+        Ok(CliCommand::Print(text)) => CommandExit::success(text),
+        Ok(CliCommand::Run(options)) => run::run(options, std::env::vars_os()),
     };
     if !exit.text.is_empty() {
         let text = exit.text.trim_end();
         let written = match exit.code {
-            Exit::SUCCESS => writeln!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush()),
+            CommandExit::SUCCESS => {
+                writeln!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush())
+            }
             _ => writeln!(std::io::stderr(), "{text}"),
         };
         // A closed pipe is no error: its reader has enough. A full disk loses output.
@@ -50,7 +52,7 @@ fn main() -> ExitCode {
             && error.kind() != std::io::ErrorKind::BrokenPipe
         {
             let _ = writeln!(std::io::stderr(), "error: standard output cannot be written: {error}");
-            return ExitCode::from(Exit::FAILURE);
+            return ExitCode::from(CommandExit::FAILURE);
         }
     }
     ExitCode::from(exit.code)

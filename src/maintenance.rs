@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration::HumanDuration;
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, Timestamp};
+use crate::reading::{MetricLabels, Reading, Timestamp};
 use crate::time_zone::TimeZone;
 
 mod cron_schedule;
@@ -132,14 +132,14 @@ pub struct MaintenanceCalendar {
 #[derive(Debug, Clone)]
 struct ScheduledWindow {
     window: MaintenanceWindow,
-    labels: Labels,
+    labels: MetricLabels,
     /// The last start that was found and the end of that window.
     last: Option<[f64; 2]>,
 }
 
 /// A window, and when it ends if it is active.
 #[derive(Debug, Clone, PartialEq)]
-pub struct WindowState {
+pub struct MaintenanceWindowState {
     /// Its name.
     pub name: String,
     /// Its schedule; none for maintenance that was started.
@@ -153,7 +153,7 @@ impl MaintenanceCalendar {
     pub fn new(windows: &[MaintenanceWindow], time_zone: TimeZone) -> Self {
         let scheduled = |it: &MaintenanceWindow| ScheduledWindow {
             window: it.clone(),
-            labels: Labels::new([it.name.as_str()]),
+            labels: MetricLabels::new([it.name.as_str()]),
             last: None,
         };
         Self {
@@ -180,14 +180,14 @@ impl MaintenanceCalendar {
     }
 
     /// The state of each window.
-    pub fn states(&mut self, at: Timestamp) -> Vec<WindowState> {
+    pub fn states(&mut self, at: Timestamp) -> Vec<MaintenanceWindowState> {
         self.advance(at);
-        let started = self.started.iter().map(|it| WindowState {
+        let started = self.started.iter().map(|it| MaintenanceWindowState {
             name: it.name.clone(),
             cron: None,
             until: Some(it.until),
         });
-        let scheduled = self.windows.iter().map(|it| WindowState {
+        let scheduled = self.windows.iter().map(|it| MaintenanceWindowState {
             name: it.window.name.clone(),
             cron: Some(it.window.cron.to_string()),
             until: it.until(at),
@@ -207,7 +207,7 @@ impl MaintenanceCalendar {
             reading.host().set_by(&ACTIVE, &it.labels, f64::from(u8::from(is_active)));
         }
         if let Some(started) = started {
-            reading.host().set_by(&ACTIVE, &Labels::new([started.name.as_str()]), 1.0);
+            reading.host().set_by(&ACTIVE, &MetricLabels::new([started.name.as_str()]), 1.0);
         }
     }
 

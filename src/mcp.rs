@@ -15,7 +15,7 @@ mod json_rpc;
 mod tools;
 
 pub use compact_answer::{ANSWER_BYTES_MAX, ANSWER_TOKENS_MAX, compact};
-use json_rpc::{Request, RpcError};
+use json_rpc::{JsonRpcRequest, RpcError};
 pub use tools::{TOOLS, ToolDefinition};
 
 /// Longest message on standard input, in bytes.
@@ -64,7 +64,7 @@ impl<S: ApiSource> ToolServer<S> {
         }
     }
 
-    async fn result(&self, request: &Request) -> Result<Value, RpcError> {
+    async fn result(&self, request: &JsonRpcRequest) -> Result<Value, RpcError> {
         let revision =
             request.params.get("_meta").and_then(|it| it.get(REVISION_FIELD)).and_then(Value::as_str);
         if let Some(requested) = revision.filter(|it| !REVISIONS.contains(it)) {

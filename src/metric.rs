@@ -19,7 +19,8 @@ pub enum MetricType {
 /// negative number that was printed without its sign.
 pub const COUNT_MAX: f64 = 9_223_372_036_854_775_807.0;
 
-/// Largest gain of a counter per second unless it declares another: more than any machine transfers or counts.
+/// Largest gain of a counter per second unless it declares another, and the largest that proves a declared one wrong: more than
+/// any machine transfers or counts. A fault within it looks like traffic, so each counter of the kernel declares its own.
 pub const GAIN_MAX: f64 = 1e12;
 
 /// The most that a counter can gain per second.
@@ -27,14 +28,14 @@ pub const GAIN_MAX: f64 = 1e12;
 pub struct GainLimit {
     /// Gain per second, or per second and unit of [`of`](Self::of).
     pub per_second: f64,
-    /// A gauge that multiplies the limit, such as the number of CPUs; with the labels of the counter if it has any. One
-    /// without labels may be of the host where the counter is of another subject. While it is missing, [`GAIN_MAX`] counts.
-    pub of: Option<&'static Metric>,
+    /// A gauge that multiplies the limit, such as the number of CPUs, and the limit while it is missing. It has the labels of
+    /// the counter, if any; one without labels may be of the host where the counter is of another subject.
+    pub of: Option<(&'static Metric, f64)>,
 }
 
 /// When a counter may fall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CounterOrigin {
+pub enum CounterResetCause {
     /// It counts since the host booted, and falls at a boot only.
     Boot,
     /// It counts since hostnorm started.
@@ -50,7 +51,7 @@ pub struct Metric {
     pub help: &'static str,
     /// Type of the metric.
     pub ty: MetricType,
-    /// Label names, in the order in which [`Labels`](crate::reading::Labels) carries their values.
+    /// Label names, in the order in which [`MetricLabels`](crate::reading::MetricLabels) carries their values.
     pub labels: &'static [&'static str],
     /// Smallest and largest possible value; another one is missing.
     pub range: (f64, f64),
@@ -59,7 +60,7 @@ pub struct Metric {
     /// The most that it can gain, if it is a counter.
     pub gain: GainLimit,
     /// When it may fall, if it is a counter.
-    pub origin: CounterOrigin,
+    pub origin: CounterResetCause,
 }
 
 /// Largest share by which a part may exceed the whole: both are rounded.
@@ -90,7 +91,7 @@ impl Metric {
             range: (0.0, COUNT_MAX),
             whole: None,
             gain: GainLimit { per_second: GAIN_MAX, of: None },
-            origin: CounterOrigin::Boot,
+            origin: CounterResetCause::Boot,
         }
     }
 
@@ -114,18 +115,23 @@ impl Metric {
         Self { gain: GainLimit { per_second, of: None }, ..self }
     }
 
-    /// States that the counter can gain at most `per_second` for each unit of a gauge.
-    pub const fn gains_at_most_per(self, per_second: f64, of: &'static Metric) -> Self {
-        Self { gain: GainLimit { per_second, of: Some(of) }, ..self }
+    /// States that the counter can gain at most `per_second` for each unit of a gauge, and `otherwise` while that is missing.
+    pub const fn gains_at_most_per(self, per_second: f64, of: &'static Metric, otherwise: f64) -> Self {
+        Self { gain: GainLimit { per_second, of: Some((of, otherwise)) }, ..self }
+    }
+
+    /// States that the gain of the counter has nothing to do with the time between readings.
+    pub const fn gains_without_limit(self) -> Self {
+        self.gains_at_most(f64::INFINITY)
     }
 
     /// States that the counter counts since hostnorm started.
     pub const fn of_process(self) -> Self {
-        Self { origin: CounterOrigin::Process, ..self }
+        Self { origin: CounterResetCause::Process, ..self }
     }
 
     /// Whether this value is possible.
-    pub fn can_be(&self, value: f64) -> bool {
+    pub fn is_possible(&self, value: f64) -> bool {
         (self.range.0..=self.range.1).contains(&value)
     }
 }

@@ -11,16 +11,16 @@ use serde::{Deserialize, Serialize};
 use crate::detect::eif;
 use crate::reading::{SubjectKind, Timestamp};
 use crate::training::{self, holdout_test};
-use inactive::InactiveVersion;
+use inactive_version::InactiveVersion;
 
-mod id;
-mod record;
-mod inactive;
-mod stage;
+mod version_id;
+mod version_record;
+mod inactive_version;
+mod version_stage;
 
-pub use id::VersionId;
-pub use record::{InvalidRecord, VersionRecord};
-pub use stage::VersionStage;
+pub use version_id::VersionId;
+pub use version_record::{InvalidRecord, VersionRecord};
+pub use version_stage::VersionStage;
 
 /// Number of versions kept for each kind; the oldest inactive one is removed first.
 pub const MODELS_MAX: usize = 5;
@@ -173,8 +173,9 @@ impl ModelRegistry {
         model: training::TrainedModel,
     ) -> &ModelVersion {
         let stage = if self.current(kind).is_none() { VersionStage::Current } else { VersionStage::Shadow };
-        let id =
-            VersionId::new(created, |id| self.versions().any(|it| it.id == *id) || self.rests(id.as_str()));
+        let id = VersionId::new(created, |id| {
+            self.versions().any(|it| it.id == *id) || self.is_inactive(id.as_str())
+        });
         if let Some(before) = self.shadow(kind).map(|it| it.id.clone()) {
             self.set_stage(kind, &before, VersionStage::Retired);
         }

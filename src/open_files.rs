@@ -8,8 +8,12 @@ use std::sync::OnceLock;
 /// A limit from which on everything works: connections, the store, and one file for each path that may be stuck.
 const ENOUGH: u64 = 4_096;
 
-/// Descriptors that must be free at the start: for the runtime, signals, a file to read, and a few connections.
-const NEEDED: usize = 24;
+/// Descriptors that must be free at the start. The runtime, signals and the listener take 8; files that are read, a client,
+/// and a scene need the others.
+const NEEDED: usize = 12;
+
+/// Descriptors that must be free at the start for the store, the control socket and messages of the kernel as well.
+const NEEDED_FOR_ALL: usize = 24;
 
 /// Number of files that may be open where the system has no limit, or does not say.
 const UNLIMITED: usize = 1 << 20;
@@ -51,28 +55,44 @@ pub fn raise_limit() {}
 /// # Errors
 /// That there are too few, and how to have more.
 pub fn check() -> Result<(), String> {
-    free_descriptors(NEEDED).map_err(|(free, error)| {
-        let most = descriptors_max();
-        format!(
-            "hostnorm needs {NEEDED} free file descriptors and has {free} of {most}: {error}; raise the limit with \
-             LimitNOFILE= in the unit or with ulimit -n"
-        )
-    })
+    let free = free_at_start();
+    if free < NEEDED { Err(lack(free, NEEDED)) } else { Ok(()) }
 }
 
-/// Opens this many files for a moment; the number that could be opened if they are fewer.
+/// What lacks if there are too few descriptors for the store, the control socket and messages of the kernel, without which
+/// hostnorm does then; and how to have more.
+pub fn scarcity() -> Option<String> {
+    let free = free_at_start();
+    (free < NEEDED_FOR_ALL).then(|| lack(free, NEEDED_FOR_ALL))
+}
+
+fn lack(free: usize, needed: usize) -> String {
+    format!(
+        "{needed} free file descriptors are needed, and {free} of {} were free at the start; raise the limit with \
+         LimitNOFILE= in the unit or with ulimit -n",
+        descriptors_max()
+    )
+}
+
+/// Number of descriptors that were free at the first call, at most [`NEEDED_FOR_ALL`].
+fn free_at_start() -> usize {
+    static FREE: OnceLock<usize> = OnceLock::new();
+    *FREE.get_or_init(free_descriptors)
+}
+
+/// Opens files for a moment, until there are enough.
 #[expect(clippy::disallowed_methods, reason = "tries how many files can be opened")]
-fn free_descriptors(needed: usize) -> Result<(), (usize, io::Error)> {
-    let mut open = Vec::with_capacity(needed);
-    while open.len() < needed {
+fn free_descriptors() -> usize {
+    let mut open = Vec::with_capacity(NEEDED_FOR_ALL);
+    while open.len() < NEEDED_FOR_ALL {
         match File::open("/dev/null") {
             Ok(file) => open.push(file),
+            Err(error) if is_limit(&error) => return open.len(),
             // Only the limit is of interest; a container may have no such file.
-            Err(error) if is_limit(&error) => return Err((open.len(), error)),
-            Err(_) => return Ok(()),
+            Err(_) => return NEEDED_FOR_ALL,
         }
     }
-    Ok(())
+    open.len()
 }
 
 /// Whether the process, or the host, has no descriptor left.

@@ -8,11 +8,19 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::metric::Metric;
+use crate::metric::{COUNT_MAX, Metric};
 
 /// Seconds since the Unix epoch, by the wall clock.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize, Deserialize)]
 pub struct Timestamp(pub f64);
+
+/// How far the wall clock ran ahead of the monotonic one between two readings of one run. It is part of readings, so that a
+/// replay finds the same rates.
+pub static CLOCK_STEP: Metric = Metric::gauge(
+    "hostnorm_clock_step_seconds",
+    "Step of the wall clock since the previous reading, in seconds: its elapsed time minus that of the monotonic clock",
+)
+.within(-COUNT_MAX, COUNT_MAX);
 
 /// The entity that a value describes, with an identity that survives restarts of hostnorm and of the entity.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -120,10 +128,10 @@ pub const LABEL_BYTES_MAX: usize = 128;
 
 /// The label values of one series, in the order of [`Metric::labels`]; cheap to clone.
 #[derive(Debug, Clone, Eq, PartialOrd, Ord, Default)]
-pub struct Labels(Option<Arc<[Box<str>]>>);
+pub struct MetricLabels(Option<Arc<[Box<str>]>>);
 
 /// Sources share labels between readings, so comparing pointers first usually suffices.
-impl PartialEq for Labels {
+impl PartialEq for MetricLabels {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one == other,
@@ -133,7 +141,7 @@ impl PartialEq for Labels {
     }
 }
 
-impl Labels {
+impl MetricLabels {
     /// No labels.
     pub const NONE: Self = Self(None);
 
@@ -155,56 +163,57 @@ fn cut(text: &str) -> Cow<'_, str> {
         return text.into();
     }
     let kept = &text[..text.floor_char_boundary(LABEL_BYTES_MAX - MARK_BYTES)];
-    format!("{kept}~{}", name_hash(text.as_bytes())).into()
+    with_name_hash(kept, text.as_bytes()).into()
 }
 
-/// Twelve hexadecimal digits that tell names apart whose visible parts are equal; the same in every run (FNV-1a).
-pub fn name_hash(name: &[u8]) -> String {
+/// The visible part of a name, and twelve hexadecimal digits that tell names with the same visible part apart; the same in
+/// every run (FNV-1a).
+pub fn with_name_hash(visible: &str, name: &[u8]) -> String {
     let hash = name.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
-    format!("{:012x}", hash >> 16)
+    format!("{visible}~{:012x}", hash >> 16)
 }
 
 /// One value of one series.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sample {
+pub struct MetricSample {
     /// The metric.
     pub metric: &'static Metric,
     /// The label values, such as device and mode.
-    pub labels: Labels,
+    pub labels: MetricLabels,
     /// Finite, in the unit of the metric.
     pub value: f64,
 }
 
 /// All values of one subject at one instant, in the order of the sources.
 #[derive(Debug, Clone, Default)]
-pub struct Values(Vec<Sample>, Vec<(&'static Metric, Labels)>);
+pub struct SubjectValues(Vec<MetricSample>, Vec<(&'static Metric, MetricLabels)>);
 
 /// Largest number of refused values that are noted.
 const REFUSED_MAX: usize = 1024;
 
-impl PartialEq for Values {
+impl PartialEq for SubjectValues {
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
     }
 }
 
-impl Values {
+impl SubjectValues {
     /// Adds the value of a metric without labels; a value that is not finite is skipped.
     pub fn set(&mut self, metric: &'static Metric, value: f64) {
-        self.set_by(metric, &Labels::NONE, value);
+        self.set_by(metric, &MetricLabels::NONE, value);
     }
 
     /// Adds the value of one series of a metric; NaN is skipped. An infinite value is kept aside in
     /// [`refused`](Self::take_refused).
-    pub fn set_by(&mut self, metric: &'static Metric, labels: &Labels, value: f64) {
+    pub fn set_by(&mut self, metric: &'static Metric, labels: &MetricLabels, value: f64) {
         debug_assert_eq!(metric.labels.len(), labels.values().len(), "labels of {metric}");
         if value.is_infinite() && self.1.len() < REFUSED_MAX {
             self.1.push((metric, labels.clone()));
         }
         if value.is_finite() {
-            self.0.push(Sample { metric, labels: labels.clone(), value });
+            self.0.push(MetricSample { metric, labels: labels.clone(), value });
         }
     }
 
@@ -214,22 +223,22 @@ impl Values {
     }
 
     /// The value of one series.
-    pub fn get_by(&self, metric: &'static Metric, labels: &Labels) -> Option<f64> {
+    pub fn get_by(&self, metric: &'static Metric, labels: &MetricLabels) -> Option<f64> {
         self.each(metric).find(|it| it.labels == *labels).map(|it| it.value)
     }
 
     /// All series of a metric.
-    pub fn each<'a>(&'a self, metric: &'static Metric) -> impl Iterator<Item = &'a Sample> + use<'a> {
+    pub fn each<'a>(&'a self, metric: &'static Metric) -> impl Iterator<Item = &'a MetricSample> + use<'a> {
         self.0.iter().filter(move |it| it.metric == metric)
     }
 
     /// Every value.
-    pub fn iter(&self) -> impl Iterator<Item = &Sample> {
+    pub fn iter(&self) -> impl Iterator<Item = &MetricSample> {
         self.0.iter()
     }
 
     /// The series whose values were infinite, because they cannot be; the list is empty afterwards.
-    pub fn take_refused(&mut self) -> Vec<(&'static Metric, Labels)> {
+    pub fn take_refused(&mut self) -> Vec<(&'static Metric, MetricLabels)> {
         std::mem::take(&mut self.1)
     }
 
@@ -239,7 +248,7 @@ impl Values {
     }
 
     /// Drops each value from the `from`th on for which `holds` returns false; it gets the values as they were.
-    pub fn keep(&mut self, from: usize, mut holds: impl FnMut(&Self, &Sample) -> bool) {
+    pub fn keep(&mut self, from: usize, mut holds: impl FnMut(&Self, &MetricSample) -> bool) {
         let wrong: Vec<usize> =
             (from..self.0.len()).filter(|idx| !self.0.get(*idx).is_none_or(|it| holds(self, it))).collect();
         for idx in wrong.into_iter().rev() {
@@ -277,13 +286,13 @@ pub struct CollectorResult {
     pub success: bool,
     /// Duration, in seconds.
     pub seconds: f64,
-    /// Number of lines, names and values that are not shown: malformed, impossible, or over a bound.
+    /// Number of lines, names and values that are not shown: malformed, impossible, missing in their file, or over a bound.
     pub omitted: usize,
 }
 
-/// What a source read and does not show.
+/// What a source does not show.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Omission {
+pub struct ReadingOmission {
     /// What is omitted, the same each time, so that it is said once.
     pub key: String,
     /// Why, in words, with path and line.
@@ -298,13 +307,13 @@ pub struct Reading {
     /// Time of the reading.
     pub at: Timestamp,
     /// Values by subject. Grouping by metric first would be quadratic in the number of subjects.
-    pub subjects: BTreeMap<Subject, Values>,
+    pub subjects: BTreeMap<Subject, SubjectValues>,
     /// Failures, by source.
     pub problems: Vec<ReadProblem>,
     /// One row for each source that was read.
     pub collections: Vec<CollectorResult>,
     /// What the source being read does not show; the list is empty once all sources were read.
-    pub omissions: Vec<Omission>,
+    pub omissions: Vec<ReadingOmission>,
 }
 
 impl Reading {
@@ -313,18 +322,25 @@ impl Reading {
         Self { at, ..Self::default() }
     }
 
+    /// Seconds since the reading before: by the monotonic clock within a run, which does not count suspension, and by the wall
+    /// clock from one run to the next.
+    pub fn seconds_since(&self, before: Timestamp) -> f64 {
+        let stepped = self.host_values().and_then(|it| it.get(&CLOCK_STEP));
+        self.at.0 - before.0 - stepped.unwrap_or(0.0)
+    }
+
     /// Notes that a source does not show something.
-    pub fn omit(&mut self, count: usize, key: impl Into<String>, what: impl Into<String>) {
-        self.omissions.push(Omission { key: key.into(), what: what.into(), count });
+    pub fn note_omission(&mut self, count: usize, key: impl Into<String>, what: impl Into<String>) {
+        self.omissions.push(ReadingOmission { key: key.into(), what: what.into(), count });
     }
 
     /// The values of the host, if any.
-    pub fn host_values(&self) -> Option<&Values> {
+    pub fn host_values(&self) -> Option<&SubjectValues> {
         self.subjects.get(&Subject::Host)
     }
 
     /// The values of the host, to add to them.
-    pub fn host(&mut self) -> &mut Values {
+    pub fn host(&mut self) -> &mut SubjectValues {
         self.subjects.entry(Subject::Host).or_default()
     }
 }
@@ -339,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_value_that_is_not_finite_is_missing() {
-        let mut values = Values::default();
+        let mut values = SubjectValues::default();
         values.set(&SHARE, f64::NAN);
         values.set(&SHARE, f64::INFINITY);
         assert_eq!(values.get(&SHARE), None);
@@ -347,15 +363,15 @@ mod tests {
 
     #[test]
     fn a_long_label_is_cut_between_characters() {
-        let labels = Labels::new(["é".repeat(LABEL_BYTES_MAX).as_str()]);
+        let labels = MetricLabels::new(["é".repeat(LABEL_BYTES_MAX).as_str()]);
         assert_eq!(labels.values()[0].len(), LABEL_BYTES_MAX - 1);
-        let labels = Labels::new([format!("x{}", "é".repeat(LABEL_BYTES_MAX)).as_str()]);
+        let labels = MetricLabels::new([format!("x{}", "é".repeat(LABEL_BYTES_MAX)).as_str()]);
         assert_eq!(labels.values()[0].len(), LABEL_BYTES_MAX);
     }
 
     #[test]
     fn values_are_dropped_and_replaced_by_their_place() {
-        let mut values = Values::default();
+        let mut values = SubjectValues::default();
         (0..5).for_each(|it| values.set(&SHARE, f64::from(it)));
         values.keep(1, |_, it| (it.value - 2.0).abs() > 0.5);
         values.replace(vec![(0, Some(9.0)), (2, None)]);
@@ -369,7 +385,7 @@ mod tests {
             one in "[a-zé]{0,40}",
             other in "[a-zé]{0,40}",
         ) {
-            let labels = [&one, &other].map(|end| Labels::new([format!("{start}{end}").as_str()]));
+            let labels = [&one, &other].map(|end| MetricLabels::new([format!("{start}{end}").as_str()]));
             prop_assert_eq!(labels[0] == labels[1], one == other);
             prop_assert!(labels.iter().all(|it| it.values()[0].len() <= LABEL_BYTES_MAX));
         }

@@ -12,21 +12,21 @@ mod rules;
 mod rules_file;
 mod plan;
 mod outbox;
-mod outcome;
+mod action_outcome;
 mod send_rate;
 mod remediation_log;
 mod webhook;
 mod github;
 mod kubernetes;
 mod action_thread;
-mod receiver;
+mod notification_receiver;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 
 pub use action_thread::ActionThreads;
 pub use cluster_access::{AllowedActions, ClusterAddress};
 pub use notification::{ALERTS_MAX, Alert, AlertStatus, Notification};
+pub use notification_receiver::{BODY_BYTES_MAX, PATH, RemediationReceiver};
 pub use outbox::{Outbox, OutboxError, OutboxLimits};
 pub use plan::{PlannedAction, plan};
-pub use receiver::{BODY_BYTES_MAX, PATH, RemediationReceiver};
 pub use rules::{ActionKind, RemediationRules, RulesError};

@@ -4,16 +4,16 @@
 //! the forest is retrained at the first row of each day, and a high score decays with a half-life of ten minutes of
 //! rows.
 
-use crate::alert::{AlertEvidence, AlertRule};
-use crate::budget::Budget;
+use crate::alert::{AlertEvidence, AlertStartRule};
+use crate::alert_budget::AlertBudget;
 use crate::detect::DetectorParameters;
 use crate::detect::detector_settings::DetectorSettings;
-use crate::episode::ResolveRule;
+use crate::episode::EpisodeEndRule;
 use crate::reading::Timestamp;
 use crate::report::Episode;
 use crate::scorer::{self, ScoreHold, Scorer, StepOptions, SubjectScore};
 use crate::time_zone::TimeZone;
-use crate::training::{self, TrainError, TrainingSet};
+use crate::training::{self, TrainModelError, TrainingSet};
 use crate::window::Point;
 
 /// Number of rows before a signal has a distance from its mean.
@@ -38,17 +38,17 @@ pub struct ReplaySettings {
     /// The score from which an episode is an alert.
     pub alert_level: f64,
     /// Accepted number of alerts; with enough history, the alert level is derived from it.
-    pub budget: Budget,
+    pub budget: AlertBudget,
     /// Which detectors count, and what decides.
     pub detectors: DetectorSettings,
     /// When an episode ends.
-    pub resolve: ResolveRule,
+    pub resolve: EpisodeEndRule,
     /// Half-life of the smoothed score, in rows.
     pub smoothing: f64,
     /// Half-life of learned statistics, in seconds.
     pub half_life: f64,
     /// Weight with which a row inside an episode is learned, between 0 and 1.
-    pub anomaly_weight: f64,
+    pub anomaly_learning_weight: f64,
     /// Seconds between two trainings of the forest.
     pub retrain_interval: f64,
     /// Settings of the training.
@@ -64,12 +64,12 @@ impl ReplaySettings {
         scorer::ScorerSettings {
             point_seconds: self.every,
             threshold: self.threshold,
-            alert: AlertRule { level: self.alert_level, budget: self.budget },
+            alert: AlertStartRule { level: self.alert_level, budget: self.budget },
             detectors: self.detectors,
             resolve: self.resolve,
             smoothing: self.smoothing,
             score_hold: ScoreHold::HalfLife((HOLD_SECONDS / self.every).max(HOLD_ROWS_MIN)),
-            anomaly_weight: self.anomaly_weight,
+            anomaly_learning_weight: self.anomaly_learning_weight,
             shelter_short_memory: false,
         }
     }
@@ -147,7 +147,7 @@ impl Replay {
         at: Option<Timestamp>,
         values: &[f64],
         missing: &[bool],
-    ) -> Result<ReplayedRow<'_>, TrainError> {
+    ) -> Result<ReplayedRow<'_>, TrainModelError> {
         let every = self.settings.every;
         let at = at.or_else(|| self.at.map(|it| Timestamp(it.0 + every))).unwrap_or_default();
         let elapsed = self.at.map_or(every, |before| (at.0 - before.0).max(0.0));
@@ -173,7 +173,12 @@ impl Replay {
             seasonal.take(&history.fit());
         }
         self.rows += 1;
-        Ok(ReplayedRow { score, deviations: self.scorer.oddness(), episode: self.scorer.episode(), is_alert })
+        Ok(ReplayedRow {
+            score,
+            deviations: self.scorer.signal_deviations(),
+            episode: self.scorer.episode(),
+            is_alert,
+        })
     }
 
     /// The number of recent excursions of the score, as it counts.
@@ -186,12 +191,12 @@ impl Replay {
         self.scorer.training_set()
     }
 
-    fn train(&mut self) -> Result<(), TrainError> {
+    fn train(&mut self) -> Result<(), TrainModelError> {
         let seed = self.settings.seed.wrapping_add(self.trainings);
         match training::grow(&self.scorer.training_set(), &self.settings.training, seed) {
             Ok(grown) => self.scorer.detectors.forest.install(&grown.eif),
             // A file with few rows per day: more will come.
-            Err(TrainError::TooFewRows(_)) => {}
+            Err(TrainModelError::TooFewRows(_)) => {}
             Err(error) => return Err(error),
         }
         self.trainings += 1;

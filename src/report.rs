@@ -13,11 +13,11 @@ use crate::counter_reset::WrongLimit;
 use crate::culprit::EpisodeScene;
 use crate::detect::{PerDetector, absence};
 use crate::forecast::TimeUntilFull;
-use crate::grace::Grace;
-use crate::impact::{ResourceImpact, Severity};
+use crate::grace::ActiveGracePeriods;
+use crate::impact::{EpisodeSeverity, ResourceImpact};
 use crate::maintenance;
 use crate::metric::Metric;
-use crate::reading::{Reading, Subject, Timestamp, Values};
+use crate::reading::{Reading, Subject, SubjectValues, Timestamp};
 use crate::signal::Signal;
 use crate::silence;
 use crate::window::Point;
@@ -27,18 +27,19 @@ mod episode_templates;
 pub use episode_templates::{EpisodeTemplate, TEMPLATE_BYTES_MAX, TEMPLATES_MAX, add_templates};
 
 /// The values of a reading that tell how it is scored; exposed even if other raw values are not.
-pub static CIRCUMSTANCES: [&Metric; 3] = [&maintenance::ACTIVE, &silence::SILENCED, &cost_limit::PART_ACTIVE];
+pub static CIRCUMSTANCES: [&Metric; 3] =
+    [&maintenance::ACTIVE, &silence::SILENCED, &cost_limit::FEATURE_ACTIVE];
 
 /// Circumstances that make an anomaly expected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EpisodeMarks {
+pub struct EpisodeCircumstances {
     /// It lies in a maintenance window.
     pub maintenance: bool,
     /// A silence of Alertmanager matches the alerts of its subject.
     pub silenced: bool,
 }
 
-impl EpisodeMarks {
+impl EpisodeCircumstances {
     /// Whether there is any.
     pub fn is_any(self) -> bool {
         self != Self::default()
@@ -69,9 +70,9 @@ pub struct Report {
     /// The last assessment of each subject that was evicted during an episode, which thereby ends.
     pub departed: BTreeMap<Subject, Assessment>,
     /// Metrics of hostnorm about itself, beyond those of its sources.
-    pub own: Values,
+    pub own: SubjectValues,
     /// Active grace periods; `None` if the readings show none of the reasons.
-    pub grace: Option<Grace>,
+    pub grace: Option<ActiveGracePeriods>,
     /// Timing of the previous tick; the present one has not ended yet.
     pub before: Option<TickTiming>,
     /// Limits of counters that turned out to be wrong; each once.
@@ -125,9 +126,9 @@ pub struct Assessment {
     /// The current episode.
     pub episode: Option<Episode>,
     /// What makes an anomaly expected at this reading, with or without an episode.
-    pub expected: EpisodeMarks,
+    pub expected: EpisodeCircumstances,
     /// What made the current episode, or the one that just ended, expected at some reading.
-    pub marks: EpisodeMarks,
+    pub marks: EpisodeCircumstances,
     /// Number of rejected episodes like the current state, for which its score is discounted; 0 without a discount.
     pub like_rejected: usize,
     /// The current episode in words, at most 512 bytes; the same until [`EpisodeTransition::Changed`].
@@ -143,7 +144,7 @@ pub struct Assessment {
     /// How much work waits for each resource.
     pub impact: Vec<ResourceImpact>,
     /// The severity of the current episode: the highest one so far.
-    pub severity: Option<Severity>,
+    pub severity: Option<EpisodeSeverity>,
     /// Number of episodes so far, including the current one.
     pub episodes: u64,
     /// The transition of the episode at this tick, if any.
@@ -235,6 +236,8 @@ pub struct SignalState {
     pub value: f64,
     /// Expected value, once there is enough history.
     pub expected: Option<ExpectedValue>,
+    /// The value that each detector expects; absent for those that do not judge signal by signal.
+    pub expected_by_detector: PerDetector<Option<f64>>,
     /// Drift of its recent values from those the model was trained on; 1.0 is the threshold.
     pub drift: Option<f64>,
 }
@@ -269,21 +272,21 @@ pub struct Contribution {
     /// The signal.
     pub signal: &'static Signal,
     /// Whether the signal is above or below its expected value.
-    pub direction: Direction,
+    pub direction: DeviationDirection,
     /// Its part of the score, in the same unit; negative if it lowers the score.
     pub value: f64,
 }
 
 /// Side of the expected value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Direction {
+pub enum DeviationDirection {
     /// Above.
     High,
     /// Below.
     Low,
 }
 
-impl Direction {
+impl DeviationDirection {
     /// The value of the label `direction`.
     pub fn name(self) -> &'static str {
         match self {

@@ -9,11 +9,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::control::ControlCommand;
-use crate::cost_limit::{self, CostLimits, Part};
+use crate::control_command::ControlCommand;
+use crate::cost_limit::{self, CostLimits, OptionalFeature};
 use crate::log_stream::LogStream;
 use crate::metric::Metric;
-use crate::reading::{SubjectKind, SubjectTurnover, Values};
+use crate::reading::{SubjectKind, SubjectTurnover, SubjectValues};
 use crate::report::{Report, TickTiming};
 use crate::scene::SceneSettings;
 use crate::sources::Sources;
@@ -22,47 +22,47 @@ use crate::telemetry::otlp_traces;
 use crate::training::{self, TrainingSet};
 
 mod control;
-mod costs;
-mod events;
+mod cost_control;
+mod loop_events;
 mod jobs;
-mod log_templates;
-mod maintenance;
+mod log_episode_templates;
+mod maintenance_commands;
 mod model_promotion;
 mod persist;
 mod restore;
-mod scenes;
+mod episode_scenes;
 mod selftest_metrics;
 mod silences;
 mod status;
 mod state_transfers;
-mod throttle;
+mod job_throttle;
 mod verdicts;
-mod reading_notes;
+mod reading_warnings;
 
-pub use events::{CommandInbox, SamplerHandle, channel};
 pub(crate) use jobs::lower_priority;
-pub use maintenance::maintenance_marker;
+pub use loop_events::{LoopEventReceiver, SamplerHandle, channel};
+pub use maintenance_commands::maintenance_marker;
 pub use persist::{PersistentState, entries, record};
 pub use restore::{RestoredEngine, borrowed_marker, fold_and_judge, forget_marker, restore};
 
 use control::PendingCommands;
-use costs::CostState;
-use events::LoopEvent;
+use cost_control::CostState;
+use episode_scenes::EpisodeScenes;
+use job_throttle::JobThrottle;
 use jobs::{FinishedJob, Job, JobOutcome, Jobs};
-use log_templates::EpisodeTemplates;
+use log_episode_templates::EpisodeTemplates;
+use loop_events::LoopEvent;
 use model_promotion::ModelMetrics;
-use reading_notes::ReadingNotes;
-use scenes::EpisodeScenes;
+use reading_warnings::ReadingWarnings;
 use selftest_metrics::SelftestMetrics;
-use silences::AlertmanagerState;
+use silences::AlertmanagerStatus;
 use state_transfers::StateTransfers;
-use throttle::JobThrottle;
 
 static TICKS: Metric = Metric::counter("hostnorm_ticks_total", "Readings taken and scored");
 static TICKS_MISSED: Metric =
     Metric::counter("hostnorm_ticks_missed_total", "Readings skipped because the previous one took too long");
 static LEARNING: Metric = Metric::gauge(
-    "hostnorm_learning",
+    "hostnorm_learning_enabled",
     "Whether learning is enabled (1) or paused with `hostnorm learn off` (0)",
 );
 static BACKFILL: Metric = Metric::gauge(
@@ -97,9 +97,10 @@ pub static METRICS: &[&Metric] = &[
     &crate::maintenance::ACTIVE,
     &crate::silence::SILENCED,
     &silences::UP,
-    &cost_limit::PART_ACTIVE,
+    &cost_limit::FEATURE_ACTIVE,
     &cost_limit::LIMIT,
     &cost_limit::USED,
+    &cost_control::REQUEST_CPU,
 ];
 
 /// Longest wait of the first reading for the stored state. State that arrives later, for example from a slow disk, is
@@ -122,7 +123,7 @@ pub struct SamplerOptions {
     /// The logs.
     pub logs: Vec<Arc<LogStream>>,
     /// Whether episodes of logs keep templates of their lines.
-    pub log_templates: bool,
+    pub store_log_templates: bool,
 }
 
 impl SamplerOptions {
@@ -147,14 +148,14 @@ pub struct Sampler {
     selftests: SelftestMetrics,
     subjects: StateTransfers,
     scenes: EpisodeScenes,
-    alertmanager: AlertmanagerState,
+    alertmanager: AlertmanagerStatus,
     costs: CostState,
     templates: EpisodeTemplates,
     /// Whether the history came from another server; `None` until that is decided.
     backfilled: Option<bool>,
     ticks: u64,
     missed: u64,
-    notes: ReadingNotes,
+    notes: ReadingWarnings,
     /// Timing of the last tick.
     last_timing: Option<TickTiming>,
     newest: Option<Arc<Report>>,
@@ -166,13 +167,13 @@ impl Sampler {
         options: SamplerOptions,
         sources: Sources,
         persistent: PersistentState,
-        (SamplerHandle(done), CommandInbox(inbox)): (SamplerHandle, CommandInbox),
+        (SamplerHandle(done), LoopEventReceiver(inbox)): (SamplerHandle, LoopEventReceiver),
     ) -> Self {
         status::start();
         Self {
             costs: CostState::new(options.limits),
             scenes: EpisodeScenes::start(options.scene.clone(), &done),
-            templates: EpisodeTemplates::new(&options.logs, options.log_templates),
+            templates: EpisodeTemplates::new(&options.logs, options.store_log_templates),
             options,
             sources,
             inbox,
@@ -183,11 +184,11 @@ impl Sampler {
             models: ModelMetrics::new(persistent.engine.kinds()),
             selftests: SelftestMetrics::default(),
             subjects: StateTransfers::default(),
-            alertmanager: AlertmanagerState::default(),
+            alertmanager: AlertmanagerStatus::default(),
             backfilled: None,
             ticks: 0,
             missed: 0,
-            notes: ReadingNotes::default(),
+            notes: ReadingWarnings::default(),
             last_timing: None,
             newest: None,
             persistent,
@@ -208,7 +209,7 @@ impl Sampler {
                     due = self.next(due);
                 }
                 Ok(LoopEvent::JobDone(done)) => self.job_done(done),
-                Ok(LoopEvent::Frozen(occasion, scene)) => self.scenes.arrived(occasion, scene),
+                Ok(LoopEvent::Frozen(occasion, scene)) => self.scenes.add_arrived_scene(occasion, scene),
                 Ok(LoopEvent::Restored(restored)) => {
                     let is_live = self.ticks > 0;
                     if let Some(mut restored) = restored {
@@ -234,7 +235,7 @@ impl Sampler {
             self.jobs.advance();
         }
         self.jobs.close();
-        self.persistent.close();
+        self.persistent.close(&self.options.logs);
     }
 
     /// Takes one reading and processes it.
@@ -251,8 +252,10 @@ impl Sampler {
         self.notes.note_limits(&report);
         self.scenes.update(&mut report);
         self.templates.update(&mut report);
-        tracing::info_span!("store")
-            .in_scope(|| self.persistent.save_tick(&report, self.ticks, self.options.interval));
+        tracing::info_span!("store").in_scope(|| {
+            self.persistent.save_tick(&report, self.ticks, self.options.interval);
+            self.persistent.save_log_states(&self.options.logs, self.ticks, self.options.interval);
+        });
         self.subjects.update(&mut self.persistent, &mut self.jobs);
         self.models.review(&mut self.persistent);
         let strained = self.throttle.is_under_pressure(&report);
@@ -286,7 +289,7 @@ impl Sampler {
         for kind in kinds {
             // The first model is small, and a requested one has a user waiting.
             let is_urgent = self.persistent.registry.current(kind).is_none();
-            let waits = strained || !self.costs.is_active(Part::ShadowModel);
+            let waits = strained || !self.costs.is_active(OptionalFeature::ShadowModel);
             if !self.jobs.has_room() || waits && !is_urgent {
                 continue;
             }
@@ -294,13 +297,14 @@ impl Sampler {
                 self.jobs.push(self.options.train(&self.models, kind, set, is_urgent));
             }
         }
-        let tests_itself = self.costs.is_active(Part::Selftest);
+        let tests_itself = self.costs.is_active(OptionalFeature::Selftest);
         while !strained && self.jobs.has_room() {
             // Different faults each time, so that every fault affects every signal eventually.
             let seed = self.options.seed.wrapping_add(self.selftests.count());
-            if let Some((subject, history)) = engine.due_history() {
+            if let Some((subject, history)) = engine.take_due_seasonal_fit() {
                 self.jobs.push(Job::Fit { subject, history });
-            } else if let Some((subject, trial)) = tests_itself.then(|| engine.due_trial()).flatten() {
+            } else if let Some((subject, trial)) = tests_itself.then(|| engine.take_due_selftest()).flatten()
+            {
                 self.jobs.push(Job::Selftest { subject, trial: Box::new(trial), seed });
             } else {
                 break;
@@ -366,8 +370,8 @@ impl Sampler {
         }
     }
 
-    fn values(&self) -> Values {
-        let mut values = Values::default();
+    fn values(&self) -> SubjectValues {
+        let mut values = SubjectValues::default();
         values.set(&LEARNING, f64::from(u8::from(self.persistent.engine.is_learning())));
         self.backfilled.iter().for_each(|it| values.set(&BACKFILL, f64::from(u8::from(*it))));
         values.set(&TICKS, self.ticks as f64);

@@ -4,23 +4,25 @@
 //! The thread also learns what each command usually uses, in a light pass over all processes once a minute. It reads
 //! names of commands, never arguments, environments or names of files.
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::culprit::{KernelMessages, Scene, SceneOccasion, UsageBaselines};
+use crate::culprit::{KernelMessages, ProcessNameKey, SceneOccasion, UnrankedScene, UsageBaselines};
 use crate::reading::Timestamp;
 use crate::sources::RootPaths;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod kernel_log;
-mod owner;
+mod container_or_service;
 mod process_files;
 mod process_table;
 
+pub use container_or_service::OwnerNames;
 use kernel_log::{KernelLog, KernelMessageClass};
-use process_table::{Pass, ProcessTable};
+use process_table::{ProcessTable, ProcessTablePass};
 
 /// CPU time for one of the two passes of a scene; processes beyond it are not read, and counted.
 pub const PASS_CPU_MAX: Duration = Duration::from_millis(22);
@@ -44,6 +46,7 @@ pub struct SceneSettings {
 
 #[derive(Debug)]
 enum SceneRequest {
+    Names(OwnerNames),
     Freeze(SceneOccasion),
     EpisodeEnded,
 }
@@ -56,7 +59,7 @@ impl SceneWatcher {
     /// Starts the thread, which passes each frozen scene to `report`; `None` if there is no procfs or no thread.
     pub fn start(
         settings: SceneSettings,
-        report: impl Fn(SceneOccasion, Scene) + Send + 'static,
+        report: impl Fn(SceneOccasion, UnrankedScene) + Send + 'static,
     ) -> Option<Self> {
         if !settings.roots.procfs.join("1/stat").exists() && !settings.roots.procfs.join("self/stat").exists()
         {
@@ -80,6 +83,11 @@ impl SceneWatcher {
         let _ = self.0.send(SceneRequest::Freeze(occasion));
     }
 
+    /// Names containers by these names from now on.
+    pub fn set_names(&self, names: OwnerNames) {
+        let _ = self.0.send(SceneRequest::Names(names));
+    }
+
     /// Learns again what is usual.
     pub fn episode_ended(&self) {
         let _ = self.0.send(SceneRequest::EpisodeEnded);
@@ -100,9 +108,11 @@ struct HalfScene {
 #[derive(Debug)]
 struct ProcessWatch {
     table: ProcessTable,
-    baselines: UsageBaselines,
+    baselines: UsageBaselines<ProcessNameKey>,
     kernel_log: Option<KernelLog>,
     kernel_messages: VecDeque<(Instant, KernelMessageClass)>,
+    /// When the kernel's log was read last.
+    kernel_log_read: Instant,
     is_learning: bool,
 }
 
@@ -113,6 +123,7 @@ impl ProcessWatch {
             baselines: UsageBaselines::default(),
             kernel_log: KernelLog::open(&settings.roots.rootfs),
             kernel_messages: VecDeque::new(),
+            kernel_log_read: clock::instant(),
             is_learning: true,
         }
     }
@@ -121,7 +132,7 @@ impl ProcessWatch {
         mut self,
         inbox: &Receiver<SceneRequest>,
         interval: Duration,
-        report: impl Fn(SceneOccasion, Scene),
+        report: impl Fn(SceneOccasion, UnrankedScene),
     ) {
         if !self.table.pass(LIGHT_PASS_CPU_MAX).sees_kernel {
             tracing::info!(
@@ -145,6 +156,7 @@ impl ProcessWatch {
                     self.baselines.discard_pending();
                     frozen.get_or_insert_with(|| self.begin(occasion));
                 }
+                Ok(SceneRequest::Names(names)) => self.table.set_names(Arc::new(names)),
                 Ok(SceneRequest::EpisodeEnded) => self.is_learning = true,
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -155,7 +167,7 @@ impl ProcessWatch {
         let pass = self.table.pass(LIGHT_PASS_CPU_MAX);
         self.read_kernel_log();
         if self.is_learning && pass.has_rates {
-            self.baselines.learn(&pass.groups);
+            self.baselines.learn(pass.groups.iter().map(|it| (it.key.clone(), it.now)));
         }
         tracing::debug!(
             processes = pass.processes,
@@ -173,20 +185,31 @@ impl ProcessWatch {
         HalfScene { occasion, at, cpu, due: clock::instant() + BETWEEN_PASSES }
     }
 
-    fn complete(&mut self, half: &HalfScene) -> Scene {
-        let Pass { mut groups, processes, unread, sees_kernel, cpu, .. } = self.table.pass(PASS_CPU_MAX);
+    fn complete(&mut self, half: &HalfScene) -> UnrankedScene {
+        let ProcessTablePass { mut groups, processes, unread, sees_kernel, cpu, .. } =
+            self.table.pass(PASS_CPU_MAX);
         groups.iter_mut().for_each(|it| it.usual = self.baselines.usual(&it.key));
         let cpu_seconds = (half.cpu + cpu).as_secs_f64();
         tracing::debug!(processes, unread, cpu_ms = cpu_seconds * 1e3, "scene frozen");
         let kernel = self.read_kernel_log();
-        Scene { at: half.at.0, groups, processes, unread, sees_host: sees_kernel, cpu_seconds, kernel }
+        UnrankedScene {
+            at: half.at.0,
+            groups,
+            containers: Vec::new(),
+            processes,
+            unread,
+            sees_host: sees_kernel,
+            cpu_seconds,
+            kernel,
+        }
     }
 
     /// Reads new messages of the kernel; returns those of the last minute, by class.
     fn read_kernel_log(&mut self) -> Option<KernelMessages> {
-        let now = clock::instant();
         let new = self.kernel_log.as_mut()?.new_messages();
-        self.kernel_messages.extend(new.into_iter().map(|it| (now, it)));
+        let (now, monotonic) = (clock::instant(), clock::monotonic_time());
+        let before = std::mem::replace(&mut self.kernel_log_read, now);
+        self.kernel_messages.extend(new.into_iter().map(|it| (it.at(before, (now, monotonic)), it.class)));
         let is_old = |at: &Instant| now.saturating_duration_since(*at) > KERNEL_MESSAGES_AGE;
         while self.kernel_messages.len() > KERNEL_MESSAGES_MAX
             || self.kernel_messages.front().is_some_and(|(at, _)| is_old(at))

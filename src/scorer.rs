@@ -7,38 +7,40 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::AlertTracker;
 use crate::detect::baseline::BaselineStatistics;
-use crate::detect::eif::{ForestModel, clip};
-use crate::detect::expectation::{Distances, Expectations};
-use crate::detect::first_week::FirstWeek;
+use crate::detect::earlier_days::EarlierDays;
+use crate::detect::eif::ForestModel;
+use crate::detect::expected_values::Expectations;
+use crate::detect::first_week_habits::FirstWeekHabits;
 use crate::detect::habituation::Habituation;
-use crate::detect::signal_ranking::SignalRanking;
+use crate::detect::signal_deviations::SignalDeviations;
 use crate::detect::{
-    DetectorOutput, DetectorParameters, Detectors, ExpectedRange, LearnOptions, Outputs, contribution,
-    joint_score, majority_vote, small_sample,
+    DetectorOutput, DetectorOutputs, DetectorParameters, Detectors, LearnOptions, contribution, joint_score,
+    majority_vote, small_sample,
 };
 use crate::episode::{EpisodeTracker, ScoredInstant};
 use crate::episode_pattern::PatternMemory;
 use crate::model_registry::ShadowTally;
-use crate::report::{Episode, EpisodeTransition, ExpectedValue, ShadowScore};
+use crate::report::{Episode, EpisodeTransition, ShadowScore};
 use crate::window::Point;
 
 mod alert_decision;
+mod expected_value;
 mod judge;
 mod kind_prior;
 mod learn_history;
-mod patterns;
+mod rejected_patterns;
 mod step;
 mod snapshot;
 mod score_hold;
-mod shadow;
+mod shadow_scoring;
 mod training_rows;
 
 pub use learn_history::HistoryLearner;
 pub use score_hold::ScoreHold;
-pub use step::{ScorerSettings, StepOptions, StoredPoint, SubjectScore};
+pub use step::{HistoryPoint, ScorerSettings, StepOptions, SubjectScore};
 
 use score_hold::RecentPeaks;
-use shadow::{Shadow, ShadowInput};
+use shadow_scoring::{ShadowInput, ShadowScoring};
 pub use training_rows::ROWS_MAX;
 use training_rows::TrainingRows;
 
@@ -57,7 +59,7 @@ pub struct Scorer {
     expectation: Expectations,
     /// Each scores a point, then learns it.
     pub detectors: Detectors,
-    ranking: SignalRanking,
+    ranking: SignalDeviations,
     /// Whole points outside episodes, as rows for the forest.
     history: TrainingRows,
     /// Points of the warm-up, which may overlap; used until there are enough whole points.
@@ -70,9 +72,13 @@ pub struct Scorer {
     /// How restless the subject is.
     habituation: Habituation,
     /// What was usual in its first week.
-    first_week: FirstWeek,
+    first_week: FirstWeekHabits,
     /// Whether the current episode is like the first week.
     is_usual: bool,
+    /// What it did on earlier days.
+    earlier_days: EarlierDays,
+    /// Whether the current episode is like earlier days.
+    is_recurrent: bool,
     /// Learned whole points, as a sum of weights.
     points: f64,
     /// The part of `points` that was borrowed from other subjects of the kind.
@@ -86,7 +92,7 @@ pub struct Scorer {
     /// The shapes of episodes, and the verdicts on them.
     patterns: PatternMemory,
     /// The candidate in shadow mode.
-    shadow: Option<Shadow>,
+    shadow: Option<ShadowScoring>,
 }
 
 impl Scorer {
@@ -95,7 +101,7 @@ impl Scorer {
         Self {
             expectation: Expectations::new(shape),
             detectors: Detectors::new(shape),
-            ranking: SignalRanking::new(shape),
+            ranking: SignalDeviations::new(shape),
             history: TrainingRows::new(ROWS_MAX),
             early: TrainingRows::new(ROWS_MAX),
             smooth: vec![0.0; shape.width()],
@@ -103,8 +109,10 @@ impl Scorer {
             tracker: EpisodeTracker::default(),
             alert: AlertTracker::default(),
             habituation: Habituation::default(),
-            first_week: FirstWeek::default(),
+            first_week: FirstWeekHabits::default(),
             is_usual: false,
+            earlier_days: EarlierDays::default(),
+            is_recurrent: false,
             points: 0.0,
             kind_prior_points: 0.0,
             quiet_points: 0.0,
@@ -134,7 +142,9 @@ impl Scorer {
             alert: self.alert.clone(),
             habituation: self.habituation.clone(),
             first_week: self.first_week.clone(),
+            earlier_days: self.earlier_days.clone(),
             is_usual: self.is_usual,
+            is_recurrent: self.is_recurrent,
             points: self.points,
             kind_prior_points: self.kind_prior_points,
             quiet_points: self.quiet_points,
@@ -184,6 +194,7 @@ impl Scorer {
     pub fn continue_from(&mut self, live: &Self) {
         self.tracker = live.tracker.clone();
         self.alert.continue_from(&live.alert);
+        (self.is_usual, self.is_recurrent) = (live.is_usual, live.is_recurrent);
         self.smooth.clone_from(&live.smooth);
         self.peak = live.peak.clone();
         self.shadow.clone_from(&live.shadow);
@@ -193,15 +204,15 @@ impl Scorer {
     }
 
     /// Deviation of each signal of the last scored point, in standard deviations; at least 0.
-    pub fn oddness(&self) -> &[f64] {
+    pub fn signal_deviations(&self) -> &[f64] {
         &self.deviations
     }
 
     /// Runs this model in shadow mode from now on; after a restart, continues its tally.
     pub fn try_out(&mut self, model: &ForestModel) {
         let waiting = self.shadow.take().filter(|it| it.model.is_none());
-        let fresh = || Shadow { smooth: vec![0.0; self.smooth.len()], ..Shadow::default() };
-        self.shadow = Some(Shadow { model: Some(model.clone()), ..waiting.unwrap_or_else(fresh) });
+        let fresh = || ShadowScoring { smooth: vec![0.0; self.smooth.len()], ..ShadowScoring::default() };
+        self.shadow = Some(ShadowScoring { model: Some(model.clone()), ..waiting.unwrap_or_else(fresh) });
     }
 
     /// Ends shadow mode.
@@ -254,7 +265,7 @@ impl Scorer {
         }
         if let Some(whole) = step.weight {
             let in_anomaly = self.tracker.is_anomalous();
-            let weight = if in_anomaly { whole * settings.anomaly_weight } else { whole };
+            let weight = if in_anomaly { whole * settings.anomaly_learning_weight } else { whole };
             let lesson = LearnOptions {
                 weight,
                 step: step.whole,
@@ -271,12 +282,12 @@ impl Scorer {
         &mut self,
         point: &Point,
         z: &[f64],
-        outputs: &Outputs,
+        outputs: &DetectorOutputs,
         elapsed: f64,
         settings: &ScorerSettings,
     ) -> SubjectScore {
         let at = point.at;
-        let limit = settings.threshold * self.threshold_factor * self.young_factor(settings);
+        let limit = settings.threshold * self.threshold_factor * self.new_host_threshold_factor(settings);
         let levels = self.raise_levels(limit, settings);
         let joint = joint_score::joint_score(z, outputs, self.habituation.factor(), levels);
         // By default the half-life is one point: one outlier does not alert. The mean of a window is smooth anyway.
@@ -294,11 +305,11 @@ impl Scorer {
         let score = if matches!(settings.score_hold, ScoreHold::HalfLife(_)) { held } else { momentary };
         let detectors = outputs.map(DetectorOutput::relative);
         let vote = majority_vote::majority(detectors.described().map(|(row, score)| row.vote(*score)));
-        let score = settings.detectors.decide.decisive(score, vote);
+        let score = settings.detectors.decide.decision_score(score, vote);
         let now = ScoredInstant { at, elapsed, score };
         let turn = self.tracker.step(now, self.release(settings), self.alert_level(settings));
         self.note_pattern(point, full);
-        self.compare_with_first_week(point, z, outputs, score, settings);
+        self.compare_with_past(point, z, outputs, score, settings);
         self.count_excursion(joint.unscaled, elapsed, settings);
         // Without sheltered memory it was learned continuously.
         if matches!(turn, Some(EpisodeTransition::Accepted(_))) && settings.shelter_short_memory {
@@ -327,7 +338,7 @@ impl Scorer {
     fn beside(
         &mut self,
         tried: DetectorOutput,
-        outputs: Outputs,
+        outputs: DetectorOutputs,
         z: &[f64],
         current: &SubjectScore,
         elapsed: f64,
@@ -356,40 +367,10 @@ impl Scorer {
         causes
     }
 
-    /// Learns a point. `whole` is its weight outside an episode, `ready` whether there is a score.
-    fn learn(&mut self, point: &Point, distances: &Distances, lesson: LearnOptions, whole: f64, ready: bool) {
-        let view = self.view(point, distances);
-        self.detectors.learn(&view, lesson);
-        // Distances from a borrowed mean show how subjects differ, not how one subject varies.
-        if !lesson.in_anomaly && self.points >= POINTS_MIN && !self.is_borrowed() {
-            let rows = if ready { &mut self.history } else { &mut self.early };
-            rows.push(point.at, clip(&distances.z).into_iter().map(|it| it as f32));
-        }
-        self.ranking.learn(point, lesson);
-        if self.points >= POINTS_MIN {
-            self.first_week.learn(point, &distances.z, lesson);
-        }
-        self.expectation.learn(point, distances, lesson, whole);
-    }
-
     /// Adds a point's weight to the number of points.
     fn grow(&mut self, weight: f64, in_anomaly: bool) {
         self.points += weight;
         self.quiet_points += if in_anomaly { 0.0 } else { weight };
         self.threshold_factor = small_sample::width(self.points);
-    }
-
-    /// Expected value and range of a signal at the time of the point, within 0 and `most`; `None` before the first
-    /// whole point. Of the two expectations, by time of day and week and by the last days, the first is used, unless
-    /// only the second finds the value anomalous: the score is then based on it.
-    pub fn expected(&self, point: &Point, idx: usize, most: f64) -> Option<ExpectedValue> {
-        let known = self.expectation.statistics(idx)?;
-        let (lower, upper) = known.bounds(self.threshold_factor);
-        let plain = ExpectedRange { value: known.mean, lower, upper };
-        let holds = |it: &ExpectedRange| (it.lower..=it.upper).contains(&point.values[idx]);
-        let of_the_hour = self.detectors.seasonal.expected(point.at, idx, self.threshold_factor);
-        let ExpectedRange { value, lower, upper } =
-            of_the_hour.filter(|it| !holds(it) || holds(&plain)).unwrap_or(plain);
-        Some(ExpectedValue { value: value.clamp(0.0, most), lower: lower.max(0.0), upper: upper.min(most) })
     }
 }

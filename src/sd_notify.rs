@@ -15,7 +15,7 @@ pub const STATUS_BYTES_MAX: usize = 512;
 
 /// The service manager, if there is one. Notifications never block or fail: hostnorm continues even if nobody listens.
 #[derive(Debug, Default)]
-pub struct ServiceManager {
+pub struct ServiceManagerNotifier {
     /// Its socket; `None` without a service manager.
     line: Option<NotifySocket>,
     /// Watchdog timeout, after which it restarts hostnorm; `None` without a watchdog.
@@ -24,7 +24,7 @@ pub struct ServiceManager {
     is_logged: AtomicBool,
 }
 
-impl ServiceManager {
+impl ServiceManagerNotifier {
     /// The service manager that these environment variables describe.
     pub fn new(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let Some(address) = variable("NOTIFY_SOCKET").filter(|it| !it.is_empty()) else {
@@ -46,11 +46,11 @@ impl ServiceManager {
     }
 
     /// The watchdog timeout.
-    pub fn patience(&self) -> Option<Duration> {
+    pub fn watchdog_timeout(&self) -> Option<Duration> {
         self.patience
     }
 
-    /// Notifies that hostnorm is ready, at the start or after [`Self::reloading`]; a watchdog notification follows at
+    /// Notifies that hostnorm is ready, at the start or after [`Self::notify_reloading`]; a watchdog notification follows at
     /// least every `pace`.
     pub fn ready(&self, pace: Duration) {
         // A watchdog shorter than a slow sampling interval would kill a healthy process.
@@ -61,15 +61,15 @@ impl ServiceManager {
     }
 
     /// Notifies of a reload. systemd needs the time, to distinguish it from earlier ones.
-    pub fn reloading(&self) {
-        match clock::monotonic() {
+    pub fn notify_reloading(&self) {
+        match clock::monotonic_time() {
             Some(now) => self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={}\n", now.as_micros())),
             None => self.tell("RELOADING=1\n"),
         }
     }
 
     /// Notifies that hostnorm is stopping.
-    pub fn stopping(&self) {
+    pub fn notify_stopping(&self) {
         self.tell("STOPPING=1\nSTATUS=stopping\n");
     }
 
@@ -79,7 +79,7 @@ impl ServiceManager {
     }
 
     /// Notifies the watchdog.
-    pub fn alive(&self) {
+    pub fn notify_watchdog(&self) {
         self.tell("WATCHDOG=1\n");
     }
 
@@ -161,11 +161,11 @@ mod tests {
     use super::*;
 
     /// A service manager whose socket belongs to the test, and that socket.
-    fn pair(name: &str, variables: &[(&str, &str)]) -> (ServiceManager, UnixDatagram) {
+    fn pair(name: &str, variables: &[(&str, &str)]) -> (ServiceManagerNotifier, UnixDatagram) {
         let name = format!("hostnorm-{}-{name}", std::process::id());
         let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         socket.set_nonblocking(true).unwrap();
-        let supervisor = ServiceManager::new(|asked| match asked {
+        let supervisor = ServiceManagerNotifier::new(|asked| match asked {
             "NOTIFY_SOCKET" => Some(format!("@{name}").into()),
             _ => variables.iter().find(|it| it.0 == asked).map(|it| it.1.into()),
         });
@@ -178,7 +178,7 @@ mod tests {
         String::from_utf8(buffer[..length].to_vec()).unwrap()
     }
 
-    fn check(name: &str, variables: &[(&str, &str)], tell: impl Fn(&ServiceManager), expect: &str) {
+    fn check(name: &str, variables: &[(&str, &str)], tell: impl Fn(&ServiceManagerNotifier), expect: &str) {
         let (supervisor, socket) = pair(name, variables);
         tell(&supervisor);
         assert_eq!(heard(&socket), expect, "{name}");
@@ -188,32 +188,32 @@ mod tests {
     fn notifications_are_lines_in_one_datagram() {
         let second = Duration::from_secs(1);
         check("ready", &[], |it| it.ready(second), "READY=1\n");
-        check("stopping", &[], ServiceManager::stopping, "STOPPING=1\nSTATUS=stopping\n");
-        check("alive", &[], ServiceManager::alive, "WATCHDOG=1\n");
+        check("stopping", &[], ServiceManagerNotifier::notify_stopping, "STOPPING=1\nSTATUS=stopping\n");
+        check("alive", &[], ServiceManagerNotifier::notify_watchdog, "WATCHDOG=1\n");
         check("status", &[], |it| it.status("two\nlines"), "STATUS=two lines\n");
     }
 
     #[test]
     fn a_slow_interval_does_not_trigger_the_watchdog() {
-        let minute = |it: &ServiceManager| it.ready(Duration::from_secs(60));
+        let minute = |it: &ServiceManagerNotifier| it.ready(Duration::from_secs(60));
         check("slow", &[("WATCHDOG_USEC", "30000000")], minute, "WATCHDOG_USEC=180000000\nREADY=1\n");
-        let second = |it: &ServiceManager| it.ready(Duration::from_secs(1));
+        let second = |it: &ServiceManagerNotifier| it.ready(Duration::from_secs(1));
         check("quick", &[("WATCHDOG_USEC", "30000000")], second, "READY=1\n");
     }
 
     #[test]
     fn a_reload_has_its_time() {
         let (supervisor, socket) = pair("reload", &[]);
-        supervisor.reloading();
+        supervisor.notify_reloading();
         let text = heard(&socket);
         let micros = text.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").and_then(|it| it.strip_suffix('\n'));
         let began = Duration::from_micros(micros.unwrap().parse().unwrap());
-        assert!(began <= clock::monotonic().unwrap() && began > Duration::ZERO, "{text}");
+        assert!(began <= clock::monotonic_time().unwrap() && began > Duration::ZERO, "{text}");
     }
 
     #[test]
     fn the_watchdog_of_another_process_is_not_ours() {
-        let patience = |variables: &[(&str, &str)]| pair("patience", variables).0.patience();
+        let patience = |variables: &[(&str, &str)]| pair("patience", variables).0.watchdog_timeout();
         let own = std::process::id().to_string();
         assert_eq!(patience(&[]), None);
         assert_eq!(patience(&[("WATCHDOG_USEC", "0")]), None);
@@ -226,20 +226,21 @@ mod tests {
     #[test]
     fn it_works_without_a_service_manager() {
         for address in ["", "@nobody-listens-here", "/does/not/exist", "vsock:2:9", "nonsense"] {
-            let supervisor = ServiceManager::new(|it| (it == "NOTIFY_SOCKET").then(|| address.into()));
+            let supervisor =
+                ServiceManagerNotifier::new(|it| (it == "NOTIFY_SOCKET").then(|| address.into()));
             supervisor.ready(Duration::from_secs(1));
-            supervisor.alive();
+            supervisor.notify_watchdog();
         }
         let (supervisor, socket) = pair("gone", &[]);
         drop(socket);
-        supervisor.alive();
+        supervisor.notify_watchdog();
     }
 
     #[test]
     fn a_service_manager_that_does_not_read_delays_nothing() {
         let (supervisor, _socket) = pair("full", &[]);
         for _ in 0..10_000 {
-            supervisor.alive();
+            supervisor.notify_watchdog();
         }
     }
 

@@ -21,12 +21,12 @@ use crate::detect::seeded_rng::SeededRng;
 use crate::report::EpisodeTransition;
 use crate::roc::auc;
 use crate::scorer::{Scorer, ScorerSettings, StepOptions};
-use crate::simulate::{Fault, FaultInjection, SignalLimits, SignalScales};
+use crate::simulate::{FaultInjection, FaultKind, SignalScales, SignalSpec};
 use crate::window::Point;
 
-mod recent;
+mod last_hour_points;
 
-pub use recent::{POINTS, RecentPoints};
+pub use last_hour_points::{LastHourPoints, POINTS};
 
 /// Points before the first fault, in which the copy settles after the jump back by an hour.
 const LEAD: usize = 20;
@@ -57,14 +57,14 @@ pub struct SelftestInput {
     /// The whole points of the last hour, oldest first; [`POINTS`] of them.
     pub points: Vec<Point>,
     /// Prior knowledge about each signal.
-    pub columns: Vec<SignalLimits<'static>>,
+    pub columns: Vec<SignalSpec<'static>>,
     /// Settings of the scorer.
     pub settings: ScorerSettings,
 }
 
 /// Why a test is inconclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Inconclusive {
+pub enum InconclusiveReason {
     /// There is no complete hour.
     Short,
     /// The fault-free hour raises an alert.
@@ -73,7 +73,7 @@ pub enum Inconclusive {
     NoFault,
 }
 
-impl fmt::Display for Inconclusive {
+impl fmt::Display for InconclusiveReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Short => "points of a whole hour are missing",
@@ -139,10 +139,10 @@ impl SelftestInput {
     ///
     /// # Errors
     /// If the test is inconclusive.
-    pub fn run(mut self, seed: u64) -> Result<SelftestResult, Inconclusive> {
+    pub fn run(mut self, seed: u64) -> Result<SelftestResult, InconclusiveReason> {
         self.move_on()?;
         let lengths = self.lengths();
-        let longest = lengths.iter().map(|(_, rows)| *rows).max().ok_or(Inconclusive::NoFault)?;
+        let longest = lengths.iter().map(|(_, rows)| *rows).max().ok_or(InconclusiveReason::NoFault)?;
         let rows = self.points.iter().map(|it| (&it.values[..], &it.missing[..]));
         let mut scales = SignalScales::measure(&self.columns, rows);
         scales.enlarge(self.scorer.width());
@@ -152,7 +152,7 @@ impl SelftestInput {
         let mut random = SeededRng::new(seed);
         for (onset, fork) in onsets.iter().zip(&forks) {
             for (fault, rows) in &lengths {
-                if *fault == Fault::VanishedDevice && tally.ordinary.absence.is_empty() {
+                if *fault == FaultKind::VanishedDevice && tally.ordinary.absence.is_empty() {
                     continue;
                 }
                 if let Some(injection) = FaultInjection::new(*fault, *rows, &scales, &mut random) {
@@ -165,12 +165,12 @@ impl SelftestInput {
 
     /// Moves the hour into the future by whole weeks, so that time advances for the copy and the time of day and week
     /// is unchanged.
-    fn move_on(&mut self) -> Result<(), Inconclusive> {
+    fn move_on(&mut self) -> Result<(), InconclusiveReason> {
         let ([first, ..], [.., last]) = (&self.points[..], &self.points[..]) else {
-            return Err(Inconclusive::Short);
+            return Err(InconclusiveReason::Short);
         };
         if self.points.len() < POINTS {
-            return Err(Inconclusive::Short);
+            return Err(InconclusiveReason::Short);
         }
         let weeks = ((last.at.0 - first.at.0).max(0.0) / WEEK_SECONDS).floor() + 1.0;
         self.points.iter_mut().for_each(|it| it.at.0 += weeks * WEEK_SECONDS);
@@ -178,23 +178,23 @@ impl SelftestInput {
     }
 
     /// The faults that fit, with their length in points.
-    fn lengths(&self) -> Vec<(Fault, usize)> {
-        let seconds = |fault: &Fault| fault.seconds()[0];
-        let fits = |it: &Fault| seconds(it) <= FAULT_SECONDS_MAX && *it != Fault::StoppedCounter;
-        let short = Fault::ALL.into_iter().filter(fits);
-        let points = |fault: &Fault| (seconds(fault) / self.settings.point_seconds).round() as usize;
+    fn lengths(&self) -> Vec<(FaultKind, usize)> {
+        let seconds = |fault: &FaultKind| fault.seconds()[0];
+        let fits = |it: &FaultKind| seconds(it) <= FAULT_SECONDS_MAX && *it != FaultKind::StoppedCounter;
+        let short = FaultKind::ALL.into_iter().filter(fits);
+        let points = |fault: &FaultKind| (seconds(fault) / self.settings.point_seconds).round() as usize;
         short.map(|it| (it, points(&it).clamp(FAULT_POINTS_MIN, FAULT_POINTS_MAX))).collect()
     }
 
     /// Replays the fault-free hour; returns the state at each start of a fault, and the normal scores.
-    fn control(&self, onsets: &[usize]) -> Result<(Vec<Scorer>, DetectorTally), Inconclusive> {
+    fn control(&self, onsets: &[usize]) -> Result<(Vec<Scorer>, DetectorTally), InconclusiveReason> {
         let mut scorer = self.scorer.clone();
         let (mut forks, mut tally) = (Vec::new(), DetectorTally::default());
         for (idx, point) in self.points.iter().enumerate() {
             forks.extend(onsets.iter().filter(|it| **it == idx).map(|_| scorer.clone()));
             let Some(score) = scorer.step(point, self.step(), &self.settings) else { continue };
             if score.transition == Some(EpisodeTransition::Began) {
-                return Err(Inconclusive::Alarm);
+                return Err(InconclusiveReason::Alarm);
             }
             if idx < LEAD {
                 continue;
@@ -214,7 +214,7 @@ impl SelftestInput {
         random: &mut SeededRng,
         tally: &mut DetectorTally,
     ) {
-        let vanishes = injection.fault() == Fault::VanishedDevice;
+        let vanishes = injection.fault() == FaultKind::VanishedDevice;
         let mut found = None;
         let mut size: f64 = 0.0;
         let mut shown = self.points.get(onset.saturating_sub(1)).cloned().unwrap_or_default();
@@ -262,9 +262,9 @@ fn note(scores: &mut Scores, point: &PerDetector<Option<f64>>) {
 }
 
 impl DetectorTally {
-    fn findings(mut self) -> Result<SelftestResult, Inconclusive> {
+    fn findings(mut self) -> Result<SelftestResult, InconclusiveReason> {
         if self.faults == 0 {
-            return Err(Inconclusive::NoFault);
+            return Err(InconclusiveReason::NoFault);
         }
         self.delays.sort_by(f64::total_cmp);
         let mut detectors = PerDetector::default();

@@ -15,9 +15,9 @@ use crate::reading::Timestamp;
 use crate::replay::ReplaySettings;
 use crate::report::EpisodeTransition;
 use crate::simulate::{
-    COLUMNS, Fault, FaultSchedule, FreeRows, ScheduledFaultInjector, SignalLimits, SignalScales,
+    COLUMNS, FaultKind, FaultSchedule, FreeRows, ScheduledFaultInjector, SignalScales, SignalSpec,
 };
-use crate::training::TrainError;
+use crate::training::TrainModelError;
 
 mod settings_grid;
 mod replay_rows;
@@ -84,12 +84,12 @@ impl HistoryTable {
         (self.times[idx], &self.values[cells.clone()], &self.missing[cells])
     }
 
-    fn columns(&self) -> Vec<SignalLimits<'_>> {
+    fn columns(&self) -> Vec<SignalSpec<'_>> {
         let known = |name: &str| COLUMNS.iter().find(|it| it.name == name).copied();
         let named = self.names.iter().zip(&self.floors);
         named
             .map(|(name, floor)| {
-                known(name).unwrap_or(SignalLimits { floor: *floor, ..SignalLimits::named(name) })
+                known(name).unwrap_or(SignalSpec { floor: *floor, ..SignalSpec::named(name) })
             })
             .collect()
     }
@@ -187,7 +187,7 @@ pub struct SettingsSearch {
     scales: SignalScales,
     /// First row of the ranking part, first row of the test, and end.
     bounds: [usize; 3],
-    kinds: Vec<Fault>,
+    kinds: Vec<FaultKind>,
     faults: usize,
     seed: u64,
 }
@@ -216,8 +216,8 @@ impl SettingsSearch {
         if !scales.iter().any(|it| it.moves > 0.0 && it.unit() > 0.0) {
             return Err(SearchError::Still);
         }
-        let fit = |fault: &Fault| part / (QUIET * points(fault.seconds()[0]));
-        let kinds: Vec<Fault> = Fault::ALL.into_iter().filter(|it| fit(it) >= FAULTS_MIN).collect();
+        let fit = |fault: &FaultKind| part / (QUIET * points(fault.seconds()[0]));
+        let kinds: Vec<FaultKind> = FaultKind::ALL.into_iter().filter(|it| fit(it) >= FAULTS_MIN).collect();
         let faults = kinds.iter().map(fit).min().unwrap_or(FAULTS_MIN).min(FAULTS_MAX);
         Ok(Self { settings: settings.clone(), scales, bounds, kinds, faults, seed, history })
     }
@@ -237,11 +237,11 @@ impl SettingsSearch {
     ///
     /// # Errors
     /// If a forest cannot be trained.
-    pub fn worth(
+    pub fn evaluate_combination(
         &self,
         combination: &SettingsCombination,
         part: HistoryPart,
-    ) -> Result<CombinationResult, TrainError> {
+    ) -> Result<CombinationResult, TrainModelError> {
         let [choice, test, end] = self.bounds;
         let (from, to, stream) = match part {
             HistoryPart::Choice => (choice, test, 0),
@@ -271,7 +271,7 @@ impl SettingsSearch {
         from: usize,
         to: usize,
         seed: u64,
-    ) -> Result<SeedResult, TrainError> {
+    ) -> Result<SeedResult, TrainModelError> {
         let space = FreeRows { from: 0, rows: to - from, every: self.settings.every };
         // The faults fit: this was checked when the part was measured.
         let schedule = FaultSchedule::new(seed, space, self.faults, &self.kinds).unwrap_or_default();
@@ -332,12 +332,12 @@ mod tests {
             every,
             threshold: crate::scorer::THRESHOLD,
             alert_level: crate::alert::LEVEL,
-            budget: crate::budget::Budget::OFF,
+            budget: crate::alert_budget::AlertBudget::OFF,
             detectors: Default::default(),
-            resolve: crate::episode::ResolveRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
+            resolve: crate::episode::EpisodeEndRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
             smoothing: 1.0,
             half_life: 7.0 * DAY_SECONDS,
-            anomaly_weight: 0.2,
+            anomaly_learning_weight: 0.2,
             retrain_interval: DAY_SECONDS,
             training: crate::training::TrainingSettings::default(),
             seed: 0,

@@ -4,7 +4,7 @@
 //! change is never an anomaly.
 
 use crate::metric::Metric;
-use crate::reading::{Labels, SubjectKind, Values};
+use crate::reading::{MetricLabels, SubjectKind, SubjectValues};
 
 /// Unit of a signal, for descriptions and documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Signal {
 
     /// The device whose value this is: the mount point of the fullest filesystem.
     pub fn highest_device<'a>(&self, change: &ReadingPair<'a>) -> Option<&'a str> {
-        highest(self.devices(change).into_iter()).map(|it| it.0)
+        device_with_highest(self.devices(change).into_iter()).map(|it| it.0)
     }
 }
 
@@ -78,16 +78,16 @@ impl Signal {
 #[derive(Debug, Clone, Copy)]
 pub struct ReadingPair<'a> {
     /// The older values.
-    pub before: &'a Values,
+    pub before: &'a SubjectValues,
     /// The newer values.
-    pub now: &'a Values,
+    pub now: &'a SubjectValues,
     /// Seconds between them, more than 0.
     pub elapsed: f64,
 }
 
 impl<'a> ReadingPair<'a> {
     /// Pairs two readings; `None` if no time passed or the clock stepped back.
-    pub fn new(before: &'a Values, now: &'a Values, elapsed: f64) -> Option<Self> {
+    pub fn new(before: &'a SubjectValues, now: &'a SubjectValues, elapsed: f64) -> Option<Self> {
         (elapsed > 0.0).then_some(Self { before, now, elapsed })
     }
 
@@ -98,17 +98,17 @@ impl<'a> ReadingPair<'a> {
 
     /// Rate of a counter per second; `None` after a reset.
     pub fn rate(&self, counter: &'static Metric) -> Option<f64> {
-        self.rate_by(counter, &Labels::NONE)
+        self.rate_by(counter, &MetricLabels::NONE)
     }
 
     /// Rate of one series of a counter per second; `None` after a reset.
-    pub fn rate_by(&self, counter: &'static Metric, labels: &Labels) -> Option<f64> {
+    pub fn rate_by(&self, counter: &'static Metric, labels: &MetricLabels) -> Option<f64> {
         let gained = self.now.get_by(counter, labels)? - self.before.get_by(counter, labels)?;
         (gained >= 0.0).then_some(gained / self.elapsed)
     }
 
     /// Rate of each series of a counter that is in both readings and was not reset.
-    pub fn rates(&self, counter: &'static Metric) -> impl Iterator<Item = (&'a Labels, f64)> + use<'a> {
+    pub fn rates(&self, counter: &'static Metric) -> impl Iterator<Item = (&'a MetricLabels, f64)> + use<'a> {
         let Self { before, now, elapsed } = *self;
         // Sources list their series in a stable order, so a cursor finds each partner at once.
         let mut partners = before.each(counter).peekable();
@@ -134,7 +134,7 @@ impl<'a> ReadingPair<'a> {
 }
 
 /// The device with the highest value, the first of equal ones.
-pub fn highest<'a>(values: impl Iterator<Item = (&'a str, f64)>) -> Option<(&'a str, f64)> {
+pub fn device_with_highest<'a>(values: impl Iterator<Item = (&'a str, f64)>) -> Option<(&'a str, f64)> {
     values.reduce(|highest, it| if it.1 > highest.1 { it } else { highest })
 }
 
@@ -161,10 +161,10 @@ mod tests {
 
     static BYTES: Metric = Metric::counter("bytes_total", "Bytes").by(&["device"]);
 
-    fn values(of: &[(&str, f64)]) -> Values {
-        let mut values = Values::default();
+    fn values(of: &[(&str, f64)]) -> SubjectValues {
+        let mut values = SubjectValues::default();
         for (device, value) in of {
-            values.set_by(&BYTES, &Labels::new([*device]), *value);
+            values.set_by(&BYTES, &MetricLabels::new([*device]), *value);
         }
         values
     }
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn without_elapsed_time_there_is_no_pair() {
-        let none = Values::default();
+        let none = SubjectValues::default();
         assert!(ReadingPair::new(&none, &none, 0.0).is_none());
         assert!(ReadingPair::new(&none, &none, -1.0).is_none());
     }

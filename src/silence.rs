@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, Subject, Timestamp};
+use crate::reading::{MetricLabels, Reading, Subject, Timestamp};
 
-mod matcher;
+mod silence_matcher;
 mod target_labels;
 
-pub use matcher::{Matcher, REGEX_BYTES_MAX};
+pub use silence_matcher::{REGEX_BYTES_MAX, SilenceMatcher};
 pub use target_labels::{ALERTS, AlertScope, ParseLabelError, ShippedAlert, TARGET_LABELS_MAX, TargetLabels};
 
 use target_labels::{AlertLabels, LabelFit};
@@ -20,7 +20,7 @@ use target_labels::{AlertLabels, LabelFit};
 /// Which subjects are silenced.
 pub static SILENCED: Metric = Metric::gauge(
     "hostnorm_silenced",
-    "Subjects whose alerts a silence of Alertmanager matches; always 1, absent without one. The label expected is true if the comment of a silence has the word expected: points of an anomaly are then learned like any other, otherwise not",
+    "Subjects whose alerts a silence of Alertmanager matches; always 1, absent without such a silence. The label expected is true if the silence says that the state is expected; points of an anomaly are learned only then",
 )
 .by(&["kind", "subject", "expected"]);
 
@@ -38,18 +38,18 @@ const SUBJECTS_MAX: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct Silence {
     /// All of them must match.
-    pub matchers: Vec<Matcher>,
+    pub matchers: Vec<SilenceMatcher>,
     /// From when on it counts.
     pub starts: Timestamp,
     /// From when on it does not count any more.
     pub ends: Timestamp,
-    /// Whether its comment says that the state is expected.
+    /// Whether its comment, a matcher or an annotation says that the state is expected.
     pub is_expected: bool,
 }
 
 /// Whether a silence can match an alert of this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SilenceFit {
+pub enum SilenceApplicability {
     /// It can.
     Matches,
     /// It cannot.
@@ -60,7 +60,7 @@ pub enum SilenceFit {
 
 /// How a subject is silenced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SilenceState {
+pub struct SubjectSilence {
     /// Whether its state is expected, so that it is learned.
     pub is_expected: bool,
 }
@@ -72,11 +72,11 @@ pub fn says_expected(comment: &str) -> bool {
 
 impl Silence {
     /// Whether it can match an alert of any subject of this host.
-    pub fn fit(&self, target: &TargetLabels) -> SilenceFit {
+    pub fn fit(&self, target: &TargetLabels) -> SilenceApplicability {
         match self.fit_of(AlertLabels::of_own_rules(), target) {
-            SilenceFit::Matches => SilenceFit::Matches,
+            SilenceApplicability::Matches => SilenceApplicability::Matches,
             // Which labels own rules add is unknown, and no setting could say it.
-            SilenceFit::Differs | SilenceFit::Unknown(_) => {
+            SilenceApplicability::Differs | SilenceApplicability::Unknown(_) => {
                 self.fit_of(AlertLabels::of_shipped_rules(), target)
             }
         }
@@ -84,31 +84,35 @@ impl Silence {
 
     /// Whether it matches an alert of this subject.
     fn applies_to(&self, subject: &Subject, target: &TargetLabels) -> bool {
-        self.fit_of(AlertLabels::of(subject), target) == SilenceFit::Matches
+        self.fit_of(AlertLabels::of(subject), target) == SilenceApplicability::Matches
     }
 
-    fn fit_of<'a>(&self, alerts: impl Iterator<Item = AlertLabels<'a>>, target: &TargetLabels) -> SilenceFit {
+    fn fit_of<'a>(
+        &self,
+        alerts: impl Iterator<Item = AlertLabels<'a>>,
+        target: &TargetLabels,
+    ) -> SilenceApplicability {
         let mut unknown = None;
-        for alert in alerts.filter(|it| it.is_loud() || self.names_alerts()) {
+        for alert in alerts.filter(|it| it.notifies_somebody() || self.names_alerts()) {
             match self.fit_alert(alert, target) {
-                SilenceFit::Matches => return SilenceFit::Matches,
-                SilenceFit::Unknown(label) => unknown = Some(label),
-                SilenceFit::Differs => {}
+                SilenceApplicability::Matches => return SilenceApplicability::Matches,
+                SilenceApplicability::Unknown(label) => unknown = Some(label),
+                SilenceApplicability::Differs => {}
             }
         }
-        unknown.map_or(SilenceFit::Differs, SilenceFit::Unknown)
+        unknown.map_or(SilenceApplicability::Differs, SilenceApplicability::Unknown)
     }
 
-    fn fit_alert(&self, alert: AlertLabels<'_>, target: &TargetLabels) -> SilenceFit {
+    fn fit_alert(&self, alert: AlertLabels<'_>, target: &TargetLabels) -> SilenceApplicability {
         let mut unknown = None;
         for matcher in &self.matchers {
             match target.fit(matcher, alert) {
                 LabelFit::Matches => {}
-                LabelFit::Differs => return SilenceFit::Differs,
+                LabelFit::Differs => return SilenceApplicability::Differs,
                 LabelFit::Unknown => unknown = Some(matcher.name.clone()),
             }
         }
-        unknown.map_or(SilenceFit::Matches, SilenceFit::Unknown)
+        unknown.map_or(SilenceApplicability::Matches, SilenceApplicability::Unknown)
     }
 
     /// Whether it says which alerts it is for.
@@ -122,14 +126,14 @@ impl Silence {
 }
 
 /// How a subject is silenced at the time of a reading.
-pub fn state(reading: &Reading, subject: &Subject) -> Option<SilenceState> {
+pub fn state(reading: &Reading, subject: &Subject) -> Option<SubjectSilence> {
     let values = reading.host_values()?;
     let mut samples = values.each(&SILENCED).filter(|it| {
         let [kind, name, _] = it.labels.values() else { return false };
         **kind == *subject.kind().name() && **name == *subject.name()
     });
     let sample = samples.next()?;
-    Some(SilenceState { is_expected: sample.labels.values().last().is_some_and(|it| &**it == "true") })
+    Some(SubjectSilence { is_expected: sample.labels.values().last().is_some_and(|it| &**it == "true") })
 }
 
 /// The silences for this host as last read from the server.
@@ -147,7 +151,7 @@ pub struct SilenceCalendar {
 struct SubjectSilences {
     silences: Vec<usize>,
     /// The labels of the series for a state that is not expected, and for one that is.
-    labels: [Labels; 2],
+    labels: [MetricLabels; 2],
 }
 
 impl SilenceCalendar {
@@ -203,7 +207,8 @@ impl SilenceCalendar {
 impl SubjectSilences {
     fn of(subject: &Subject, silences: &[Silence], target: &TargetLabels) -> Self {
         let matching = silences.iter().enumerate().filter(|(_, it)| it.applies_to(subject, target));
-        let labels = ["false", "true"].map(|it| Labels::new([subject.kind().name(), subject.name(), it]));
+        let labels =
+            ["false", "true"].map(|it| MetricLabels::new([subject.kind().name(), subject.name(), it]));
         Self { silences: matching.map(|(idx, _)| idx).collect(), labels }
     }
 }
@@ -215,10 +220,10 @@ mod tests {
 
     static VALUE: Metric = Metric::gauge("value", "A value");
 
-    fn matcher(text: &str) -> Matcher {
+    fn matcher(text: &str) -> SilenceMatcher {
         let operator = ["!=", "!~", "=~", "="].into_iter().find(|it| text.contains(it)).unwrap();
         let (name, value) = text.split_once(operator).unwrap();
-        Matcher::new(name, value, operator.ends_with('~'), !operator.starts_with('!')).unwrap()
+        SilenceMatcher::new(name, value, operator.ends_with('~'), !operator.starts_with('!')).unwrap()
     }
 
     fn silence(matchers: &str, from: f64, to: f64, comment: &str) -> Silence {
@@ -238,9 +243,9 @@ mod tests {
     fn a_silence_matches_as_alertmanager_does() {
         let check = |matchers: &str, expect: &str| {
             let found = match silence(matchers, 0.0, 1.0, "").fit(&target()) {
-                SilenceFit::Matches => "yes".to_owned(),
-                SilenceFit::Differs => "no".to_owned(),
-                SilenceFit::Unknown(label) => label,
+                SilenceApplicability::Matches => "yes".to_owned(),
+                SilenceApplicability::Differs => "no".to_owned(),
+                SilenceApplicability::Unknown(label) => label,
             };
             assert_eq!(found, expect, "{matchers}");
         };
@@ -279,10 +284,13 @@ mod tests {
     fn an_unknown_host_name_matches_no_instance() {
         let target = TargetLabels::new(&[], "").unwrap();
         let fit = silence("instance=:9100", 0.0, 1.0, "").fit(&target);
-        assert_eq!(fit, SilenceFit::Unknown("instance".into()));
+        assert_eq!(fit, SilenceApplicability::Unknown("instance".into()));
         let target = TargetLabels::new(&["instance=10.0.0.1:9100".into()], "web-1").unwrap();
-        assert_eq!(silence("instance=web-1:9100", 0.0, 1.0, "").fit(&target), SilenceFit::Differs);
-        assert_eq!(silence("instance=10.0.0.1:9100", 0.0, 1.0, "").fit(&target), SilenceFit::Matches);
+        assert_eq!(silence("instance=web-1:9100", 0.0, 1.0, "").fit(&target), SilenceApplicability::Differs);
+        assert_eq!(
+            silence("instance=10.0.0.1:9100", 0.0, 1.0, "").fit(&target),
+            SilenceApplicability::Matches
+        );
     }
 
     /// The silenced subjects in a reading of the host and one container, expected ones in upper case.
@@ -339,7 +347,7 @@ mod tests {
             let found = subjects.iter().filter(|subject| it.applies_to(subject, &target()));
             let names: Vec<_> = found.map(|it| it.name()).collect();
             assert_eq!(names.join(" "), expect, "{matchers}");
-            let fits = it.fit(&target()) == SilenceFit::Matches;
+            let fits = it.fit(&target()) == SilenceApplicability::Matches;
             assert_eq!(fits, !names.is_empty(), "a silence that marks a subject is read: {matchers}");
         };
         check("alertname=HostAnomalous", "host");

@@ -5,27 +5,27 @@
 //! [`FaultSchedule`]. A [`RowDisturber`] degrades labeled rows. Equal seeds and settings give equal rows on every machine.
 
 pub mod rng;
-mod signal_column;
+mod simulated_signals;
 mod disturbance;
 mod fault;
 mod signal_groups;
 mod fault_injection;
 mod cron_jobs;
 mod host_kind;
-mod machine;
+mod simulated_machine;
 mod signal_scale;
 mod fault_schedule;
 mod scheduled_fault_injector;
 
 pub use disturbance::{Disturbance, RowDisturber, SignalRanges};
-pub use fault::{Fault, UnknownFault};
+pub use fault::{FaultKind, UnknownFault};
 pub use fault_injection::FaultInjection;
 pub use fault_schedule::{FAULTS_MAX, FaultSchedule, FreeRows, ScheduleError, ScheduledFault};
 pub use host_kind::HostKind;
-pub use machine::Machine;
 pub use scheduled_fault_injector::{InjectedCause, ScheduledFaultInjector};
-pub use signal_column::{COLUMNS, SignalLimits, WIDTH};
 pub use signal_scale::{SignalScale, SignalScales};
+pub use simulated_machine::SimulatedMachine;
+pub use simulated_signals::{COLUMNS, SignalSpec, WIDTH};
 
 /// Seconds over which the scales of a simulated machine are measured: all days of the week.
 const SCALE_SECONDS: f64 = 7.0 * 86_400.0;
@@ -57,7 +57,7 @@ pub struct SimulationSettings {
     /// Number of faults.
     pub faults: usize,
     /// Kinds of faults, used in turn.
-    pub kinds: Vec<Fault>,
+    pub kinds: Vec<FaultKind>,
 }
 
 /// One row with its labels.
@@ -70,7 +70,7 @@ pub struct SimulatedRow {
     /// Which of them are missing.
     pub missing: [bool; WIDTH],
     /// The current fault.
-    pub fault: Option<Fault>,
+    pub fault: Option<FaultKind>,
     /// At the first row of a fault: its details, with rows counted from the start of the simulation.
     pub started_fault: Option<InjectedCause>,
 }
@@ -78,7 +78,7 @@ pub struct SimulatedRow {
 /// A simulation in progress.
 #[derive(Debug, Clone)]
 pub struct Simulation {
-    machine: Machine,
+    machine: SimulatedMachine,
     injector: ScheduledFaultInjector,
     left: usize,
 }
@@ -93,7 +93,7 @@ impl Simulation {
         let space = FreeRows { from: history, rows, every };
         let schedule = FaultSchedule::new(seed ^ SCHEDULE_STREAM, space, faults, kinds)?;
         Ok(Self {
-            machine: Machine::new(seed, start, every),
+            machine: SimulatedMachine::new(seed, start, every),
             injector: ScheduledFaultInjector::new(seed ^ FAULTS_STREAM, schedule, scales(seed, every)),
             left: history.saturating_add(rows),
         })
@@ -115,7 +115,7 @@ impl Iterator for Simulation {
 fn scales(seed: u64, every: f64) -> SignalScales {
     let step = every.max(SCALE_STEP_MIN);
     let rows = ((SCALE_SECONDS / step) as usize).clamp(20, SCALE_ROWS_MAX);
-    let mut machine = Machine::new(seed, 0.0, step);
+    let mut machine = SimulatedMachine::new(seed, 0.0, step);
     let rows: Vec<_> = (0..rows).map(|_| machine.step()).collect();
     SignalScales::measure(&COLUMNS, rows.iter().map(|it| (&it[..], &[false; WIDTH][..])))
 }

@@ -27,11 +27,13 @@ use crate::signal::Signal;
 mod root_paths;
 mod source_error;
 mod kernel_file;
+mod several_files;
 mod impossible_values;
 mod blocking_reads;
-mod exclude_pattern;
+mod filter_pattern;
 mod device_filter;
 mod timing;
+mod file_locks;
 mod context;
 mod cpu_throttling;
 mod cpu;
@@ -60,12 +62,12 @@ pub mod fuzzing;
 pub use blocking_reads::BlockingReads;
 pub use cgroup::{CgroupSettings, GROUPS_MAX};
 pub use disk::DiskSettings;
-pub use exclude_pattern::{ExcludePattern, ExcludePatternError, IncludePattern};
 pub use filesystem::FilesystemSettings;
+pub use filter_pattern::{ExcludePattern, ExcludePatternError, IncludePattern};
 pub use network::NetworkSettings;
 pub use process_self::own_cost;
 pub use root_paths::RootPaths;
-pub use scene_values::{fullest_mounts, socket_counts};
+pub use scene_values::{container_names, container_totals, fullest_mounts, socket_counts};
 pub use source_error::SourceError;
 
 use source_error::excerpt;
@@ -80,7 +82,7 @@ pub static SOURCES: &[SourceInfo] = &[
     // First, because the work of other sources is no delay.
     SourceInfo {
         name: "timing",
-        help: "Delay of the readings of hostnorm, and drift of the clock",
+        help: "Delay of the readings of hostnorm, and steps of the clock",
         metrics: timing::METRICS,
         signals: timing::SIGNALS,
         impacts: &[],
@@ -180,7 +182,7 @@ pub static SOURCES: &[SourceInfo] = &[
         help: "CPU, memory, I/O and pressure of each container, pod and systemd service",
         metrics: cgroup::METRICS,
         signals: cgroup::SIGNALS,
-        impacts: &[],
+        impacts: cgroup::IMPACTS,
         open: cgroup::open,
     },
     SourceInfo {
@@ -259,10 +261,10 @@ pub struct SourceSettings {
 
 /// The enabled sources.
 #[derive(Debug)]
-pub struct Sources(Vec<OpenSource>);
+pub struct Sources(Vec<EnabledSource>);
 
 #[derive(Debug)]
-struct OpenSource {
+struct EnabledSource {
     name: &'static str,
     source: Box<dyn Source>,
     /// Whether it is available.
@@ -293,14 +295,14 @@ impl Sources {
             // What hangs in one source takes no thread of another.
             let settings = SourceSettings { blocking: BlockingReads::default(), ..settings.clone() };
             let source = (row.open)(&settings);
-            OpenSource { name: row.name, source, presence: SourcePresence::Unknown, said: BTreeSet::new() }
+            EnabledSource { name: row.name, source, presence: SourcePresence::Unknown, said: BTreeSet::new() }
         };
         Self(rows.map(open).collect())
     }
 
     /// Adds one more source.
     pub fn with(mut self, name: &'static str, source: Box<dyn Source>) -> Self {
-        self.0.push(OpenSource { name, source, presence: SourcePresence::Unknown, said: BTreeSet::new() });
+        self.0.push(EnabledSource { name, source, presence: SourcePresence::Unknown, said: BTreeSet::new() });
         self
     }
 
@@ -312,7 +314,7 @@ impl Sources {
     }
 }
 
-impl OpenSource {
+impl EnabledSource {
     fn read(&mut self, into: &mut Reading) {
         let started = clock::instant();
         let before = impossible_values::CountsBeforeSource::of(into);
@@ -366,7 +368,7 @@ pub fn metrics() -> impl Iterator<Item = &'static Metric> {
 }
 
 /// The grace triggers of the sources for which `on` returns true.
-pub fn cues(on: impl Fn(&str) -> bool) -> &'static [GraceTrigger] {
+pub fn grace_triggers(on: impl Fn(&str) -> bool) -> &'static [GraceTrigger] {
     let tells = SOURCES.iter().any(|row| row.name == "context" && on(row.name));
     if tells { context::CUES } else { &[] }
 }

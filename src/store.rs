@@ -13,7 +13,7 @@ mod error;
 mod handle;
 mod settings;
 mod points;
-mod queue;
+mod write_queue;
 mod reader;
 mod point_reader;
 #[cfg(test)]
@@ -27,7 +27,7 @@ mod series_keys;
 mod series_index;
 mod snapshots;
 mod statements;
-mod status;
+mod store_health;
 mod write_ahead_log;
 mod writer;
 #[cfg(any(test, fuzzing))]
@@ -35,17 +35,17 @@ pub mod fuzzing;
 
 pub use data_dir::{FILE, LOCK, SET_ASIDE_MAX};
 pub use error::StoreError;
-pub use handle::{Store, amend, create_with, import};
-pub use queue::QUEUE_MAX;
+pub use handle::{Store, create_with, import, write_entries_offline};
 pub use reader::StoreReader;
 pub use row_types::{
     AROUND_SECONDS, BORROWED, BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, LEARNING,
-    LogPositionRow, MAINTENANCE, MarkerRow, ModelRow, PointRow, ScoreRow, Skipped, SnapshotRow,
-    StoredSnapshot, SubjectStateRow, TimeRange, VerdictRow,
+    LogPositionRow, LogStateRow, MAINTENANCE, MarkerRow, ModelRow, PointRow, ScoreRow, SkippedDataCounts,
+    SnapshotRow, StoredSnapshot, SubjectStateRow, TimeRange, VerdictRow,
 };
 pub use schema::VALUE_BYTES_MAX;
-pub use settings::{Retention, StoreLocation, StoreSettings};
-pub use statements::{LOG_POSITIONS_MAX, SUBJECT_STATE_BYTES_MAX, SUBJECT_STATES_MAX};
-pub use status::METRICS;
+pub use settings::{RetentionSettings, StoreLocation, StoreSettings};
+pub use statements::{LOG_POSITIONS_MAX, LOG_STATES_MAX, SUBJECT_STATE_BYTES_MAX, SUBJECT_STATES_MAX};
+pub use store_health::METRICS;
 pub use store_write::StoreWrite;
+pub use write_queue::QUEUE_MAX;
 pub use writer::{PENDING_MAX, Restore};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::explanation::{self, EpisodeRecord, Explanation, SignalValues, SubjectEvidence};
+use crate::explanation::{self, EpisodeRecord, Explanation, MissingScore, SignalValues, SubjectEvidence};
 use crate::reading::{Subject, Timestamp};
-use crate::report::Report;
+use crate::report::{Assessment, Report};
 use crate::signal::Signal;
 use crate::sources;
 use crate::store::{PointRow, StoreError, StoreReader, TimeRange};
@@ -14,26 +14,43 @@ const REFERENCE_SECONDS: f64 = 86_400.0;
 /// Largest number of subjects explained.
 pub const SUBJECTS_MAX: usize = 20;
 
-/// Explains the host and the other subjects that were unusual in a range around an instant, or only one subject; the unusual
-/// ones first. `current` is the newest report if it is in the range.
+/// Explains the host and the other subjects that were unusual in a range, or only one subject; the unusual ones first. `at`
+/// is the instant asked about, if it is not the whole range; `newest` is the newest report, in the range or not.
 ///
 /// # Errors
 /// If the store cannot be read.
 pub fn explain(
     reader: &StoreReader,
-    current: Option<&Arc<Report>>,
+    newest: Option<&Arc<Report>>,
     only: Option<Subject>,
-    at: Timestamp,
+    at: Option<Timestamp>,
     range: TimeRange,
 ) -> Result<Explanation, StoreError> {
+    let current = newest.filter(|it| is_in_range(it, range));
     let episodes = episodes(reader, range)?;
     let mut explained = Vec::new();
     for subject in subjects(&episodes, current, only, range) {
         let facts = facts(reader, &episodes, &subject, at, range)?;
         let current = current.and_then(|it| Some((it.reading.at, it.assessments.get(&subject)?)));
-        explained.push(explanation::explain(&subject, SubjectEvidence { current, ..facts }));
+        let missing = missing_score(newest, &subject, range);
+        explained.push(explanation::explain(&subject, SubjectEvidence { current, missing, ..facts }));
     }
     Ok(Explanation::new([range.from, range.to], explained, SUBJECTS_MAX))
+}
+
+fn is_in_range(report: &Report, range: TimeRange) -> bool {
+    range.from <= report.reading.at && report.reading.at <= range.to
+}
+
+/// Why a subject may have no score in a range, from the newest report.
+fn missing_score(newest: Option<&Arc<Report>>, subject: &Subject, range: TimeRange) -> MissingScore {
+    let Some(newest) = newest else { return MissingScore::Unknown };
+    if range.from > newest.reading.at {
+        return MissingScore::Future;
+    }
+    let is_learning = |it: &&Assessment| !it.ready;
+    let learning = newest.assessments.get(subject).filter(is_learning);
+    learning.map_or(MissingScore::Unknown, |it| MissingScore::Learning(it.ready_at))
 }
 
 /// The host, and the other subjects that were, or are, unusual in the range.
@@ -59,18 +76,19 @@ fn subjects(
     subjects
 }
 
-/// The explanation of each subject of the current report, without a store.
+/// The explanation of each subject of the newest report, without a store.
 pub fn explain_current(
-    current: Option<&Arc<Report>>,
+    newest: Option<&Arc<Report>>,
     only: Option<&Subject>,
-    at: Timestamp,
+    at: Option<Timestamp>,
     range: TimeRange,
 ) -> Explanation {
-    let all =
-        current.iter().flat_map(|report| report.assessments.iter().map(move |it| (report.reading.at, it)));
+    let all = newest.iter().flat_map(|report| report.assessments.iter().map(move |it| (report, it)));
     let chosen = all.filter(|(_, (it, _))| only.is_none_or(|only| only == *it));
-    let explained = chosen.map(|(now, (subject, it))| {
-        let facts = SubjectEvidence { at: Some(at), current: Some((now, it)), ..SubjectEvidence::default() };
+    let explained = chosen.map(|(report, (subject, it))| {
+        let current = is_in_range(report, range).then_some((report.reading.at, it));
+        let missing = missing_score(newest, subject, range);
+        let facts = SubjectEvidence { at, current, missing, ..SubjectEvidence::default() };
         explanation::explain(subject, facts)
     });
     Explanation::new([range.from, range.to], explained.collect(), SUBJECTS_MAX)
@@ -84,7 +102,8 @@ pub fn episodes(reader: &StoreReader, range: TimeRange) -> Result<Vec<EpisodeRec
     reader.episodes(TimeRange { from: TimeRange::ALL.from, to: range.to })
 }
 
-/// The stored data of a subject in a range around an instant; `episodes` are those of [`episodes`].
+/// The stored data of a subject in a range; `at` is the instant asked about, if it is not the whole range, and `episodes` are
+/// those of [`episodes`].
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -92,23 +111,25 @@ pub fn facts(
     reader: &StoreReader,
     episodes: &[EpisodeRecord],
     subject: &Subject,
-    at: Timestamp,
+    at: Option<Timestamp>,
     range: TimeRange,
 ) -> Result<SubjectEvidence<'static>, StoreError> {
     let signals: Vec<&'static Signal> =
         sources::signals(|_| true).filter(|it| it.kind == subject.kind()).collect();
-    let mut facts = SubjectEvidence { at: Some(at), signals, ..SubjectEvidence::default() };
+    let mut order = SignalOrder { signals, names: Arc::default(), places: Vec::new() };
+    let mut facts = SubjectEvidence { at, ..SubjectEvidence::default() };
     let before = Timestamp(range.from.0 - REFERENCE_SECONDS);
     let around = TimeRange { from: before, to: range.to };
     reader.points::<StoreError>(around, Some(subject), |point| {
         if point.at >= range.from {
             facts.scores.extend(point.score.map(|score| (point.at, score)));
-            facts.points.push(signal_point(&point, &facts.signals));
+            facts.points.push(order.values(&point));
         } else if !point.in_anomaly {
-            facts.reference.push(signal_point(&point, &facts.signals));
+            facts.reference.push(order.values(&point));
         }
         Ok(())
     })?;
+    facts.signals = order.signals;
     let of_subject = episodes.iter().filter(|it| it.subject().as_ref() == Some(subject)).cloned();
     (facts.earlier, facts.episodes) = of_subject.partition(|it| it.last_instant() < range.from.0);
     if let Some(kind) = explanation::nearby_kinds(subject.kind().name()) {
@@ -123,10 +144,10 @@ pub fn facts(
 fn add_scenes(
     reader: &StoreReader,
     subject: &Subject,
-    at: Timestamp,
+    at: Option<Timestamp>,
     episodes: &mut [EpisodeRecord],
 ) -> Result<(), StoreError> {
-    let main = explanation::main_episode(episodes, Some(at)).and_then(|idx| episodes.get_mut(idx));
+    let main = explanation::main_episode(episodes, at).and_then(|idx| episodes.get_mut(idx));
     let Some(main) = main else { return Ok(()) };
     if let Some(whole) = reader.episode(subject, Timestamp(main.began))? {
         main.scenes = whole.scenes;
@@ -134,11 +155,24 @@ fn add_scenes(
     Ok(())
 }
 
-/// The values of a stored point in the order of the signals.
-fn signal_point(point: &PointRow, signals: &[&'static Signal]) -> SignalValues {
-    let value = |name: &str| {
-        let idx = point.signals.iter().position(|it| it == name)?;
-        (!point.missing[idx]).then_some(point.values[idx])
-    };
-    SignalValues { at: point.at, values: signals.iter().map(|it| value(it.name)).collect() }
+/// Brings the values of stored points into the order of these signals.
+struct SignalOrder {
+    signals: Vec<&'static Signal>,
+    /// The names of the last point. Nearly all points share them, and to look each name up in each point would take longer
+    /// than to read the points.
+    names: Arc<[String]>,
+    /// The place of each signal among these names.
+    places: Vec<Option<usize>>,
+}
+
+impl SignalOrder {
+    fn values(&mut self, point: &PointRow) -> SignalValues {
+        if !Arc::ptr_eq(&self.names, &point.signals) {
+            let place = |it: &&Signal| point.signals.iter().position(|name| name == it.name);
+            self.places = self.signals.iter().map(place).collect();
+            self.names = Arc::clone(&point.signals);
+        }
+        let value = |idx: usize| (!point.missing[idx]).then_some(point.values[idx]);
+        SignalValues { at: point.at, values: self.places.iter().map(|it| it.and_then(value)).collect() }
+    }
 }

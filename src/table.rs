@@ -17,19 +17,18 @@ mod score_writer;
 mod input_stream;
 mod time_argument;
 
-pub use cell::instant;
+pub use cell::{CellValue, instant, number};
 pub use csv::{CsvCells, CsvReader};
 pub use error::{ParseTimestampError, TableError, TableProblem, quoted, separator_hint};
 pub use input_stream::InputStream;
-pub use row_time::day_numbers_hint;
+pub use row_time::{RowOrder, day_numbers_hint};
 pub use score_writer::{ScoreDetail, ScoreWriter, ScoredRow, ScoresError};
 pub use time_argument::TimeArg;
 pub use validation::{
-    ColumnStats, EXAMPLES_MAX, FindingExample, FindingGroup, FindingKind, ROWS_MIN, Severity,
+    ColumnStats, EXAMPLES_MAX, FindingExample, FindingGroup, FindingKind, FindingSeverity, ROWS_MIN,
     TableValidation, TimeColumn, ValuePattern, ValueRange,
 };
 
-use cell::CellValue;
 use row_time::PreviousRow;
 
 /// Largest number of signals, the maximum of the forest.
@@ -38,20 +37,19 @@ pub const COLUMNS_MAX: usize = 256;
 pub const LINE_BYTES_MAX: usize = 256 << 10;
 
 /// Name of the column with the time of each row.
-const TIMESTAMP: &str = "timestamp";
+pub const TIMESTAMP: &str = "timestamp";
 /// Name of standard input in messages.
 const STDIN: &str = "standard input";
 
 /// A table that is being read.
-pub struct Table {
+pub struct TableReader {
     name: String,
     lines: CsvReader,
     columns: Vec<String>,
     /// Index of the cell with the time.
     time_at: Option<usize>,
     rows: u64,
-    /// The last row with a time.
-    before: Option<PreviousRow>,
+    order: RowOrder,
     /// Set at the end, and after an error that prevents further reading.
     is_ended: bool,
 }
@@ -69,7 +67,7 @@ pub struct TableRow {
     pub missing: Vec<bool>,
 }
 
-impl Table {
+impl TableReader {
     /// Opens a file and reads its header; `-` is standard input.
     ///
     /// # Errors
@@ -121,7 +119,7 @@ impl Table {
         if signals > COLUMNS_MAX {
             return Err(error(Some(header.line), TableProblem::Wide(signals)));
         }
-        Ok(Self { name, lines, columns, time_at, rows: 0, before: None, is_ended: false })
+        Ok(Self { name, lines, columns, time_at, rows: 0, order: RowOrder::default(), is_ended: false })
     }
 
     fn if_sound(self, problems: Vec<TableProblem>) -> Result<Self, TableError> {
@@ -226,12 +224,8 @@ impl Table {
         } else {
             fill(row, &cells, &self.columns, self.time_at, tell);
         }
-        if let Some(at) = row.at {
-            let before = self.before.replace(PreviousRow { at, line: row.line });
-            if let Some(PreviousRow { at: before, line }) = before.filter(|it| !row_time::follows(it.at, at))
-            {
-                tell(TableProblem::Order { at, before, line, file: None });
-            }
+        if let Some(Err(problem)) = row.at.map(|at| self.order.take(at, row.line)) {
+            tell(problem);
         }
         Ok(true)
     }
@@ -241,8 +235,8 @@ impl Table {
     /// # Errors
     /// If it is not later.
     pub fn check_after(&self, history: &Self, row: &TableRow) -> Result<(), TableError> {
-        match (history.before, row.at) {
-            (Some(PreviousRow { at: before, line }), Some(at)) if !row_time::follows(before, at) => {
+        match (history.order.last(), row.at) {
+            (Some(PreviousRow { at: before, line }), Some(at)) if !row_time::may_follow(before, at) => {
                 let file = Some(history.name.clone());
                 Err(self.error(Some(row.line), TableProblem::Order { at, before, line, file }))
             }
@@ -272,7 +266,7 @@ fn fill(
             }
             continue;
         }
-        match cell::number(cell) {
+        match number(cell) {
             CellValue::Known(value) => {
                 row.values[signal] = value;
                 row.missing[signal] = false;
@@ -334,7 +328,7 @@ fn columns(header: &CsvCells<'_>, problems: &mut Vec<TableProblem>) -> (Vec<Stri
 /// The separator of a header without commas. Its rows have commas if their numbers have decimal commas.
 pub fn foreign_separator(columns: &[impl AsRef<str>]) -> Option<char> {
     // Of several columns, a comma is in the name of one, but the time is beside the separator.
-    let is_foreign = |it: &&str| columns.len() == 1 || it.split([';', '\t']).any(|it| it == TIMESTAMP);
+    let is_foreign = |it: &&str| columns.len() == 1 || it.split([';', '\t', '|']).any(|it| it == TIMESTAMP);
     columns.iter().map(AsRef::as_ref).filter(is_foreign).find_map(|it| csv::separator_in(it.as_bytes()))
 }
 

@@ -12,7 +12,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer as _, filter, fmt, registry};
 
 use crate::clock;
-use crate::reading::{Timestamp, Values};
+use crate::reading::{SubjectValues, Timestamp};
 
 mod event_log;
 mod log_format;
@@ -33,7 +33,7 @@ pub struct TelemetryCounts {
 
 impl TelemetryCounts {
     /// Adds the counts.
-    pub fn values(&self, values: &mut Values) {
+    pub fn values(&self, values: &mut SubjectValues) {
         self.log.values(values);
         if let Some(spans) = &self.spans {
             spans.values(values);
@@ -43,7 +43,7 @@ impl TelemetryCounts {
 
 /// Settings of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct LogSettings {
+pub struct LogOutputSettings {
     /// Lowest level that is logged.
     pub level: LogLevel,
     /// Format of the log.
@@ -84,7 +84,7 @@ pub enum LogFormat {
 /// # Errors
 /// If called twice.
 pub fn init(
-    settings: LogSettings,
+    settings: LogOutputSettings,
     traces: Option<&otlp_traces::TracePipeline>,
 ) -> Result<LogQueue, tracing::subscriber::SetGlobalDefaultError> {
     let (lines, queue) = LogQueue::to(std::io::stderr());
@@ -119,7 +119,7 @@ where
 }
 
 fn subscriber<W>(
-    settings: LogSettings,
+    settings: LogOutputSettings,
     now: fn() -> Timestamp,
     to: W,
 ) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync
@@ -160,7 +160,7 @@ mod tests {
     }
 
     /// The log output while `act` runs; it is always second 100.
-    pub(super) fn logged(settings: LogSettings, act: impl FnOnce()) -> String {
+    pub(super) fn logged(settings: LogOutputSettings, act: impl FnOnce()) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let subscriber = subscriber(settings, || Timestamp(100.0), move || writer.clone());
@@ -170,7 +170,7 @@ mod tests {
     }
 
     fn check(level: LogLevel, format: LogFormat, expect: &str) {
-        let found = logged(LogSettings { level, format }, || {
+        let found = logged(LogOutputSettings { level, format }, || {
             tracing::info!(path = "/proc/stat", ratio = 0.5, on = true, count = 3_u64, "read a file");
             tracing::debug!(target: "hyper::server", odd = f64::NAN, left_out = Option::<u64>::None, "new peer");
         });

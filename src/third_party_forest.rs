@@ -11,7 +11,7 @@ use extended_isolation_forest::{Forest as ClientOrigin, ForestOptions as PeerOpt
 use crate::detect::forest::{FeatureRows, ForestOptions, SAMPLE_MAX};
 use crate::roc::auc;
 use crate::training::holdout_test::HoldoutTest;
-use crate::training::{self, TrainError, TrainedModel, TrainingSet, TrainingSettings};
+use crate::training::{self, TrainModelError, TrainedModel, TrainingSet, TrainingSettings};
 
 /// Largest number of rows for the crate; its trees use a few hundred each.
 const ROWS_MAX: usize = SAMPLE_MAX;
@@ -34,7 +34,7 @@ pub fn train(
     settings: &TrainingSettings,
     seed: u64,
     rest: &mut dyn FnMut(),
-) -> Result<TrainedModel, TrainError> {
+) -> Result<TrainedModel, TrainModelError> {
     training::train_with_reference(history, settings, seed, &mut |fit, trial, options| {
         reference_auc(fit, trial, options, rest)
     })

@@ -69,7 +69,7 @@ impl TimeZone {
     }
 
     /// What the clock shows at an instant, in seconds since it showed the start of 1970; UTC beyond the calendar.
-    pub fn local(&self, at: Timestamp) -> f64 {
+    pub fn local_seconds(&self, at: Timestamp) -> f64 {
         at.0 + self.offset(at)
     }
 
@@ -152,9 +152,9 @@ mod tests {
     fn instants_beyond_the_calendar_are_utc() {
         let zone = TimeZone::from_rule(BERLIN).unwrap();
         for far in [f64::INFINITY, -1e300, 1e18] {
-            assert_eq!(zone.local(Timestamp(far)).to_bits(), far.to_bits());
+            assert_eq!(zone.local_seconds(Timestamp(far)).to_bits(), far.to_bits());
         }
-        assert!(zone.local(Timestamp(f64::NAN)).is_nan());
+        assert!(zone.local_seconds(Timestamp(f64::NAN)).is_nan());
     }
 
     proptest! {

@@ -94,11 +94,11 @@ pub struct TrainedModel {
 
 /// Why there is no new model; the old one stays.
 #[derive(Debug, Clone, PartialEq)]
-pub enum TrainError {
+pub enum TrainModelError {
     /// Too few points.
     TooFewRows(usize),
     /// The forest cannot be trained.
-    Forest(forest::TrainError),
+    Forest(forest::GrowForestError),
     /// The forest does not detect faults.
     Blind {
         /// Area under the ROC curve.
@@ -108,7 +108,7 @@ pub enum TrainError {
     },
 }
 
-impl fmt::Display for TrainError {
+impl fmt::Display for TrainModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooFewRows(rows) => {
@@ -123,17 +123,17 @@ impl fmt::Display for TrainError {
     }
 }
 
-impl std::error::Error for TrainError {}
+impl std::error::Error for TrainModelError {}
 
-impl From<forest::TrainError> for TrainError {
-    fn from(error: forest::TrainError) -> Self {
+impl From<forest::GrowForestError> for TrainModelError {
+    fn from(error: forest::GrowForestError) -> Self {
         Self::Forest(error)
     }
 }
 
 /// A forest without an evaluation.
 #[derive(Debug)]
-pub struct GrownForest {
+pub struct UnevaluatedForest {
     /// The forest with its threshold.
     pub eif: eif::ForestModel,
     fit: FeatureRows,
@@ -148,10 +148,10 @@ pub fn grow(
     history: &TrainingSet,
     settings: &TrainingSettings,
     seed: u64,
-) -> Result<GrownForest, TrainError> {
+) -> Result<UnevaluatedForest, TrainModelError> {
     let points = history.rows.len();
     if points < ROWS_MIN {
-        return Err(TrainError::TooFewRows(points));
+        return Err(TrainModelError::TooFewRows(points));
     }
     // The forest uses the seed itself; the split uses another stream.
     let mut random = SeededRng::new(!seed);
@@ -161,11 +161,11 @@ pub fn grow(
     scores.sort_by(f64::total_cmp);
     let quantiles = model_evaluation::ScoreQuantiles::of(&scores);
     let eif = eif::ForestModel { forest: Arc::new(forest), threshold: threshold(&scores, quantiles.p995) };
-    Ok(GrownForest { eif, fit, held_out, quantiles, random })
+    Ok(UnevaluatedForest { eif, fit, held_out, quantiles, random })
 }
 
 /// Returns the area under the ROC curve of another implementation, trained and evaluated on the same rows.
-pub type PeerEvaluation<'a> =
+pub type ReferenceEvaluation<'a> =
     &'a mut dyn FnMut(&FeatureRows, &HoldoutTest, &forest::ForestOptions) -> Option<f64>;
 
 /// Trains and evaluates a model. Equal history, settings and seed give an equal model, or an equal refusal.
@@ -173,7 +173,7 @@ pub fn train(
     history: &TrainingSet,
     settings: &TrainingSettings,
     seed: u64,
-) -> Result<TrainedModel, TrainError> {
+) -> Result<TrainedModel, TrainModelError> {
     train_with_reference(history, settings, seed, &mut |_, _, _| None)
 }
 
@@ -182,9 +182,9 @@ pub fn train_with_reference(
     history: &TrainingSet,
     settings: &TrainingSettings,
     seed: u64,
-    second_opinion: PeerEvaluation<'_>,
-) -> Result<TrainedModel, TrainError> {
-    let GrownForest { eif, fit, held_out, quantiles, mut random } = grow(history, settings, seed)?;
+    second_opinion: ReferenceEvaluation<'_>,
+) -> Result<TrainedModel, TrainModelError> {
+    let UnevaluatedForest { eif, fit, held_out, quantiles, mut random } = grow(history, settings, seed)?;
     let options = settings.options();
     let trial = HoldoutTest::new(&held_out, history.rows.width(), &mut random);
     let auc_peer = second_opinion(&fit, &trial, &options);
@@ -199,7 +199,7 @@ pub fn train_with_reference(
         seed,
         trees: options.trees,
         sample_size: options.sample_size.min(fit.len()),
-        splits: eif.forest.splits(),
+        splits: eif.forest.split_node_count(),
         quantiles,
         auc_own: skill.auc,
         auc_peer,
@@ -336,9 +336,9 @@ mod tests {
     #[test]
     fn bad_settings_and_values_are_refused() {
         let settings = TrainingSettings { trees: 0, ..TrainingSettings::default() };
-        assert!(matches!(train(&history(2, 20, 1.0, 0.0), &settings, 0), Err(TrainError::Forest(_))));
+        assert!(matches!(train(&history(2, 20, 1.0, 0.0), &settings, 0), Err(TrainModelError::Forest(_))));
         let mut set = history(2, 20, 1.0, 0.0);
         set.rows.push(&[0.0, f32::NAN]);
-        assert!(matches!(train(&set, &TrainingSettings::default(), 0), Err(TrainError::Forest(_))));
+        assert!(matches!(train(&set, &TrainingSettings::default(), 0), Err(TrainModelError::Forest(_))));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io::Cursor;
 
-use hostnorm::table::{COLUMNS_MAX, Table, TableError, TableRow};
+use hostnorm::table::{COLUMNS_MAX, TableReader, TableError, TableRow};
 use hostnorm::window::VALUE_MAX;
 use libfuzzer_sys::fuzz_target;
 
@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 const MESSAGE_CHARS_MAX: usize = 1000;
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut table = match Table::of("table", Cursor::new(bytes.to_vec())) {
+    let mut table = match TableReader::of("table", Cursor::new(bytes.to_vec())) {
         Ok(table) => table,
         Err(error) => return check_message(&error),
     };

@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use hostnorm::backfill::Mapping;
-use hostnorm::config::{FlagValue, LoadedConfig, effective};
+use hostnorm::backfill::MetricNameMapping;
+use hostnorm::config::{FlagValue, LoadedConfig, effective_settings_yaml};
 use hostnorm::sources;
 use libfuzzer_sys::fuzz_target;
 
@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
         2 => check(LoadedConfig::new(None, [], flags(bytes)), again),
         _ => {
             let metrics: Vec<_> = sources::metrics().collect();
-            if let Err(error) = Mapping::read(&file(bytes), &metrics) {
+            if let Err(error) = MetricNameMapping::read(&file(bytes), &metrics) {
                 check_message(&error.to_string());
             }
         }
@@ -46,7 +46,7 @@ fn check(loaded: Result<LoadedConfig, impl std::fmt::Display>, again: bool) {
         Err(problems) => check_message(&problems.to_string()),
         Ok(_) if !again => (),
         Ok(loaded) => {
-            let printed = effective(&loaded);
+            let printed = effective_settings_yaml(&loaded);
             let again = LoadedConfig::new(Some(&file(printed.as_bytes())), [], Vec::new());
             let again = again.unwrap_or_else(|problems| panic!("{problems}\n{printed}"));
             if loaded.config.otlp.headers.is_empty() {

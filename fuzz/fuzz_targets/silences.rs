@@ -1,4 +1,4 @@
 //! Silences of Alertmanager.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hostnorm::alertmanager::fuzzing::parse(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hostnorm::alertmanager_silences::fuzzing::parse(bytes));

@@ -11,7 +11,7 @@ use hostnorm::detect::forest::FeatureRows;
 use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::drift::DriftSamples;
 use hostnorm::engine::{Engine, EngineSettings};
-use hostnorm::reading::{Labels, Reading, Timestamp};
+use hostnorm::reading::{MetricLabels, Reading, Timestamp};
 use hostnorm::training::{self, TrainingSet, TrainingSettings, model_codec};
 use hostnorm::{sources, store};
 use libfuzzer_sys::fuzz_target;
@@ -60,7 +60,7 @@ fn reading(second: u32) -> Reading {
     let mut reading = Reading::new(Timestamp(1_795_255_200.0 + f64::from(second)));
     for (idx, metric) in sources::metrics().enumerate() {
         let value = 1e6 * (idx + 1) as f64 + f64::from(second * second % 7);
-        reading.host().set_by(metric, &Labels::new(metric.labels.iter().copied()), value);
+        reading.host().set_by(metric, &MetricLabels::new(metric.labels.iter().copied()), value);
     }
     reading
 }

@@ -1,15 +1,16 @@
 //! The order of queries: find the server's names, find the times with data, then fetch chunk by chunk.
 
 use super::fetch_error::{FetchError, FetchErrorKind};
+use super::fetched_series::{FetchedSeries, some_of};
 use super::http_client::OnProgress;
-use super::influx::Influx;
-use super::mapping::{MetricMapping, ProgramMapping, SeriesSelector, SignalSelector};
-use super::prometheus::Prometheus;
-use super::series::{FetchedSeries, some_of};
+use super::influx::InfluxClient;
+use super::mapping::{ExporterMapping, MetricMapping, SeriesSelector, SignalSelector};
+use super::prometheus::PrometheusClient;
 use super::time_chunks::QueryChunk;
 use super::to_points::{ChunkSeries, PointBuilder};
 use super::{
-    FetchProgress, FetchedHistory, HistoryError, Mapping, RemoteHistoryQuery, ServerAddress, ServerKind,
+    FetchHistoryError, FetchProgress, FetchedHistory, MetricNameMapping, RemoteHistoryQuery, ServerAddress,
+    ServerKind,
 };
 use crate::duration::HumanDuration;
 use crate::remote::ServerConnection;
@@ -19,23 +20,23 @@ use crate::remote::ServerConnection;
 const SPARSE_STEPS: f64 = 1.25;
 
 /// Instants with a sample of the anchor, in milliseconds, with the time of the sample in seconds.
-type Times = Vec<(i64, f64)>;
+type SampleTimes = Vec<(i64, f64)>;
 
 /// A server of either kind.
-enum Server {
-    Prometheus(Prometheus),
-    Influx(Influx),
+enum HistoryServer {
+    Prometheus(PrometheusClient),
+    Influx(InfluxClient),
 }
 
-impl Server {
+impl HistoryServer {
     fn new(
         address: &ServerAddress,
         access: &ServerConnection,
         wanted: &RemoteHistoryQuery<'_>,
     ) -> Result<Self, FetchError> {
         match address.kind {
-            ServerKind::Prometheus => Prometheus::new(address, access, wanted).map(Self::Prometheus),
-            ServerKind::Influx => Influx::new(address, access, wanted).map(Self::Influx),
+            ServerKind::Prometheus => PrometheusClient::new(address, access, wanted).map(Self::Prometheus),
+            ServerKind::Influx => InfluxClient::new(address, access, wanted).map(Self::Influx),
         }
     }
 
@@ -94,7 +95,7 @@ impl Server {
     fn groups(&self, entries: &[MetricMapping]) -> Vec<Vec<usize>> {
         match self {
             Self::Prometheus(_) => (0..entries.len()).map(|it| vec![it]).collect(),
-            Self::Influx(_) => Influx::groups(entries),
+            Self::Influx(_) => InfluxClient::groups(entries),
         }
     }
 
@@ -130,11 +131,11 @@ impl Server {
 pub(super) fn read(
     address: &ServerAddress,
     access: &ServerConnection,
-    mapping: &Mapping,
+    mapping: &MetricNameMapping,
     wanted: &RemoteHistoryQuery<'_>,
     tell: OnProgress<'_>,
-) -> Result<FetchedHistory, HistoryError> {
-    let mut server = Server::new(address, access, wanted)?;
+) -> Result<FetchedHistory, FetchHistoryError> {
+    let mut server = HistoryServer::new(address, access, wanted)?;
     let millis = |span: HumanDuration| i64::try_from(span.duration().as_millis()).unwrap_or(i64::MAX);
     let grid = |step: i64| QueryChunk::whole(wanted.until.0, wanted.lookback.as_seconds(), step);
     let step = millis(wanted.step);
@@ -157,7 +158,7 @@ pub(super) fn read(
     for part in parts {
         course.part(part, &times, &mut fold, tell)?;
     }
-    let mut past = fold.finish().map_err(HistoryError::MetricUnitCheck)?;
+    let mut past = fold.finish().map_err(FetchHistoryError::MetricUnitCheck)?;
     if past.points.is_empty() {
         let names: Vec<_> = set.entries.iter().map(|it| it.choice.from.clone()).collect();
         let instead = course.server.instead(whole, tell);
@@ -173,12 +174,12 @@ pub(super) fn read(
 
 /// The set of names with the most samples, and their times.
 fn choose<'a>(
-    server: &mut Server,
-    sets: &'a [ProgramMapping],
+    server: &mut HistoryServer,
+    sets: &'a [ExporterMapping],
     whole: QueryChunk,
     tell: OnProgress<'_>,
-) -> Result<(&'a ProgramMapping, Times), FetchError> {
-    let mut best: Option<(&ProgramMapping, Times)> = None;
+) -> Result<(&'a ExporterMapping, SampleTimes), FetchError> {
+    let mut best: Option<(&ExporterMapping, SampleTimes)> = None;
     for set in sets {
         let hosts = server.hosts(&set.anchor, whole, tell)?;
         if hosts.len() > 1 {
@@ -201,18 +202,20 @@ fn choose<'a>(
 
 /// Times of the samples of the anchor.
 fn instants(
-    server: &mut Server,
+    server: &mut HistoryServer,
     anchor: &SeriesSelector,
     whole: QueryChunk,
     tell: OnProgress<'_>,
-) -> Result<Times, FetchError> {
+) -> Result<SampleTimes, FetchError> {
     let mut found = Vec::new();
     let mut left: Vec<QueryChunk> = whole.parts().collect();
     left.reverse();
     while let Some(part) = left.pop() {
-        match (server.times(anchor, part, tell), part.halves()) {
+        match (server.times(anchor, part, tell), part.split_in_half()) {
             (Ok(times), _) => found.extend(times.into_iter().map(|(idx, at)| (part.at(idx), at))),
-            (Err(failure), Some([one, other])) if failure.cause.is_too_much() => left.extend([other, one]),
+            (Err(failure), Some([one, other])) if failure.cause.is_query_too_large() => {
+                left.extend([other, one]);
+            }
             (Err(failure), _) => return Err(failure),
         }
     }
@@ -228,8 +231,8 @@ fn apart(times: &[(i64, f64)]) -> Option<f64> {
 
 /// A fetch in progress.
 struct FetchRun<'a> {
-    server: Server,
-    set: &'a ProgramMapping,
+    server: HistoryServer,
+    set: &'a ExporterMapping,
     groups: Vec<Vec<usize>>,
     /// Number of answered queries, and of all; halved chunks increase both.
     done: usize,
@@ -247,7 +250,7 @@ impl FetchRun<'_> {
     ) -> Result<(), FetchError> {
         let done = self.done;
         let outcome = self.ask(part, tell);
-        match (outcome, part.halves()) {
+        match (outcome, part.split_in_half()) {
             (Ok(mut found), _) => {
                 let within = times.iter().filter(|(at, _)| (part.start..=part.end()).contains(at));
                 found.times =
@@ -255,7 +258,7 @@ impl FetchRun<'_> {
                 fold.part(part, found);
                 Ok(())
             }
-            (Err(failure), Some(halves)) if failure.cause.is_too_much() => {
+            (Err(failure), Some(halves)) if failure.cause.is_query_too_large() => {
                 self.of += self.done - done + self.groups.len();
                 halves.into_iter().try_for_each(|half| self.part(half, times, fold, tell))
             }

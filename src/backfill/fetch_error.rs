@@ -86,7 +86,7 @@ pub enum FetchErrorKind {
 
 impl FetchErrorKind {
     /// Whether a smaller query may succeed, because servers limit the cost of queries.
-    pub(super) fn is_too_much(&self) -> bool {
+    pub(super) fn is_query_too_large(&self) -> bool {
         match self {
             Self::Question { said, .. } | Self::Down { said, .. } => {
                 let said = said.to_lowercase();
@@ -227,7 +227,8 @@ mod tests {
 
     #[test]
     fn limits_of_servers_are_distinguished_from_errors() {
-        let said = |said: &str| FetchErrorKind::Question { status: 422, said: said.into() }.is_too_much();
+        let said =
+            |said: &str| FetchErrorKind::Question { status: 422, said: said.into() }.is_query_too_large();
         assert!(said("query processing would load too many samples into memory"));
         assert!(said("exceeded maximum resolution of 11,000 points per timeseries"));
         assert!(!said("parse error: unexpected character: '%'"));

@@ -1,7 +1,7 @@
 //! The fuzzer's way to the parsers of other servers' responses.
 
 use super::fetch_error::{FetchError, FetchErrorKind};
-use super::series::FetchedSeries;
+use super::fetched_series::FetchedSeries;
 use super::time_chunks::QueryChunk;
 use super::{http_client, influx, prometheus};
 use crate::remote::RemoteResponse;
@@ -19,7 +19,7 @@ const CHUNK: QueryChunk = QueryChunk { start: 990_000, step: 30_000, points: 4 }
 pub fn parse(bytes: &[u8]) {
     let Some((choice, bytes)) = bytes.split_first() else { return };
     match choice % 5 {
-        0 => check(prometheus::response::matrix(bytes, CHUNK), |it| {
+        0 => check(prometheus::response::parse_matrix(bytes, CHUNK), |it| {
             it.series.iter().for_each(check_series);
             it.warnings.iter().for_each(|it| check_text(it));
         }),

@@ -44,7 +44,10 @@ pub struct ServerAddress {
 /// The displayed form never contains the password.
 impl fmt::Debug for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Address").field("kind", &self.kind).field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("ServerAddress")
+            .field("kind", &self.kind)
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 

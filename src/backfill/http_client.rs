@@ -97,7 +97,7 @@ impl HttpClient {
             let retry = matches!(
                 cause,
                 FetchErrorKind::Busy { .. } | FetchErrorKind::Down { .. } | FetchErrorKind::Half
-            ) && !cause.is_too_much();
+            ) && !cause.is_query_too_large();
             let pause = asked.unwrap_or(wait);
             if !retry || tried >= TRIES_MAX || WAIT_MAX < pause {
                 return Err(self.failure(cause));

@@ -4,9 +4,9 @@
 //! start of a step and Prometheus its end.
 
 use super::fetch_error::{FetchError, FetchErrorKind};
+use super::fetched_series::{FetchedSeries, some_of};
 use super::http_client::{HttpClient, OnProgress};
 use super::mapping::{LabelSource, MetricMapping, SeriesSelector};
-use super::series::{FetchedSeries, some_of};
 use super::time_chunks::QueryChunk;
 use super::{RemoteHistoryQuery, ServerAddress};
 use crate::metric::MetricType;
@@ -15,7 +15,7 @@ use crate::remote::ServerConnection;
 pub(super) mod response;
 
 /// The server being queried.
-pub(super) struct Influx {
+pub(super) struct InfluxClient {
     client: HttpClient,
     database: String,
     /// The retention policy, unless it is the default.
@@ -27,7 +27,7 @@ pub(super) struct Influx {
 /// Largest number of measurements or databases listed in a message.
 const TOLD_MAX: usize = 20;
 
-impl Influx {
+impl InfluxClient {
     pub(super) fn new(
         address: &ServerAddress,
         access: &ServerConnection,

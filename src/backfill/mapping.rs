@@ -21,14 +21,14 @@ pub(super) const ENTRIES_MAX: usize = 512;
 
 /// Names for both kinds of servers.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Mapping {
-    prometheus: Vec<ProgramMapping>,
-    influx: Vec<ProgramMapping>,
+pub struct MetricNameMapping {
+    prometheus: Vec<ExporterMapping>,
+    influx: Vec<ExporterMapping>,
 }
 
 /// The names of one program.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct ProgramMapping {
+pub(super) struct ExporterMapping {
     /// Name of the program.
     pub(super) name: String,
     /// A series that exists whenever the host was monitored.
@@ -141,7 +141,7 @@ impl fmt::Display for MappingError {
 
 impl std::error::Error for MappingError {}
 
-impl Mapping {
+impl MetricNameMapping {
     /// Parses the built-in mapping.
     ///
     /// # Errors
@@ -168,7 +168,7 @@ impl Mapping {
     }
 
     /// The sets of names for a kind of server.
-    pub(super) fn sets(&self, kind: ServerKind) -> &[ProgramMapping] {
+    pub(super) fn sets(&self, kind: ServerKind) -> &[ExporterMapping] {
         match kind {
             ServerKind::Prometheus => &self.prometheus,
             ServerKind::Influx => &self.influx,
@@ -194,7 +194,8 @@ mod tests {
     static METRICS: &[&Metric] = &[&SECONDS, &CPUS];
 
     fn check(text: &str, expect: &str) {
-        let found = Mapping::of("m.yaml", text, METRICS).map_or_else(|it| it.to_string(), |_| String::new());
+        let found = MetricNameMapping::of("m.yaml", text, METRICS)
+            .map_or_else(|it| it.to_string(), |_| String::new());
         assert_eq!(found, expect, "{text}");
     }
 
@@ -206,7 +207,7 @@ mod tests {
     #[test]
     fn sources_are_understood() {
         let text = with("hostnorm_cpu_seconds_total: {from: node_cpu_seconds_total, times: 0.5}");
-        let mapping = Mapping::of("m.yaml", &text, METRICS).unwrap();
+        let mapping = MetricNameMapping::of("m.yaml", &text, METRICS).unwrap();
         let [set] = mapping.sets(ServerKind::Prometheus) else { panic!("{mapping:?}") };
         let [entry] = &set.entries[..] else { panic!("{set:?}") };
         assert_eq!((entry.labels.as_slice(), entry.times), (&[LabelSource::Of("mode".into())][..], 0.5));
@@ -221,7 +222,7 @@ mod tests {
 
     /// Checks the reported line, and words of the message.
     fn check_wrong(text: &str, line: usize, words: &str) {
-        let error = Mapping::of("m.yaml", text, METRICS).unwrap_err();
+        let error = MetricNameMapping::of("m.yaml", text, METRICS).unwrap_err();
         assert_eq!(error.line, Some(line), "{error}");
         assert!(error.what.contains(words), "{error}");
     }
@@ -250,7 +251,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_parsed_or_refused(text in "([a-z_:{}\\[\\],]|prometheus:|metrics:|hostnorm_cpus_online:|from:|  |\n|\\PC){0,40}") {
-            let _ = Mapping::of("m.yaml", &text, METRICS);
+            let _ = MetricNameMapping::of("m.yaml", &text, METRICS);
         }
     }
 }

@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 
 use super::fetch_error::{FetchError, FetchErrorKind};
+use super::fetched_series::{FetchedSeries, some_of};
 use super::http_client::{HttpClient, OnProgress};
 use super::mapping::{LabelSource, MetricMapping, SeriesSelector, SignalSelector};
-use super::series::{FetchedSeries, some_of};
 use super::time_chunks::QueryChunk;
 use super::{RemoteHistoryQuery, ServerAddress};
 use crate::metric::MetricType;
@@ -17,7 +17,7 @@ use crate::remote::ServerConnection;
 pub(super) mod response;
 
 /// The server being queried.
-pub(super) struct Prometheus {
+pub(super) struct PrometheusClient {
     client: HttpClient,
     /// Selectors of the host, for use between braces.
     selectors: Vec<String>,
@@ -28,7 +28,7 @@ pub(super) struct Prometheus {
 /// Largest number of warnings kept.
 const WARNINGS_MAX: usize = 5;
 
-impl Prometheus {
+impl PrometheusClient {
     pub(super) fn new(
         address: &ServerAddress,
         access: &ServerConnection,
@@ -136,7 +136,7 @@ impl Prometheus {
             [chunk.start, chunk.end(), chunk.step].map(|it| format!("{:.3}", it as f64 / 1e3));
         let form = [("query", query), ("start", &start), ("end", &end), ("step", &step)];
         let bytes = self.client.ask("/api/v1/query_range", &form, tell)?;
-        let answer = response::matrix(&bytes, chunk).map_err(|cause| self.failure(cause))?;
+        let answer = response::parse_matrix(&bytes, chunk).map_err(|cause| self.failure(cause))?;
         self.warn(answer.warnings);
         Ok(answer.series)
     }
@@ -191,7 +191,7 @@ mod tests {
     static SECONDS: Metric = Metric::counter("seconds_total", "Time").by(&["mode"]);
     static USED: Metric = Metric::gauge("used_bytes", "Bytes");
 
-    fn server(host: Option<&str>, matching: Option<&str>) -> Prometheus {
+    fn server(host: Option<&str>, matching: Option<&str>) -> PrometheusClient {
         let Ok(HistorySource::Server(address)) = "prometheus:http://h".parse() else { panic!("it is one") };
         assert_eq!(address.kind, ServerKind::Prometheus);
         let wanted = RemoteHistoryQuery {
@@ -203,7 +203,7 @@ mod tests {
             host,
             selector: matching,
         };
-        Prometheus::new(&address, &ServerConnection::default(), &wanted).unwrap()
+        PrometheusClient::new(&address, &ServerConnection::default(), &wanted).unwrap()
     }
 
     fn entry(metric: &'static Metric, from: &str, filter: &str) -> MetricMapping {
@@ -220,7 +220,7 @@ mod tests {
         }
     }
 
-    fn check(server: &Prometheus, entry: &MetricMapping, expect: &str) {
+    fn check(server: &PrometheusClient, entry: &MetricMapping, expect: &str) {
         assert_eq!(server.query(entry, QueryChunk { start: 0, step: 30_000, points: 1 }), expect);
     }
 

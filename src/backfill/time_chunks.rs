@@ -36,7 +36,7 @@ impl QueryChunk {
     }
 
     /// Both halves; `None` if they would be too small.
-    pub(super) fn halves(self) -> Option<[Self; 2]> {
+    pub(super) fn split_in_half(self) -> Option<[Self; 2]> {
         let half = self.points / 2;
         (half >= POINTS_MIN).then(|| [self.part(0, half), self.part(half, self.points - half)])
     }
@@ -79,7 +79,7 @@ mod tests {
             [900_000.0, 930_001.0, 945_000.0, 1_020_000.0].map(|it| whole.idx(it)),
             [Some(0), Some(1), None, None]
         );
-        assert_eq!(whole.halves(), None);
+        assert_eq!(whole.split_in_half(), None);
     }
 
     proptest! {
@@ -89,7 +89,7 @@ mod tests {
             let mut next = whole.start;
             for part in whole.parts() {
                 prop_assert!(part.points <= POINTS_MAX && part.start == next);
-                if let Some([one, other]) = part.halves() {
+                if let Some([one, other]) = part.split_in_half() {
                     prop_assert_eq!((one.start, one.end() + step, other.end()), (part.start, other.start, part.end()));
                 }
                 next = part.end() + step;

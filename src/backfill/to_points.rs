@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::fetched_series::FetchedSeries;
 use super::mapping::{LabelSource, MetricMapping};
-use super::series::FetchedSeries;
 use super::time_chunks::QueryChunk;
 use super::unit_check::MetricUnitCheck;
 use super::{FetchedHistory, RemoteHistoryQuery};
-use crate::reading::{Labels, Timestamp, Values};
+use crate::reading::{MetricLabels, SubjectValues, Timestamp};
 use crate::signal::ReadingPair;
 use crate::window::Point;
 
@@ -35,10 +35,10 @@ pub(super) struct PointBuilder<'a> {
     direct: Option<&'a str>,
     step: f64,
     /// Index of each series of each source.
-    places: BTreeMap<(usize, Labels), usize>,
+    places: BTreeMap<(usize, MetricLabels), usize>,
     slots: Vec<PointSlot>,
     dropped: BTreeMap<&'static str, usize>,
-    before: Option<(f64, Values)>,
+    before: Option<(f64, SubjectValues)>,
     units: MetricUnitCheck<'a>,
     past: FetchedHistory,
 }
@@ -46,7 +46,7 @@ pub(super) struct PointBuilder<'a> {
 /// One series of one source.
 struct PointSlot {
     entry: usize,
-    labels: Labels,
+    labels: MetricLabels,
     /// Accumulated value of a rate.
     sum: f64,
 }
@@ -110,8 +110,8 @@ impl<'a> PointBuilder<'a> {
         let Some(own) = self.entries.get(entry) else { return Vec::new() };
         // Having no labels differs from an empty list of labels.
         let labels = |series: &FetchedSeries| match own.labels.is_empty() {
-            true => Labels::NONE,
-            false => Labels::new(own.labels.iter().map(|it| match it {
+            true => MetricLabels::NONE,
+            false => MetricLabels::new(own.labels.iter().map(|it| match it {
                 LabelSource::Of(name) => series.labels.get(name).map_or("", String::as_str),
                 LabelSource::Fixed(value) => value,
             })),
@@ -123,7 +123,7 @@ impl<'a> PointBuilder<'a> {
             let most = self.dropped.entry(own.metric.name).or_default();
             *most = over.max(*most);
         }
-        let slot = |(labels, values): (Labels, Vec<(usize, f64)>)| {
+        let slot = |(labels, values): (MetricLabels, Vec<(usize, f64)>)| {
             let slots = &mut self.slots;
             let place = *self.places.entry((entry, labels.clone())).or_insert_with(|| {
                 slots.push(PointSlot { entry, labels, sum: 0.0 });
@@ -155,8 +155,8 @@ impl<'a> PointBuilder<'a> {
         self.point(at, &signals);
     }
 
-    fn values(&mut self, known: &[(usize, f64)], elapsed: Option<f64>) -> Values {
-        let mut values = Values::default();
+    fn values(&mut self, known: &[(usize, f64)], elapsed: Option<f64>) -> SubjectValues {
+        let mut values = SubjectValues::default();
         for (place, value) in known {
             let slot = &mut self.slots[*place];
             let entry = &self.entries[slot.entry];

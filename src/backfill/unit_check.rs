@@ -5,7 +5,7 @@ use std::fmt;
 use super::RemoteHistoryQuery;
 use super::mapping::MetricMapping;
 use crate::metric::Metric;
-use crate::reading::Values;
+use crate::reading::SubjectValues;
 use crate::signal::{ReadingPair, Signal, SignalUnit};
 
 /// Tolerated share of values out of range, because counters jump and sensors fail at times.
@@ -157,7 +157,7 @@ impl<'a> MetricUnitCheck<'a> {
         Self { rules: RULES.iter().filter_map(rule).collect(), ranges: UnitCheck::new(wanted.signals) }
     }
 
-    pub(super) fn reading(&mut self, now: &Values, change: Option<&ReadingPair<'_>>) {
+    pub(super) fn reading(&mut self, now: &SubjectValues, change: Option<&ReadingPair<'_>>) {
         for (metric, _, rule, _, tally) in &mut self.rules {
             match rule {
                 RangeRule::AtLeast(least) => {

@@ -7,10 +7,10 @@ use crate::config::Setting;
 
 pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("accept")
-        .about("Accept the current anomaly as normal")
+        .about("Accept the current anomalies of all subjects as normal")
         .long_about(
-            "Accept the current anomaly as normal, as hostnorm does by itself after accept_after: the anomaly ends, and the \
-             current state is learned much faster than usual.",
+            "Accept the current anomalies of all subjects as normal: they end, and hostnorm learns the current state much \
+             faster than usual. Without this command, hostnorm accepts each anomaly by itself after accept_after.",
         )
         .args(store_args::socket(settings))
 }

@@ -31,7 +31,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
                 .long("print-defaults")
                 .action(ArgAction::SetTrue)
                 .conflicts_with("print")
-                .help("Print a settings file with all defaults and what they mean"),
+                .help("Print a settings file with all settings, their defaults and their meanings"),
         )
 }
 

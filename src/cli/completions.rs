@@ -4,7 +4,7 @@ use clap::{Arg, ArgMatches};
 use clap_complete::generate;
 use clap_complete::shells::{Bash, Fish, Zsh};
 
-use super::Exit;
+use super::CommandExit;
 
 pub(super) fn command() -> clap::Command {
     clap::Command::new("completions")
@@ -22,7 +22,7 @@ pub(super) fn command() -> clap::Command {
         )
 }
 
-pub(super) fn text(matches: &ArgMatches, mut whole: clap::Command) -> Result<String, Exit> {
+pub(super) fn text(matches: &ArgMatches, mut whole: clap::Command) -> Result<String, CommandExit> {
     const NAME: &str = "hostnorm";
     let mut out = Vec::new();
     match matches.get_one::<String>("shell").map(String::as_str) {
@@ -30,5 +30,5 @@ pub(super) fn text(matches: &ArgMatches, mut whole: clap::Command) -> Result<Str
         Some("fish") => generate(Fish, &mut whole, NAME, &mut out),
         _ => generate(Bash, &mut whole, NAME, &mut out),
     }
-    String::from_utf8(out).map_err(|error| Exit::failure(error.to_string()))
+    String::from_utf8(out).map_err(|error| CommandExit::failure(error.to_string()))
 }

@@ -2,12 +2,12 @@
 
 use clap::ArgMatches;
 
-use super::{Exit, defaulted};
+use super::{CommandExit, defaulted};
 use crate::duration::HumanDuration;
 
 /// Amount of load, within ranges that keep the machine usable; 0 disables a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Demo {
+pub struct DemoArgs {
     /// Percentage of the time of each CPU.
     pub cpu: u64,
     /// Percentage of the memory that is available at the start of the load.
@@ -80,9 +80,9 @@ pub(super) fn command() -> clap::Command {
         ))
 }
 
-pub(super) fn options(matches: &ArgMatches) -> Result<Demo, Exit> {
+pub(super) fn options(matches: &ArgMatches) -> Result<DemoArgs, CommandExit> {
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
-    let wrong = |name: &str, why: String| Exit::usage(format!("--{name} {} {why}", text(name)));
+    let wrong = |name: &str, why: String| CommandExit::usage(format!("--{name} {} {why}", text(name)));
     let whole = |whole: &WholeSeconds| match text(whole.name).parse::<u64>() {
         Err(_) => Err(wrong(whole.name, "is not a whole number".into())),
         Ok(value) if value > whole.max => {
@@ -98,7 +98,7 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Demo, Exit> {
         Ok(span) => Ok(span),
     };
     let [cpu, memory, disk, http_rps] = &WHOLES;
-    let demo = Demo {
+    let demo = DemoArgs {
         cpu: whole(cpu)?,
         memory: whole(memory)?,
         disk: whole(disk)?,
@@ -107,7 +107,9 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Demo, Exit> {
         warmup: span("warmup", WARMUP)?,
     };
     match demo.cpu + demo.memory + demo.disk + demo.http_rps {
-        0 => Err(Exit::usage("no load requested; set one of --cpu, --memory, --disk and --http-rps above 0")),
+        0 => Err(CommandExit::usage(
+            "no load requested; set one of --cpu, --memory, --disk and --http-rps above 0",
+        )),
         _ => Ok(demo),
     }
 }

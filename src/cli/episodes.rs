@@ -8,7 +8,7 @@ use crate::config::Setting;
 
 /// Arguments of `episodes`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Episodes {
+pub struct EpisodesArgs {
     /// Settings, for the store.
     pub options: GlobalOptions,
     /// Time range.
@@ -30,8 +30,8 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         )
 }
 
-pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[Setting]) -> Episodes {
-    Episodes {
+pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[Setting]) -> EpisodesArgs {
+    EpisodesArgs {
         options: store_args::options(matches, options, settings),
         range: store_args::range(matches),
         json: matches.get_flag("json"),

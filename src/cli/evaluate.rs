@@ -4,22 +4,22 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, value_parser};
 
-use super::Exit;
+use super::CommandExit;
 use crate::duration::HumanDuration;
-use crate::evaluate::{TableStyle, VUS_WINDOW_MAX};
+use crate::evaluate::{EvaluationFormat, VUS_WINDOW_MAX};
 
-/// Default of the widest buffer, from the authors of the volumes.
+/// Default of the widest tolerance, from the authors of the volumes.
 const VUS_WINDOW: usize = 100;
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Evaluate {
+pub struct EvaluateArgs {
     /// Labels and scores.
     pub of: EvaluationInput,
     /// The score from which a row counts as anomalous.
     pub threshold: f64,
     /// Output format.
-    pub style: TableStyle,
+    pub style: EvaluationFormat,
     /// Whether to show each series.
     pub per_series: bool,
     /// Whether to show what each level finds, instead of the metrics.
@@ -37,7 +37,7 @@ pub enum EvaluationInput {
         scores: PathBuf,
         /// Rows per day.
         per_day: f64,
-        /// Widest buffer around events for the volumes, in rows.
+        /// Widest tolerance around events for the volumes, in rows.
         vus_window: usize,
     },
     /// A dataset directory, and a directory with scores.
@@ -76,15 +76,16 @@ const LONG: &str = "Measure how well scores match labels: exit 0, or 1 if a file
 Scores come from files, or with --replay from scoring the series. As with hostnorm replay, settings about a host have no \
 effect. Environment variables are ignored, too.
 
---alerts shows what operators would notice. For each level: the share of events that are found during the event or within \
-five rows after it, the false episodes (outside of events and of the 30 rows after each), and the delay. No threshold is \
-chosen with hindsight. Scores from files \
-need the columns is_anomaly and alert of hostnorm replay --all.
+--alerts shows the alerts that operators would get. For each level, it shows the share of events that are found, the \
+false episodes, and the delay. An event is found during the event or within five rows after it. A false episode lies \
+outside of the events and of the 30 rows after each. No threshold is chosen with hindsight. Scores from files need the \
+columns is_anomaly and alert of hostnorm replay --all.
 
---robustness disturbs the test part only, from the seed of the settings: Gaussian noise whose standard deviation is the given \
-share of each signal's range in the training part; a share of all cells missing or ten times as large; one signal missing from the \
-middle row on; a clock that is set forward by one hour after the first third of the rows, and set back after the second third. The difference from \
-the undisturbed rows is shown in brackets.";
+--robustness disturbs the test part only, with random numbers from the seed of the settings. noise N adds Gaussian noise, \
+whose standard deviation is N times the range of each signal in the training part. missing N removes a share of all \
+cells. outliers N makes a share of all cells ten times as large. In another run, one signal is missing from the middle \
+row on. In the last run, the clock is set forward by one hour after the first third of the rows, and set back after the \
+second third. The difference from the undisturbed rows is shown in parentheses.";
 
 pub(super) fn command() -> clap::Command {
     let arg = |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value);
@@ -100,7 +101,7 @@ pub(super) fn command() -> clap::Command {
             path("data", "DIR").help("Directory of labeled series: manifest.json, labels/NAME.label, and labels/NAME.interp with the signals behind each fault"),
             path("scores", "PATH")
                 .help("Scores: a file with one number per row or with a column score; with --data, a directory of NAME.csv"),
-            switch("replay").help("Instead of reading scores, make them: for each series of --data, learn data/NAME.train.csv, then score data/NAME.test.csv"),
+            switch("replay").help("Compute the scores instead of reading them: for each series of --data, learn data/NAME.train.csv, then score data/NAME.test.csv"),
             path("compare", "FILE")
                 .num_args(1..=2)
                 .requires("data")
@@ -127,12 +128,12 @@ pub(super) fn command() -> clap::Command {
             arg("vus-window", "ROWS")
                 .value_parser(value_parser!(u16).range(0..=VUS_WINDOW_MAX as i64))
                 .conflicts_with("data")
-                .help(format!("Widest buffer around events for the volume under the surface (VUS), in rows [default: {VUS_WINDOW}]")),
+                .help(format!("Widest tolerance around events for the volume under the surface (VUS), in rows [default: {VUS_WINDOW}]")),
             arg("threshold", "SCORE")
                 .value_parser(value_parser!(f64))
                 .allow_negative_numbers(true)
                 .default_value("1.0")
-                .help("Score from which on a row is called anomalous, for the figures named threshold_. Not the setting threshold, which is a raw score"),
+                .help("Score from which a row counts as anomalous, for the figures named threshold_. This is not the setting threshold, which is a raw score"),
             arg("format", "FORMAT")
                 .value_parser(["table", "json", "markdown"])
                 .default_value("table")
@@ -144,7 +145,7 @@ pub(super) fn command() -> clap::Command {
         .group(ArgGroup::new("scored").args(["scores", "replay", "compare", "robustness"]).required(true))
 }
 
-pub(super) fn options(matches: &ArgMatches) -> Result<Evaluate, Exit> {
+pub(super) fn options(matches: &ArgMatches) -> Result<EvaluateArgs, CommandExit> {
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let scores = path("scores").unwrap_or_default();
     let trial = match matches.get_many::<PathBuf>("compare").map(|it| it.cloned().collect::<Vec<_>>()) {
@@ -171,14 +172,14 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Evaluate, Exit> {
     };
     let threshold = matches.get_one::<f64>("threshold").copied().unwrap_or(1.0);
     if !threshold.is_finite() {
-        return Err(Exit::usage(format!("error: --threshold {threshold} is not a finite number")));
+        return Err(CommandExit::usage(format!("error: --threshold {threshold} is not a finite number")));
     }
     let style = match matches.get_one::<String>("format").map(String::as_str) {
-        Some("json") => TableStyle::Json,
-        Some("markdown") => TableStyle::Markdown,
-        _ => TableStyle::Table,
+        Some("json") => EvaluationFormat::Json,
+        Some("markdown") => EvaluationFormat::Markdown,
+        _ => EvaluationFormat::Table,
     };
-    Ok(Evaluate {
+    Ok(EvaluateArgs {
         of,
         threshold,
         style,
@@ -188,7 +189,7 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Evaluate, Exit> {
 }
 
 /// Rows per day, from either flag.
-fn per_day(matches: &ArgMatches) -> Result<f64, Exit> {
+fn per_day(matches: &ArgMatches) -> Result<f64, CommandExit> {
     let every = matches.get_one::<HumanDuration>("every").copied().unwrap_or(HumanDuration::minutes(1));
     let given = matches.get_one::<f64>("per-day").copied();
     let per_day = given.unwrap_or(HumanDuration::days(1).as_seconds() / every.as_seconds());
@@ -199,27 +200,27 @@ fn per_day(matches: &ArgMatches) -> Result<f64, Exit> {
         Some(word) => ("--per-day", word.to_string()),
         None => ("--every", every.to_string()),
     };
-    Err(Exit::usage(format!("error: {flag} {word} is out of range; it must be above 0")))
+    Err(CommandExit::usage(format!("error: {flag} {word} is out of range; it must be above 0")))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Command, parse};
+    use super::super::{CliCommand, parse};
     use super::*;
 
-    fn check(line: &str, expected: Result<Evaluate, &str>) {
+    fn check(line: &str, expected: Result<EvaluateArgs, &str>) {
         let args = ["hostnorm", "evaluate"].into_iter().chain(line.split_whitespace()).map(Into::into);
         let found = match parse(args) {
-            Ok(Command::Evaluate(found)) => Ok(found),
+            Ok(CliCommand::Evaluate(found)) => Ok(found),
             Ok(other) => panic!("{line}: {other:?}"),
             Err(exit) => Err(exit.text.lines().next().unwrap_or_default().to_owned()),
         };
         assert_eq!(found, expected.map_err(str::to_owned), "{line}");
     }
 
-    fn files(per_day: f64, vus_window: usize) -> Evaluate {
+    fn files(per_day: f64, vus_window: usize) -> EvaluateArgs {
         let of = EvaluationInput::Files { labels: "l".into(), scores: "s".into(), per_day, vus_window };
-        Evaluate { of, threshold: 1.0, style: TableStyle::Table, per_series: false, alerts: false }
+        EvaluateArgs { of, threshold: 1.0, style: EvaluationFormat::Table, per_series: false, alerts: false }
     }
 
     #[test]
@@ -227,8 +228,12 @@ mod tests {
         check("--labels l --scores s", Ok(files(1440.0, 100)));
         check("--labels l --scores s --every 5m --vus-window 0", Ok(files(288.0, 0)));
         check("--labels l --scores s --per-day 24", Ok(files(24.0, 100)));
-        let shown =
-            Evaluate { threshold: -2.5, style: TableStyle::Json, per_series: true, ..files(1440.0, 100) };
+        let shown = EvaluateArgs {
+            threshold: -2.5,
+            style: EvaluationFormat::Json,
+            per_series: true,
+            ..files(1440.0, 100)
+        };
         check("--labels l --scores s --threshold -2.5 --format json --per-series", Ok(shown));
     }
 
@@ -239,8 +244,8 @@ mod tests {
             scores: "s".into(),
             set: set.map(Into::into),
         };
-        check("--data d --scores s", Ok(Evaluate { of: of(None), ..files(1.0, 0) }));
-        let shown = Evaluate { of: of(Some("smd")), style: TableStyle::Markdown, ..files(1.0, 0) };
+        check("--data d --scores s", Ok(EvaluateArgs { of: of(None), ..files(1.0, 0) }));
+        let shown = EvaluateArgs { of: of(Some("smd")), style: EvaluationFormat::Markdown, ..files(1.0, 0) };
         check("--data d --scores s --set smd --format markdown", Ok(shown));
     }
 
@@ -248,7 +253,7 @@ mod tests {
     fn a_folder_replayed() {
         let check = |line: &str, trial: ReplayVariants| {
             let of = EvaluationInput::Replayed { data: "d".into(), set: None, trial };
-            check(&format!("--data d {line}"), Ok(Evaluate { of, ..files(1.0, 0) }));
+            check(&format!("--data d {line}"), Ok(EvaluateArgs { of, ..files(1.0, 0) }));
         };
         check("--replay", ReplayVariants::Once(None));
         check("--replay --config.file a", ReplayVariants::Once(Some("a".into())));

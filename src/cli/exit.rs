@@ -4,7 +4,7 @@ use crate::control_characters::lines;
 
 /// How the process ends. Only `main.rs` ends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exit {
+pub struct CommandExit {
     /// The exit code, one of the constants here.
     pub code: u8,
     /// Text to print: on standard output after a success, else on standard error. Control characters are escaped, because
@@ -12,7 +12,7 @@ pub struct Exit {
     pub text: String,
 }
 
-impl Exit {
+impl CommandExit {
     /// Success.
     pub const SUCCESS: u8 = 0;
     /// A failure at run time.

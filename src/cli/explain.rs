@@ -10,7 +10,7 @@ use crate::table::TimeArg;
 
 /// Arguments of `explain`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Explain {
+pub struct ExplainArgs {
     /// Settings, for store and daemon.
     pub options: GlobalOptions,
     /// The episode or time range.
@@ -42,13 +42,16 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("explain")
         .about("Explain unusual behavior: now, around a time, or in one anomaly")
         .long_about(
-            "Without EPISODE, explain the last 10 minutes, the time around --at, or the time since --since: the anomalies, \
-             the signals behind them with their normal ranges, the signals that first went beyond their smallest or largest value \
-             of the day before, and similar earlier anomalies; or that nothing was unusual. The command asks the running hostnorm, or else reads the store.\n\n\
-             With EPISODE, explain a stored anomaly: its start and duration, the signals behind its peak with their normal \
-             ranges, the signals that first went beyond their smallest or largest value of the day before, and similar earlier anomalies. The scores are reproduced from the stored readings, state and model, and \
-             compared with the stored scores bit by bit. Use the same settings as the hostnorm that stored them.\n\n\
-             Exit 0; 1 if there is no such episode, scores differ, or there is neither a running hostnorm nor a store.",
+            "Without EPISODE, explain the last 10 minutes, the time around --at, or the time since --since. The explanation has \
+             the anomalies, the signals behind them with their normal ranges, the signals that left their range of the day \
+             before, and similar earlier anomalies. If nothing was unusual, it says so. The command asks the running \
+             hostnorm; if hostnorm does not run, it reads the store.\n\n\
+             With EPISODE, explain a stored anomaly. The explanation has its start and duration, the signals behind its peak \
+             with their normal ranges, the signals that left their range of the day before, and similar earlier anomalies. \
+             The command also reproduces the scores from the stored readings, state and model, and compares them with the \
+             stored scores, bit by bit. Use the same settings as the hostnorm that stored them.\n\n\
+             The exit code is 0. It is 1 if there is no such episode, if scores differ, or if there is neither a running \
+             hostnorm nor a store.",
         )
         .arg(
             Arg::new("episode")
@@ -64,7 +67,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
                 .allow_hyphen_values(true)
                 .value_parser(|text: &str| text.parse::<TimeArg>())
                 .conflicts_with("since")
-                .help("Explain the time around: -2h, 2026-11-21T10:00:00Z or Unix time [default: now]"),
+                .help("Explain the time around this instant: -2h, 2026-11-21T10:00:00Z or Unix time [default: now]"),
         )
         .arg(
             Arg::new("around")
@@ -79,13 +82,13 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
                 .long("since")
                 .value_name("DURATION")
                 .value_parser(value_parser!(HumanDuration))
-                .help("Explain the time since then, such as 2h, at most 2d"),
+                .help("Explain the last DURATION, such as 2h; at most 2d"),
         )
         .args(shared(settings))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print all details as one JSON object"))
 }
 
-pub(super) fn options(matches: &ArgMatches, mut options: GlobalOptions, settings: &[Setting]) -> Explain {
+pub(super) fn options(matches: &ArgMatches, mut options: GlobalOptions, settings: &[Setting]) -> ExplainArgs {
     options.add(matches, settings);
     let duration = |name: &str| matches.get_one::<HumanDuration>(name).copied();
     let target = match (matches.get_one::<EpisodeId>("episode"), duration("since")) {
@@ -96,5 +99,5 @@ pub(super) fn options(matches: &ArgMatches, mut options: GlobalOptions, settings
             window: duration("around").unwrap_or(WINDOW),
         },
     };
-    Explain { options, target, json: matches.get_flag("json") }
+    ExplainArgs { options, target, json: matches.get_flag("json") }
 }

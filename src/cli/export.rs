@@ -30,7 +30,7 @@ pub enum ColumnLayout {
 
 /// Arguments of `export`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Export {
+pub struct ExportArgs {
     /// Settings, for the store.
     pub options: GlobalOptions,
     /// The table.
@@ -51,8 +51,8 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .long_about(
             "Write stored readings, points or scores as CSV.\n\n\
              With csv, each row is an instant and each series a column. hostnorm validate, replay and train can read the \
-             csv of points. With parquet-csv, each row is one value and the columns are always the same, each of one type: \
-             ISO 8601 timestamps to the nanosecond, numbers, true or false, text. A missing value has no row. DuckDB, \
+             csv of points. With parquet-csv, each row is one value. The columns are always the same, and all cells of a column have \
+             one type: an ISO 8601 timestamp to the nanosecond, a number, true or false, or text. A missing value has no row. DuckDB, \
              pandas and Arrow can convert this format to Parquet without a schema.\n\n\
              Numbers are not rounded: reading them back gives the same bits.",
         )
@@ -62,14 +62,14 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
                 .value_parser(["readings", "points", "scores"])
                 .hide_possible_values(true)
                 .required(true)
-                .help("readings: values as read from the kernel; points: means over windows, as learned; scores"),
+                .help("readings: values as read from the kernel; points: means over windows, as learned; scores: the score of each point"),
         )
         .args(store_args::span())
         .arg(
             Arg::new("subject")
                 .long("subject")
                 .value_name("NAME")
-                .help("Subject; without it, csv has the host and parquet-csv has all"),
+                .help("Subject to export [default: the host with csv, all subjects with parquet-csv]"),
         )
         .arg(
             defaulted("format", "FORMAT", "csv", "Output format: csv, parquet-csv")
@@ -87,9 +87,9 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .args(store_args::place(settings))
 }
 
-pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[Setting]) -> Export {
+pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[Setting]) -> ExportArgs {
     let word = |name: &str| matches.get_one::<String>(name);
-    Export {
+    ExportArgs {
         options: store_args::options(matches, options, settings),
         what: match word("what").map(String::as_str) {
             Some("points") => ExportTable::Points,

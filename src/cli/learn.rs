@@ -7,7 +7,7 @@ use crate::config::Setting;
 
 /// Arguments of `learn`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Learn {
+pub struct LearnArgs {
     /// Settings, for store and daemon.
     pub options: GlobalOptions,
     /// Whether to learn.
@@ -23,12 +23,12 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
                 .value_parser(["on", "off"])
                 .hide_possible_values(true)
                 .required(true)
-                .help("off pauses learning until it is switched on, also across restarts"),
+                .help("off pauses learning, also over restarts; on resumes learning"),
         )
         .args(store_args::socket(settings))
 }
 
-pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[Setting]) -> Learn {
+pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[Setting]) -> LearnArgs {
     let on = matches.get_one::<String>("switch").is_some_and(|it| it == "on");
-    Learn { options: store_args::socket_options(matches, options, settings), on }
+    LearnArgs { options: store_args::socket_options(matches, options, settings), on }
 }

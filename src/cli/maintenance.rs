@@ -9,7 +9,7 @@ use crate::maintenance::{DEFAULT_NAME, duration_error, name_error};
 
 /// Arguments of `maintenance`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Maintenance {
+pub struct MaintenanceArgs {
     /// Settings, for store and daemon.
     pub options: GlobalOptions,
     /// Whether to print JSON.
@@ -81,7 +81,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         )
 }
 
-pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[Setting]) -> Maintenance {
+pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[Setting]) -> MaintenanceArgs {
     let (verb, below) = matches.subcommand().unwrap_or(("status", matches));
     let action = match verb {
         "start" => MaintenanceAction::Start {
@@ -92,5 +92,5 @@ pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[
         _ => MaintenanceAction::Status,
     };
     let json = matches!(below.try_get_one::<bool>("json"), Ok(Some(true)));
-    Maintenance { options: store_args::socket_options(below, options, settings), json, action }
+    MaintenanceArgs { options: store_args::socket_options(below, options, settings), json, action }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::{Arg, ArgMatches};
 use clap_mangen::Man;
 
-use super::Exit;
+use super::CommandExit;
 
 pub(super) fn command() -> clap::Command {
     clap::Command::new("man")
@@ -13,7 +13,7 @@ pub(super) fn command() -> clap::Command {
         .arg(Arg::new("command").value_name("COMMAND").help("Command [default: hostnorm itself]"))
 }
 
-pub(super) fn page(matches: &ArgMatches, whole: clap::Command) -> Result<String, Exit> {
+pub(super) fn page(matches: &ArgMatches, whole: clap::Command) -> Result<String, CommandExit> {
     // Revision and compiler are left out, so that equal sources give equal pages.
     let mut whole = whole.version(env!("CARGO_PKG_VERSION"));
     whole.build();
@@ -21,7 +21,9 @@ pub(super) fn page(matches: &ArgMatches, whole: clap::Command) -> Result<String,
         None => whole,
         Some(name) => {
             let Some(command) = whole.find_subcommand(name) else {
-                return Err(Exit::usage(format!("unknown command {name:?}; hostnorm -h lists all commands")));
+                return Err(CommandExit::usage(format!(
+                    "unknown command {name:?}; hostnorm -h lists all commands"
+                )));
             };
             command.clone().name(format!("hostnorm-{name}")).version(env!("CARGO_PKG_VERSION"))
         }
@@ -29,7 +31,7 @@ pub(super) fn page(matches: &ArgMatches, whole: clap::Command) -> Result<String,
     let mut about = about.disable_help_subcommand(true);
     let usage = about.render_usage().to_string();
     render(&Man::new(about).manual("hostnorm"), usage.trim_start_matches("Usage: "))
-        .map_err(|error| Exit::failure(error.to_string()))
+        .map_err(|error| CommandExit::failure(error.to_string()))
 }
 
 /// A page with a synopsis as short as that of the help, because there are a hundred flags.

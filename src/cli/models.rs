@@ -7,7 +7,7 @@ use crate::config::Setting;
 
 /// Arguments of `models`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Models {
+pub struct ModelsArgs {
     /// Settings, for store and daemon.
     pub options: GlobalOptions,
     /// Whether to print JSON.
@@ -68,7 +68,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         )
 }
 
-pub(super) fn options(matches: &ArgMatches, mut options: GlobalOptions, settings: &[Setting]) -> Models {
+pub(super) fn options(matches: &ArgMatches, mut options: GlobalOptions, settings: &[Setting]) -> ModelsArgs {
     let (name, below) = matches.subcommand().unwrap_or(("list", matches));
     options = match name {
         "promote" | "rollback" => store_args::socket_options(below, options, settings),
@@ -85,5 +85,5 @@ pub(super) fn options(matches: &ArgMatches, mut options: GlobalOptions, settings
     };
     // Subcommands of the daemon have no such flag.
     let json = matches!(below.try_get_one::<bool>("json"), Ok(Some(true)));
-    Models { options, json, action }
+    ModelsArgs { options, json, action }
 }

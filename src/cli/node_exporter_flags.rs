@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, ArgMatches};
 
-use super::Exit;
+use super::CommandExit;
 use crate::config::{FlagValue, Setting};
 
 /// The keys of settings, and the flags of node_exporter with the same meaning.
@@ -85,12 +85,12 @@ pub(super) fn aliases(key: &str) -> Option<&'static str> {
 }
 
 /// Refuses a flag that hostnorm does not have, with what to use instead.
-pub(super) fn refuse(args: &[OsString]) -> Result<(), Exit> {
+pub(super) fn refuse(args: &[OsString]) -> Result<(), CommandExit> {
     let flags = args.iter().filter_map(|it| it.to_str()?.strip_prefix("--"));
     let names = flags.map(|it| it.split_once('=').map_or(it, |(name, _)| name));
     let refused = names.filter_map(|it| Some((it, instead(it)?))).next();
     refused.map_or(Ok(()), |(name, instead)| {
-        Err(Exit::usage(format!(
+        Err(CommandExit::usage(format!(
             "--{name} is a flag of node_exporter that hostnorm does not have: {instead}"
         )))
     })

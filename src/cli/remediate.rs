@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
-use super::{Exit, GlobalOptions, defaulted};
+use super::{CommandExit, GlobalOptions, defaulted};
 use crate::remediate::AllowedActions;
-use crate::telemetry::{LogFormat, LogLevel, LogSettings};
+use crate::telemetry::{LogFormat, LogLevel, LogOutputSettings};
 
 /// The command that acts on alerts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remediate {
+pub struct RemediateArgs {
     /// The rules.
     pub file: PathBuf,
     /// Addresses to listen on.
@@ -24,7 +24,7 @@ pub struct Remediate {
     /// What may be done to the cluster.
     pub allowed: AllowedActions,
     /// The log.
-    pub log: LogSettings,
+    pub log: LogOutputSettings,
     /// Whether the rules are only checked.
     pub check: bool,
 }
@@ -41,8 +41,8 @@ pub(super) fn command() -> clap::Command {
         .long_about(
             "Act on alerts: receive Alertmanager's notifications (webhook version 4, at /api/v1/alerts) and follow rules. An \
              action is a line in a remediation log, an issue on GitHub, a request to a webhook, or, on request, cordoning a node \
-             or deleting a pod in Kubernetes. It runs no commands or scripts.\n\n\
-             A notification is acknowledged when its actions are in the outbox, so that none is lost.",
+             or deleting a pod in Kubernetes. hostnorm remediate runs no commands or scripts.\n\n\
+             A notification is acknowledged when its actions are in the outbox, so that no action is lost.",
         )
         .arg(path("config.file", "Rules in YAML").required(true))
         .arg(
@@ -72,7 +72,7 @@ pub(super) fn command() -> clap::Command {
         )
 }
 
-pub(super) fn options(matches: &ArgMatches, before: &GlobalOptions) -> Result<Remediate, Exit> {
+pub(super) fn options(matches: &ArgMatches, before: &GlobalOptions) -> Result<RemediateArgs, CommandExit> {
     before.none("remediate")?;
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let word = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
@@ -84,8 +84,10 @@ pub(super) fn options(matches: &ArgMatches, before: &GlobalOptions) -> Result<Re
         _ => LogLevel::Info,
     };
     let format = if word("log.format") == "json" { LogFormat::Json } else { LogFormat::Logfmt };
-    let Some(file) = path("config.file") else { return Err(Exit::usage("no rules: set --config.file")) };
-    Ok(Remediate {
+    let Some(file) = path("config.file") else {
+        return Err(CommandExit::usage("no rules: set --config.file"));
+    };
+    Ok(RemediateArgs {
         file,
         listen_addresses: matches
             .get_many::<String>("web.listen-address")
@@ -100,7 +102,7 @@ pub(super) fn options(matches: &ArgMatches, before: &GlobalOptions) -> Result<Re
             cordon: matches.get_flag("kubernetes.allow-cordon"),
             delete_pod: matches.get_flag("kubernetes.allow-delete-pod"),
         },
-        log: LogSettings { level, format },
+        log: LogOutputSettings { level, format },
         check: matches.get_flag("check"),
     })
 }

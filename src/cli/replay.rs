@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
-use super::{Exit, GlobalOptions, every, shared};
+use super::{CommandExit, GlobalOptions, every, shared};
 use crate::config::Setting;
 use crate::duration::HumanDuration;
 use crate::table::ScoreDetail;
@@ -46,7 +46,7 @@ const COUNTING: &[&str] = &[
     "time_zone",
     "half_life",
     "retrain_interval",
-    "anomaly_weight",
+    "anomaly_learning_weight",
     "accept_after",
 ];
 
@@ -66,17 +66,19 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .about("Score a CSV file row by row, as on a live host")
         .long_about(
             "Score a CSV file row by row, as on a live host: a score depends only on the history and on earlier rows. A \
-             score of 1 is unusual; from the alert level on, by default 2 and lower on a new host, it is worth an alert.\n\n\
+             score of 1 is unusual. A score at the alert level, 2 by default, is worth an alert. If any column has a \
+             noise floor, the table counts as a new host: the alert level is 1.33 at the start of the history, and 2 after \
+             two weeks.\n\n\
              Tables are CSV, plain or compressed with gzip or xz; see hostnorm validate --help. History and input have the \
-             same columns in the same order, rows in order of time, the input after the history. A column with the name \
+             same columns in the same order. Rows are in order of time, and the input is later than the history. A column with the name \
              of a signal of hostnorm, such as cpu_busy_ratio, has the noise floor of that signal; other columns have none.\n\n\
-             The output has one row per input row: score, and top, the indices of the signals from 0, the largest \
-             deviation first, separated by ;. For the first 31 rows, counted from the start of the history, score is NaN \
-             and top is empty. --all adds is_anomaly and alert (0 or 1), confidence (share of the voting detectors that \
-             agree with the majority) and episode (the number of the episode, from 1).\n\n\
+             The output has one row per input row, with the columns score and top. top has the indices of the signals, \
+             counted from 0 and separated by ;. The signal with the largest deviation comes first. For the first 31 rows, \
+             counted from the start of the history, score is NaN and top is empty. --all adds is_anomaly and alert (0 or \
+             1), confidence (share of the voting detectors that agree with the majority) and episode (the number of the \
+             episode, from 1).\n\n\
              These keys of the settings file have no effect: interval, window, warmup, score_hold, and the sections about \
-             a host. Exit 1 \
-             if a table is malformed; the rows before the error are scored.",
+             a host. The exit code is 1 if a table is malformed; the rows before the error are scored.",
         )
         .next_help_heading("Tables")
         .arg(file("history").help("Normal data to learn before the first score; - is standard input"))
@@ -101,7 +103,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         )
         .arg(
             file("labels")
-                .help("Labels of the input, 0 or 1 per row. Also print how well the scores match the labels, see hostnorm evaluate"),
+                .help("Labels of the input, 0 or 1 per row. hostnorm also prints how well the scores match them; see hostnorm evaluate"),
         )
         .args(shared(&counting(settings)))
 }
@@ -111,9 +113,9 @@ pub(super) fn options(
     matches: &ArgMatches,
     mut options: GlobalOptions,
     settings: &[Setting],
-) -> Result<ReplayOptions, Exit> {
+) -> Result<ReplayOptions, CommandExit> {
     if let Some(given) = options.flags.iter().find(|it| !counts(&it.key)) {
-        return Err(Exit::usage(format!("error: replay does not use --{}; remove it", given.flag)));
+        return Err(CommandExit::usage(format!("error: replay does not use --{}; remove it", given.flag)));
     }
     options.add(matches, &counting(settings));
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
@@ -130,13 +132,13 @@ pub(super) fn options(
     let read = [replay.history.as_deref(), Some(&*replay.input), replay.labels.as_deref()];
     let is_stdin = |it: &&Path| it.as_os_str() == "-";
     if read[..2].iter().flatten().filter(|it| is_stdin(it)).count() > 1 {
-        return Err(Exit::usage("error: only one of --history and --input can be standard input"));
+        return Err(CommandExit::usage("error: only one of --history and --input can be standard input"));
     }
     // Creating the output would truncate an input.
     if let Some(output) = replay.output.as_deref().filter(|it| !is_stdin(it))
         && read.iter().flatten().any(|it| *it == output)
     {
-        return Err(Exit::usage(format!(
+        return Err(CommandExit::usage(format!(
             "error: --output would overwrite {}; choose another file",
             output.display()
         )));

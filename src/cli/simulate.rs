@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
-use super::{Exit, defaulted};
+use super::{CommandExit, defaulted};
 use crate::duration::HumanDuration;
-use crate::simulate::{FAULTS_MAX, Fault};
+use crate::simulate::{FAULTS_MAX, FaultKind};
 
 /// The default start, a Monday, so that the output is reproducible: 2026-01-05T00:00:00Z.
 const START: &str = "2026-01-05";
@@ -19,7 +19,7 @@ const ROWS_MAX: u64 = 5_256_000;
 
 /// Arguments of `simulate`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Simulate {
+pub struct SimulateArgs {
     /// The machine and its faults.
     pub settings: crate::simulate::SimulationSettings,
     /// Output file for rows.
@@ -33,7 +33,7 @@ pub struct Simulate {
 }
 
 pub(super) fn command() -> clap::Command {
-    let names: Vec<_> = Fault::ALL.iter().map(|it| it.name()).collect();
+    let names: Vec<_> = FaultKind::ALL.iter().map(|it| it.name()).collect();
     let file = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
     };
@@ -42,7 +42,7 @@ pub(super) fn command() -> clap::Command {
         .arg(defaulted("seed", "NUMBER", "1", "Seed for the random numbers; equal seeds give equal output"))
         .arg(defaulted("every", "DURATION", "60s", format!("Time between two rows, at least {EVERY_MIN}")))
         .arg(defaulted("for", "DURATION", "14d", "Simulated time"))
-        .arg(defaulted("start", "DATE", START, "Start: a day in UTC, or Unix time in seconds"))
+        .arg(defaulted("start", "DATE", START, "First time: a day in UTC, or Unix time in seconds"))
         .arg(defaulted(
             "faults",
             "NUMBER",
@@ -59,14 +59,14 @@ pub(super) fn command() -> clap::Command {
         )
         .arg(file("output", "File for the rows").required(true))
         .arg(file("labels", "File for the labels: 0 or 1 per row"))
-        .arg(file("causes", "File for the causes, as in labeled sets: start-end:signals per fault, rows from 0, signals from 1 (top of hostnorm replay counts them from 0)"))
+        .arg(file("causes", "File for the causes, as in labeled sets: a line start-end:signals for each fault. Rows are counted from 0, signals from 1; the column top of hostnorm replay counts signals from 0"))
         .arg(file("history", "File for fault-free rows before those of --output, to learn from"))
         .arg(defaulted("history-for", "DURATION", "7d", "Length of --history"))
 }
 
-pub(super) fn options(matches: &ArgMatches) -> Result<Simulate, Exit> {
+pub(super) fn options(matches: &ArgMatches) -> Result<SimulateArgs, CommandExit> {
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
-    let wrong = |name: &str, why: String| Exit::usage(format!("--{name} {} {why}", text(name)));
+    let wrong = |name: &str, why: String| CommandExit::usage(format!("--{name} {} {why}", text(name)));
     let span =
         |name: &str| text(name).parse::<HumanDuration>().map_err(|error| wrong(name, error.to_string()));
     let whole =
@@ -89,12 +89,12 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Simulate, Exit> {
     let names = matches.get_many::<String>("fault").into_iter().flatten();
     let kinds = names
         .map(|it| it.parse())
-        .collect::<Result<Vec<Fault>, _>>()
-        .map_err(|error| Exit::usage(format!("--fault {error}")))?;
+        .collect::<Result<Vec<FaultKind>, _>>()
+        .map_err(|error| CommandExit::usage(format!("--fault {error}")))?;
     let start = start(text("start")).ok_or_else(|| {
         wrong("start", "is neither a day such as 2026-01-05 nor a Unix time before the year 10000".into())
     })?;
-    Ok(Simulate {
+    Ok(SimulateArgs {
         settings: crate::simulate::SimulationSettings {
             seed: whole("seed")?,
             start,
@@ -102,7 +102,7 @@ pub(super) fn options(matches: &ArgMatches) -> Result<Simulate, Exit> {
             history: if history.is_some() { rows_of("history-for")? } else { 0 },
             rows: rows_of("for")?,
             faults: usize::try_from(whole("faults")?).unwrap_or(usize::MAX),
-            kinds: if kinds.is_empty() { Fault::ALL.to_vec() } else { kinds },
+            kinds: if kinds.is_empty() { FaultKind::ALL.to_vec() } else { kinds },
         },
         output: path("output").unwrap_or_default(),
         labels: path("labels"),
@@ -145,7 +145,7 @@ mod tests {
         let args = std::iter::once("simulate").chain(line.split_whitespace());
         let found = match options(&command().get_matches_from(args)) {
             Err(exit) => format!("{} {}", exit.code, exit.text),
-            Ok(Simulate { settings: it, history, .. }) => format!(
+            Ok(SimulateArgs { settings: it, history, .. }) => format!(
                 "seed={} start={} every={} rows={} faults={} kinds={} history={} {}",
                 it.seed,
                 it.start,

@@ -7,7 +7,7 @@ use crate::config::Setting;
 
 /// Arguments of `status`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Status {
+pub struct StatusArgs {
     /// Settings, for the daemon.
     pub options: GlobalOptions,
     /// Whether to print JSON.
@@ -21,6 +21,9 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON"))
 }
 
-pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[Setting]) -> Status {
-    Status { options: store_args::socket_options(matches, options, settings), json: matches.get_flag("json") }
+pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[Setting]) -> StatusArgs {
+    StatusArgs {
+        options: store_args::socket_options(matches, options, settings),
+        json: matches.get_flag("json"),
+    }
 }

@@ -5,9 +5,9 @@ use super::*;
 fn check(line: &str, expect: &str) {
     let args = std::iter::once("hostnorm").chain(line.split_whitespace()).map(OsString::from);
     let found = match parse(args) {
-        Ok(Command::Run(options)) => format!("run{}", shown(&options)),
-        Ok(Command::Check(options, print)) => format!("check {print:?}{}", shown(&options)),
-        Ok(Command::Replay(options)) => {
+        Ok(CliCommand::Run(options)) => format!("run{}", shown(&options)),
+        Ok(CliCommand::Check(options, print)) => format!("check {print:?}{}", shown(&options)),
+        Ok(CliCommand::Replay(options)) => {
             format!("replay {}{}", options.input.display(), shown(&options.options))
         }
         Ok(other) => format!("{other:?}"),
@@ -67,7 +67,7 @@ fn flags_of_node_exporter_are_accepted_or_refused_with_what_to_use() {
     check("--no-collector.cpuu", "exit 64 error: unexpected argument '--no-collector.cpuu' found");
     let collectors = crate::sources::SOURCES.len();
     let args = ["hostnorm", "--collector.disable-defaults", "--collector.cpu"].map(OsString::from);
-    let Ok(Command::Run(options)) = parse(args) else { panic!("it is refused") };
+    let Ok(CliCommand::Run(options)) = parse(args) else { panic!("it is refused") };
     assert_eq!(options.flags.len(), collectors + 1);
     let config = LoadedConfig::new(None, [], options.flags).unwrap().config;
     let enabled: Vec<_> =
@@ -86,9 +86,9 @@ fn settings_may_stand_before_or_behind_the_command() {
 fn a_table_is_validated() {
     check(
         "validate t.csv --every 5m --format json",
-        "Validate(Validate { file: \"t.csv\", every: Some(HumanDuration { millis: 300000 }), format: Json })",
+        "Validate(ValidateArgs { file: \"t.csv\", every: Some(HumanDuration { millis: 300000 }), format: Json })",
     );
-    check("validate -", "Validate(Validate { file: \"-\", every: None, format: Text })");
+    check("validate -", "Validate(ValidateArgs { file: \"-\", every: None, format: Text })");
     check("validate", "exit 64 error: the following required arguments were not provided:");
     check("--window 3 validate -", "exit 64 validate does not use --window; remove it");
     check(
@@ -139,7 +139,7 @@ fn wrong_lines_exit_with_64_and_help_with_0() {
 /// The structure of the printed flags, without their texts.
 fn printed(line: &str) -> String {
     match parse(line.split_whitespace().map(OsString::from)) {
-        Ok(Command::Print(text)) => text,
+        Ok(CliCommand::Print(text)) => text,
         other => panic!("{line}: {other:?}"),
     }
 }

@@ -4,16 +4,16 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, value_parser};
 
-use super::{Exit, GlobalOptions, every, shared};
+use super::{CommandExit, GlobalOptions, every, shared};
 use crate::backfill::{HistorySource, LOOKBACK_MAX, LOOKBACK_MIN};
 use crate::config::Setting;
 use crate::duration::HumanDuration;
-use crate::evaluate::TableStyle;
+use crate::evaluate::EvaluationFormat;
 use crate::remote::ServerConnection;
 
 /// Arguments of `train`.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Train {
+pub enum TrainArgs {
     /// Search settings for a history.
     Search(TrainSearch),
     /// Learn a history from a server or a file.
@@ -38,7 +38,7 @@ pub struct TrainSearch {
     /// Seed of the faults.
     pub seed: u64,
     /// Output format.
-    pub style: TableStyle,
+    pub style: EvaluationFormat,
 }
 
 /// Source of a history, and which part to use.
@@ -50,7 +50,7 @@ pub struct TrainFrom {
     pub lookback: Option<HumanDuration>,
     /// Signals to use; all if empty.
     pub metrics: Vec<String>,
-    /// Host on the server.
+    /// How the server names the host.
     pub host: Option<String>,
     /// Further conditions on series.
     pub selector: Option<String>,
@@ -65,8 +65,15 @@ pub struct TrainFrom {
 }
 
 /// The settings that affect points and models.
-const COUNTING: &[&str] =
-    &["interval", "window", "threshold", "half_life", "forest.trees", "forest.sample_size", "anomaly_weight"];
+const COUNTING: &[&str] = &[
+    "interval",
+    "window",
+    "threshold",
+    "half_life",
+    "forest.trees",
+    "forest.sample_size",
+    "anomaly_learning_weight",
+];
 
 fn counting(settings: &[Setting]) -> Vec<Setting> {
     settings.iter().filter(|it| counts(&it.key)).cloned().collect()
@@ -89,18 +96,20 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .about("Train a model, learn from another server, or search for settings")
         .long_about(
             "Train a model, learn from another server's history, or search for settings.\n\n\
-             --from reads this host's history from a table or a server: series of hostnorm or node_exporter in Prometheus, \
-             VictoriaMetrics, Thanos or Mimir, or of Telegraf in InfluxDB 1.x. A model is trained on it. At least 1,440 \
-             points are required, 12 hours by default. --print-mapping prints the metric names; --mapping takes an edited \
+             --from reads the history of this host from a table or a server, and trains a model on it. Prometheus, \
+             VictoriaMetrics, Thanos and Mimir must have the series of hostnorm or node_exporter, InfluxDB 1.x those of \
+             Telegraf. The history must have at least 1,440 points, which is 12 hours by default. --print-mapping prints the \
+             metric names; --mapping takes an edited \
              copy.\n\n\
-             --from store:FILE takes the store of a similar host, such as a copy of its hostnorm.db. From its first window \
-             on, this host then has a score with the statistics and the model of the other host, until it has its own.\n\n\
-             --search tries combinations of forest.trees, forest.sample_size, half_life, smoothing and window. Each learns \
-             the first 70 % of the history. It is ranked on the next 15 %, with simulated faults, by the mean of two figures: \
-             VUS-PR, which is 1 if the score distinguishes all faults from other rows, and the share of faults found at one \
-             false alert per day. The same 15 % without faults show its false episodes: a combination with more of them than \
-             the defaults is not chosen. The last 15 % measure the result with other faults. No labels are needed. If no \
-             combination is clearly better, the defaults are written.",
+             --from store:FILE takes the store of a similar host, such as a copy of its hostnorm.db. After its first window, \
+             this host then has a score with the statistics and the model of the other host, until it has its own.\n\n\
+             --search tries combinations of forest.trees, forest.sample_size, half_life, smoothing and window. Each combination \
+             learns the first 70 % of the history, then scores the next 15 % with simulated faults. Combinations are ranked \
+             by the mean of two figures: VUS-PR, which is 1 if the score distinguishes all faults from other rows, and the \
+             share of faults found at one false alert per day. A combination with more false episodes than the defaults is \
+             not chosen. The last 15 %, with other faults, measure the result. If no combination is clearly better than the \
+             defaults, the output has the defaults. A window of several rows makes one point of them; hostnorm replay \
+             ignores window, so it cannot check this value.",
         )
         .group(ArgGroup::new("what").args(["from", "search", "print-mapping", "now"]).required(true))
         .arg(
@@ -110,7 +119,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
                 .conflicts_with_all(["from", "search", "print-mapping", "output"])
                 .help("Train a model of the running hostnorm now; see hostnorm models"),
         )
-        .arg(file("output").help("Output file: the points as CSV with --from, the settings found with --search"))
+        .arg(file("output").help("Output file: the points as CSV with --from, without storing them; the settings found with --search"))
         .args(from_args())
         .args(server_args())
         .args(search_args())
@@ -136,13 +145,13 @@ fn from_args() -> Vec<Arg> {
             .value_parser(origin)
             .conflicts_with("search")
             .help_heading("Backfill")
-            .help("Learn from this history: csv:FILE, prometheus:URL or influxdb:URL/DATABASE; or borrow from the store of a similar host: store:FILE"),
+            .help("Learn from this history: csv:FILE, prometheus:URL or influxdb:URL/DATABASE. Or start with the statistics and the model of a similar host: store:FILE"),
         needs(word("lookback", "DURATION").value_parser(lookback))
-            .help("Length of the history to learn from, 1h to 90d [default: 1d; all of a file]"),
+            .help("Length of the history to learn from, 1h to 90d. The history must have at least 1,440 points: 12h with the default interval and window [default: 1d; all of a file]"),
         needs(word("metric", "NAME").num_args(1..).action(ArgAction::Append))
             .help("Only these signals, such as cpu_busy_ratio [default: all]"),
         needs(word("host", "NAME"))
-            .help("Host on the server: the label instance with or without its port, or Telegraf's tag host"),
+            .help("How the server names this host: its label instance, with or without the port, or Telegraf's tag host"),
         needs(word("match", "TEXT"))
             .help("Further selector for series, such as 'job=\"node\"', or an InfluxQL condition"),
         needs(file("mapping")).help("File with the server's metric names: an edited copy of --print-mapping"),
@@ -163,11 +172,11 @@ fn server_args() -> Vec<Arg> {
         needs(file("token-file")).help("File with a token: Bearer for Prometheus, Token for InfluxDB"),
         needs(word("header", "TEXT").action(ArgAction::Append))
             .help("Further header, such as 'X-Scope-OrgID: tenant'; repeatable"),
-        needs(file("ca-file")).help("CA certificates to trust in addition to those of the host, in PEM"),
+        needs(file("ca-file")).help("CA certificates to trust instead of those of the host, in PEM"),
         needs(file("cert-file")).help("Client certificate, in PEM"),
         needs(file("key-file")).help("Key of the client certificate, in PEM"),
         needs(Arg::new("insecure").long("insecure").action(ArgAction::SetTrue))
-            .help("Accept any certificate; anyone in between can read and change everything"),
+            .help("Accept any certificate. Anyone on the network path to the server can then read and change the traffic"),
     ]
 }
 
@@ -179,7 +188,7 @@ fn search_args() -> Vec<Arg> {
             .action(ArgAction::SetTrue)
             .requires("history")
             .help_heading("Search for settings")
-            .help("Search a grid of settings for the best on a history"),
+            .help("Search a grid for the settings that detect best on a history"),
         needs(file("history")).help("Normal data as CSV; see hostnorm validate --help"),
         needs(every())
             .help("Time between two rows; required without timestamps, else taken from the first rows"),
@@ -196,28 +205,28 @@ pub(super) fn options(
     matches: &ArgMatches,
     mut options: GlobalOptions,
     settings: &[Setting],
-) -> Result<Train, Exit> {
+) -> Result<TrainArgs, CommandExit> {
     if matches.get_flag("print-mapping") {
-        return Ok(Train::Mapping);
+        return Ok(TrainArgs::Mapping);
     }
     if matches.get_flag("now") {
         options.add(matches, &counting(settings));
-        return Ok(Train::Now(options));
+        return Ok(TrainArgs::Now(options));
     }
     let Some(origin) = matches.get_one::<HistorySource>("from") else {
         options.add(matches, &counting(settings));
         options.none("train --search")?;
-        return Ok(Train::Search(search(matches)));
+        return Ok(TrainArgs::Search(search(matches)));
     };
     if let Some(given) = options.flags.iter().find(|it| !counts(&it.key)) {
         let text = format!("error: train does not use --{}; remove it", given.flag);
-        return Err(Exit::usage(text));
+        return Err(CommandExit::usage(text));
     }
     options.add(matches, &counting(settings));
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     let texts = |name: &str| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
-    Ok(Train::Elsewhere(Box::new(TrainFrom {
+    Ok(TrainArgs::Elsewhere(Box::new(TrainFrom {
         origin: origin.clone(),
         lookback: matches.get_one::<HumanDuration>("lookback").copied(),
         metrics: texts("metric"),
@@ -249,9 +258,9 @@ fn search(matches: &ArgMatches) -> TrainSearch {
         full: word("grid") == Some("full"),
         seed: matches.get_one::<u64>("seed").copied().unwrap_or(1),
         style: match word("format") {
-            Some("json") => TableStyle::Json,
-            Some("markdown") => TableStyle::Markdown,
-            _ => TableStyle::Table,
+            Some("json") => EvaluationFormat::Json,
+            Some("markdown") => EvaluationFormat::Markdown,
+            _ => EvaluationFormat::Table,
         },
     }
 }
@@ -266,7 +275,7 @@ mod tests {
         let args = std::iter::once("train").chain(line.split_whitespace());
         let parsed = command(&settings).try_get_matches_from(args);
         let found = match parsed.map(|it| options(&it, GlobalOptions::default(), &settings)) {
-            Ok(Ok(Train::Search(it))) => format!(
+            Ok(Ok(TrainArgs::Search(it))) => format!(
                 "{:?} {:?} {:?} {} {} {:?}",
                 it.history,
                 it.every.map(HumanDuration::as_seconds),
@@ -275,9 +284,9 @@ mod tests {
                 it.seed,
                 it.style
             ),
-            Ok(Ok(Train::Mapping)) => "mapping".into(),
-            Ok(Ok(Train::Now(it))) => format!("now {}", it.flags.len()),
-            Ok(Ok(Train::Elsewhere(it))) => {
+            Ok(Ok(TrainArgs::Mapping)) => "mapping".into(),
+            Ok(Ok(TrainArgs::Now(it))) => format!("now {}", it.flags.len()),
+            Ok(Ok(TrainArgs::Elsewhere(it))) => {
                 format!(
                     "{:?} {:?} {:?} {:?} {}",
                     it.lookback.map(HumanDuration::as_seconds),

@@ -9,7 +9,7 @@ use crate::duration::HumanDuration;
 
 /// Arguments of `validate`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Validate {
+pub struct ValidateArgs {
     /// The table; `-` is standard input.
     pub file: PathBuf,
     /// Interval of rows.
@@ -54,9 +54,9 @@ pub(super) fn command() -> clap::Command {
         )
 }
 
-pub(super) fn options(matches: &ArgMatches) -> Validate {
+pub(super) fn options(matches: &ArgMatches) -> ValidateArgs {
     let format = matches.get_one::<String>("format").map(String::as_str);
-    Validate {
+    ValidateArgs {
         file: matches.get_one::<PathBuf>("file").cloned().unwrap_or_default(),
         every: matches.get_one::<HumanDuration>("every").copied(),
         format: if format == Some("json") { ReportFormat::Json } else { ReportFormat::Text },

@@ -4,31 +4,32 @@ use clap::{Arg, ArgMatches};
 
 use super::{GlobalOptions, store_args};
 use crate::config::Setting;
-use crate::episode_pattern::Verdict;
+use crate::episode_pattern::OperatorVerdict;
 use crate::explanation::EpisodeId;
 
 /// Arguments of `reject` and `confirm`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judge {
+pub struct VerdictArgs {
     /// Settings, for store and daemon.
     pub options: GlobalOptions,
     /// The episode.
     pub episode: EpisodeId,
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: OperatorVerdict,
 }
 
 pub(super) fn reject(settings: &[Setting]) -> clap::Command {
-    command(settings, "reject", "Reject an anomaly: this was nothing").long_about(
-        "Reject an anomaly: this was nothing. For 30 days, scores that match the anomaly in signals, directions, size and time of \
-         day are discounted, but never below 1: the next such state is an anomaly, too, and its description says that \
-         an anomaly like it was rejected.",
+    command(settings, "reject", "Reject an anomaly: mark it as a false alarm").long_about(
+        "Reject an anomaly: mark it as a false alarm. For 30 days, scores that match the anomaly in signals, directions, size and \
+         time of day are discounted, but never below 1. So a similar state is still an anomaly, but rarely an alert. Its \
+         description says that a similar anomaly was rejected.",
     )
 }
 
 pub(super) fn confirm(settings: &[Setting]) -> clap::Command {
-    command(settings, "confirm", "Confirm an anomaly: this was real").long_about(
-        "Confirm an anomaly: this was real. Scores like those of this anomaly are never discounted, whatever else was rejected.",
+    command(settings, "confirm", "Confirm an anomaly: mark it as real").long_about(
+        "Confirm an anomaly: mark it as real. Scores like that of a confirmed anomaly are never discounted, even if they are like that \
+         of a rejected anomaly, too.",
     )
 }
 
@@ -48,8 +49,8 @@ pub(super) fn options(
     matches: &ArgMatches,
     options: GlobalOptions,
     settings: &[Setting],
-    verdict: Verdict,
-) -> Option<Judge> {
+    verdict: OperatorVerdict,
+) -> Option<VerdictArgs> {
     let episode = matches.get_one::<EpisodeId>("episode")?.clone();
-    Some(Judge { options: store_args::socket_options(matches, options, settings), episode, verdict })
+    Some(VerdictArgs { options: store_args::socket_options(matches, options, settings), episode, verdict })
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::cli::{CheckOutput, Exit, GlobalOptions};
+use crate::cli::{CheckOutput, CommandExit, GlobalOptions};
 use crate::config::{self, LoadedConfig};
 
 /// Checks settings. Exit code 0 or 64.
@@ -10,20 +10,22 @@ pub fn run(
     options: &GlobalOptions,
     print: CheckOutput,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Exit {
+) -> CommandExit {
     if print == CheckOutput::Defaults {
-        return Exit::success(config::default_file());
+        return CommandExit::success(config::default_file());
     }
     let loaded = options.load(environment);
     match loaded.and_then(LoadedConfig::with_web_config) {
-        Err(problems) => Exit::usage(problems.to_string()),
-        Ok(loaded) if print == CheckOutput::Effective => Exit::success(config::effective(&loaded)),
+        Err(problems) => CommandExit::usage(problems.to_string()),
+        Ok(loaded) if print == CheckOutput::Effective => {
+            CommandExit::success(config::effective_settings_yaml(&loaded))
+        }
         Ok(loaded) => {
             let verdict = match &loaded.file {
                 Some(file) => format!("{} is valid", file.display()),
                 None => "the settings are valid; there is no settings file".into(),
             };
-            Exit::success(match loaded.absent_web_config() {
+            CommandExit::success(match loaded.absent_web_config() {
                 Some(file) => {
                     format!("{verdict}; {} was not checked: it is not on this host", file.display())
                 }

@@ -1,18 +1,18 @@
-//! Sends commands to the running hostnorm through its control socket.
+//! Sends commands to the running hostnorm through its control socket; without one, writes them to the store.
 
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use super::open_store;
-use crate::cli::{Exit, GlobalOptions};
+use crate::cli::{CommandExit, GlobalOptions};
 use crate::clock;
-use crate::control::{CommandRefusal, CommandReply, ControlCommand};
-use crate::http::{self, ClientError};
+use crate::control_command::{CommandRefusal, ControlCommand, ControlReply};
+use crate::http::{self, ControlClientError};
 use crate::store::{self, StoreLocation, StoreWrite};
 
 /// No daemon listens at the socket of these settings.
-pub(super) struct NotRunning {
+pub(super) struct DaemonNotRunning {
     /// Where it was looked for.
     pub(super) reason: String,
     /// The directory of the store, if there is one.
@@ -25,36 +25,37 @@ pub(super) fn ask(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     command: &ControlCommand,
     as_json: bool,
-) -> Exit {
+) -> CommandExit {
     match send(options, environment, command) {
-        Ok(Ok(reply)) if as_json => Exit::success(format!("{:#}", reply.data)),
-        Ok(Ok(reply)) => Exit::success(reply.message),
-        Ok(Err(it)) => Exit::failure(it.reason),
+        Ok(Ok(reply)) if as_json => CommandExit::success(format!("{:#}", reply.data)),
+        Ok(Ok(reply)) => CommandExit::success(reply.message),
+        Ok(Err(it)) => CommandExit::failure(it.reason),
         Err(exit) => exit,
     }
 }
 
 /// Sends a command to the daemon; without one, writes these entries to the store for the next start.
-pub(super) fn ask_or_amend(
+pub(super) fn send_or_store_command(
     options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     command: &ControlCommand,
-    entries: impl FnOnce(&Path) -> Result<Vec<StoreWrite>, Exit>,
-) -> Exit {
-    let NotRunning { reason, directory } = match send(options, environment, command) {
-        Ok(Ok(reply)) => return Exit::success(reply.message),
+    entries: impl FnOnce(&Path) -> Result<Vec<StoreWrite>, CommandExit>,
+) -> CommandExit {
+    let DaemonNotRunning { reason, directory } = match send(options, environment, command) {
+        Ok(Ok(reply)) => return CommandExit::success(reply.message),
         Ok(Err(it)) => it,
         Err(exit) => return exit,
     };
-    let Some(directory) = directory else { return Exit::failure(reason) };
-    let amended = entries(&directory).and_then(|it| store::amend(&directory, &it).map_err(failure));
+    let Some(directory) = directory else { return CommandExit::failure(reason) };
+    let amended =
+        entries(&directory).and_then(|it| store::write_entries_offline(&directory, &it).map_err(failure));
     match amended {
-        Ok(()) => Exit::success(format!(
+        Ok(()) => CommandExit::success(format!(
             "hostnorm is not running; done in the store in {}, effective at the next start",
             directory.display()
         )),
         // The message shows where a daemon was expected.
-        Err(exit) => Exit { text: format!("{reason}\n{}", exit.text), ..exit },
+        Err(exit) => CommandExit { text: format!("{reason}\n{}", exit.text), ..exit },
     }
 }
 
@@ -62,7 +63,7 @@ fn send(
     options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     command: &ControlCommand,
-) -> Result<Result<CommandReply, NotRunning>, Exit> {
+) -> Result<Result<ControlReply, DaemonNotRunning>, CommandExit> {
     on_socket(options, environment, |socket| http::send(socket, command))
 }
 
@@ -71,7 +72,7 @@ pub(super) fn get(
     options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     resource: &str,
-) -> Result<Result<serde_json::Value, NotRunning>, Exit> {
+) -> Result<Result<serde_json::Value, DaemonNotRunning>, CommandExit> {
     on_socket(options, environment, |socket| http::get(socket, resource))
 }
 
@@ -82,12 +83,12 @@ const STORED: [&str; 2] = ["explain", "episodes"];
 ///
 /// # Errors
 /// Why there is no answer from either.
-pub(super) fn get_or_read(
+pub(super) fn get_from_daemon_or_store(
     options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     resource: &str,
-) -> Result<(serde_json::Value, Option<String>), Exit> {
-    let NotRunning { reason, directory } = match get(options, environment, resource)? {
+) -> Result<(serde_json::Value, Option<String>), CommandExit> {
+    let DaemonNotRunning { reason, directory } = match get(options, environment, resource)? {
         Ok(found) => return Ok((found, None)),
         Err(it) => it,
     };
@@ -102,21 +103,21 @@ pub(super) fn get_or_read(
 fn on_socket<T>(
     options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-    exchange: impl FnOnce(&Path) -> Result<Result<T, CommandRefusal>, ClientError>,
-) -> Result<Result<T, NotRunning>, Exit> {
-    let (config, place) = open_store::locate(options, environment)?;
+    exchange: impl FnOnce(&Path) -> Result<Result<T, CommandRefusal>, ControlClientError>,
+) -> Result<Result<T, DaemonNotRunning>, CommandExit> {
+    let (config, place) = open_store::load_config_and_location(options, environment)?;
     let reason = match config.control_socket(&place).map(|socket| exchange(&socket)) {
         Some(Ok(outcome)) => return outcome.map(Ok).map_err(failure),
-        Some(Err(error @ ClientError::NotRunning(_))) => error.to_string(),
+        Some(Err(error @ ControlClientError::NotRunning(_))) => error.to_string(),
         Some(Err(error)) => return Err(failure(error)),
         None => "no control socket in these settings; pass the --config.file or --storage.path of the running hostnorm, or set web.control_socket"
             .to_owned(),
     };
     let directory = if let StoreLocation::Directory(directory) = place { Some(directory) } else { None };
-    Ok(Err(NotRunning { reason, directory }))
+    Ok(Err(DaemonNotRunning { reason, directory }))
 }
 
 /// The exit of a failed command.
-pub(super) fn failure(reason: impl Display) -> Exit {
-    Exit::failure(reason.to_string())
+pub(super) fn failure(reason: impl Display) -> CommandExit {
+    CommandExit::failure(reason.to_string())
 }

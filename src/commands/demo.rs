@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc as reports;
 
 use super::run;
-use super::run::unix_signals::{SignalRequest, UnixSignals};
-use crate::cli::{Demo, Exit};
+use super::run::unix_signals::{UnixSignalRequest, UnixSignals};
+use crate::cli::{CommandExit, DemoArgs};
 use crate::config::{Config, LoadedConfig};
 use crate::duration::HumanDuration;
 use crate::logs::LogPositions;
@@ -27,28 +27,28 @@ use load_generator::RunningLoad;
 const WAITING_MAX: usize = 64;
 
 /// Learns, generates load and shows how it is detected. Exit code 0, also after a signal; 1 for a failure.
-pub fn run(demo: Demo) -> Exit {
-    let config = match LoadedConfig::new(None, [], Vec::new()).and_then(LoadedConfig::on_this_host) {
+pub fn run(demo: DemoArgs) -> CommandExit {
+    let config = match LoadedConfig::new(None, [], Vec::new()).and_then(LoadedConfig::check_paths_exist) {
         Ok(loaded) => shortened_settings(loaded.config, &demo),
-        Err(problems) => return Exit::usage(problems.to_string()),
+        Err(problems) => return CommandExit::usage(problems.to_string()),
     };
     if let Err(error) = telemetry::init(config.log, None) {
-        return Exit::failure(format!("cannot start logging: {error}"));
+        return CommandExit::failure(format!("cannot start logging: {error}"));
     }
     let ended = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .and_then(|runtime| runtime.block_on(play(&config, &demo)));
     match ended {
-        Ok(()) => Exit::success(""),
+        Ok(()) => CommandExit::success(""),
         // A closed pipe is no failure.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::success(""),
-        Err(error) => Exit::failure(error.to_string()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => CommandExit::success(""),
+        Err(error) => CommandExit::failure(error.to_string()),
     }
 }
 
 /// Five readings per second, points of six seconds, and a quick end of episodes, for a demo of minutes.
-fn shortened_settings(mut config: Config, demo: &Demo) -> Config {
+fn shortened_settings(mut config: Config, demo: &DemoArgs) -> Config {
     config.detection.interval = HumanDuration::millis(200);
     config.detection.warmup = demo.warmup;
     config.detection.score_hold = HumanDuration::seconds(3);
@@ -57,7 +57,7 @@ fn shortened_settings(mut config: Config, demo: &Demo) -> Config {
     config
 }
 
-async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
+async fn play(config: &Config, demo: &DemoArgs) -> io::Result<()> {
     say(&format!(
         "-- learning for {}, then {} of load (cpu {} %, memory {} %, disk {} MB, http {}/s)",
         demo.warmup, demo.lasts, demo.cpu, demo.memory, demo.disk, demo.http_rps
@@ -90,7 +90,7 @@ async fn play(config: &Config, demo: &Demo) -> io::Result<()> {
             biased;
             readings = signals.next() => {
                 // Closing the terminal ends the demo.
-                let signal = if let SignalRequest::Stop(signal) = readings { signal } else { "SIGHUP" };
+                let signal = if let UnixSignalRequest::Stop(signal) = readings { signal } else { "SIGHUP" };
                 say(&format!("-- stopped by {signal}; cleaning up"))?;
                 break;
             }

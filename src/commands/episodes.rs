@@ -4,23 +4,26 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 
 use super::open_store;
-use crate::cli::{Episodes, Exit};
+use crate::cli::{CommandExit, EpisodesArgs};
 use crate::clock;
 use crate::explanation::EpisodeRecord;
 
 /// Lists episodes; exit code 0, also if there are none.
-pub fn run(options: &Episodes, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub fn run(
+    options: &EpisodesArgs,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> CommandExit {
     let reader = match open_store::reader(&options.options, environment) {
         Ok(reader) => reader,
         Err(exit) => return exit,
     };
     match reader.episodes(options.range.between(clock::now())) {
-        Err(error) => Exit::failure(error.to_string()),
+        Err(error) => CommandExit::failure(error.to_string()),
         Ok(episodes) if options.json => {
-            Exit::success(serde_json::to_string_pretty(&episodes).unwrap_or_default())
+            CommandExit::success(serde_json::to_string_pretty(&episodes).unwrap_or_default())
         }
-        Ok(episodes) if episodes.is_empty() => Exit::success("no anomalies stored in this range"),
-        Ok(episodes) => Exit::success(table(&episodes)),
+        Ok(episodes) if episodes.is_empty() => CommandExit::success("no anomalies stored in this range"),
+        Ok(episodes) => CommandExit::success(table(&episodes)),
     }
 }
 

@@ -3,22 +3,22 @@
 use std::path::Path;
 
 use super::evaluate_replay;
-use crate::cli::{Evaluate, EvaluationInput, Exit, ReplayVariants};
+use crate::cli::{CommandExit, EvaluateArgs, EvaluationInput, ReplayVariants};
 use crate::config::{DetectionSettings, LoadedConfig};
 use crate::dataset::{self, DatasetError, SeriesFolder};
-use crate::evaluate::{self, Evaluation, FigureComparison, LabeledSeries};
+use crate::evaluate::{self, DatasetEvaluation, FigureComparison, LabeledSeries};
 use crate::simulate::Disturbance;
 
 /// Computes and prints metrics. Exit code 0 or 1; 64 for an invalid settings file.
-pub fn run(options: &Evaluate) -> Exit {
+pub fn run(options: &EvaluateArgs) -> CommandExit {
     match figures(options) {
-        Ok(text) => Exit::success(text),
+        Ok(text) => CommandExit::success(text),
         Err(exit) => exit,
     }
 }
 
-fn figures(options: &Evaluate) -> Result<String, Exit> {
-    let failure = |problem: DatasetError| Exit::failure(problem.to_string());
+fn figures(options: &EvaluateArgs) -> Result<String, CommandExit> {
+    let failure = |problem: DatasetError| CommandExit::failure(problem.to_string());
     let named = match &options.of {
         EvaluationInput::Files { labels, scores, per_day, vus_window } => {
             let series = dataset::series(labels, scores, *per_day, *vus_window).map_err(failure)?;
@@ -49,21 +49,21 @@ fn sets<'a>(folder: &'a SeriesFolder, set: Option<&'a str>) -> Vec<&'a str> {
     set.map_or_else(|| folder.sets(), |it| vec![it])
 }
 
-fn of(options: &Evaluate, series: &[LabeledSeries]) -> Evaluation {
+fn of(options: &EvaluateArgs, series: &[LabeledSeries]) -> DatasetEvaluation {
     evaluate::figures(series, options.threshold)
 }
 
 /// What each level finds in each set.
-fn levels(named: &[(String, Vec<LabeledSeries>)], options: &Evaluate) -> Result<String, Exit> {
+fn levels(named: &[(String, Vec<LabeledSeries>)], options: &EvaluateArgs) -> Result<String, CommandExit> {
     let of = |(name, series): &(String, Vec<LabeledSeries>)| {
         let lacking = || {
-            Exit::failure(format!(
+            CommandExit::failure(format!(
                 "the scores of {name} have no columns is_anomaly and alert; write them with hostnorm replay --all, or pass --replay"
             ))
         };
         Ok((name.clone(), evaluate::levels(series).ok_or_else(lacking)?))
     };
-    let found = named.iter().map(of).collect::<Result<Vec<_>, Exit>>()?;
+    let found = named.iter().map(of).collect::<Result<Vec<_>, CommandExit>>()?;
     Ok(evaluate::show_levels(&found, options.style))
 }
 
@@ -77,10 +77,14 @@ struct ReplayVariant {
     disturbance: Disturbance,
 }
 
-fn variants(trial: &ReplayVariants) -> Result<Vec<ReplayVariant>, Exit> {
+fn variants(trial: &ReplayVariants) -> Result<Vec<ReplayVariant>, CommandExit> {
     let by = |file: Option<&Path>| {
         let name = file.map_or("defaults".to_owned(), |it| it.display().to_string());
-        Ok::<_, Exit>(ReplayVariant { name, detection: detection(file)?, disturbance: Disturbance::None })
+        Ok::<_, CommandExit>(ReplayVariant {
+            name,
+            detection: detection(file)?,
+            disturbance: Disturbance::None,
+        })
     };
     Ok(match trial {
         ReplayVariants::Once(file) => vec![by(file.as_deref())?],
@@ -98,23 +102,23 @@ fn variants(trial: &ReplayVariants) -> Result<Vec<ReplayVariant>, Exit> {
 }
 
 /// The settings of a file, or the defaults. The environment is ignored, so that metrics are reproducible.
-fn detection(file: Option<&Path>) -> Result<DetectionSettings, Exit> {
+fn detection(file: Option<&Path>) -> Result<DetectionSettings, CommandExit> {
     let loaded = LoadedConfig::new(file, std::iter::empty(), Vec::new());
-    loaded.map(|it| it.config.detection).map_err(|problems| Exit::usage(problems.to_string()))
+    loaded.map(|it| it.config.detection).map_err(|problems| CommandExit::usage(problems.to_string()))
 }
 
 fn replayed(
-    options: &Evaluate,
+    options: &EvaluateArgs,
     folder: &SeriesFolder,
     sets: &[&str],
     ways: &[ReplayVariant],
     trial: &ReplayVariants,
-) -> Result<String, Exit> {
+) -> Result<String, CommandExit> {
     if let (true, [way]) = (options.alerts, ways) {
         let series = |set: &&str| {
             Ok(((*set).to_owned(), evaluate_replay::set(folder, set, &way.detection, way.disturbance)?))
         };
-        let named = sets.iter().map(series).collect::<Result<Vec<_>, Exit>>()?;
+        let named = sets.iter().map(series).collect::<Result<Vec<_>, CommandExit>>()?;
         return levels(&named, options);
     }
     let mut all = Vec::new();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::replay::{floors, settings};
-use crate::cli::Exit;
+use crate::cli::CommandExit;
 use crate::config::DetectionSettings;
 use crate::dataset::{self, DatasetError, ManifestEntry, ScoreColumn, SeriesFolder};
 use crate::duration::HumanDuration;
@@ -14,7 +14,7 @@ use crate::evaluate::{LabeledSeries, LevelRows};
 use crate::reading::Timestamp;
 use crate::replay::Replay;
 use crate::simulate::{Disturbance, RowDisturber, SignalRanges};
-use crate::table::{Table, TableRow};
+use crate::table::{TableReader, TableRow};
 
 /// Scores the series of a set with these settings, in the manifest's order, in parallel on all CPUs. Labeled rows are
 /// disturbed first, the rows for learning are not.
@@ -26,7 +26,7 @@ pub(super) fn set(
     set: &str,
     detection: &DetectionSettings,
     disturbance: Disturbance,
-) -> Result<Vec<LabeledSeries>, Exit> {
+) -> Result<Vec<LabeledSeries>, CommandExit> {
     let entries: Vec<&ManifestEntry> = folder.of_set(set).collect();
     let next = AtomicUsize::new(0);
     let work = || {
@@ -40,9 +40,9 @@ pub(super) fn set(
         }
     };
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(entries.len());
-    let mut done: Vec<(usize, Result<LabeledSeries, Exit>)> = thread::scope(|scope| {
+    let mut done: Vec<(usize, Result<LabeledSeries, CommandExit>)> = thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let died = || vec![(0, Err(Exit::failure(format!("the replay of the set {set} failed"))))];
+        let died = || vec![(0, Err(CommandExit::failure(format!("the replay of the set {set} failed"))))];
         threads.into_iter().flat_map(|it| it.join().unwrap_or_else(|_| died())).collect()
     });
     done.sort_by_key(|(idx, _)| *idx);
@@ -57,22 +57,22 @@ fn series(
     detection: &DetectionSettings,
     disturbance: Disturbance,
     seed: u64,
-) -> Result<LabeledSeries, Exit> {
+) -> Result<LabeledSeries, CommandExit> {
     let every = HumanDuration::days(1).as_seconds() / entry.per_day;
     if !every.is_finite() || every <= 0.0 {
-        return Err(Exit::failure(format!(
+        return Err(CommandExit::failure(format!(
             "of {}: {} rows a day are not possible",
             entry.name, entry.per_day
         )));
     }
-    let rows = dataset::labels(&folder.labels(entry)).map_err(|it| wrong(&it))?.len();
+    let rows = dataset::labels(&folder.labels(entry)).map_err(|it| wrong(&it))?.labels.len();
     let (mut train, test) = (open(&folder.train(entry))?, folder.test(entry));
     let mut replay = Replay::new(floors(train.columns()), &settings(detection, every));
     let (mut row, mut ranges, mut count) = (TableRow::default(), SignalRanges::default(), 0_u64);
-    let fails = |table: &Table, row: &TableRow, error: &dyn std::error::Error| {
-        Exit::failure(format!("{}, line {}: {error}", table.name(), row.line))
+    let fails = |table: &TableReader, row: &TableRow, error: &dyn std::error::Error| {
+        CommandExit::failure(format!("{}, line {}: {error}", table.name(), row.line))
     };
-    while train.next_row(&mut row).map_err(|it| Exit::failure(it.to_string()))? {
+    while train.next_row(&mut row).map_err(|it| CommandExit::failure(it.to_string()))? {
         ranges.widen(&row.values, &row.missing);
         let at = row.at.unwrap_or(Timestamp(count as f64 * every));
         replay.step(Some(at), &row.values, &row.missing).map_err(|it| fails(&train, &row, &it))?;
@@ -80,7 +80,7 @@ fn series(
     }
     let mut table = open(&test)?;
     if table.columns() != train.columns() {
-        return Err(Exit::failure(format!(
+        return Err(CommandExit::failure(format!(
             "{}: columns differ from those of {}",
             table.name(),
             train.name()
@@ -88,8 +88,11 @@ fn series(
     }
     let mut disturber = RowDisturber::new(disturbance, seed, ranges, rows);
     let (mut scores, mut tops, mut top) = (Vec::new(), Vec::new(), Vec::new());
-    let mut levels = LevelRows::default();
-    while table.next_row(&mut row).map_err(|it| Exit::failure(it.to_string()))? {
+    let (mut levels, mut times) = (LevelRows::default(), table.has_time().then(Vec::new));
+    while table.next_row(&mut row).map_err(|it| CommandExit::failure(it.to_string()))? {
+        if let (Some(times), Some(at)) = (&mut times, row.at) {
+            times.push(at);
+        }
         let ahead = disturber.apply(&mut row.values, &mut row.missing);
         let at = row.at.map_or(count as f64 * every, |it| it.0) + ahead;
         let judged = replay.step(Some(Timestamp(at)), &row.values, &row.missing);
@@ -102,14 +105,14 @@ fn series(
         tops.push(top.iter().filter_map(|it| u16::try_from(*it).ok()).collect());
     }
     folder
-        .series(entry, ScoreColumn { scores, top: Some(tops), levels: Some(levels) }, &test)
+        .series(entry, ScoreColumn { scores, times, top: Some(tops), levels: Some(levels) }, &test)
         .map_err(|it| wrong(&it))
 }
 
-fn open(path: &Path) -> Result<Table, Exit> {
-    Table::open(path).map_err(|error| Exit::failure(error.to_string()))
+fn open(path: &Path) -> Result<TableReader, CommandExit> {
+    TableReader::open(path).map_err(|error| CommandExit::failure(error.to_string()))
 }
 
-fn wrong(problem: &DatasetError) -> Exit {
-    Exit::failure(problem.to_string())
+fn wrong(problem: &DatasetError) -> CommandExit {
+    CommandExit::failure(problem.to_string())
 }

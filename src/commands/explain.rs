@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use super::daemon_client;
 use super::open_store;
-use crate::cli::{Exit, Explain, ExplainTarget};
+use crate::cli::{CommandExit, ExplainArgs, ExplainTarget};
 use crate::clock;
 use crate::config::Config;
 use crate::duration::HumanDuration;
@@ -26,36 +26,37 @@ use reproduce::Reproduction;
 
 /// Explains a range of time or an episode; exit code 0, 1 if there is no such episode, its scores are not what was stored,
 /// or there is neither a running hostnorm nor a store.
-pub fn run(options: &Explain, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub fn run(
+    options: &ExplainArgs,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> CommandExit {
     let now = clock::now();
     match &options.target {
         ExplainTarget::Episode(episode) => explain_episode(options, episode, environment),
         ExplainTarget::Around { at, window } => {
-            explain_range(options, at.at(now), window.as_seconds(), environment)
+            let window = HumanDuration::nearest(window.as_seconds());
+            explain_range(options, &format!("explain?at={}&window={window}", at.at(now).0), environment)
         }
-        ExplainTarget::Since(since) => {
-            let half = since.as_seconds() / 2.0;
-            explain_range(options, Timestamp(now.0 - half), half, environment)
-        }
+        // Relative, so that the end of the range is the time at which the answer is made.
+        ExplainTarget::Since(since) => explain_range(options, &format!("explain?from=-{since}"), environment),
     }
 }
 
-/// Explains the time around an instant: by the running hostnorm, or else from the store.
+/// Shows this explanation of the API: by the running hostnorm, or else from the store.
 fn explain_range(
-    options: &Explain,
-    at: Timestamp,
-    window: f64,
+    options: &ExplainArgs,
+    resource: &str,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Exit {
-    let resource = format!("explain?at={}&window={}", at.0, HumanDuration::nearest(window));
-    let (found, source) = match daemon_client::get_or_read(&options.options, environment, &resource) {
-        Ok(it) => it,
-        Err(exit) => return exit,
-    };
+) -> CommandExit {
+    let (found, source) =
+        match daemon_client::get_from_daemon_or_store(&options.options, environment, resource) {
+            Ok(it) => it,
+            Err(exit) => return exit,
+        };
     let origin = source.map(|it| format!("from {it}\n")).unwrap_or_default();
     match serde_json::from_value::<Explanation>(found) {
-        Ok(it) if options.json => Exit::success(serde_json::to_string_pretty(&it).unwrap_or_default()),
-        Ok(it) => Exit::success(origin + &range_output::text(&it)),
+        Ok(it) if options.json => CommandExit::success(serde_json::to_string_pretty(&it).unwrap_or_default()),
+        Ok(it) => CommandExit::success(origin + &range_output::text(&it)),
         Err(error) => {
             daemon_client::failure(format!("the answer of another version cannot be read: {error}"))
         }
@@ -63,10 +64,10 @@ fn explain_range(
 }
 
 fn explain_episode(
-    options: &Explain,
+    options: &ExplainArgs,
     EpisodeId { subject, second }: &EpisodeId,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Exit {
+) -> CommandExit {
     let (config, directory) = match open_store::config(&options.options, environment) {
         Ok(found) => found,
         Err(exit) => return exit,
@@ -74,16 +75,16 @@ fn explain_episode(
     let explained =
         StoreReader::open(&directory).and_then(|reader| explain(&reader, &config, subject, *second));
     match explained {
-        Err(error) => Exit::failure(error.to_string()),
-        Ok(None) => Exit::failure(format!(
+        Err(error) => CommandExit::failure(error.to_string()),
+        Ok(None) => CommandExit::failure(format!(
             "no episode {} in the store; `hostnorm episodes` lists all",
             episode_text::id(subject, *second)
         )),
         Ok(Some(it)) => {
             let text = if options.json { output::json(&it) } else { output::text(&it) };
             match &it.reproduction {
-                Ok(reproduction) if reproduction.differs() => Exit::failure(text),
-                _ => Exit::success(text),
+                Ok(reproduction) if reproduction.differs() => CommandExit::failure(text),
+                _ => CommandExit::success(text),
             }
         }
     }
@@ -114,7 +115,7 @@ fn explain(
     let episodes = reader.episodes(TimeRange::ALL)?;
     let nearby = explanation::nearby_episodes(&episode, &episodes);
     let similar = explanation::similar_episodes(&episode, episodes);
-    let began = Timestamp(episode.began);
+    let began = Some(Timestamp(episode.began));
     let range = TimeRange {
         from: Timestamp(episode.began - AROUND_SECONDS),
         to: Timestamp(episode.last_instant() + AROUND_SECONDS),

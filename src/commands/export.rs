@@ -6,9 +6,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
 
 use super::open_store;
-use crate::cli::{Exit, Export};
+use crate::cli::{CommandExit, ExportArgs};
 use crate::clock;
-use crate::store::{Skipped, StoreError};
+use crate::store::{SkippedDataCounts, StoreError};
 
 mod csv_cell;
 mod long_format;
@@ -36,7 +36,7 @@ impl From<io::Error> for ExportStop {
 }
 
 /// Writes a table. Exit code 0 if it is complete.
-pub fn run(options: &Export, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub fn run(options: &ExportArgs, environment: impl IntoIterator<Item = (OsString, OsString)>) -> CommandExit {
     let reader = match open_store::reader(&options.options, environment) {
         Ok(reader) => reader,
         Err(exit) => return exit,
@@ -46,7 +46,7 @@ pub fn run(options: &Export, environment: impl IntoIterator<Item = (OsString, Os
         None => Box::new(io::stdout().lock()),
         Some(path) => match File::create(path) {
             Ok(file) => Box::new(file),
-            Err(error) => return Exit::failure(format!("cannot create {name}: {error}")),
+            Err(error) => return CommandExit::failure(format!("cannot create {name}: {error}")),
         },
     };
     let mut to = BufWriter::new(to);
@@ -58,18 +58,18 @@ pub fn run(options: &Export, environment: impl IntoIterator<Item = (OsString, Os
     match written.and_then(|left_out| Ok(to.flush().map(|()| left_out)?)) {
         Ok(left_out) => skipped_warning(left_out),
         // The reader of a pipe may close it early.
-        Err(ExportStop::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Exit::success(""),
-        Err(ExportStop::Write(error)) => Exit::failure(format!("{name} cannot be written: {error}")),
-        Err(ExportStop::Store(error)) => Exit::failure(error.to_string()),
+        Err(ExportStop::Write(error)) if error.kind() == ErrorKind::BrokenPipe => CommandExit::success(""),
+        Err(ExportStop::Write(error)) => CommandExit::failure(format!("{name} cannot be written: {error}")),
+        Err(ExportStop::Store(error)) => CommandExit::failure(error.to_string()),
     }
 }
 
 /// A warning about skipped data, which is not part of the table.
-fn skipped_warning(left_out: Skipped) -> Exit {
-    if left_out == Skipped::default() {
-        return Exit::success("");
+fn skipped_warning(left_out: SkippedDataCounts) -> CommandExit {
+    if left_out == SkippedDataCounts::default() {
+        return CommandExit::success("");
     }
-    Exit::failure(format!(
+    CommandExit::failure(format!(
         "table written; skipped {} values of unknown series and {} corrupt rows",
         left_out.unknown, left_out.corrupt
     ))

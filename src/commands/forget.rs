@@ -3,21 +3,21 @@
 use std::ffi::OsString;
 
 use super::daemon_client;
-use crate::cli::{Exit, Forget};
+use crate::cli::{CommandExit, ForgetArgs};
 use crate::clock;
-use crate::control::ControlCommand;
+use crate::control_command::ControlCommand;
 use crate::sampler::forget_marker;
 use crate::store::StoreWrite;
 
 /// Forgets a time range. Exit code 0 once that is done, or stored for the next start; 64 for an empty range.
-pub fn run(options: &Forget, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub fn run(options: &ForgetArgs, environment: impl IntoIterator<Item = (OsString, OsString)>) -> CommandExit {
     let now = clock::now();
     let span = options.range.between(now);
     if span.from > span.to {
-        return Exit::usage("--from is after --to; swap them".to_owned());
+        return CommandExit::usage("--from is after --to; swap them".to_owned());
     }
     let command = ControlCommand::Forget { from: span.from, to: span.to };
-    daemon_client::ask_or_amend(&options.options, environment, &command, |_| {
+    daemon_client::send_or_store_command(&options.options, environment, &command, |_| {
         Ok(vec![StoreWrite::Marker(forget_marker(now, span))])
     })
 }

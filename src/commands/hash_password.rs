@@ -2,22 +2,22 @@
 
 use std::io::{self, BufRead, IsTerminal};
 
-use crate::cli::Exit;
+use crate::cli::CommandExit;
 use crate::http;
 
 /// Longest line that is read: more than any password that bcrypt takes.
 const LINE_BYTES_MAX: u64 = 4096;
 
 /// Prints the hash of a password that is asked for twice, or read from a pipe; exit code 0, or 1 if there is no hash.
-pub fn run() -> Exit {
+pub fn run() -> CommandExit {
     let password = match io::stdin().is_terminal() {
         true => ask(),
         false => first_line(io::stdin().lock()),
     };
     let hash = password.and_then(|it| http::hash_password(&it).map_err(str::to_owned));
     match hash {
-        Ok(hash) => Exit::success(hash),
-        Err(reason) => Exit::failure(format!("cannot hash the password: {reason}")),
+        Ok(hash) => CommandExit::success(hash),
+        Err(reason) => CommandExit::failure(format!("cannot hash the password: {reason}")),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use crate::backfill::{self, FetchProgress, FetchedHistory, HistorySource, Mapping, RemoteHistoryQuery};
-use crate::cli::Exit;
+use crate::backfill::{
+    self, FetchProgress, FetchedHistory, HistorySource, MetricNameMapping, RemoteHistoryQuery,
+};
+use crate::cli::CommandExit;
 use crate::duration::HumanDuration;
 use crate::reading::Timestamp;
 use crate::remote::ServerConnection;
@@ -24,7 +26,7 @@ pub(super) struct BackfillRequest<'a> {
     pub(super) origin: &'a HistorySource,
     /// Length of the history.
     pub(super) lookback: Option<HumanDuration>,
-    /// Host on the server.
+    /// How the server names the host.
     pub(super) host: Option<&'a str>,
     /// Further conditions on series.
     pub(super) selector: Option<&'a str>,
@@ -46,20 +48,20 @@ pub(super) struct BackfillRequest<'a> {
 pub(super) fn read(
     order: &BackfillRequest<'_>,
     tell: &mut dyn FnMut(FetchProgress<'_>),
-) -> Result<FetchedHistory, Exit> {
+) -> Result<FetchedHistory, CommandExit> {
     let unwanted = unwanted(order)?;
     let mut past = match order.origin {
         HistorySource::Csv(path) => csv_history::read(path, order)?,
         HistorySource::Store(_) => {
-            return Err(Exit::usage("the store of another host has no history of this one"));
+            return Err(CommandExit::usage("the store of another host has no history of this one"));
         }
         HistorySource::Server(address) => {
             let metrics: Vec<_> = sources::metrics().collect();
             let mapping = match order.mapping {
-                None => Mapping::shipped(&metrics),
-                Some(path) => Mapping::read(path, &metrics),
+                None => MetricNameMapping::shipped(&metrics),
+                Some(path) => MetricNameMapping::read(path, &metrics),
             };
-            let mapping = mapping.map_err(|error| Exit::usage(error.to_string()))?;
+            let mapping = mapping.map_err(|error| CommandExit::usage(error.to_string()))?;
             let wanted = RemoteHistoryQuery {
                 metrics: &metrics,
                 signals: order.signals,
@@ -70,7 +72,7 @@ pub(super) fn read(
                 selector: order.selector,
             };
             backfill::read(address, order.access, &mapping, &wanted, tell)
-                .map_err(|error| Exit::failure(error.to_string()))?
+                .map_err(|error| CommandExit::failure(error.to_string()))?
         }
     };
     for idx in unwanted {
@@ -83,7 +85,7 @@ pub(super) fn read(
 }
 
 /// The indices of signals that are not requested.
-fn unwanted(order: &BackfillRequest<'_>) -> Result<Vec<usize>, Exit> {
+fn unwanted(order: &BackfillRequest<'_>) -> Result<Vec<usize>, CommandExit> {
     for name in order.only {
         if order.signals.iter().all(|it| it.name != name) {
             let similarities = order.signals.iter().map(|it| (strsim::jaro(it.name, name), it.name));
@@ -91,7 +93,7 @@ fn unwanted(order: &BackfillRequest<'_>) -> Result<Vec<usize>, Exit> {
                 .max_by(|one, other| one.0.total_cmp(&other.0))
                 .filter(|it| it.0 >= SIMILARITY_MIN);
             let hint = nearest.map(|(_, it)| format!("; did you mean {it}?")).unwrap_or_default();
-            return Err(Exit::usage(format!("--metric {name:?} is not a signal{hint}")));
+            return Err(CommandExit::usage(format!("--metric {name:?} is not a signal{hint}")));
         }
     }
     let is_unwanted = |it: &Signal| !order.only.is_empty() && order.only.iter().all(|name| it.name != name);

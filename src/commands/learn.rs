@@ -3,17 +3,17 @@
 use std::ffi::OsString;
 
 use super::daemon_client;
-use crate::cli::{Exit, Learn};
+use crate::cli::{CommandExit, LearnArgs};
 use crate::clock;
-use crate::control::ControlCommand;
+use crate::control_command::ControlCommand;
 use crate::store::{LEARNING, MarkerRow, StoreWrite};
 
 /// Enables or pauses learning. Exit code 0 once that is done, or stored for the next start.
-pub fn run(options: &Learn, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub fn run(options: &LearnArgs, environment: impl IntoIterator<Item = (OsString, OsString)>) -> CommandExit {
     let command = ControlCommand::Learn { on: options.on };
     let text = if options.on { "on" } else { "off" };
     let marker = MarkerRow { at: clock::now(), kind: LEARNING.into(), text: text.into() };
-    daemon_client::ask_or_amend(&options.options, environment, &command, |_| {
+    daemon_client::send_or_store_command(&options.options, environment, &command, |_| {
         Ok(vec![StoreWrite::Marker(marker)])
     })
 }

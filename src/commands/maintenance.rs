@@ -3,16 +3,19 @@
 use std::ffi::OsString;
 
 use super::daemon_client;
-use crate::cli::{Exit, Maintenance, MaintenanceAction};
+use crate::cli::{CommandExit, MaintenanceAction, MaintenanceArgs};
 use crate::clock;
-use crate::control::ControlCommand;
+use crate::control_command::ControlCommand;
 use crate::maintenance::ManualMaintenance;
 use crate::reading::Timestamp;
 use crate::sampler::maintenance_marker;
 use crate::store::StoreWrite;
 
 /// Starts or stops maintenance, or shows it. Exit code 0 once that is done, or stored for the next start.
-pub fn run(options: &Maintenance, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub fn run(
+    options: &MaintenanceArgs,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> CommandExit {
     let now = clock::now();
     let (command, marker) = match &options.action {
         MaintenanceAction::Status => {
@@ -31,7 +34,7 @@ pub fn run(options: &Maintenance, environment: impl IntoIterator<Item = (OsStrin
             (command, maintenance_marker(now, Some(&started)))
         }
     };
-    daemon_client::ask_or_amend(&options.options, environment, &command, |_| {
+    daemon_client::send_or_store_command(&options.options, environment, &command, |_| {
         Ok(vec![StoreWrite::Marker(marker)])
     })
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::daemon_client::{self, failure};
 use super::open_store;
-use crate::cli::{Exit, Models, ModelsAction};
-use crate::control::ControlCommand;
+use crate::cli::{CommandExit, ModelsAction, ModelsArgs};
+use crate::control_command::ControlCommand;
 use crate::model_registry::{ModelRegistry, ModelVersion, VersionRecord, VersionStage};
 use crate::sampler::{entries, record};
 use crate::store::{StoreReader, StoreWrite};
@@ -15,7 +15,7 @@ mod compare;
 mod output;
 
 /// Shows models, or selects another one. Exit code 0; 1 for a model that is missing or cannot be read.
-pub fn run(options: &Models, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub fn run(options: &ModelsArgs, environment: impl IntoIterator<Item = (OsString, OsString)>) -> CommandExit {
     let command = match &options.action {
         ModelsAction::Promote(id) => ControlCommand::Promote { model: id.clone() },
         ModelsAction::Rollback => ControlCommand::Rollback,
@@ -24,11 +24,11 @@ pub fn run(options: &Models, environment: impl IntoIterator<Item = (OsString, Os
         }
     };
     let entries = |directory: &Path| promoted(directory, &command);
-    daemon_client::ask_or_amend(&options.options, environment, &command, entries)
+    daemon_client::send_or_store_command(&options.options, environment, &command, entries)
 }
 
 /// Store entries that promote a model while no daemon runs.
-fn promoted(directory: &Path, command: &ControlCommand) -> Result<Vec<StoreWrite>, Exit> {
+fn promoted(directory: &Path, command: &ControlCommand) -> Result<Vec<StoreWrite>, CommandExit> {
     let rows = StoreReader::open(directory).and_then(|it| it.models()).map_err(failure)?;
     let mut registry = ModelRegistry::new(0.0);
     let versions = rows.into_iter().filter_map(|row| ModelVersion::from_record(&record(row)).ok());
@@ -41,7 +41,10 @@ fn promoted(directory: &Path, command: &ControlCommand) -> Result<Vec<StoreWrite
     Ok(entries(&mut registry))
 }
 
-fn look(options: &Models, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Exit, Exit> {
+fn look(
+    options: &ModelsArgs,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<CommandExit, CommandExit> {
     let (config, directory) = open_store::config(&options.options, environment)?;
     let reader = StoreReader::open(&directory).map_err(failure)?;
     let records: Vec<VersionRecord> = reader.models().map_err(failure)?.into_iter().map(record).collect();
@@ -54,17 +57,18 @@ fn look(options: &Models, environment: impl IntoIterator<Item = (OsString, OsStr
         }
         _ => output::all(&records, options.json),
     };
-    Ok(Exit::success(text))
+    Ok(CommandExit::success(text))
 }
 
 /// The model with this identifier; the current one by default.
-fn found(records: &[VersionRecord], id: Option<&str>) -> Result<ModelVersion, Exit> {
+fn found(records: &[VersionRecord], id: Option<&str>) -> Result<ModelVersion, CommandExit> {
     let wanted = |it: &&VersionRecord| id.map_or(it.state == VersionStage::Current.name(), |id| it.id == id);
     let record = records.iter().rev().find(wanted).ok_or_else(|| {
-        Exit::failure(match id {
+        CommandExit::failure(match id {
             Some(id) => format!("no model {id}; `hostnorm models list` lists all"),
             None => "no current model; the first is trained after the warm-up".to_owned(),
         })
     })?;
-    ModelVersion::from_record(record).map_err(|error| Exit::failure(format!("model {}: {error}", record.id)))
+    ModelVersion::from_record(record)
+        .map_err(|error| CommandExit::failure(format!("model {}: {error}", record.id)))
 }

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use crate::cli::{Exit, GlobalOptions};
+use crate::cli::{CommandExit, GlobalOptions};
 use crate::config::Config;
 use crate::store::{StoreLocation, StoreReader};
 
 /// The settings, and the location of the store.
-pub(super) fn locate(
+pub(super) fn load_config_and_location(
     options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<(Config, StoreLocation), Exit> {
+) -> Result<(Config, StoreLocation), CommandExit> {
     let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
     let loaded = options.load(environment.clone());
-    let config = loaded.map_err(|problems| Exit::usage(problems.to_string()))?.config;
+    let config = loaded.map_err(|problems| CommandExit::usage(problems.to_string()))?.config;
     let place = config.storage.location(|name| environment.get(OsStr::new(name)).cloned());
     Ok((config, place))
 }
@@ -24,12 +24,12 @@ pub(super) fn locate(
 pub(super) fn config(
     options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<(Config, PathBuf), Exit> {
-    let (config, place) = locate(options, environment)?;
+) -> Result<(Config, PathBuf), CommandExit> {
+    let (config, place) = load_config_and_location(options, environment)?;
     match place {
         StoreLocation::Directory(directory) => Ok((config, directory)),
-        StoreLocation::Off => Err(Exit::usage("no store: storage.path is off; set --storage.path")),
-        StoreLocation::Nowhere => Err(Exit::usage("no directory for the store; set --storage.path")),
+        StoreLocation::Off => Err(CommandExit::usage("no store: storage.path is off; set --storage.path")),
+        StoreLocation::Nowhere => Err(CommandExit::usage("no directory for the store; set --storage.path")),
     }
 }
 
@@ -37,7 +37,7 @@ pub(super) fn config(
 pub(super) fn reader(
     options: &GlobalOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<StoreReader, Exit> {
+) -> Result<StoreReader, CommandExit> {
     let (_, directory) = config(options, environment)?;
-    StoreReader::open(&directory).map_err(|error| Exit::failure(error.to_string()))
+    StoreReader::open(&directory).map_err(|error| CommandExit::failure(error.to_string()))
 }

@@ -5,8 +5,8 @@ use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use super::run::unix_signals::{SignalRequest, UnixSignals};
-use crate::cli::{Exit, Remediate};
+use super::run::unix_signals::{UnixSignalRequest, UnixSignals};
+use crate::cli::{CommandExit, RemediateArgs};
 use crate::http::{self, AccessSettings, ReceiverApp, WebSecurity};
 use crate::remediate::{
     ActionThreads, BODY_BYTES_MAX, ClusterAddress, Outbox, OutboxLimits, PATH, RemediationReceiver,
@@ -18,7 +18,10 @@ use crate::{clock, telemetry, whole_file};
 const TOKEN_BYTES_MAX: u64 = 64 << 10;
 
 /// Runs until SIGTERM or SIGINT. Exit code 0; 64 for invalid rules; 1 for a failure.
-pub fn run(options: &Remediate, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub fn run(
+    options: &RemediateArgs,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> CommandExit {
     let environment: Vec<_> = environment.into_iter().collect();
     let cluster = ClusterAddress::of(|name| {
         let found = environment.iter().find(|(key, _)| key == name);
@@ -26,15 +29,15 @@ pub fn run(options: &Remediate, environment: impl IntoIterator<Item = (OsString,
     });
     let rules = match RemediationRules::read(&options.file, options.allowed, &cluster) {
         Ok(rules) => rules,
-        Err(error) => return Exit::usage(error.to_string()),
+        Err(error) => return CommandExit::usage(error.to_string()),
     };
     if let Some(file) = &options.token_file {
         match whole_file::text(file, TOKEN_BYTES_MAX) {
             Ok(text) if text.lines().next().unwrap_or_default().trim().is_empty() => {
-                return Exit::usage(format!("{} contains no token in its first line", file.display()));
+                return CommandExit::usage(format!("{} contains no token in its first line", file.display()));
             }
             Ok(_) => {}
-            Err(reason) => return Exit::usage(format!("{} {reason}", file.display())),
+            Err(reason) => return CommandExit::usage(format!("{} {reason}", file.display())),
         }
     }
     let access = AccessSettings {
@@ -44,25 +47,25 @@ pub fn run(options: &Remediate, environment: impl IntoIterator<Item = (OsString,
     };
     let security = match WebSecurity::open(access) {
         Ok(security) => Arc::new(security),
-        Err(error) => return Exit::usage(error.to_string()),
+        Err(error) => return CommandExit::usage(error.to_string()),
     };
     if options.check {
-        return Exit::success(format!("{} is valid", options.file.display()));
+        return CommandExit::success(format!("{} is valid", options.file.display()));
     }
     let log = match telemetry::init(options.log, None) {
         Ok(log) => log,
-        Err(error) => return Exit::failure(format!("cannot start logging: {error}")),
+        Err(error) => return CommandExit::failure(format!("cannot start logging: {error}")),
     };
     let served = start(options, rules, &cluster, security);
     drop(log);
     match served {
-        Ok(()) => Exit::success(""),
-        Err(reason) => Exit::failure(reason),
+        Ok(()) => CommandExit::success(""),
+        Err(reason) => CommandExit::failure(reason),
     }
 }
 
 fn start(
-    options: &Remediate,
+    options: &RemediateArgs,
     rules: RemediationRules,
     cluster: &ClusterAddress,
     security: Arc<WebSecurity>,
@@ -96,11 +99,11 @@ fn serve(site: ReceiverApp, listeners: Vec<TcpListener>) -> io::Result<()> {
         let stop = async {
             loop {
                 match signals.next().await {
-                    SignalRequest::Stop(signal) => {
+                    UnixSignalRequest::Stop(signal) => {
                         tracing::info!(signal, "stopping");
                         return;
                     }
-                    SignalRequest::Reload => {
+                    UnixSignalRequest::Reload => {
                         tracing::warn!("rules are not reloaded; restart to use new ones");
                     }
                 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::Write;
 
-use crate::cli::{self, Exit};
+use crate::cli::{self, CommandExit};
 use crate::config::{Config, DetectionSettings, LoadedConfig};
 use crate::duration::HumanDuration;
 use crate::host_time_zone;
@@ -15,7 +15,7 @@ use crate::time_zone::TimeZone;
 pub(super) mod table_input;
 mod labeled_scores;
 mod overwrite_check;
-mod store_history;
+mod history_from_store;
 mod scored_row_builder;
 
 use labeled_scores::LabeledScores;
@@ -33,21 +33,21 @@ pub fn run(
     options: &cli::ReplayOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     aside: &mut dyn Write,
-) -> Exit {
+) -> CommandExit {
     let settings = &options.options;
     let loaded = match LoadedConfig::new(settings.file.as_deref(), environment, settings.flags.clone()) {
         Ok(loaded) => loaded,
-        Err(problems) => return Exit::usage(problems.to_string()),
+        Err(problems) => return CommandExit::usage(problems.to_string()),
     };
     match replay(options, &loaded.config, aside) {
         Err(exit) => exit,
         Ok(figures) if options.output.as_deref().is_some_and(|it| it.as_os_str() != "-") => {
-            Exit::success(figures)
+            CommandExit::success(figures)
         }
         Ok(figures) => {
             // A closed pipe is no failure.
             let _ = aside.write_all(figures.as_bytes());
-            Exit::success("")
+            CommandExit::success("")
         }
     }
 }
@@ -63,7 +63,7 @@ pub fn settings(detection: &DetectionSettings, every: f64) -> ReplaySettings {
         resolve: super::release(detection),
         smoothing: detection.smoothing,
         half_life: detection.half_life.as_seconds(),
-        anomaly_weight: detection.anomaly_weight,
+        anomaly_learning_weight: detection.anomaly_learning_weight,
         retrain_interval: detection.retrain_interval.as_seconds(),
         training: super::training(detection),
         seed: detection.seed,
@@ -78,12 +78,16 @@ pub fn floors(columns: &[String]) -> Vec<f64> {
 }
 
 /// Replays the tables; returns metrics if there are labels.
-fn replay(options: &cli::ReplayOptions, config: &Config, aside: &mut dyn Write) -> Result<String, Exit> {
+fn replay(
+    options: &cli::ReplayOptions,
+    config: &Config,
+    aside: &mut dyn Write,
+) -> Result<String, CommandExit> {
     overwrite_check::refuse(options)?;
     let mut labeled = options.labels.as_deref().map(LabeledScores::open).transpose()?;
     let history = options.history.as_deref().map(TableInput::open).transpose()?;
     let mut input = TableInput::open(&options.input)?;
-    if let Some(hint) = input.hint() {
+    if let Some(hint) = input.unlikely_times_hint() {
         // A closed pipe is no failure.
         let _ = writeln!(aside, "{hint}");
     }
@@ -94,14 +98,14 @@ fn replay(options: &cli::ReplayOptions, config: &Config, aside: &mut dyn Write) 
     // The host of a table may be elsewhere, so its zone is UTC unless the setting says otherwise.
     let time_zone = match config.detection.time_zone.as_str() {
         "" => TimeZone::default(),
-        name => host_time_zone::read(&config.path.rootfs, name).map_err(Exit::failure)?,
+        name => host_time_zone::read(&config.path.rootfs, name).map_err(CommandExit::failure)?,
     };
     let settings = ReplaySettings { time_zone, ..settings(&config.detection, every) };
     let mut replay = Replay::new(floors(input.columns()), &settings);
     let rows_min = match (history, &options.state) {
         (None, None) => ROWS_MIN,
         (None, Some(directory)) => {
-            store_history::learn(directory, &mut replay, &input)?;
+            history_from_store::learn(directory, &mut replay, &input)?;
             1
         }
         (Some(history), _) => {
@@ -111,7 +115,7 @@ fn replay(options: &cli::ReplayOptions, config: &Config, aside: &mut dyn Write) 
     };
     // Created only now, so that an invalid history does not overwrite earlier scores.
     let created = ScoreWriter::create(options.output.as_deref(), options.detail);
-    let mut scores = created.map_err(|error| Exit::failure(error.to_string()))?;
+    let mut scores = created.map_err(|error| CommandExit::failure(error.to_string()))?;
     let walked = walk(&mut input, &mut replay, &mut scores, options.detail, labeled.as_mut());
     // The rows before an invalid one have their scores.
     let written = scores.flush();
@@ -122,7 +126,7 @@ fn replay(options: &cli::ReplayOptions, config: &Config, aside: &mut dyn Write) 
         }
         // The reader of a pipe may close it early.
         Err(ReplayStop::Scores(error)) if error.is_closed() => Ok(String::new()),
-        Err(ReplayStop::Scores(error)) => Err(Exit::failure(error.to_string())),
+        Err(ReplayStop::Scores(error)) => Err(CommandExit::failure(error.to_string())),
         Err(ReplayStop::Table(exit)) => Err(exit),
     }
 }
@@ -130,7 +134,7 @@ fn replay(options: &cli::ReplayOptions, config: &Config, aside: &mut dyn Write) 
 /// Why scoring stopped before the end of the table.
 enum ReplayStop {
     /// The table is invalid.
-    Table(Exit),
+    Table(CommandExit),
     /// The scores cannot be written.
     Scores(ScoresError),
 }
@@ -149,7 +153,7 @@ fn walk(
         let judged = replay.step(row.at, &row.values, &row.missing);
         let judged = judged.map_err(|error| ReplayStop::Table(input.wrong(row.line, &error.to_string())))?;
         if let Some(labeled) = &mut labeled {
-            labeled.add(judged.score.as_ref().map(|it| it.held), row.values.first().copied());
+            labeled.add(row.at, judged.score.as_ref().map(|it| it.held), row.values.first().copied());
         }
         scores.push(&output_row.of(&judged, detail)).map_err(ReplayStop::Scores)?;
     }
@@ -157,7 +161,7 @@ fn walk(
 }
 
 /// Learns all rows of the history, which precedes `input`.
-fn learn(mut history: TableInput, replay: &mut Replay, input: &mut TableInput) -> Result<(), Exit> {
+fn learn(mut history: TableInput, replay: &mut Replay, input: &mut TableInput) -> Result<(), CommandExit> {
     let mut row = TableRow::default();
     while history.next(&mut row)? {
         let judged = replay.step(row.at, &row.values, &row.missing);
@@ -173,12 +177,12 @@ fn learn(mut history: TableInput, replay: &mut Replay, input: &mut TableInput) -
 pub(super) fn every<'a>(
     said: Option<HumanDuration>,
     feeds: impl Iterator<Item = &'a TableInput>,
-) -> Result<f64, Exit> {
+) -> Result<f64, CommandExit> {
     let mut found = said.map(|it| (it.as_seconds(), "--every says".to_owned()));
     for feed in feeds {
         let Some(apart) = feed.apart() else {
             if found.is_none() {
-                return Err(feed.no_interval());
+                return Err(feed.unknown_interval_error());
             }
             continue;
         };
@@ -187,7 +191,7 @@ pub(super) fn every<'a>(
             Some((seconds, whose)) => {
                 if !(1.0 / APART_TIMES..=APART_TIMES).contains(&(apart / seconds)) {
                     let (apart, seconds) = (HumanDuration::nearest(apart), HumanDuration::nearest(*seconds));
-                    return Err(Exit::failure(format!(
+                    return Err(CommandExit::failure(format!(
                         "{}: rows are {apart} apart by their timestamps, not {seconds} as {whose}",
                         feed.name()
                     )));
@@ -195,7 +199,7 @@ pub(super) fn every<'a>(
             }
         }
     }
-    found.map(|it| it.0).ok_or_else(|| Exit::usage("error: the table is empty"))
+    found.map(|it| it.0).ok_or_else(|| CommandExit::usage("error: the table is empty"))
 }
 
 #[cfg(test)]

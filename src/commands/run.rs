@@ -10,19 +10,20 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::cli::{Exit, GlobalOptions};
+use crate::cli::{CommandExit, GlobalOptions};
 use crate::clock;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::http::{
-    self, AppState, ControlSocket, RenderedReportCache, RequestTraces, ServerCounters, WebSecurity,
+    self, AppState, ControlSocket, RenderedReportCache, RequestTraces, ServerCounters, WebConfigStatus,
+    WebSecurity,
 };
 use crate::log_stream::LogStream;
 use crate::logs::{LogPositions, LogReaders};
 use crate::model_registry::ModelRegistry;
 use crate::open_files;
-use crate::sampler::{self, CommandInbox, PersistentState, RestoredEngine, Sampler, SamplerHandle};
-use crate::sd_notify::ServiceManager;
+use crate::sampler::{self, LoopEventReceiver, PersistentState, RestoredEngine, Sampler, SamplerHandle};
+use crate::sd_notify::ServiceManagerNotifier;
 use crate::silence::SilenceCalendar;
 use crate::sources::{self, SourceSettings, Sources};
 use crate::store::{Store, StoreError, StoreLocation, StoreReader};
@@ -30,41 +31,44 @@ use crate::telemetry::otlp_traces::{self, OtlpSettings, TracePipeline};
 use crate::telemetry::{self, EventLogger, TelemetryCounts};
 use crate::time_zone::TimeZone;
 
-mod backfill;
-mod configured;
-mod heartbeat;
+mod first_start_backfill;
+mod sampler_from_settings;
+mod service_notifier;
 mod log_positions;
-mod publisher;
-mod reload;
-mod silences;
+mod report_publisher;
+mod settings_reload;
+mod silence_poller;
 mod startup_log;
 pub(super) mod unix_signals;
 
-pub(super) use configured::{engine, time_zone};
-pub use reload::METRICS;
+pub(super) use sampler_from_settings::{engine, time_zone};
+pub use settings_reload::METRICS;
 
-use heartbeat::Heartbeat;
-use publisher::Publisher;
-use reload::Reloader;
-use unix_signals::{SignalRequest, UnixSignals};
+use report_publisher::ReportPublisher;
+use service_notifier::Heartbeat;
+use settings_reload::SettingsReloader;
+use unix_signals::{UnixSignalRequest, UnixSignals};
 
 /// Runs until SIGTERM or SIGINT. Exit code 0; 64 for invalid settings; 1 for a failure.
-pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub fn run(
+    options: GlobalOptions,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> CommandExit {
     open_files::raise_limit();
     if let Err(problem) = open_files::check() {
-        return Exit::failure(problem);
+        return CommandExit::failure(problem);
     }
-    let (reload, config) = match Reloader::first(options, environment.into_iter().collect()) {
+    let (reload, config) = match SettingsReloader::first(options, environment.into_iter().collect()) {
         Ok(first) => first,
-        Err(problems) => return Exit::usage(problems.to_string()),
+        Err(problems) => return CommandExit::usage(problems.to_string()),
     };
     let traces = match otlp_traces::start(&config.otlp) {
         Ok(traces) => traces,
-        Err(problem) => return Exit::usage(problem.to_string()),
+        Err(problem) => return CommandExit::usage(problem.to_string()),
     };
     let log = match telemetry::init(config.log, traces.as_ref()) {
         Ok(log) => log,
-        Err(error) => return Exit::failure(format!("cannot start logging: {error}")),
+        Err(error) => return CommandExit::failure(format!("cannot start logging: {error}")),
     };
     let listeners = match config.web.systemd_socket {
         true => http::inherited(),
@@ -72,9 +76,9 @@ pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsStri
     };
     let listeners = match listeners {
         Ok(listeners) => listeners,
-        Err(error) => return Exit::failure(error.to_string()),
+        Err(error) => return CommandExit::failure(error.to_string()),
     };
-    let supervisor = Arc::new(ServiceManager::new(|name| reload.variable(name)));
+    let supervisor = Arc::new(ServiceManagerNotifier::new(|name| reload.variable(name)));
     let ended = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(http::BLOCKING_THREADS_MAX)
@@ -92,8 +96,8 @@ pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsStri
         traces.end();
     }
     match ended {
-        Ok(()) => Exit::success(""),
-        Err(error) => Exit::failure(error.to_string()),
+        Ok(()) => CommandExit::success(""),
+        Err(error) => CommandExit::failure(error.to_string()),
     }
 }
 
@@ -102,13 +106,14 @@ pub fn run(options: GlobalOptions, environment: impl IntoIterator<Item = (OsStri
 /// A reload stops and restarts everything except the listeners, like a restart: there is one way in which settings
 /// take effect.
 async fn rounds(
-    reload: &Arc<Reloader>,
+    reload: &Arc<SettingsReloader>,
     mut config: Config,
     mut listeners: Vec<TcpListener>,
-    supervisor: &Arc<ServiceManager>,
+    supervisor: &Arc<ServiceManagerNotifier>,
     telemetry: &TelemetryCounts,
 ) -> io::Result<()> {
     let mut signals = UnixSignals::new()?;
+    let mut access: Option<WebAccess> = None;
     // One at a time: a second request while one is served is refused.
     let (requests, mut requested) = mpsc::channel(1);
     loop {
@@ -118,34 +123,51 @@ async fn rounds(
         // Pending connections stay with the listeners and are served after the reload.
         let clones = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
         let lifecycle = config.web.enable_lifecycle.then(|| requests.clone());
-        until(&config, &place, clones, (reload, lifecycle), supervisor, telemetry, stop).await?;
+        let current = web_access(access.take(), &config)?;
+        access = Some(current.clone());
+        until(&config, &place, (current, clones), (reload, lifecycle), supervisor, telemetry, stop).await?;
         let Some((new, new_listeners)) = next else { return Ok(()) };
         config = new;
         listeners = new_listeners.unwrap_or(listeners);
     }
 }
 
+/// The web configuration in effect, and what became of its file.
+type WebAccess = (Arc<WebSecurity>, Arc<WebConfigStatus>);
+
+/// The web configuration for these settings. The one in effect outlives a reload, so that a file that is not written whole
+/// does not open the host at a reload either.
+fn web_access(in_effect: Option<WebAccess>, config: &Config) -> io::Result<WebAccess> {
+    let settings = config.access();
+    if let Some(access) = in_effect.filter(|(security, _)| *security.settings() == settings) {
+        return Ok(access);
+    }
+    // It was checked with the settings; only a change in between is found here.
+    let security = WebSecurity::open(settings).map_err(io::Error::other)?;
+    Ok((Arc::new(security), Arc::default()))
+}
+
 /// Waits for new settings, with new listeners if addresses changed; `None` if hostnorm is stopped.
 async fn renewed(
     signals: &mut UnixSignals,
     requested: &mut mpsc::Receiver<oneshot::Sender<Result<(), String>>>,
-    reload: &Reloader,
+    reload: &SettingsReloader,
     config: &Config,
-    supervisor: &ServiceManager,
+    supervisor: &ServiceManagerNotifier,
 ) -> Option<RenewedSettings> {
     loop {
         let (request, reply) = tokio::select! {
             signal = signals.next() => (signal, None),
-            Some(reply) = requested.recv() => (SignalRequest::Reload, Some(reply)),
+            Some(reply) = requested.recv() => (UnixSignalRequest::Reload, Some(reply)),
         };
         match request {
-            SignalRequest::Stop(signal) => {
+            UnixSignalRequest::Stop(signal) => {
                 tracing::info!(signal, "stopping");
-                supervisor.stopping();
+                supervisor.notify_stopping();
                 return None;
             }
-            SignalRequest::Reload => {
-                supervisor.reloading();
+            UnixSignalRequest::Reload => {
+                supervisor.notify_reloading();
                 let renewed = reload.reload(config).and_then(|new| with_listeners(new, config, reload));
                 let outcome = renewed.as_ref().map(|_| ()).map_err(Clone::clone);
                 if let Some(reply) = reply {
@@ -169,7 +191,7 @@ type RenewedSettings = (Config, Option<Vec<TcpListener>>);
 fn with_listeners(
     new: Option<Config>,
     config: &Config,
-    reload: &Reloader,
+    reload: &SettingsReloader,
 ) -> Result<Option<RenewedSettings>, String> {
     let Some(new) = new else { return Ok(None) };
     let moved = !new.web.systemd_socket && new.web.listen_address != config.web.listen_address;
@@ -194,20 +216,18 @@ fn request_traces(settings: &OtlpSettings) -> RequestTraces {
 async fn until(
     config: &Config,
     place: &StoreLocation,
-    listeners: Vec<TcpListener>,
-    (reload, lifecycle): (&Arc<Reloader>, Option<http::ReloadRequests>),
-    supervisor: &Arc<ServiceManager>,
+    ((security, web_config), listeners): (WebAccess, Vec<TcpListener>),
+    (reload, lifecycle): (&Arc<SettingsReloader>, Option<http::ReloadRequests>),
+    supervisor: &Arc<ServiceManagerNotifier>,
     telemetry: &TelemetryCounts,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    // It was checked with the settings; only a change in between is found here.
-    let security = Arc::new(WebSecurity::open(config.access()).map_err(io::Error::other)?);
     let (publish, reports) = watch::channel(None);
     let (alive, mut ended) = oneshot::channel::<()>();
-    let counts = Arc::new(ServerCounters::default());
+    let counts = Arc::new(ServerCounters { web_config, ..ServerCounters::default() });
     startup_log::log_startup(config, &listeners);
     // Once, because its file may be on a disk that hangs.
-    let zone = configured::logged_time_zone(config);
+    let zone = sampler_from_settings::logged_time_zone(config);
     let control_socket = control_socket(config.control_socket(place));
     let (handle, inbox) = sampler::channel();
     let positions = LogPositions::default();
@@ -215,9 +235,9 @@ async fn until(
     let logs = LogReaders::start(&config.logs, &positions);
     let sampler = sampler(config, zone, (store, positions), logs.streams(), (handle.clone(), inbox));
     // Ends with this round.
-    let _silences = silences::start(config, &handle);
+    let _silences = silence_poller::start(config, &handle);
     let heartbeat = Heartbeat::new(Arc::clone(supervisor), config.detection.interval.duration());
-    let mut publisher = Publisher {
+    let mut publisher = ReportPublisher {
         counts: Arc::clone(&counts),
         newest: publish,
         event_log: EventLogger::default(),
@@ -246,7 +266,7 @@ async fn until(
         },
         reload: lifecycle,
         cors_origins: config.web.cors_origins.clone(),
-        event_streams: http::EventStreams::default(),
+        event_streams: http::EventStreamLimit::default(),
         store_reads: http::StoreReads::default(),
         request_traces: request_traces(&config.otlp),
     };
@@ -285,7 +305,12 @@ fn exposition(config: &Config) -> http::ExpositionOptions {
 
 /// Listens for commands. A failure is only a warning, because hostnorm works without the socket.
 async fn control_socket(path: Option<PathBuf>) -> Option<ControlSocket> {
-    match ControlSocket::bind(&path?).await {
+    let path = path?;
+    if let Some(reason) = open_files::scarcity() {
+        tracing::warn!(reason, "local commands are unavailable");
+        return None;
+    }
+    match ControlSocket::bind(&path).await {
         Ok(socket) => Some(socket),
         Err(error) => {
             tracing::warn!(%error, "local commands are unavailable");
@@ -302,7 +327,7 @@ fn store(
     place: &StoreLocation,
     (handle, positions): (&SamplerHandle, &LogPositions),
 ) -> Store {
-    let mut backfill = backfill::due(config);
+    let mut backfill = first_start_backfill::due(config);
     let StoreLocation::Directory(directory) = place else {
         if *place == StoreLocation::Nowhere {
             tracing::warn!("no directory for the store; learned state is lost on exit: set --storage.path");
@@ -311,7 +336,7 @@ fn store(
         positions.set_restored();
         return Store::memory();
     };
-    backfill::borrow(config, directory);
+    first_start_backfill::borrow(config, directory);
     let (config, zone, handle) = (config.clone(), zone.clone(), handle.clone());
     let settings = config.storage.clone();
     // Readings of 200 containers would fill the store within a day.
@@ -337,7 +362,7 @@ fn store(
 /// An engine and a registry without learned state.
 fn empty_engine(config: &Config, zone: &TimeZone, is_stored: bool) -> (Engine, ModelRegistry) {
     let registry = ModelRegistry::new(config.detection.shadow_duration.as_seconds()).drop_models(is_stored);
-    (configured::engine_in(config, zone.clone()), registry)
+    (sampler_from_settings::engine_in(config, zone.clone()), registry)
 }
 
 /// The loop with the sources of these settings, without learned state.
@@ -346,7 +371,7 @@ pub(super) fn sampler(
     zone: TimeZone,
     (store, log_positions): (Store, LogPositions),
     logs: Vec<Arc<LogStream>>,
-    channel: (SamplerHandle, CommandInbox),
+    channel: (SamplerHandle, LoopEventReceiver),
 ) -> Sampler {
     let (engine, registry) = empty_engine(config, &zone, store.directory().is_some());
     let settings = SourceSettings { logs, ..config.sources() };
@@ -354,12 +379,12 @@ pub(super) fn sampler(
         interval: config.detection.interval.duration(),
         training: super::training(&config.detection),
         seed: config.detection.seed,
-        scene: configured::scene(config),
+        scene: sampler_from_settings::scene(config),
         limits: config.limits,
         logs: settings.logs.clone(),
-        log_templates: config.detection.log_templates,
+        store_log_templates: config.detection.store_log_templates,
     };
-    let maintenance = configured::maintenance_calendar(config, zone);
+    let maintenance = sampler_from_settings::maintenance_calendar(config, zone);
     let silences = SilenceCalendar::new(config.alertmanager.target());
     let persistent = PersistentState { engine, registry, store, maintenance, silences, log_positions };
     let sources = Sources::open(&settings, |source| config.collects(source));

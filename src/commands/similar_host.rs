@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::clock;
 use crate::config::Config;
-use crate::detect::exponential_moments::Moments;
+use crate::detect::exponential_moments::SignalMoments;
 use crate::model_registry::{ModelVersion, VersionStage};
 use crate::reading::{Subject, SubjectKind};
 use crate::sampler::{borrowed_marker, record};
@@ -59,11 +59,11 @@ fn knows_itself(directory: &Path) -> bool {
 }
 
 /// The statistics of each signal of the host.
-fn statistics(reader: &StoreReader) -> Result<BTreeMap<String, Moments>, StoreError> {
+fn statistics(reader: &StoreReader) -> Result<BTreeMap<String, SignalMoments>, StoreError> {
     let rows = reader.baselines()?.into_iter().filter(|it| it.subject == Subject::Host);
     let known = rows.filter_map(|it| {
         let floor = sources::signal(&it.signal)?.floor;
-        Some((it.signal, Moments::of_baseline(it.mean, it.deviation, floor, it.points)))
+        Some((it.signal, SignalMoments::of_baseline(it.mean, it.deviation, floor, it.points)))
     });
     Ok(known.collect())
 }

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use crate::cli::{Exit, Simulate};
+use crate::cli::{CommandExit, SimulateArgs};
 use crate::simulate::{COLUMNS, InjectedCause, SimulatedRow, Simulation};
 
 /// Number of significant digits: more than any sensor has, and few enough that rounding errors of a sum do not change
@@ -15,25 +15,25 @@ const DIGITS: usize = 6;
 
 /// Writes rows, labels and causes. Exit code 0; 64 for faults that do not fit; 1 for a file that cannot be written.
 #[expect(clippy::needless_pass_by_value, reason = "as all commands take their options")]
-pub fn run(options: Simulate) -> Exit {
+pub fn run(options: SimulateArgs) -> CommandExit {
     if let Some(twice) = twice(&options) {
-        return Exit::usage(format!(
+        return CommandExit::usage(format!(
             "error: {} is the file of two outputs; give each its own",
             twice.display()
         ));
     }
     let simulation = match Simulation::new(&options.settings) {
         Ok(simulation) => simulation,
-        Err(error) => return Exit::usage(error.to_string()),
+        Err(error) => return CommandExit::usage(error.to_string()),
     };
     match write(&options, simulation) {
-        Ok(causes) => Exit::success(summary(&options, &causes)),
-        Err(sentence) => Exit::failure(sentence),
+        Ok(causes) => CommandExit::success(summary(&options, &causes)),
+        Err(sentence) => CommandExit::failure(sentence),
     }
 }
 
 /// A file given for more than one output.
-fn twice(options: &Simulate) -> Option<&Path> {
+fn twice(options: &SimulateArgs) -> Option<&Path> {
     let more = [&options.labels, &options.causes, &options.history];
     let all: Vec<&Path> = std::iter::once(options.output.as_path())
         .chain(more.into_iter().flatten().map(|it| it.as_path()))
@@ -42,7 +42,7 @@ fn twice(options: &Simulate) -> Option<&Path> {
 }
 
 /// Writes all rows in one pass.
-fn write(options: &Simulate, simulation: Simulation) -> Result<Vec<InjectedCause>, String> {
+fn write(options: &SimulateArgs, simulation: Simulation) -> Result<Vec<InjectedCause>, String> {
     let mut history = options.history.as_deref().map(Output::table).transpose()?;
     let mut rows = Output::table(&options.output)?;
     let mut labels = options.labels.as_deref().map(Output::create).transpose()?;
@@ -98,7 +98,7 @@ fn number(value: f64, to: &mut String) {
 }
 
 /// A summary of the output.
-fn summary(options: &Simulate, causes: &[InjectedCause]) -> String {
+fn summary(options: &SimulateArgs, causes: &[InjectedCause]) -> String {
     let mut text = format!(
         "{}: {} rows of {} signals, {} faults\n",
         options.output.display(),

@@ -5,33 +5,35 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::daemon_client::{self, NotRunning};
-use crate::cli::{Exit, GlobalOptions, Top};
+use super::daemon_client::{self, DaemonNotRunning};
+use crate::cli::{CommandExit, GlobalOptions, TopArgs};
 
 mod screen;
 #[cfg(unix)]
 mod terminal;
 
-use screen::{Answers, ScreenSize};
+use screen::{DaemonResponses, ScreenSize};
 
 /// Time between two screens.
 const REFRESH: Duration = Duration::from_secs(1);
 
 /// Shows the state once if standard output is not a terminal, else until Ctrl-C, SIGTERM or the key q. Exit code 0; 1 if no
 /// hostnorm runs.
-pub fn run(options: &Top, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub fn run(options: &TopArgs, environment: impl IntoIterator<Item = (OsString, OsString)>) -> CommandExit {
     let daemon = Daemon { options: options.options.clone(), environment: environment.into_iter().collect() };
     let first = daemon.ask();
-    let text = |answers: &Answers| screen::screen(answers, ScreenSize::UNLIMITED);
+    let text = |answers: &DaemonResponses| screen::render_screen(answers, ScreenSize::UNLIMITED);
     if first.detection.is_none() {
-        return Exit::failure(text(&first));
+        return CommandExit::failure(text(&first));
     }
     if options.once || cfg!(not(unix)) || !io::stdout().is_terminal() {
-        return Exit::success(text(&first));
+        return CommandExit::success(text(&first));
     }
     match refresh(daemon, first) {
-        Ok(()) => Exit::success(""),
-        Err(error) => Exit::failure(format!("the terminal cannot be used: {error}; run hostnorm top --once")),
+        Ok(()) => CommandExit::success(""),
+        Err(error) => {
+            CommandExit::failure(format!("the terminal cannot be used: {error}; run hostnorm top --once"))
+        }
     }
 }
 
@@ -42,13 +44,13 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn ask(&self) -> Answers {
-        let mut answers = Answers::default();
+    fn ask(&self) -> DaemonResponses {
+        let mut answers = DaemonResponses::default();
         let mut get = |resource: &str| {
             let found = daemon_client::get(&self.options, self.environment.iter().cloned(), resource);
             let found = match found {
                 Ok(Ok(found)) => return Some(found),
-                Ok(Err(NotRunning { reason, .. })) => reason,
+                Ok(Err(DaemonNotRunning { reason, .. })) => reason,
                 Err(exit) => exit.text,
             };
             // The first problem is the cause of the others.
@@ -57,12 +59,12 @@ impl Daemon {
         };
         let detection = get("detect");
         let episodes = if detection.is_some() { get("episodes") } else { None };
-        Answers { detection, episodes, ..answers }
+        DaemonResponses { detection, episodes, ..answers }
     }
 }
 
 #[cfg(unix)]
-fn refresh(daemon: Daemon, first: Answers) -> io::Result<()> {
+fn refresh(daemon: Daemon, first: DaemonResponses) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let shown = runtime.block_on(show_until_stopped(Arc::new(daemon), first));
     // A thread may still wait for a key.
@@ -71,13 +73,13 @@ fn refresh(daemon: Daemon, first: Answers) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn refresh(_: Daemon, _: Answers) -> io::Result<()> {
+fn refresh(_: Daemon, _: DaemonResponses) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(unix)]
-async fn show_until_stopped(daemon: Arc<Daemon>, first: Answers) -> io::Result<()> {
-    use super::run::unix_signals::{SignalRequest, UnixSignals};
+async fn show_until_stopped(daemon: Arc<Daemon>, first: DaemonResponses) -> io::Result<()> {
+    use super::run::unix_signals::{UnixSignalRequest, UnixSignals};
 
     // Before the terminal changes: a signal must find somebody who restores it.
     let mut signals = UnixSignals::new()?;
@@ -86,7 +88,7 @@ async fn show_until_stopped(daemon: Arc<Daemon>, first: Answers) -> io::Result<(
     let mut has_keys = true;
     let mut answers = first;
     loop {
-        terminal.show(&screen::screen(&answers, terminal.size()))?;
+        terminal.show(&screen::render_screen(&answers, terminal.size()))?;
         let own = Arc::clone(&daemon);
         let next = async {
             tokio::time::sleep(REFRESH).await;
@@ -98,11 +100,11 @@ async fn show_until_stopped(daemon: Arc<Daemon>, first: Answers) -> io::Result<(
                 // The last state stays on the screen, below what failed.
                 answers = match found.detection {
                     Some(_) => found,
-                    None => Answers { problem: found.problem, ..answers },
+                    None => DaemonResponses { problem: found.problem, ..answers },
                 };
             }
             request = signals.next() => {
-                if let SignalRequest::Stop(_) = request {
+                if let UnixSignalRequest::Stop(_) = request {
                     return Ok(());
                 }
             }

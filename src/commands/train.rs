@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
 use crate::backfill::SHIPPED;
-use crate::cli::{Exit, Train};
-use crate::control::ControlCommand;
+use crate::cli::{CommandExit, TrainArgs};
+use crate::control_command::ControlCommand;
 use crate::reading::SubjectKind;
 
 use super::daemon_client;
@@ -15,15 +15,15 @@ mod search;
 
 /// Trains. Exit code 0; 64 for an invalid command line or invalid settings; 1 for a missing or unsuitable history, or
 /// an output file that cannot be written.
-pub fn run(options: &Train, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub fn run(options: &TrainArgs, environment: impl IntoIterator<Item = (OsString, OsString)>) -> CommandExit {
     match options {
-        Train::Search(options) => search::run(options),
-        Train::Elsewhere(options) => backfill::run(options, environment),
-        Train::Now(options) => {
+        TrainArgs::Search(options) => search::run(options),
+        TrainArgs::Elsewhere(options) => backfill::run(options, environment),
+        TrainArgs::Now(options) => {
             let command = ControlCommand::Train { kind: SubjectKind::Host, hours: None };
             daemon_client::ask(options, environment, &command, false)
         }
-        Train::Mapping => Exit::success(SHIPPED),
+        TrainArgs::Mapping => CommandExit::success(SHIPPED),
     }
 }
 

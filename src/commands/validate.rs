@@ -2,13 +2,13 @@
 
 use std::io::Write;
 
-use crate::cli::{Exit, ReportFormat, Validate};
+use crate::cli::{CommandExit, ReportFormat, ValidateArgs};
 use crate::table::TableValidation;
 
 mod report;
 
 /// Validates a table. Exit code 0 if it can be used, 1 if not. The report is written to `to` in either case.
-pub fn run(options: &Validate, to: &mut dyn Write) -> Exit {
+pub fn run(options: &ValidateArgs, to: &mut dyn Write) -> CommandExit {
     let review = TableValidation::of(&options.file, options.every);
     let written = match options.format {
         ReportFormat::Text => to.write_all(report::text(&review).as_bytes()),
@@ -19,9 +19,9 @@ pub fn run(options: &Validate, to: &mut dyn Write) -> Exit {
     match written.and_then(|()| to.flush()) {
         // The reader of a pipe may close it early.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Exit::failure(format!("the report cannot be written: {error}"))
+            CommandExit::failure(format!("the report cannot be written: {error}"))
         }
-        _ if review.valid => Exit::success(""),
-        _ => Exit::failure(""),
+        _ if review.valid => CommandExit::success(""),
+        _ => CommandExit::failure(""),
     }
 }

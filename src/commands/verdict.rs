@@ -3,21 +3,24 @@
 use std::ffi::OsString;
 
 use super::daemon_client::{self, failure};
-use crate::cli::{Exit, Judge};
+use crate::cli::{CommandExit, VerdictArgs};
 use crate::clock;
-use crate::control::ControlCommand;
+use crate::control_command::ControlCommand;
 use crate::episode_text;
 use crate::store::{StoreReader, StoreWrite, VerdictRow};
 
 /// Records a verdict. Exit code 0 once that is done, or stored for the next start; 1 for an unknown episode.
-pub fn run(options: &Judge, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
+pub fn run(
+    options: &VerdictArgs,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> CommandExit {
     let (subject, second, verdict) = (&options.episode.subject, options.episode.second, options.verdict);
     let command = ControlCommand::Judge { subject: subject.clone(), second, verdict };
-    daemon_client::ask_or_amend(&options.options, environment, &command, |directory| {
+    daemon_client::send_or_store_command(&options.options, environment, &command, |directory| {
         let reader = StoreReader::open(directory).map_err(failure)?;
         if reader.episode(subject, second).map_err(failure)?.is_none() {
             let id = episode_text::id(subject, second);
-            return Err(Exit::failure(format!(
+            return Err(CommandExit::failure(format!(
                 "no episode {id} in the store; `hostnorm episodes` lists all"
             )));
         }

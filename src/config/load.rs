@@ -12,12 +12,12 @@ use figment::util::nest;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
+use super::setting_source::{PREFIX, PROBLEMS_SHOWN_MAX, is_service_link};
 use super::settings_file::{self, SettingsFile};
-use super::shown_value::{refused, sentence_about, shown_of};
-use super::value_source::{PREFIX, PROBLEMS_SHOWN_MAX, is_service_link};
-use super::word::{flow, is_bracketed, word};
+use super::shown_value::{displayed_setting_value, refused, sentence_about};
+use super::word::{is_bracketed, parse_flow_yaml, word};
 use super::{
-    Config, ConfigProblem, ConfigProblems, Setting, ValueSource, ValueType, otel_variables, settings,
+    Config, ConfigProblem, ConfigProblems, Setting, SettingType, ValueSource, otel_variables, settings,
 };
 
 /// Smallest similarity for suggesting a key; the same measure and value as in clap.
@@ -62,8 +62,7 @@ impl LoadedConfig {
         let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
         let named = environment.get(&OsString::from(FILE_VARIABLE)).filter(|it| !it.is_empty());
         let file = file.map(Path::to_owned).or_else(|| named.map(PathBuf::from));
-        let mut gathered =
-            ConfigCollector { settings: settings(), entries: Vec::new(), problems: Vec::new() };
+        let mut gathered = ConfigMerger { settings: settings(), entries: Vec::new(), problems: Vec::new() };
         if let Some(path) = &file {
             gathered.file(path);
         }
@@ -87,18 +86,18 @@ struct SourcedValue {
 }
 
 /// The entries so far, lowest precedence first.
-struct ConfigCollector {
+struct ConfigMerger {
     settings: Vec<Setting>,
     entries: Vec<SourcedValue>,
     problems: Vec<ConfigProblem>,
 }
 
-impl ConfigCollector {
+impl ConfigMerger {
     fn file(&mut self, path: &Path) {
         let source = |line| ValueSource::File { path: path.to_owned(), line };
         match SettingsFile::read(path) {
             Ok(file) => {
-                let lines = settings_file::KeyLines::of(&file.text);
+                let lines = settings_file::YamlKeyLines::of(&file.text);
                 self.dict("", file.settings, &|key| source(lines.line_of(key)));
             }
             Err((line, sentence)) => {
@@ -154,8 +153,8 @@ impl ConfigCollector {
                 continue;
             }
             let value = match takes {
-                Some(ValueType::Texts) if is_bracketed(value) => flow(value),
-                Some(ValueType::Texts) => {
+                Some(SettingType::Texts) if is_bracketed(value) => parse_flow_yaml(value),
+                Some(SettingType::Texts) => {
                     value.split(',').map(str::trim).filter(|it| !it.is_empty()).collect::<Vec<_>>().into()
                 }
                 takes => word(takes, value),
@@ -169,9 +168,9 @@ impl ConfigCollector {
         for FlagValue { key, flag, words } in flags {
             let takes = self.setting(&key).map(|it| it.takes);
             let value = match (takes, words.last()) {
-                (Some(ValueType::Texts), _) | (_, None) => Value::from(words),
-                (Some(ValueType::Windows | ValueType::Logs), _) => {
-                    words.iter().map(|it| flow(it)).collect::<Vec<_>>().into()
+                (Some(SettingType::Texts), _) | (_, None) => Value::from(words),
+                (Some(SettingType::Windows | SettingType::Logs), _) => {
+                    words.iter().map(|it| parse_flow_yaml(it)).collect::<Vec<_>>().into()
                 }
                 (takes, Some(last)) => word(takes, last),
             };
@@ -244,7 +243,7 @@ impl ConfigCollector {
                     let value = figment.find_value(it.key).ok();
                     ConfigProblem {
                         source: place_of(it.key),
-                        value: value.as_ref().map(|value| shown_of(it.key, value)),
+                        value: value.as_ref().map(|value| displayed_setting_value(it.key, value)),
                         key: Some(it.key.to_owned()),
                         sentence: value.iter().fold(it.sentence, |it, value| sentence_about(value, it)),
                     }
@@ -323,7 +322,7 @@ mod tests {
         let found = match LoadedConfig::new(None, environment, flags.collect()) {
             Err(problems) => problems.to_string(),
             Ok(loaded) => {
-                let lines = super::super::effective(&loaded);
+                let lines = super::super::effective_settings_yaml(&loaded);
                 let changed = lines.lines().filter(|it| it.contains("  # ") && !it.ends_with("# default"));
                 changed.map(str::trim).collect::<Vec<_>>().join("\n")
             }

@@ -18,7 +18,7 @@ struct OtelVariable {
     /// Key of the setting.
     key: &'static str,
     /// Converts its value to that of the setting; `None` if it equals the default.
-    read: Read,
+    read: ParseVariableFn,
 }
 
 /// Variables for traces come after those for all signals, and override them.
@@ -62,9 +62,9 @@ pub(super) fn read(
     })
 }
 
-type Read = fn(&str) -> Result<Option<Value>, String>;
+type ParseVariableFn = fn(&str) -> Result<Option<Value>, String>;
 
-const fn row(name: &'static str, key: &'static str, read: Read) -> OtelVariable {
+const fn row(name: &'static str, key: &'static str, read: ParseVariableFn) -> OtelVariable {
     OtelVariable { name, key, read }
 }
 
@@ -143,7 +143,7 @@ fn decoded(text: &str) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Config, effective};
+    use super::super::{Config, effective_settings_yaml};
     use super::*;
     use crate::config::{FlagValue, LoadedConfig};
 
@@ -153,7 +153,7 @@ mod tests {
         let found = match LoadedConfig::new(None, variables, Vec::new()) {
             Err(problems) => problems.to_string(),
             Ok(loaded) => {
-                let lines = effective(&loaded);
+                let lines = effective_settings_yaml(&loaded);
                 let changed = lines.lines().filter(|it| it.contains("  # ") && !it.ends_with("# default"));
                 changed
                     .map(|it| it.trim().replace("  # environment variable", " <-"))

@@ -2,7 +2,7 @@
 
 use figment::value::Value;
 
-use super::shown_value::shown_of;
+use super::shown_value::displayed_setting_value;
 use super::{Config, LoadedConfig, Setting, settings};
 
 /// Width at which comments are wrapped.
@@ -31,7 +31,7 @@ pub fn default_file() -> String {
 }
 
 /// Every effective setting with its source as a comment.
-pub fn effective(loaded: &LoadedConfig) -> String {
+pub fn effective_settings_yaml(loaded: &LoadedConfig) -> String {
     let mut text = String::new();
     let effective = values(&loaded.config);
     each(&mut text, |text, setting, indent| {
@@ -66,7 +66,11 @@ fn values(config: &Config) -> Option<Value> {
 }
 
 fn shown_at(values: &Option<Value>, key: &str) -> String {
-    values.as_ref().and_then(|it| it.find_ref(key)).map(|it| shown_of(key, it)).unwrap_or_default()
+    values
+        .as_ref()
+        .and_then(|it| it.find_ref(key))
+        .map(|it| displayed_setting_value(key, it))
+        .unwrap_or_default()
 }
 
 fn wrapped(text: &str, width: usize) -> Vec<String> {

@@ -8,14 +8,14 @@ pub struct Setting {
     /// Its key in the file, sections separated by dots: `web.listen_address`.
     pub key: Cow<'static, str>,
     /// Type of its value.
-    pub takes: ValueType,
+    pub takes: SettingType,
     /// One or more sentences without the final full stop.
     pub help: Cow<'static, str>,
 }
 
 /// Type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ValueType {
+pub enum SettingType {
     /// A duration, see [`HumanDuration`](crate::duration::HumanDuration).
     Duration,
     /// A number, possibly with a fraction.
@@ -32,17 +32,17 @@ pub enum ValueType {
     Texts,
     /// A list of maintenance windows, see [`MaintenanceWindow`](crate::maintenance::MaintenanceWindow).
     Windows,
-    /// A list of logs, see [`LogSettings`](crate::logs::LogSettings).
+    /// A list of logs, see [`WatchedLogSettings`](crate::logs::WatchedLogSettings).
     Logs,
     /// A size in bytes, see [`ByteSize`](crate::byte_size::ByteSize).
     Size,
-    /// A false-alarm budget, see [`Budget`](crate::budget::Budget).
+    /// A false-alarm budget, see [`AlertBudget`](crate::alert_budget::AlertBudget).
     Budget,
     /// One of these words.
     OneOf(&'static [&'static str]),
 }
 
-impl ValueType {
+impl SettingType {
     /// Description of valid values, for messages and documentation.
     pub fn words(self) -> Cow<'static, str> {
         match self {
@@ -85,12 +85,12 @@ impl ValueType {
 impl Setting {
     /// Its flag, without the leading dashes: `web.listen-address`.
     pub fn flag(&self) -> String {
-        super::value_source::flag(&self.key)
+        super::setting_source::flag(&self.key)
     }
 
     /// Its environment variable: `HOSTNORM_WEB__LISTEN_ADDRESS`.
     pub fn variable(&self) -> String {
-        super::value_source::variable(&self.key)
+        super::setting_source::variable(&self.key)
     }
 
     /// Its top section; empty at the top level.

@@ -35,9 +35,9 @@ impl SettingsFile {
 }
 
 /// The lines of the keys of a file in block style.
-pub(super) struct KeyLines(BTreeMap<String, usize>);
+pub(super) struct YamlKeyLines(BTreeMap<String, usize>);
 
-impl KeyLines {
+impl YamlKeyLines {
     pub(super) fn of(text: &str) -> Self {
         let mut lines = BTreeMap::new();
         // Indentation of the keys above the line, and the length of their path.
@@ -92,14 +92,14 @@ mod tests {
             ("web.x", Some(3)),
             ("z", None),
         ] {
-            assert_eq!(KeyLines::of(text).line_of(key), line, "{key}");
+            assert_eq!(YamlKeyLines::of(text).line_of(key), line, "{key}");
         }
     }
 
     proptest! {
         #[test]
         fn any_file_is_parsed_or_refused(text in "([a-z_]{0,9}: ?|  |- |\n|\\PC){0,40}") {
-            let _ = KeyLines::of(&text).line_of("web.listen_address");
+            let _ = YamlKeyLines::of(&text).line_of("web.listen_address");
             let _ = yaml_serde::from_str::<yaml_serde::Value>(&text);
         }
     }

@@ -21,7 +21,7 @@ const SECRET_NAMES: [&str; 9] =
 const HIDDEN_VALUE: &str = "…";
 
 /// The value of a setting in one line, without secrets.
-pub(super) fn shown_of(key: &str, value: &Value) -> String {
+pub(super) fn displayed_setting_value(key: &str, value: &Value) -> String {
     in_one_line(key, value, is_secret)
 }
 

@@ -2,20 +2,24 @@
 
 use figment::value::Value;
 
-use super::ValueType;
+use super::SettingType;
 
 /// A word of the environment or the command line, as a value of the setting's type.
-pub(super) fn word(takes: Option<ValueType>, word: &str) -> Value {
+pub(super) fn word(takes: Option<SettingType>, word: &str) -> Value {
     match takes {
         Some(
-            ValueType::Switch | ValueType::Whole | ValueType::Number | ValueType::Windows | ValueType::Logs,
-        ) => flow(word),
+            SettingType::Switch
+            | SettingType::Whole
+            | SettingType::Number
+            | SettingType::Windows
+            | SettingType::Logs,
+        ) => parse_flow_yaml(word),
         _ => Value::from(word),
     }
 }
 
 /// Parses YAML in flow style; other text stays text, and is refused later.
-pub(super) fn flow(text: &str) -> Value {
+pub(super) fn parse_flow_yaml(text: &str) -> Value {
     yaml_serde::from_str(text).unwrap_or_else(|_| Value::from(text))
 }
 

@@ -1,21 +1,26 @@
-//! Tests of [`CounterResets`].
+//! Tests of [`MonotonicCounters`].
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::reading::Timestamp;
 
-static BYTES: Metric = Metric::counter("bytes_total", "Bytes").by(&["device"]).gains_at_most_per(1.0, &SPEED);
+static BYTES: Metric =
+    Metric::counter("link_bytes_total", "Bytes").by(&["device"]).gains_at_most_per(1.0, &SPEED, 1e11);
 static SPEED: Metric = Metric::gauge("speed_bytes_per_second", "Speed").by(&["device"]);
+static VIRTUAL: Metric =
+    Metric::counter("virtual_bytes_total", "Bytes").by(&["device"]).gains_at_most_per(1.0, &NO_SPEED, 1e11);
+static NO_SPEED: Metric = Metric::gauge("no_speed_bytes_per_second", "Speed").by(&["device"]);
+static EVENTS: Metric = Metric::counter("events_total", "Events").gains_at_most(1e8);
 static SECONDS: Metric = Metric::counter("seconds_total", "Seconds").gains_at_most(2.0);
 
 /// What is shown of a counter that is read once a second; NaN is a reading without it.
 fn shown(metric: &'static Metric, raw: &[f64]) -> Vec<Option<f64>> {
-    let mut resets = CounterResets::default();
-    let labels = if metric.labels.is_empty() { Labels::NONE } else { Labels::new(["a"]) };
+    let mut resets = MonotonicCounters::default();
+    let labels = if metric.labels.is_empty() { MetricLabels::NONE } else { MetricLabels::new(["a"]) };
     let read = |(idx, raw): (usize, &f64)| {
         let mut reading = Reading::new(Timestamp(idx as f64));
-        reading.host().set_by(&SPEED, &Labels::new(["a"]), 1e6);
+        reading.host().set_by(&SPEED, &MetricLabels::new(["a"]), 1e6);
         reading.host().set_by(metric, &labels, *raw);
         resets.settle(&mut reading, false);
         reading.host().get_by(metric, &labels)
@@ -81,13 +86,13 @@ fn a_jump_is_unknown_until_it_is_confirmed() {
 
 /// The limits that turned out to be wrong, of a link whose speed is given in each reading.
 fn wrong(raw: &[f64], speed: impl Fn(usize) -> f64) -> (Vec<Option<f64>>, Vec<(f64, f64)>) {
-    let (mut resets, mut wrong) = (CounterResets::default(), Vec::new());
+    let (mut resets, mut wrong) = (MonotonicCounters::default(), Vec::new());
     let read = |(idx, raw): (usize, &f64)| {
         let mut reading = Reading::new(Timestamp(idx as f64));
-        reading.host().set_by(&SPEED, &Labels::new(["a"]), speed(idx));
-        reading.host().set_by(&BYTES, &Labels::new(["a"]), *raw);
+        reading.host().set_by(&SPEED, &MetricLabels::new(["a"]), speed(idx));
+        reading.host().set_by(&BYTES, &MetricLabels::new(["a"]), *raw);
         wrong.extend(resets.settle(&mut reading, false).into_iter().map(|it| (it.limit, it.gain)));
-        reading.host().get_by(&BYTES, &Labels::new(["a"]))
+        reading.host().get_by(&BYTES, &MetricLabels::new(["a"]))
     };
     (raw.iter().enumerate().map(read).collect(), wrong)
 }
@@ -117,10 +122,78 @@ fn jumps_prove_nothing_if_they_differ_or_the_limit_changes() {
 }
 
 #[test]
+fn a_bad_first_value_is_no_traffic() {
+    let known = |raw: &[f64]| shown(&VIRTUAL, raw);
+    // Zeros, for one reading or some, and a value that is too low.
+    for (start, first) in [(&[0.0][..], 0.0), (&[0.0, 0.0, 0.0], 0.0), (&[7e10], 7e10), (&[0.0, 9.0], 9.0)] {
+        let truth: Vec<f64> = (0..4).map(|it| 1.55e11 + f64::from(it) * 2e3).collect();
+        let expect = [None, Some(first), Some(first + 2e3), Some(first + 4e3)];
+        assert_eq!(known(&[start, &truth].concat())[start.len()..], expect, "{start:?}");
+    }
+    // A device that appears while it is used.
+    assert_eq!(known(&[0.0, 1e8, 1.9e8, 3e8]), [Some(0.0), None, Some(1.9e8), Some(3e8)]);
+    assert_eq!(known(&[0.0, 1e5, 2e5]), [Some(0.0), Some(1e5), Some(2e5)]);
+}
+
+#[test]
+fn a_leap_counts_if_the_next_value_goes_on_from_it() {
+    let quiet: Vec<f64> = (0..9).map(|it| 1.5e8 + f64::from(it) * 20.0).collect();
+    let after = |more: &[f64]| {
+        let raw: Vec<f64> = quiet.iter().copied().chain(more.iter().map(|it| 1.5e8 + it)).collect();
+        let shown = shown(&EVENTS, &raw);
+        shown[quiet.len()..].iter().map(|it| it.map(|it| it - 1.5e8)).collect::<Vec<_>>()
+    };
+    assert_eq!(after(&[5e6, 200.0, 220.0]), [None, Some(200.0), Some(220.0)]);
+    assert_eq!(after(&[5e6, 5e6 + 20.0, 5e6 + 40.0]), [None, Some(5e6 + 20.0), Some(5e6 + 40.0)]);
+    assert_eq!(after(&[4.294967295e9, 200.0, 220.0]), [None, None, Some(220.0)]);
+    // It grows step by step, or by little.
+    assert_eq!(after(&[900.0, 7e3, 5e4]), [Some(900.0), Some(7e3), Some(5e4)]);
+}
+
+#[test]
+fn stored_readings_are_shown_as_they_are() {
+    let mut counters = MonotonicCounters::default();
+    let mut live = |at: f64, value: f64| {
+        let mut reading = Reading::new(Timestamp(at));
+        reading.host().set(&SECONDS, value);
+        counters.settle(&mut reading, false);
+        reading.host().get(&SECONDS)
+    };
+    // They were adjusted: the limit was proven wrong, and the counter was reset.
+    assert_eq!([live(0.0, 0.0), live(1.0, 1e3), live(2.0, 2e3)], [Some(0.0), None, Some(2e3)]);
+    let mut counters = MonotonicCounters::default();
+    for (at, value) in [(0.0, 0.0), (2.0, 2e3), (3.0, 3e3)] {
+        let mut reading = Reading::new(Timestamp(at));
+        reading.host().set(&SECONDS, value);
+        counters.resume(&reading);
+    }
+    let mut reading = Reading::new(Timestamp(4.0));
+    reading.host().set(&SECONDS, 3_001.0);
+    counters.settle(&mut reading, false);
+    assert_eq!(reading.host().get(&SECONDS), Some(3_001.0));
+}
+
+#[test]
+fn gains_are_limited_by_the_time_that_passed_whatever_the_clock_says() {
+    // The clock is set forward by a day: no time for a day's traffic.
+    let mut counters = MonotonicCounters::default();
+    let mut read = |at: f64, step: f64, raw: f64| {
+        let mut reading = Reading::new(Timestamp(at));
+        reading.host().set(&crate::reading::CLOCK_STEP, step);
+        reading.host().set(&SECONDS, raw);
+        counters.settle(&mut reading, false);
+        reading.host().get(&SECONDS)
+    };
+    let shown = [read(0.0, 0.0, 5.0), read(86_401.0, 86_400.0, 9e4), read(86_402.0, 0.0, 7.0)];
+    assert_eq!(shown, [Some(5.0), None, None]);
+}
+
+#[test]
 fn limits_of_the_host_are_those_of_its_groups() {
     static CPUS: Metric = Metric::gauge("cpus", "CPUs");
-    static USED: Metric = Metric::counter("used_seconds_total", "CPU time").gains_at_most_per(1.0, &CPUS);
-    let (mut resets, group) = (CounterResets::default(), Subject::Service("a".into()));
+    static USED: Metric =
+        Metric::counter("used_seconds_total", "CPU time").gains_at_most_per(1.0, &CPUS, 1e5);
+    let (mut resets, group) = (MonotonicCounters::default(), Subject::Service("a".into()));
     let mut read = |at: f64, value: f64| {
         let mut reading = Reading::new(Timestamp(at));
         reading.host().set(&CPUS, 2.0);
@@ -139,13 +212,15 @@ fn limits_of_the_host_are_those_of_its_groups() {
 fn a_counter_that_is_read_in_turn_shows_what_several_readings_gained() {
     // Each fifth reading shows what was gained at four fifths of the limit.
     let raw: Vec<f64> = (0..40).map(|it| f64::from(it / 5 * 5) * 0.8e6 * 10.0).collect();
-    let mut resets = CounterResets::default();
+    let mut resets = MonotonicCounters::default();
     for (idx, raw) in raw.iter().enumerate() {
         let mut reading = Reading::new(Timestamp(idx as f64 * 10.0));
-        reading.host().set_by(&SPEED, &Labels::new(["a"]), 1e6);
-        reading.host().set_by(&BYTES, &Labels::new(["a"]), *raw);
+        reading.host().set_by(&SPEED, &MetricLabels::new(["a"]), 1e6);
+        reading.host().set_by(&BYTES, &MetricLabels::new(["a"]), *raw);
         assert_eq!(resets.settle(&mut reading, false), []);
-        assert_eq!(reading.host().get_by(&BYTES, &Labels::new(["a"])), Some(*raw), "{idx}");
+        // The first change has none before it to be compared with.
+        let expect = (idx != 5).then_some(*raw);
+        assert_eq!(reading.host().get_by(&BYTES, &MetricLabels::new(["a"])), expect, "{idx}");
     }
 }
 
@@ -157,27 +232,27 @@ fn what_was_gained_while_it_was_not_read_is_shown_if_it_is_possible() {
 
 #[test]
 fn counters_start_anew_at_a_boot_and_gauges_may_fall() {
-    let mut resets = CounterResets::default();
+    let mut resets = MonotonicCounters::default();
     for (value, booted, expect) in [(1e9, false, 1e9), (7.0, true, 7.0), (8.0, false, 8.0)] {
         let mut reading = Reading::new(Timestamp(value));
         reading.host().set(&SECONDS, value);
-        reading.host().set_by(&SPEED, &Labels::new(["a"]), value);
+        reading.host().set_by(&SPEED, &MetricLabels::new(["a"]), value);
         resets.settle(&mut reading, booted);
         assert_eq!(reading.host().get(&SECONDS), Some(expect));
-        assert_eq!(reading.host().get_by(&SPEED, &Labels::new(["a"])), Some(value));
+        assert_eq!(reading.host().get_by(&SPEED, &MetricLabels::new(["a"])), Some(value));
     }
 }
 
 #[test]
 fn series_that_are_gone_are_forgotten() {
-    let mut resets = CounterResets::default();
+    let mut resets = MonotonicCounters::default();
     for round in 0..3 {
         let mut reading = Reading::new(Timestamp(f64::from(round)));
         for idx in 0..ABSENT_MAX {
             let (name, subject) =
                 (format!("{round} {idx}"), Subject::Service(format!("{round} {idx}").into()));
-            reading.host().set_by(&BYTES, &Labels::new([name.as_str()]), 1.0);
-            reading.subjects.entry(subject).or_default().set_by(&BYTES, &Labels::new(["a"]), 1.0);
+            reading.host().set_by(&BYTES, &MetricLabels::new([name.as_str()]), 1.0);
+            reading.subjects.entry(subject).or_default().set_by(&BYTES, &MetricLabels::new(["a"]), 1.0);
         }
         resets.settle(&mut reading, false);
     }
@@ -192,7 +267,8 @@ enum Fault {
     Zero,
     Half,
     Corrected,
-    TooHigh,
+    /// By this much.
+    TooHigh(f64),
     Missing,
 }
 
@@ -202,33 +278,40 @@ fn fault() -> impl Strategy<Value = Fault> {
         1 => Just(Fault::Zero),
         1 => Just(Fault::Half),
         1 => Just(Fault::Corrected),
-        1 => Just(Fault::TooHigh),
+        2 => (5.1..17.0_f64).prop_map(|it| Fault::TooHigh(10_f64.powf(it).round())),
         1 => Just(Fault::Missing),
     ]
 }
 
 proptest! {
-    /// The counter gains 1 to 1,000 a second in truth.
+    /// The counter gains 1 to 1,000 a second in truth. What is too high is so for one reading.
     #[test]
     fn whatever_a_file_shows_no_counter_falls_or_gains_more_than_it_did(
         start in 10_000.0..1e15_f64,
         seconds in prop::collection::vec((1.0..1000.0_f64, fault()), 2..80),
+        metric in prop_oneof![Just(&BYTES), Just(&VIRTUAL), Just(&EVENTS)],
     ) {
         let mut truth = start.round();
         let mut raw = vec![truth, truth + 1000.0];
         truth += 1000.0;
+        let mut was_high = false;
         for (gain, fault) in &seconds {
             truth += gain.round();
+            let is_high = matches!(fault, Fault::TooHigh(_));
+            let fault = if is_high && was_high { &Fault::None } else { fault };
+            was_high = is_high || was_high && matches!(fault, Fault::Missing);
             raw.push(match fault {
                 Fault::None => truth,
                 Fault::Zero => 0.0,
                 Fault::Half => (truth / 2.0).round(),
                 Fault::Corrected => truth - 5000.0,
-                Fault::TooHigh => truth + 1e17,
+                // A leap of bytes that is no larger than a page of a program is no leap.
+                Fault::TooHigh(by) if metric.name.ends_with("_bytes_total") => truth + by * 10.0,
+                Fault::TooHigh(by) => truth + by,
                 Fault::Missing => f64::NAN,
             });
         }
-        let shown = shown(&BYTES, &raw);
+        let shown = shown(metric, &raw);
         let known: Vec<(usize, f64)> =
             shown.iter().enumerate().filter_map(|(idx, it)| Some((idx, (*it)?))).collect();
         for pair in known.windows(2) {
@@ -239,6 +322,28 @@ proptest! {
                 prop_assert!(new - old <= 90_000.0, "{old} leaps to {new}");
             }
         }
+        // Nothing that is too high stays in it; a value that was corrected is held, and passed soon.
+        prop_assert!(known.last().unwrap().1 <= truth + 90_000.0, "{known:?} of {truth}");
+    }
+
+    /// The first values of a counter are too low.
+    #[test]
+    fn a_bad_first_value_counts_as_nothing(
+        truth in 1e8..1e15_f64,
+        (low, times) in (prop_oneof![Just(0.0), 0.0..0.5_f64], 1..4_usize),
+        gains in prop::collection::vec(1.0..1000.0_f64, 5..30),
+        metric in prop_oneof![Just(&BYTES), Just(&VIRTUAL), Just(&EVENTS)],
+    ) {
+        let mut raw = vec![(low * truth).round(); times];
+        let gained: f64 = gains.iter().map(|it| it.round()).sum();
+        let mut value = truth.round();
+        for gain in &gains {
+            raw.push(value);
+            value += gain.round();
+        }
+        let shown: Vec<f64> = shown(metric, &raw).into_iter().flatten().collect();
+        prop_assert!(shown.windows(2).all(|it| it[0] <= it[1]), "{shown:?}");
+        prop_assert!(shown.last().unwrap() - shown[0] <= gained, "{shown:?}");
     }
 
     /// The counter is reset now and then, and goes on from 0.

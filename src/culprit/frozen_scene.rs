@@ -1,42 +1,67 @@
 //! The state of a host at one instant of an episode, as it is stored and served.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Culprit, Deviation, MEASURES, Measure, Owner, ProcessGroup, can_be_named, culprits, relevance};
+use super::scene_usage::{kept_containers, kept_processes};
+use super::{
+    CULPRITS_MAX, Culprit, DeviatingSignal, KernelMessages, SameNameProcesses, SceneContainer, SceneProcess,
+    UnrankedScene, UsageMeasure, blamed, culprits,
+};
 
-/// Largest number of processes that stay with an episode.
-pub const PROCESSES_KEPT_MAX: usize = 10;
-
-/// When in an episode a scene was frozen.
+/// The instant of an episode at which hostnorm recorded a scene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SceneOccasion {
-    /// At its start.
+    /// At the start of the episode.
     Start,
-    /// At its peak so far.
+    /// At the peak of the episode so far.
     Peak,
 }
 
-/// What was read at one instant; nothing in it is chosen yet.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Scene {
-    /// When, in Unix seconds.
-    pub at: f64,
-    /// All processes, in process groups.
-    pub groups: Vec<ProcessGroup>,
-    /// Number of processes.
-    pub processes: u32,
-    /// Processes that were not read, because there were too many or they took too long.
-    pub unread: u32,
-    /// Whether all processes of the host are visible, so that nobody stands out if nobody is found.
-    pub sees_host: bool,
-    /// CPU time that it took, in seconds.
-    pub cpu_seconds: f64,
-    /// Messages of the kernel in the last minute; `None` if they cannot be read.
-    pub kernel: Option<KernelMessages>,
+/// What a scene says about the processes behind an anomaly.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CulpritFinding {
+    /// Processes are named.
+    Named,
+    /// Everything needed is known, and no process stands out.
+    NobodyStandsOut,
+    /// The use that counts is that of processes which hostnorm may not read.
+    NotPermitted,
+    /// Too little is known, or processes have no part in what deviates.
+    #[default]
+    Unknown,
+}
+
+impl CulpritFinding {
+    /// The finding of a scene with these culprits.
+    fn of(scene: &UnrankedScene, deviations: &[DeviatingSignal<'_>], named: &[Culprit]) -> Self {
+        if !named.is_empty() {
+            return Self::Named;
+        }
+        let measures: Vec<UsageMeasure> = blamed(deviations).into_iter().map(|it| it.1).collect();
+        let any = |is: &dyn Fn(&SameNameProcesses, UsageMeasure) -> bool| {
+            measures.iter().any(|measure| scene.groups.iter().any(|it| is(it, *measure)))
+        };
+        if any(&|it, measure| it.denied.contains(&measure)) {
+            return Self::NotPermitted;
+        }
+        let is_usual_known =
+            |measure: &UsageMeasure| scene.groups.iter().any(|it| it.usual.get(*measure).is_some());
+        let is_known = !measures.is_empty()
+            && measures.iter().all(is_usual_known)
+            && !any(&|it, measure| it.now.get(measure).is_none());
+        if is_known && scene.sees_host && scene.unread == 0 { Self::NobodyStandsOut } else { Self::Unknown }
+    }
+
+    /// The finding of an episode with these culprits and scenes: that of the newest scene, if nobody was named.
+    pub fn of_episode(culprits: &[Culprit], scenes: &[FrozenScene]) -> Self {
+        if !culprits.is_empty() {
+            return Self::Named;
+        }
+        scenes.last().map_or(Self::Unknown, |it| it.finding)
+    }
 }
 
 /// The state of the host at one instant of an episode.
@@ -44,15 +69,21 @@ pub struct Scene {
 pub struct FrozenScene {
     /// start or peak.
     pub occasion: SceneOccasion,
-    /// When, in Unix seconds.
+    /// Time of the scene, in Unix seconds.
     pub at: f64,
+    /// named, nobody_stands_out, not_permitted (hostnorm may not read the use that counts) or unknown.
+    #[serde(default)]
+    pub finding: CulpritFinding,
     /// Number of processes.
     pub processes: u32,
     /// Processes that were not read, because there were too many or they took too long.
     #[serde(default)]
     pub unread: u32,
-    /// The processes with the largest part of the deviation, then the largest ones; at most ten.
+    /// Process groups, at most ten: first those with the largest part of the deviation, then the largest others.
     pub top: Vec<SceneProcess>,
+    /// Containers and services as a whole, at most ten, in the same order.
+    #[serde(default)]
+    pub containers: Vec<SceneContainer>,
     /// Sockets by state.
     #[serde(default)]
     pub sockets: Vec<SocketCount>,
@@ -64,67 +95,37 @@ pub struct FrozenScene {
     pub kernel: Option<KernelMessages>,
 }
 
-/// What is known of the processes behind an episode.
+/// What is known of those behind an episode.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct EpisodeScene {
-    /// Who uses most of what deviates, the first one ahead; at most three.
+    /// Those that use most of what deviates, at most three; those of the first scene come first.
     pub culprits: Vec<Culprit>,
-    /// Whether everything needed is known, and no process stands out.
-    pub nobody_stands_out: bool,
     /// The scene at the start, and the newest one at a peak.
     pub scenes: Vec<FrozenScene>,
 }
 
 impl EpisodeScene {
-    /// Adds a scene. A later one that names nobody does not change who was named.
+    /// Adds a scene. Who was named first stays first: at the start of an anomaly its reason is at work, and later also
+    /// whoever suffers from it or repairs it.
     pub fn add(
         &mut self,
         occasion: SceneOccasion,
-        scene: &Scene,
-        deviations: &[Deviation<'_>],
+        scene: &UnrankedScene,
+        deviations: &[DeviatingSignal<'_>],
     ) -> &mut FrozenScene {
-        let named = culprits(&scene.groups, deviations);
+        let named = culprits(scene, deviations);
         let frozen = FrozenScene::new(occasion, scene, deviations, &named);
-        if !named.is_empty() {
-            self.culprits = named;
+        for it in named {
+            let is_known = self.culprits.iter().any(|known| known.is_same(&it));
+            if !is_known && self.culprits.len() < CULPRITS_MAX {
+                self.culprits.push(it);
+            }
         }
-        let is_known =
-            scene.groups.iter().any(|it| MEASURES.iter().any(|measure| it.usual.get(*measure).is_some()));
-        let is_whole = is_known && scene.sees_host && scene.unread == 0;
-        self.nobody_stands_out = self.culprits.is_empty() && is_whole && can_be_named(deviations);
         self.scenes.retain(|it| it.occasion != occasion);
         self.scenes.push(frozen);
         let last = self.scenes.len() - 1;
         &mut self.scenes[last]
     }
-}
-
-/// The processes of one name in one container or service.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SceneProcess {
-    /// Name of the command, without arguments.
-    pub process: String,
-    /// Their container or service.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub owner: Option<Owner>,
-    /// Number of processes.
-    pub processes: u32,
-    /// Number of threads.
-    pub threads: u32,
-    /// Number of processes in uninterruptible sleep, which usually wait for a disk.
-    pub blocked: u32,
-    /// What they use, by measure; a measure that cannot be read is absent.
-    pub usage: BTreeMap<String, UsageValue>,
-}
-
-/// What is used, and what usually is.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct UsageValue {
-    /// The value.
-    pub value: f64,
-    /// What is usual at most; absent before enough is known.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub usual: Option<f64>,
 }
 
 /// Number of sockets in one state.
@@ -145,34 +146,22 @@ pub struct SceneMount {
     pub used_ratio: f64,
 }
 
-/// Number of messages of the kernel by class: oom_kill, hung_task, io_error, link_down, lockup or hardware_error.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct KernelMessages(pub BTreeMap<String, u32>);
-
 impl FrozenScene {
     /// The part of a scene that stays with the episode.
     pub fn new(
         occasion: SceneOccasion,
-        scene: &Scene,
-        deviations: &[Deviation<'_>],
+        scene: &UnrankedScene,
+        deviations: &[DeviatingSignal<'_>],
         culprits: &[Culprit],
     ) -> Self {
-        let mut rated: Vec<(f64, &ProcessGroup)> =
-            scene.groups.iter().map(|it| (relevance(it, &scene.groups, deviations), it)).collect();
-        rated.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.key.cmp(&other.1.key)));
-        // Named processes are in the list, and ahead.
-        let place = |it: &ProcessGroup| {
-            let is = |culprit: &Culprit| *culprit.process == *it.key.command && culprit.owner == it.key.owner;
-            culprits.iter().position(is).unwrap_or(culprits.len())
-        };
-        rated.sort_by_key(|(_, it)| place(it));
-        rated.truncate(PROCESSES_KEPT_MAX);
         Self {
             occasion,
             at: scene.at,
+            finding: CulpritFinding::of(scene, deviations, culprits),
             processes: scene.processes,
             unread: scene.unread,
-            top: rated.into_iter().map(|(_, it)| SceneProcess::new(it)).collect(),
+            top: kept_processes(&scene.groups, deviations, culprits),
+            containers: kept_containers(&scene.containers, deviations, culprits),
             sockets: Vec::new(),
             mounts: Vec::new(),
             kernel: scene.kernel.clone(),
@@ -180,46 +169,19 @@ impl FrozenScene {
     }
 }
 
-impl SceneProcess {
-    fn new(group: &ProcessGroup) -> Self {
-        let usage = MEASURES.iter().filter_map(|measure| {
-            let value = rounded(group.now.get(*measure)?);
-            Some((
-                measure.name().to_owned(),
-                UsageValue { value, usual: group.usual.get(*measure).map(rounded) },
-            ))
-        });
-        Self {
-            process: group.key.command.to_string(),
-            owner: group.key.owner.clone(),
-            processes: group.processes,
-            threads: group.threads,
-            blocked: group.blocked,
-            usage: usage.collect(),
-        }
-    }
-
-    /// The value of a measure and the usual one.
-    pub fn usage(&self, measure: Measure) -> Option<UsageValue> {
-        self.usage.get(measure.name()).copied()
-    }
-}
-
-/// Rounded to thousandths: what is measured over half a second has no more digits.
-fn rounded(value: f64) -> f64 {
-    (value * 1e3).round() / 1e3
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::culprit::GroupKey;
+    use crate::culprit::scene_usage::KEPT_MAX;
+    use crate::culprit::{ProcessNameKey, ProcessUsage};
 
-    fn group(command: &str, cpu: f64, usual: f64) -> ProcessGroup {
-        let mut it =
-            ProcessGroup { key: GroupKey { command: command.into(), owner: None }, ..Default::default() };
-        it.now.set(Measure::Cpu, cpu);
-        it.usual.set(Measure::Cpu, usual);
+    fn group(command: &str, cpu: f64, usual: f64) -> SameNameProcesses {
+        let mut it = SameNameProcesses {
+            key: ProcessNameKey { command: command.into(), owner: None },
+            ..Default::default()
+        };
+        it.now.set(UsageMeasure::Cpu, cpu);
+        it.usual.set(UsageMeasure::Cpu, usual);
         it
     }
 
@@ -228,25 +190,67 @@ mod tests {
         let mut groups: Vec<_> =
             (0..30).map(|idx| group(&format!("p{idx:02}"), 2.0 + f64::from(idx), 99.0)).collect();
         groups.push(group("culprit", 1.0, 0.0));
-        let scene = Scene { groups, processes: 31, ..Scene::default() };
-        let deviations = [Deviation { signal: "cpu_busy_ratio", is_high: true, weight: 1.0 }];
-        let named = culprits(&scene.groups, &deviations);
+        let scene = UnrankedScene { groups, processes: 31, ..UnrankedScene::default() };
+        let deviations = [DeviatingSignal { signal: "cpu_busy_ratio", is_high: true, weight: 1.0 }];
+        let named = culprits(&scene, &deviations);
         let frozen = FrozenScene::new(SceneOccasion::Start, &scene, &deviations, &named);
         let names: Vec<&str> = frozen.top.iter().map(|it| it.process.as_str()).collect();
         assert_eq!(names[..3], ["culprit", "p29", "p28"]);
-        assert_eq!(frozen.top.len(), PROCESSES_KEPT_MAX);
-        let mut nobody = EpisodeScene::default();
-        let scene_of = |groups, sees_host| Scene { groups, sees_host, ..Scene::default() };
-        nobody.add(SceneOccasion::Start, &scene_of(vec![group("a", 1.0, 1.0)], false), &deviations);
-        assert!(!nobody.nobody_stands_out, "not all processes are visible");
-        nobody.add(SceneOccasion::Start, &scene_of(vec![group("a", 1.0, 1.0)], true), &deviations);
-        assert!(nobody.nobody_stands_out);
+        assert_eq!(frozen.top.len(), KEPT_MAX);
         let mut episode = EpisodeScene::default();
         episode.add(SceneOccasion::Start, &scene, &deviations);
-        episode.add(SceneOccasion::Peak, &Scene::default(), &deviations);
+        episode.add(SceneOccasion::Peak, &UnrankedScene::default(), &deviations);
         assert_eq!((episode.culprits.len(), episode.scenes.len()), (1, 2));
-        assert!(!episode.nobody_stands_out);
+        assert_eq!(CulpritFinding::of_episode(&episode.culprits, &episode.scenes), CulpritFinding::Named);
         let json = serde_json::to_string(&frozen).unwrap();
         assert_eq!(serde_json::from_str::<FrozenScene>(&json).unwrap(), frozen);
+    }
+
+    #[test]
+    fn nobody_stands_out_only_where_the_use_that_counts_was_read() {
+        use CulpritFinding::{NobodyStandsOut, NotPermitted, Unknown};
+        let disk = [DeviatingSignal { signal: "disk_written_bytes_per_second", is_high: true, weight: 1.0 }];
+        let cpu = [DeviatingSignal { signal: "cpu_busy_ratio", is_high: true, weight: 1.0 }];
+        // A usual user, and a process of root whose bytes were read, could not be read, or may not be read.
+        let mut read = group("writer", 1.0, 1.0);
+        (read.now, read.usual) = (ProcessUsage::NONE, ProcessUsage::NONE);
+        let mut unread = read.clone();
+        unread.now.clear(UsageMeasure::DiskBytes);
+        let denied = SameNameProcesses { denied: vec![UsageMeasure::DiskBytes], ..unread.clone() };
+        let new = SameNameProcesses { usual: ProcessUsage::default(), ..read.clone() };
+        for (what, other, sees_host, deviations, expected) in [
+            ("read", &read, true, &disk, NobodyStandsOut),
+            ("not all processes are visible", &read, false, &disk, Unknown),
+            ("not read", &unread, true, &disk, Unknown),
+            ("may not be read", &denied, true, &disk, NotPermitted),
+            ("the CPU time of all is known", &denied, true, &cpu, NobodyStandsOut),
+            ("nothing is usual yet", &new, true, &disk, Unknown),
+        ] {
+            let mut known = read.clone();
+            known.usual = other.usual;
+            let scene =
+                UnrankedScene { groups: vec![known, other.clone()], sees_host, ..UnrankedScene::default() };
+            let mut episode = EpisodeScene::default();
+            episode.add(SceneOccasion::Start, &scene, deviations);
+            assert_eq!(CulpritFinding::of_episode(&episode.culprits, &episode.scenes), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn who_was_named_at_the_start_stays_first() {
+        let deviations = [DeviatingSignal { signal: "cpu_busy_ratio", is_high: true, weight: 1.0 }];
+        let mut episode = EpisodeScene::default();
+        for (occasion, names) in [
+            (SceneOccasion::Start, ["burner"].as_slice()),
+            (SceneOccasion::Peak, &["rescue", "burner"]),
+            (SceneOccasion::Peak, &["backup"]),
+            (SceneOccasion::Peak, &["fourth"]),
+            (SceneOccasion::Peak, &[]),
+        ] {
+            let groups = names.iter().map(|it| group(it, 1.0, 0.0)).collect();
+            episode.add(occasion, &UnrankedScene { groups, ..UnrankedScene::default() }, &deviations);
+        }
+        let names: Vec<&str> = episode.culprits.iter().filter_map(|it| it.process.as_deref()).collect();
+        assert_eq!(names, ["burner", "rescue", "backup"]);
     }
 }

@@ -1,8 +1,9 @@
-//! The usual use of each process group: a rolling mean and deviation over passes, an hour of them by default.
+//! The usual use of each process group, or of each container: a rolling mean and deviation over passes, an hour of them by
+//! default.
 
 use std::collections::BTreeMap;
 
-use super::{GroupKey, MEASURES, ProcessGroup, Usage};
+use super::{MEASURES, ProcessUsage};
 
 /// Largest number of process groups of which the usual use is known; further ones are not learned, and counted.
 pub const GROUPS_MAX: usize = 1_024;
@@ -15,28 +16,33 @@ const DEVIATIONS: f64 = 2.0;
 /// Below this mean, relative to its floor, a group that is gone is forgotten.
 const FORGOTTEN: f64 = 0.01;
 
-/// The usual use of each process group.
-#[derive(Debug, Clone, Default)]
-pub struct UsageBaselines {
-    groups: BTreeMap<GroupKey, [Moments; MEASURES.len()]>,
+/// The usual use of each group, by what identifies it over restarts.
+#[derive(Debug, Clone)]
+pub struct UsageBaselines<K> {
+    groups: BTreeMap<K, [UsageMoments; MEASURES.len()]>,
     /// The last pass. It is learned with the next one, because an anomaly is found only some time after its start.
-    pending: Option<BTreeMap<GroupKey, Usage>>,
+    pending: Option<BTreeMap<K, ProcessUsage>>,
     passes: f64,
     dropped: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Moments {
+struct UsageMoments {
     mean: f64,
     variance: f64,
     is_known: bool,
 }
 
-impl UsageBaselines {
+impl<K> Default for UsageBaselines<K> {
+    fn default() -> Self {
+        Self { groups: BTreeMap::new(), pending: None, passes: 0.0, dropped: 0 }
+    }
+}
+
+impl<K: Ord + Clone> UsageBaselines<K> {
     /// Takes the usage of a pass without an anomaly; it is learned at the next one.
-    pub fn learn(&mut self, groups: &[ProcessGroup]) {
-        let now = groups.iter().map(|it| (it.key.clone(), it.now)).collect();
-        if let Some(before) = self.pending.replace(now) {
+    pub fn learn(&mut self, groups: impl Iterator<Item = (K, ProcessUsage)>) {
+        if let Some(before) = self.pending.replace(groups.collect()) {
             self.take(&before);
         }
     }
@@ -46,25 +52,25 @@ impl UsageBaselines {
         self.pending = None;
     }
 
-    /// Number of process groups that were not learned, because there were too many.
+    /// Number of groups that were not learned, because there were too many.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// What a process group usually uses at most: nothing for one that was not seen, unknown in the first passes.
-    pub fn usual(&self, key: &GroupKey) -> Usage {
+    /// What a group usually uses at most: nothing for one that was not seen, unknown in the first passes.
+    pub fn usual(&self, key: &K) -> ProcessUsage {
         if self.passes < PASSES_MIN {
-            return Usage::default();
+            return ProcessUsage::default();
         }
-        let Some(moments) = self.groups.get(key) else { return Usage::NONE };
-        let mut usual = Usage::default();
+        let Some(moments) = self.groups.get(key) else { return ProcessUsage::NONE };
+        let mut usual = ProcessUsage::default();
         for (measure, it) in MEASURES.iter().zip(moments) {
             usual.set(*measure, it.mean + DEVIATIONS * it.variance.max(0.0).sqrt());
         }
         usual
     }
 
-    fn take(&mut self, pass: &BTreeMap<GroupKey, Usage>) {
+    fn take(&mut self, pass: &BTreeMap<K, ProcessUsage>) {
         self.passes = (self.passes + 1.0).min(PASSES);
         let weight = 1.0 / self.passes;
         for (key, usage) in pass {
@@ -92,7 +98,7 @@ impl UsageBaselines {
     }
 }
 
-impl Moments {
+impl UsageMoments {
     /// A group that appears had used nothing before, so the mean starts at 0.
     fn take(&mut self, value: f64, weight: f64) {
         self.is_known = true;
@@ -105,27 +111,30 @@ impl Moments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::culprit::Measure;
+    use crate::culprit::UsageMeasure;
 
-    fn group(command: &str, cpu: f64) -> ProcessGroup {
-        let mut it =
-            ProcessGroup { key: GroupKey { command: command.into(), owner: None }, ..Default::default() };
-        it.now.set(Measure::Cpu, cpu);
-        it
+    fn group(command: &str, cpu: f64) -> (String, ProcessUsage) {
+        let mut usage = ProcessUsage::default();
+        usage.set(UsageMeasure::Cpu, cpu);
+        (command.to_owned(), usage)
     }
 
-    fn usual(of: &UsageBaselines, command: &str) -> Option<f64> {
-        of.usual(&group(command, 0.0).key).get(Measure::Cpu)
+    fn learn(into: &mut UsageBaselines<String>, groups: &[(&str, f64)]) {
+        into.learn(groups.iter().map(|(command, cpu)| group(command, *cpu)));
+    }
+
+    fn usual(of: &UsageBaselines<String>, command: &str) -> Option<f64> {
+        of.usual(&command.to_owned()).get(UsageMeasure::Cpu)
     }
 
     #[test]
     fn nothing_is_known_in_the_first_passes() {
         let mut it = UsageBaselines::default();
         for _ in 0..3 {
-            it.learn(&[group("a", 1.0)]);
+            learn(&mut it, &[("a", 1.0)]);
             assert_eq!(usual(&it, "a"), None);
         }
-        it.learn(&[]);
+        learn(&mut it, &[]);
         assert_eq!((usual(&it, "a"), usual(&it, "other")), (Some(1.0), Some(0.0)));
     }
 
@@ -133,11 +142,11 @@ mod tests {
     fn a_discarded_pass_is_not_learned() {
         let mut it = UsageBaselines::default();
         for _ in 0..30 {
-            it.learn(&[group("a", 1.0)]);
+            learn(&mut it, &[("a", 1.0)]);
         }
-        it.learn(&[group("a", 1.0), group("new", 5.0)]);
+        learn(&mut it, &[("a", 1.0), ("new", 5.0)]);
         it.discard_pending();
-        it.learn(&[group("a", 1.0)]);
+        learn(&mut it, &[("a", 1.0)]);
         assert_eq!(usual(&it, "new"), Some(0.0));
         assert!((usual(&it, "a").unwrap() - 1.0).abs() < 1e-9);
     }
@@ -146,10 +155,10 @@ mod tests {
     fn a_group_that_appeared_recently_is_usual_only_in_part() {
         let mut it = UsageBaselines::default();
         for _ in 0..60 {
-            it.learn(&[group("a", 1.0)]);
+            learn(&mut it, &[("a", 1.0)]);
         }
-        it.learn(&[group("new", 4.0)]);
-        it.learn(&[]);
+        learn(&mut it, &[("new", 4.0)]);
+        learn(&mut it, &[]);
         let known = usual(&it, "new").unwrap();
         assert!(known > 0.0 && known < 2.0, "{known}");
     }
@@ -157,12 +166,11 @@ mod tests {
     #[test]
     fn groups_are_bounded_and_forgotten() {
         let mut it = UsageBaselines::default();
-        let many: Vec<_> = (0..GROUPS_MAX + 5).map(|idx| group(&format!("p{idx}"), 1.0)).collect();
-        it.learn(&many);
-        it.learn(&[]);
+        it.learn((0..GROUPS_MAX + 5).map(|idx| group(&format!("p{idx}"), 1.0)));
+        learn(&mut it, &[]);
         assert_eq!((it.groups.len(), it.dropped()), (GROUPS_MAX, 5));
         for _ in 0..600 {
-            it.learn(&[]);
+            learn(&mut it, &[]);
         }
         assert_eq!(it.groups.len(), 0);
     }

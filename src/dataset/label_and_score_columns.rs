@@ -3,17 +3,32 @@
 use std::path::Path;
 use std::str;
 
+use super::row_times::TimeColumn;
 use super::{BYTES_MAX, DatasetError, ROWS_MAX, shown};
 use crate::evaluate::LevelRows;
+use crate::reading::Timestamp;
 use crate::table::{
-    COLUMNS_MAX, CsvReader, InputStream, LINE_BYTES_MAX, TableProblem, foreign_separator, separator_hint,
+    COLUMNS_MAX, CellValue, CsvReader, InputStream, LINE_BYTES_MAX, TIMESTAMP, TableProblem,
+    foreign_separator, number, separator_hint,
 };
+use crate::window::VALUE_MAX;
+
+/// The labels of a series.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LabelColumn {
+    /// Whether each row is anomalous.
+    pub labels: Vec<bool>,
+    /// The time of each row; `None` without the column `timestamp`.
+    pub times: Option<Vec<Timestamp>>,
+}
 
 /// The scores of a detector.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ScoreColumn {
-    /// The score of each row. May be NaN or infinite.
+    /// The score of each row. May be NaN.
     pub scores: Vec<f64>,
+    /// The time of each row; `None` without the column `timestamp`.
+    pub times: Option<Vec<Timestamp>>,
     /// The signals of each row by descending contribution; `None` without such a column.
     pub top: Option<Vec<Vec<u16>>>,
     /// Whether each row is at each level; `None` without the columns `is_anomaly` and `alert`.
@@ -23,86 +38,108 @@ pub struct ScoreColumn {
 /// Reads labels.
 ///
 /// # Errors
-/// If the file cannot be read, is empty, or a row is neither 0 nor 1.
-pub fn labels(path: &Path) -> Result<Vec<bool>, DatasetError> {
+/// If the file cannot be read, is empty, a row is neither 0 nor 1, or times do not rise.
+pub fn labels(path: &Path) -> Result<LabelColumn, DatasetError> {
     parse_labels(path, open(path)?)
 }
 
 /// Reads scores.
 ///
 /// # Errors
-/// If the file cannot be read, is empty, has no column `score`, or a cell is malformed.
+/// If the file cannot be read, is empty, has no column `score`, a cell is malformed, or times do not rise.
 pub fn scores(path: &Path) -> Result<ScoreColumn, DatasetError> {
     parse_scores(path, open(path)?)
 }
 
-/// The first column of a CSV file with a header; cells that are no number become NaN.
-pub(super) fn first_column(path: &Path) -> Result<Vec<f64>, DatasetError> {
-    let mut values = Vec::new();
-    each_row(path, open(path)?, |line, row| {
-        if 1 < line {
-            values.push(row.first().and_then(|it| it.parse().ok()).unwrap_or(f64::NAN));
-        }
-        Ok(())
-    })?;
-    Ok(values)
-}
-
-fn parse_labels(path: &Path, input: InputStream) -> Result<Vec<bool>, DatasetError> {
+fn parse_labels(path: &Path, input: InputStream) -> Result<LabelColumn, DatasetError> {
     let mut labels = Vec::new();
-    let mut column = None;
+    // The column of labels, and the times, after the first row.
+    let mut columns: Option<(usize, TimeColumn)> = None;
     each_row(path, input, |line, row| {
-        let is_bare = row.len() == 1 && truth(row[0]).is_some();
-        let Some(column) = column else {
-            column = Some(if is_bare { 0 } else { named(path, line, row, "label")? });
-            labels.extend(truth(row[0]).filter(|_| is_bare));
+        let Some((column, times)) = &mut columns else {
+            if let (1, Some(label)) = (row.len(), truth(row[0])) {
+                columns = Some((0, TimeColumn::default()));
+                labels.push(label);
+            } else {
+                let needed = required(path, line, row, "label")?;
+                columns = Some((needed, TimeColumn::of(optional(path, line, row, TIMESTAMP)?)));
+            }
             return Ok(());
         };
-        let cell = row.get(column).copied().unwrap_or_default();
-        let wrong = || DatasetError::at(path, line, format!("{} is neither 0 nor 1", shown(cell)));
-        labels.push(truth(cell).ok_or_else(wrong)?);
+        times.take(path, line, row)?;
+        labels.push(truth_at(path, line, row, *column)?);
         Ok(())
     })?;
-    Ok(labels)
+    Ok(LabelColumn { labels, times: columns.and_then(|(_, times)| times.into_times()) })
+}
+
+/// The columns of a file with scores.
+#[derive(Default)]
+struct ScorePlaces {
+    score: usize,
+    top: Option<usize>,
+    /// `is_anomaly` and `alert`.
+    levels: Option<[usize; 2]>,
+    times: TimeColumn,
+}
+
+impl ScorePlaces {
+    fn of(path: &Path, line: u64, header: &[&str]) -> Result<Self, DatasetError> {
+        let place = |name: &str| optional(path, line, header, name);
+        Ok(Self {
+            score: required(path, line, header, "score")?,
+            top: place("top")?,
+            levels: place("is_anomaly")?.zip(place("alert")?).map(|(a, b)| [a, b]),
+            times: TimeColumn::of(place(TIMESTAMP)?),
+        })
+    }
 }
 
 fn parse_scores(path: &Path, input: InputStream) -> Result<ScoreColumn, DatasetError> {
     let mut found = ScoreColumn::default();
-    // The positions of score, top and levels, after the first row.
-    let mut columns: Option<(usize, Option<usize>, Option<[usize; 2]>)> = None;
+    let mut places: Option<ScorePlaces> = None;
     each_row(path, input, |line, row| {
-        let Some((score, top, levels)) = columns else {
-            if let (1, Ok(score)) = (row.len(), row[0].parse()) {
-                columns = Some((0, None, None));
-                found.scores.push(score);
+        let Some(places) = &mut places else {
+            if row.len() == 1 && !matches!(number(row[0].as_bytes()), CellValue::Text) {
+                places = Some(ScorePlaces::default());
+                found.scores.push(score(path, line, row[0])?);
             } else {
-                let place = |name: &str| row.iter().position(|it| *it == name);
-                let (top, levels) = (place("top"), place("is_anomaly").zip(place("alert")));
-                columns = Some((named(path, line, row, "score")?, top, levels.map(|(a, b)| [a, b])));
-                found.top = top.map(|_| Vec::new());
-                found.levels = levels.map(|_| LevelRows::default());
+                let of = places.insert(ScorePlaces::of(path, line, row)?);
+                found.top = of.top.map(|_| Vec::new());
+                found.levels = of.levels.map(|_| LevelRows::default());
             }
             return Ok(());
         };
-        let cell = row.get(score).copied().unwrap_or_default();
-        let wrong = |_| {
-            let what = format!("the score {} is not a number; write NaN for a missing score", shown(cell));
-            DatasetError::at(path, line, what)
-        };
-        found.scores.push(cell.parse().map_err(wrong)?);
-        if let (Some(place), Some(all)) = (top, &mut found.top) {
+        places.times.take(path, line, row)?;
+        found.scores.push(score(path, line, row.get(places.score).copied().unwrap_or_default())?);
+        if let (Some(place), Some(all)) = (places.top, &mut found.top) {
             all.push(blamed(path, line, row.get(place).copied().unwrap_or_default())?);
         }
-        if let (Some(places), Some(all)) = (levels, &mut found.levels) {
+        if let (Some(places), Some(all)) = (places.levels, &mut found.levels) {
             for (place, column) in places.into_iter().zip([&mut all.is_anomaly, &mut all.alert]) {
-                let cell = row.get(place).copied().unwrap_or_default();
-                let wrong = || DatasetError::at(path, line, format!("{} is neither 0 nor 1", shown(cell)));
-                column.push(truth(cell).ok_or_else(wrong)?);
+                column.push(truth_at(path, line, row, place)?);
             }
         }
         Ok(())
     })?;
+    found.times = places.and_then(|it| it.times.into_times());
     Ok(found)
+}
+
+/// A score, by the rules for numbers in tables. An empty cell is an error, because a detector says for each row whether it has
+/// a score.
+fn score(path: &Path, line: u64, cell: &str) -> Result<f64, DatasetError> {
+    let why = match number(cell.as_bytes()) {
+        CellValue::Known(value) => return Ok(value),
+        CellValue::Missing if !cell.is_empty() => return Ok(f64::NAN),
+        CellValue::Vast => format!("is beyond ±{VALUE_MAX:e}"),
+        CellValue::Missing | CellValue::Text => "is not a number".to_owned(),
+    };
+    Err(DatasetError::at(
+        path,
+        line,
+        format!("the score {} {why}; write NaN for a missing score", shown(cell)),
+    ))
 }
 
 /// Indices separated by `;`; none for an empty cell.
@@ -123,12 +160,32 @@ fn truth(cell: &str) -> Option<bool> {
     }
 }
 
+fn truth_at(path: &Path, line: u64, row: &[&str], column: usize) -> Result<bool, DatasetError> {
+    let cell = row.get(column).copied().unwrap_or_default();
+    let wrong = || DatasetError::at(path, line, format!("{} is neither 0 nor 1", shown(cell)));
+    truth(cell).ok_or_else(wrong)
+}
+
 /// The position of a column in a header.
-fn named(path: &Path, line: u64, header: &[&str], name: &str) -> Result<usize, DatasetError> {
-    header.iter().position(|it| *it == name).ok_or_else(|| {
+fn required(path: &Path, line: u64, header: &[&str], name: &str) -> Result<usize, DatasetError> {
+    optional(path, line, header, name)?.ok_or_else(|| {
         let (text, hint) = (header.join(","), separator_hint(foreign_separator(header)));
         DatasetError::at(path, line, format!("no column {name}, and {} is not a number{hint}", shown(&text)))
     })
+}
+
+/// The position of a column that a header may lack.
+fn optional(path: &Path, line: u64, header: &[&str], name: &str) -> Result<Option<usize>, DatasetError> {
+    let mut places = header.iter().enumerate().filter(|(_, it)| **it == name).map(|(place, _)| place);
+    let (found, second) = (places.next(), places.next());
+    match found.zip(second) {
+        None => Ok(found),
+        Some((first, second)) => {
+            let problem =
+                TableProblem::Duplicate { column: name.to_owned(), first: first + 1, second: second + 1 };
+            Err(DatasetError::at(path, line, problem.to_string()))
+        }
+    }
 }
 
 fn open(path: &Path) -> Result<InputStream, DatasetError> {
@@ -189,9 +246,11 @@ mod tests {
         InputStream::of(std::io::Cursor::new(text.to_vec())).unwrap()
     }
 
+    const MORE_CELLS: &str = "f, line 2: 2 cells, the header has 1; put quotes around cells with commas, and write numbers with a decimal point";
+
     fn check_labels(text: &[u8], expected: Result<&str, &str>) {
         let found = parse_labels(Path::new("f"), stream(text))
-            .map(|it| it.iter().map(|it| if *it { '1' } else { '0' }).collect::<String>())
+            .map(|it| it.labels.iter().map(|it| if *it { '1' } else { '0' }).collect::<String>())
             .map_err(|it| it.to_string());
         assert_eq!(found.as_deref().map_err(String::as_str), expected);
     }
@@ -218,7 +277,7 @@ mod tests {
         check_labels(b"0\r\n1\r\n\r\nx\r\n", Err("f, line 4: \"x\" is neither 0 nor 1"));
         check_labels(b"time\n0\n", Err("f, line 1: no column label, and \"time\" is not a number"));
         check_labels(b"time,label\n5\n", Err("f, line 2: 1 cell, the header has 2"));
-        check_labels(b"0\n0,9\n", Err("f, line 2: 2 cells, the header has 1"));
+        check_labels(b"0\n0,9\n", Err(MORE_CELLS));
         check_labels(
             b"time;label\n5;0\n",
             Err(
@@ -232,14 +291,20 @@ mod tests {
 
     #[test]
     fn scores_are_bare_or_a_column() {
-        check_scores("0.5\n-1e3\nnan\ninf\n-Infinity\n", Ok("[0.5, -1000.0, NaN, inf, -inf]"));
+        check_scores("0.5\n-1e3\nnan\n", Ok("[0.5, -1000.0, NaN]"));
+        for vast in ["1e400", "inf", "-Infinity", "1.1e100"] {
+            let expect =
+                format!("f, line 2: the score {vast:?} is beyond ±1e100; write NaN for a missing score");
+            check_scores(&format!("0.5\n{vast}\n"), Err(&expect));
+        }
+        check_scores("score,top,score\n1,,2\n", Err("f, line 1: columns 1 and 3 are both named \"score\""));
         check_scores("score\n1\n2\n", Ok("[1.0, 2.0]"));
         check_scores("score,top\n1,2;0\n2,\n", Ok("[1.0, 2.0] [[2, 0], []]"));
         check_scores("\"a\",top,score\n\"x,\ny\",3,0.25\n", Ok("[0.25] [[3]]"));
         check_scores("score,is_anomaly,alert\n1,1,0\n", Ok("[1.0]"));
         check_scores("score,is_anomaly,alert\n1,1,2\n", Err("f, line 2: \"2\" is neither 0 nor 1"));
-        check_scores("score\n0,9\n", Err("f, line 2: 2 cells, the header has 1"));
-        check_scores("0.5\n0,9\n", Err("f, line 2: 2 cells, the header has 1"));
+        check_scores("score\n0,9\n", Err(MORE_CELLS));
+        check_scores("0.5\n0,9\n", Err(MORE_CELLS));
         check_scores("", Err("f: it has no rows"));
         check_scores("a,b\n1,2\n", Err("f, line 1: no column score, and \"a,b\" is not a number"));
         check_scores(
@@ -269,7 +334,7 @@ mod tests {
 
         #[test]
         fn written_text_parses_to_the_same(
-            rows in prop::collection::vec((any::<f64>(), prop::collection::vec(any::<u16>(), 0..5)), 1..20),
+            rows in prop::collection::vec((-VALUE_MAX..VALUE_MAX, prop::collection::vec(any::<u16>(), 0..5)), 1..20),
         ) {
             let mut text = "score,top\n".to_owned();
             for (score, top) in &rows {
@@ -277,11 +342,7 @@ mod tests {
                 text += &format!("{score},{}\n", top.join(";"));
             }
             let found = parse_scores(Path::new("f"), stream(text.as_bytes())).unwrap();
-            let bits = |it: &f64| if it.is_nan() { None } else { Some(it.to_bits()) };
-            prop_assert_eq!(
-                found.scores.iter().map(bits).collect::<Vec<_>>(),
-                rows.iter().map(|(score, _)| bits(score)).collect::<Vec<_>>()
-            );
+            prop_assert_eq!(found.scores, rows.iter().map(|(score, _)| *score).collect::<Vec<_>>());
             prop_assert_eq!(found.top, Some(rows.into_iter().map(|(_, top)| top).collect()));
         }
     }

@@ -40,12 +40,15 @@ mod tests {
     use super::*;
 
     /// First row, last row, signals.
-    type Line<'a> = (usize, usize, &'a [u16]);
+    type RootCauseLine<'a> = (usize, usize, &'a [u16]);
 
-    fn check(text: &str, expected: Result<&[Line<'_>], &str>) {
+    fn check(text: &str, expected: Result<&[RootCauseLine<'_>], &str>) {
         let found = parse(Path::new("f"), text).map_err(|it| it.to_string());
-        let cause =
-            |it: &Line<'_>| RootCause { first: it.0, last: it.1, signals: it.2.iter().copied().collect() };
+        let cause = |it: &RootCauseLine<'_>| RootCause {
+            first: it.0,
+            last: it.1,
+            signals: it.2.iter().copied().collect(),
+        };
         let expected = expected.map(|it| it.iter().map(cause).collect::<Vec<_>>()).map_err(str::to_owned);
         assert_eq!(found, expected, "{text}");
     }

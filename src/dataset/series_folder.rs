@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{DatasetError, ScoreColumn, causes, label_and_score_columns, labels, misfit, scores, text};
+use super::row_times::{LabeledRows, labeled_rows};
+use super::{DatasetError, LabelColumn, ScoreColumn, causes, labels, misfit, same_times, scores, text};
 use crate::evaluate::{LabeledSeries, LabeledSeriesError, period};
 
 /// The file that lists the series of a directory.
@@ -19,7 +20,7 @@ pub struct ManifestEntry {
     pub name: String,
     /// Rows per day.
     pub per_day: f64,
-    /// Widest buffer of the volumes, in rows. By default, it is derived from the first column of the test part.
+    /// Widest tolerance of the volumes, in rows. By default, it is derived from the first column of the test part.
     pub vus_window: Option<usize>,
     /// Names of its columns.
     #[serde(default)]
@@ -95,18 +96,25 @@ impl SeriesFolder {
     /// scores.
     ///
     /// # Errors
-    /// If a file is invalid, or the lengths differ.
+    /// If a file is invalid, or lengths or times differ.
     pub fn series(
         &self,
         entry: &ManifestEntry,
         given: ScoreColumn,
         place: &Path,
     ) -> Result<LabeledSeries, DatasetError> {
-        let labels = labels(&self.labels(entry))?;
-        let vus_window = match entry.vus_window {
-            Some(window) => window,
-            None => period(&label_and_score_columns::first_column(&self.test(entry))?),
+        let (labels_of, test) = (self.labels(entry), self.test(entry));
+        let LabelColumn { labels, times } = labels(&labels_of)?;
+        let is_timed = given.times.is_some() || times.is_some();
+        let rows = match entry.vus_window {
+            None => labeled_rows(&test)?,
+            Some(_) if is_timed && test.exists() => labeled_rows(&test)?,
+            Some(_) => LabeledRows::default(),
         };
+        same_times(place, given.times.as_deref(), &labels_of, times.as_deref())?;
+        same_times(place, given.times.as_deref(), &test, rows.times.as_deref())?;
+        same_times(&labels_of, times.as_deref(), &test, rows.times.as_deref())?;
+        let vus_window = entry.vus_window.unwrap_or_else(|| period(&rows.first));
         let series = LabeledSeries::new(&entry.name, labels, given.scores, entry.per_day, vus_window);
         let series = series.map_err(|unfit| match unfit {
             LabeledSeriesError::PerDay(_) | LabeledSeriesError::Window(_) => {

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::run_length::RunStatistics;
+use super::constant_duration::RunStatistics;
 use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions, forgetting, gain};
 use crate::learned_state_codec;
 use crate::reading::Timestamp;
@@ -116,11 +116,11 @@ impl AbsenceDetector {
     /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         let fit = |(one, other): (&SignalActivity, &SignalActivity)| {
-            learned_state_codec::same(one.floor, other.floor)
+            learned_state_codec::is_bit_equal(one.floor, other.floor)
         };
         self.signals.len() == fresh.signals.len()
             && self.signals.iter().zip(&fresh.signals).all(fit)
-            && learned_state_codec::same(self.forgetting, fresh.forgetting)
+            && learned_state_codec::is_bit_equal(self.forgetting, fresh.forgetting)
     }
 
     pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {

@@ -9,7 +9,7 @@ const STEP: f64 = 30.0;
 const DAY: usize = 2_880;
 
 /// Signals in a closed loop: while one is absent there is an episode, of six hours at most.
-struct Loop {
+struct ClosedLoop {
     detector: AbsenceDetector,
     floors: Vec<f64>,
     mean: Vec<f64>,
@@ -20,7 +20,7 @@ struct Loop {
     score: Option<f64>,
 }
 
-impl Loop {
+impl ClosedLoop {
     fn new(floors: &[f64]) -> Self {
         let shape = DetectorParameters::plain(floors.to_vec(), 7.0 * DAY as f64);
         let detector = AbsenceDetector::new(&shape);
@@ -66,7 +66,7 @@ fn check(
     expect: Option<(AbsenceKind, usize)>,
 ) {
     let mut random = SeededRng::new(7);
-    let mut loop_ = Loop::new(&[0.0]);
+    let mut loop_ = ClosedLoop::new(&[0.0]);
     for t in 0..2 * DAY {
         loop_.step(&[of(t, &mut random)]);
     }
@@ -104,7 +104,7 @@ fn a_signal_that_is_often_constant_may_be_constant() {
 #[test]
 fn it_stays_absent_until_it_moves_or_is_accepted() {
     let mut random = SeededRng::new(1);
-    let mut loop_ = Loop::new(&[0.0]);
+    let mut loop_ = ClosedLoop::new(&[0.0]);
     for t in 0..2 * DAY {
         loop_.step(&[noise(t, &mut random)]);
     }
@@ -128,7 +128,7 @@ fn it_stays_absent_until_it_moves_or_is_accepted() {
 #[test]
 fn jitter_within_the_floor_may_be_constant_if_it_sometimes_was() {
     let mut random = SeededRng::new(3);
-    let mut loop_ = Loop::new(&[5.0, 0.5, 5.0]);
+    let mut loop_ = ClosedLoop::new(&[5.0, 0.5, 5.0]);
     for t in 0..2 * DAY {
         let value = noise(t, &mut random).map(|it| it * 4.0);
         loop_.step(&[value.map(f64::round), value, value]);
@@ -208,7 +208,7 @@ fn a_week_of_thirty_odd_signals_is_quiet() {
     for seed in 0..4 {
         for start in [0, DAY / 3, DAY * 2 / 3] {
             let (mut random, mut states) = (SeededRng::new(seed), [0.0; 30]);
-            let mut loop_ = Loop::new(&[0.0; 30]);
+            let mut loop_ = ClosedLoop::new(&[0.0; 30]);
             let mut named = Vec::new();
             for t in 0..7 * DAY {
                 let begun = loop_.begun;

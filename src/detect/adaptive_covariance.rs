@@ -45,7 +45,7 @@ impl ExponentialCovariance {
         self.mean.len() == fresh.mean.len()
             && self.covariance.is_as_large(&fresh.covariance)
             && self.precision.is_as_large(&fresh.precision)
-            && learned_state_codec::same(self.forgetting, fresh.forgetting)
+            && learned_state_codec::is_bit_equal(self.forgetting, fresh.forgetting)
     }
 
     /// The distance divided by the square root of the width, and the signed contribution of each dimension; their sum

@@ -24,9 +24,9 @@ impl ThreeSigma {
 /// The baseline of one signal, in its unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BaselineStatistics {
-    /// Adaptive mean.
+    /// Exponentially weighted mean.
     pub mean: f64,
-    /// Adaptive standard deviation, including the noise floor.
+    /// Exponentially weighted standard deviation, including the noise floor.
     pub deviation: f64,
     /// Smallest value outside episodes.
     pub min: f64,

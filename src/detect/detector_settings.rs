@@ -6,12 +6,12 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::majority_vote::VoteResult;
-use super::{DetectorOutput, Outputs, PerDetector};
+use super::{DetectorOutput, DetectorOutputs, PerDetector};
 
 /// What decides whether there is an anomaly.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum DecisionRule {
+pub enum AnomalyDecisionRule {
     /// The joint score.
     #[default]
     Score,
@@ -19,13 +19,13 @@ pub enum DecisionRule {
     Vote,
 }
 
-impl DecisionRule {
+impl AnomalyDecisionRule {
     /// The names of the rules.
     pub const NAMES: [&'static str; 2] = ["score", "vote"];
 
     /// The score that starts and ends episodes. With a vote, it is at least the threshold while more than half vote for an
     /// anomaly, else 0.
-    pub fn decisive(self, score: f64, vote: Option<VoteResult>) -> f64 {
+    pub fn decision_score(self, score: f64, vote: Option<VoteResult>) -> f64 {
         match self {
             Self::Score => score,
             Self::Vote if vote.is_some_and(|it| it.anomalous) => score.max(1.0),
@@ -106,13 +106,13 @@ pub struct DetectorSettings {
     /// Whether each detector counts.
     pub switches: PerDetector<OnOff>,
     /// What decides.
-    pub decide: DecisionRule,
+    pub decide: AnomalyDecisionRule,
 }
 
 impl DetectorSettings {
     /// The outputs, where each detector that is off abstains. It learns nevertheless, so that it is ready when it is on
     /// again.
-    pub(crate) fn silence(&self, outputs: &mut Outputs) {
+    pub(crate) fn silence(&self, outputs: &mut DetectorOutputs) {
         let switches = self.switches.each();
         let silent = outputs.each_mut().into_iter().zip(switches).filter(|(_, it)| **it == OnOff::Off);
         silent.for_each(|(output, _)| *output = DetectorOutput::Abstain);
@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn a_detector_that_is_off_abstains() {
         let score = DetectorOutput::Score { score: 1.0, threshold: 1.0, shares: Vec::new() };
-        let mut outputs = Outputs { forest: score.clone(), distance: score, ..Outputs::default() };
+        let mut outputs =
+            DetectorOutputs { forest: score.clone(), distance: score, ..DetectorOutputs::default() };
         let switches = PerDetector { forest: OnOff::Off, ..PerDetector::default() };
         DetectorSettings { switches, ..DetectorSettings::default() }.silence(&mut outputs);
         assert_eq!(outputs.forest, DetectorOutput::Abstain);
@@ -139,8 +140,8 @@ mod tests {
         for (score, vote, expect) in
             [(0.4, vote(true), 1.0), (3.0, vote(true), 3.0), (3.0, vote(false), 0.0), (3.0, None, 0.0)]
         {
-            let found =
-                [DecisionRule::Vote, DecisionRule::Score].map(|it| it.decisive(score, vote).to_bits());
+            let found = [AnomalyDecisionRule::Vote, AnomalyDecisionRule::Score]
+                .map(|it| it.decision_score(score, vote).to_bits());
             assert_eq!(found, [expect, score].map(f64::to_bits), "{score}");
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::forest::Forest;
-use super::short_memory::{ShortMemory, TWINS};
+use super::short_term_means::{ShortTermMeans, TWINS};
 use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions};
 
 /// Distances beyond this many standard deviations are equal to the forest. A clip of 3 found half as many anomalies on
@@ -26,13 +26,13 @@ pub fn clip(z: &[f64]) -> Vec<f64> {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ForestInputs {
     signals: usize,
-    memory: ShortMemory,
+    memory: ShortTermMeans,
 }
 
 impl ForestInputs {
     /// Creates inputs for this number of signals, without history.
     pub fn new(signals: usize) -> Self {
-        Self { signals, memory: ShortMemory::new(signals) }
+        Self { signals, memory: ShortTermMeans::new(signals) }
     }
 
     /// Values in a row.
@@ -66,14 +66,14 @@ pub struct ForestModel {
 
 /// Scores points by how few cuts isolate them. It abstains until a model of its width is installed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Eif {
+pub struct EifDetector {
     inputs: ForestInputs,
     /// Shared, and stored separately.
     #[serde(skip)]
     model: Option<ForestModel>,
 }
 
-impl Eif {
+impl EifDetector {
     pub(super) fn new(shape: &DetectorParameters) -> Self {
         Self { inputs: ForestInputs::new(shape.width()), model: None }
     }
@@ -84,11 +84,11 @@ impl Eif {
     }
 
     pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
-        self.model.as_ref().map_or(DetectorOutput::Abstain, |it| self.judge_by(view, it))
+        self.model.as_ref().map_or(DetectorOutput::Abstain, |it| self.score_with_model(view, it))
     }
 
     /// Scores the point with this model instead of the installed one.
-    pub(crate) fn judge_by(
+    pub(crate) fn score_with_model(
         &self,
         view: &DetectorInput<'_>,
         ForestModel { forest, threshold }: &ForestModel,
@@ -105,7 +105,7 @@ impl Eif {
     }
 
     /// Takes over the installed model of `other`.
-    pub(crate) fn keep_model_of(&mut self, other: Self) {
+    pub(crate) fn take_model_from(&mut self, other: Self) {
         self.model = other.model;
     }
 
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
     use crate::window::Point;
 
-    fn judge(detector: &Eif, z: &[f64]) -> DetectorOutput {
+    fn judge(detector: &EifDetector, z: &[f64]) -> DetectorOutput {
         detector.judge(&DetectorInput { point: &Point::default(), z, noise: &[], threshold_factor: 1.0 })
     }
 
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn it_abstains_without_a_forest_of_its_width() {
-        let mut detector = Eif { inputs: ForestInputs::new(9), model: None };
+        let mut detector = EifDetector { inputs: ForestInputs::new(9), model: None };
         assert_eq!(judge(&detector, &[0.0; 9]), DetectorOutput::Abstain);
         detector.install(&ForestModel { forest: forest(8), threshold: 0.6 });
         assert_eq!(judge(&detector, &[0.0; 9]), DetectorOutput::Abstain);

@@ -24,7 +24,7 @@ const DEVIATIONS_PER_FLOOR: f64 = 3.0;
 
 /// Learned statistics of one signal.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Moments {
+pub struct SignalMoments {
     /// Adaptive mean, in the unit of the signal.
     pub mean: f64,
     /// Adaptive variance, without the noise floor.
@@ -37,13 +37,13 @@ pub struct Moments {
     pub points: f64,
 }
 
-impl Default for Moments {
+impl Default for SignalMoments {
     fn default() -> Self {
         Self { mean: 0.0, variance: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, points: 0.0 }
     }
 }
 
-impl Moments {
+impl SignalMoments {
     /// Standard deviation of the signal itself.
     fn spread(&self) -> f64 {
         let least = (SPAN_SHARE_MIN * (self.max - self.min)).max(SPREAD_MIN).max(ROUNDING * self.mean.abs());
@@ -63,7 +63,7 @@ impl Moments {
 
     /// Pooled statistics of several subjects with a weight of `points`: values that are normal for any of them are
     /// normal. Minimum and maximum are left out, because they are never forgotten.
-    pub fn pooled<'a>(each: impl Iterator<Item = &'a Self>, points: f64) -> Self {
+    pub fn pool_statistics<'a>(each: impl Iterator<Item = &'a Self>, points: f64) -> Self {
         let (mut count, mut mean, mut between, mut within) = (0.0, 0.0, 0.0, 0.0);
         for it in each.filter(|it| it.points > 0.0) {
             count += 1.0;
@@ -108,7 +108,7 @@ pub(super) fn deviations(error: f64, spread: f64, floor: f64) -> f64 {
 /// The moments of all signals of one subject.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ExponentialMoments {
-    moments: Vec<Moments>,
+    moments: Vec<SignalMoments>,
     /// 95th and 99th percentile of each signal.
     quantiles: Vec<[P2Quantile; 2]>,
     floors: Vec<f64>,
@@ -120,7 +120,7 @@ impl ExponentialMoments {
     /// Creates moments without learned state.
     pub fn new(shape: &DetectorParameters) -> Self {
         Self {
-            moments: vec![Moments::default(); shape.width()],
+            moments: vec![SignalMoments::default(); shape.width()],
             quantiles: vec![[P2Quantile::new(0.95), P2Quantile::new(0.99)]; shape.width()],
             floors: shape.floors.clone(),
             forgetting: forgetting(shape.half_life),
@@ -134,12 +134,12 @@ impl ExponentialMoments {
             && self.quantiles.len() == fresh.quantiles.len()
             && self.quantiles.iter().flatten().all(P2Quantile::fits)
             && self.floors == fresh.floors
-            && learned_state_codec::same(self.forgetting, fresh.forgetting)
-            && learned_state_codec::same(self.points_min, fresh.points_min)
+            && learned_state_codec::is_bit_equal(self.forgetting, fresh.forgetting)
+            && learned_state_codec::is_bit_equal(self.points_min, fresh.points_min)
     }
 
     /// The moments of each signal.
-    pub fn moments(&self) -> &[Moments] {
+    pub fn moments(&self) -> &[SignalMoments] {
         &self.moments
     }
 
@@ -154,7 +154,7 @@ impl ExponentialMoments {
     }
 
     /// Starts from the statistics of its kind; signals unknown to the kind stay unknown.
-    pub fn borrow(&mut self, known: &[Moments]) {
+    pub fn borrow(&mut self, known: &[SignalMoments]) {
         for ((own, quantiles), known) in self.moments.iter_mut().zip(&mut self.quantiles).zip(known) {
             if known.points > 0.0 {
                 *own = *known;

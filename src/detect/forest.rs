@@ -13,7 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::lanes::{LANES, Lanes, chunks, fill, products, total};
+use super::simd_lanes::{LANES, SimdLanes, chunks, fill, products, total};
 use super::tree_builder::{TreeBuilder, search_length};
 
 pub use super::feature_rows::FeatureRows;
@@ -46,7 +46,7 @@ impl Default for ForestOptions {
 
 /// Why training failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TrainError {
+pub enum GrowForestError {
     /// At least two rows are needed for a cut.
     TooFewRows(usize),
     /// Rows are empty, or have more than [`WIDTH_MAX`] values.
@@ -62,7 +62,7 @@ pub enum TrainError {
     Sample(usize),
 }
 
-impl fmt::Display for TrainError {
+impl fmt::Display for GrowForestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooFewRows(rows) => write!(f, "too few rows: {rows}, 2 required"),
@@ -74,7 +74,7 @@ impl fmt::Display for TrainError {
     }
 }
 
-impl std::error::Error for TrainError {}
+impl std::error::Error for GrowForestError {}
 
 /// Number of trees that descend in parallel.
 const IN_FLIGHT: usize = 8;
@@ -94,7 +94,7 @@ pub struct Forest {
     /// Number of nodes with rows on both sides of their cut.
     splits: usize,
     /// Normal vectors, each followed by minus its threshold; the first is all zeros.
-    planes: Vec<Lanes>,
+    planes: Vec<SimdLanes>,
     /// Plane index of each node, `2^depth` for each tree; index 0 of each tree is unused.
     plane_of: Vec<u32>,
     /// Path lengths, `2^depth` for each tree.
@@ -111,7 +111,7 @@ impl fmt::Debug for Forest {
 
 impl Forest {
     /// Trains a forest. Equal rows, options and seed give an equal forest on every machine.
-    pub fn train(rows: &FeatureRows, options: &ForestOptions, seed: u64) -> Result<Self, TrainError> {
+    pub fn train(rows: &FeatureRows, options: &ForestOptions, seed: u64) -> Result<Self, GrowForestError> {
         check_trainable(rows, options)?;
         let sample = options.sample_size.min(rows.len());
         let mut grower = TreeBuilder::new(rows, sample, seed);
@@ -154,7 +154,7 @@ impl Forest {
     }
 
     /// Sum of the path lengths in all trees; `CHUNKS` is 0 if the number of lanes is not known at compile time.
-    fn path<const CHUNKS: usize>(&self, row: &[Lanes; CHUNKS_MAX]) -> f64 {
+    fn path<const CHUNKS: usize>(&self, row: &[SimdLanes; CHUNKS_MAX]) -> f64 {
         let chunks = if CHUNKS == 0 { chunks(self.width) } else { CHUNKS };
         let row = &row[..chunks];
         let mut path = 0.0;
@@ -173,7 +173,7 @@ impl Forest {
 
     /// Number of nodes with rows on both sides of their cut. A forest without any distinguishes nothing, unless all
     /// rows were equal.
-    pub fn splits(&self) -> usize {
+    pub fn split_node_count(&self) -> usize {
         self.splits
     }
 
@@ -201,7 +201,7 @@ impl Forest {
 
     /// Path lengths of the row in [`IN_FLIGHT`] trees from `first` on; beyond the last tree, the last one is repeated.
     #[inline]
-    fn descend<const CHUNKS: usize>(&self, row: &[Lanes], first: usize) -> [f32; IN_FLIGHT] {
+    fn descend<const CHUNKS: usize>(&self, row: &[SimdLanes], first: usize) -> [f32; IN_FLIGHT] {
         let size = 1_usize << self.depth;
         let last = self.trees - 1;
         let start: [usize; IN_FLIGHT] = std::array::from_fn(|idx| (first + idx).min(last) * size);
@@ -218,21 +218,21 @@ impl Forest {
     }
 }
 
-fn check_trainable(rows: &FeatureRows, options: &ForestOptions) -> Result<(), TrainError> {
+fn check_trainable(rows: &FeatureRows, options: &ForestOptions) -> Result<(), GrowForestError> {
     if !(1..=WIDTH_MAX).contains(&rows.width()) {
-        return Err(TrainError::Width(rows.width()));
+        return Err(GrowForestError::Width(rows.width()));
     }
     if rows.len() < 2 {
-        return Err(TrainError::TooFewRows(rows.len()));
+        return Err(GrowForestError::TooFewRows(rows.len()));
     }
     if !(1..=TREES_MAX).contains(&options.trees) {
-        return Err(TrainError::Trees(options.trees));
+        return Err(GrowForestError::Trees(options.trees));
     }
     if !(2..=SAMPLE_MAX).contains(&options.sample_size) {
-        return Err(TrainError::Sample(options.sample_size));
+        return Err(GrowForestError::Sample(options.sample_size));
     }
     match rows.iter().position(|it| it.iter().any(|it| !it.is_finite())) {
-        Some(row) => Err(TrainError::NotFinite { row }),
+        Some(row) => Err(GrowForestError::NotFinite { row }),
         None => Ok(()),
     }
 }
@@ -241,10 +241,10 @@ fn check_trainable(rows: &FeatureRows, options: &ForestOptions) -> Result<(), Tr
 /// make the compiler use two lanes instead of four.
 #[inline(never)]
 fn multiply<const CHUNKS: usize>(
-    row: &[Lanes],
-    planes: &[Lanes],
+    row: &[SimdLanes],
+    planes: &[SimdLanes],
     which: &[u32; IN_FLIGHT],
-    sums: &mut [Lanes; IN_FLIGHT],
+    sums: &mut [SimdLanes; IN_FLIGHT],
 ) {
     let chunks = if CHUNKS == 0 { row.len() } else { CHUNKS };
     let row = &row[..chunks];

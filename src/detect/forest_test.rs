@@ -34,7 +34,7 @@ fn outliers_score_higher_at_every_width() {
         let forest = Forest::train(&rows, &few(), 2).unwrap();
         let outside = forest.score(&vec![9.0; width]);
         assert!(outside > median_score(&forest, &rows) + 0.1, "{outside} at width {width}");
-        assert!(forest.splits() > 0 && forest.bytes() > 1000);
+        assert!(forest.split_node_count() > 0 && forest.bytes() > 1000);
     }
 }
 
@@ -45,7 +45,7 @@ fn scores_are_those_of_the_paper() {
     rows.push(&[0.0]);
     rows.push(&[1.0]);
     let forest = Forest::train(&rows, &ForestOptions::default(), 3).unwrap();
-    assert_eq!(forest.splits(), 100);
+    assert_eq!(forest.split_node_count(), 100);
     assert!((forest.score(&[0.4]) - 0.5).abs() < 1e-9);
     // A cloud: its median row scores close to 0.5, as in the paper, and an isolated row above 0.6.
     let rows = cloud(2, 2000, 4);
@@ -71,7 +71,7 @@ fn equal_rows_can_be_trained_on() {
     let mut rows = FeatureRows::new(3);
     (0..50).for_each(|_| rows.push(&[0.25, -3.0, 0.0]));
     let forest = Forest::train(&rows, &few(), 9).unwrap();
-    assert_eq!(forest.splits(), 0);
+    assert_eq!(forest.split_node_count(), 0);
     let (same, other) = (forest.score(&[0.25, -3.0, 0.0]), forest.score(&[0.25, -3.0, 1.0]));
     assert!(other > same + 0.2, "{other} against {same}");
 }

@@ -1,4 +1,4 @@
-//! Habituation: how restless a subject is, by the number of small excursions that it had lately.
+//! Habituation: a factor of the raw score, which is lower the more small excursions the subject had lately.
 //!
 //! A busy host crosses any low level dozens of times a day, so the same score means less there than on a quiet one. The
 //! number of *small* excursions tells this better than the size of large ones, and no fault of its own raises it much: an

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::adaptive_covariance::ExponentialCovariance;
-use super::short_memory::ShortMemory;
+use super::short_term_means::ShortTermMeans;
 use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions, forgetting};
 use crate::learned_state_codec;
 
@@ -18,7 +18,7 @@ const THRESHOLD: f64 = 5.0;
 /// Scores all signals jointly, by their covariance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct JointDistance {
-    memory: ShortMemory,
+    memory: ShortTermMeans,
     scales: ExponentialCovariance,
     change: ExponentialCovariance,
     /// Weight of the change: 0 for a single signal, 1 from nine signals on.
@@ -30,7 +30,7 @@ impl JointDistance {
         let width = shape.width();
         let a = forgetting(shape.half_life);
         Self {
-            memory: ShortMemory::new(width),
+            memory: ShortTermMeans::new(width),
             scales: ExponentialCovariance::new(3 * width, a),
             change: ExponentialCovariance::new(width, a),
             change_weight: DetectorParameters::share_of_many(width),
@@ -42,7 +42,7 @@ impl JointDistance {
         self.memory.fits(&fresh.memory)
             && self.scales.fits(&fresh.scales)
             && self.change.fits(&fresh.change)
-            && learned_state_codec::same(self.change_weight, fresh.change_weight)
+            && learned_state_codec::is_bit_equal(self.change_weight, fresh.change_weight)
     }
 
     pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
@@ -61,7 +61,7 @@ impl JointDistance {
     pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
         let width = view.z.len();
         let clipped = clip(view.z);
-        let variances = ShortMemory::variances();
+        let variances = ShortTermMeans::variances();
         self.scales
             .learn(&self.memory.scales(&clipped), lesson, |i| view.noise[i % width] * variances[i / width]);
         // A change is the difference of two values, so it has the noise of both.

@@ -6,7 +6,7 @@
 //! the [breadth](breadth) and by the [habituation](super::habituation). Absences have no distance; they raise the
 //! result to the alert level, after the factors, because one signal alone has no breadth.
 
-use super::{DetectorOutput, DetectorParameters, Outputs};
+use super::{DetectorOutput, DetectorOutputs, DetectorParameters};
 
 /// Number of largest deviations that count.
 const TOP: usize = 5;
@@ -40,7 +40,7 @@ pub struct JointScore {
 
 /// The scores to which an absence or a level extreme raises the joint score, on the raw scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RaiseLevels {
+pub struct MinimumScores {
     /// The threshold, for one that keeps an episode open, but does not start one.
     pub threshold: f64,
     /// The alert level, for one that starts an episode: a stopped counter or a leak is a fault, though of one signal.
@@ -49,7 +49,12 @@ pub struct RaiseLevels {
 
 /// Combines the deviations with the outputs of the detectors; one that abstains has no effect. `habituation` is the
 /// factor of the subject.
-pub fn joint_score(z: &[f64], outputs: &Outputs, habituation: f64, levels: RaiseLevels) -> JointScore {
+pub fn joint_score(
+    z: &[f64],
+    outputs: &DetectorOutputs,
+    habituation: f64,
+    levels: MinimumScores,
+) -> JointScore {
     let lift = match outputs.forest {
         DetectorOutput::Abstain => 1.0,
         DetectorOutput::Score { score, .. } => (score / FOREST_NEUTRAL).powi(2),
@@ -75,7 +80,7 @@ fn add(shares: &mut [f64], output: &DetectorOutput, scale: f64) {
 
 /// Raises the sum to the value of this output alone. It is not added: a fault that other detectors see is no larger
 /// because a signal is absent as well, and a long constant signal is only an anomaly of its own.
-fn raise(shares: &mut [f64], output: &DetectorOutput, levels: RaiseLevels) {
+fn raise(shares: &mut [f64], output: &DetectorOutput, levels: MinimumScores) {
     if let DetectorOutput::Score { shares: own, .. } = output {
         let whole: f64 = own.iter().sum();
         let scale = if whole >= 1.0 { levels.alert } else { levels.threshold };
@@ -121,13 +126,13 @@ mod tests {
         DetectorOutput::Score { score, threshold: 1.0, shares: shares.to_vec() }
     }
 
-    fn check(z: &[f64], outputs: &Outputs, expected: f64) {
+    fn check(z: &[f64], outputs: &DetectorOutputs, expected: f64) {
         let joint = joint_score(z, outputs, 1.0, LEVELS);
         assert!((joint.score - expected).abs() < 1e-9, "{}, expected {expected}", joint.score);
         assert!((joint.shares.iter().sum::<f64>() - expected).abs() < 1e-9);
     }
 
-    const LEVELS: RaiseLevels = RaiseLevels { threshold: 2.5, alert: 5.0 };
+    const LEVELS: MinimumScores = MinimumScores { threshold: 2.5, alert: 5.0 };
 
     /// The exponent of the breadth with six signals.
     const SIX: f64 = 0.5 * 5.0 / 8.0;
@@ -136,7 +141,7 @@ mod tests {
     fn adds_the_parts_and_lifts_them() {
         let z = [-12.0, 6.0, 6.0, 6.0, 0.0, 0.0];
         let broad = (7.0_f64 / 4.0).powf(SIX);
-        let mut outputs = Outputs::default();
+        let mut outputs = DetectorOutputs::default();
         check(&z, &outputs, broad);
         outputs.distance = score(3.0, &[2.0, 1.5, 0.0, -0.5, 0.0, 0.0]);
         check(&z, &outputs, 4.0 * broad);
@@ -150,8 +155,8 @@ mod tests {
 
     #[test]
     fn few_signals_are_enough() {
-        check(&[6.0], &Outputs::default(), 1.0);
-        check(&[], &Outputs::default(), 0.0);
+        check(&[6.0], &DetectorOutputs::default(), 1.0);
+        check(&[], &DetectorOutputs::default(), 0.0);
     }
 
     #[test]
@@ -173,7 +178,8 @@ mod tests {
         z[0] = 12.0;
         for (share, expected) in [(1.0, 5.0), (0.8, 2.0)] {
             let absence = score(share, &[0.0, share, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
-            let joint = joint_score(&z, &Outputs { absence, ..Outputs::default() }, 0.3, LEVELS);
+            let joint =
+                joint_score(&z, &DetectorOutputs { absence, ..DetectorOutputs::default() }, 0.3, LEVELS);
             assert!(
                 (joint.score - expected).abs() < 1e-9 && (joint.unscaled - 0.4).abs() < 1e-9,
                 "{joint:?}"

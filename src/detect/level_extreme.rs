@@ -223,9 +223,9 @@ mod tests {
     const DAY: usize = 144;
     const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
 
-    struct Loop(LevelExtreme);
+    struct LevelExtremeLoop(LevelExtreme);
 
-    impl Loop {
+    impl LevelExtremeLoop {
         fn new(floor: f64) -> Self {
             let shape = DetectorParameters {
                 points_per_day: DAY as f64,
@@ -259,7 +259,7 @@ mod tests {
 
     /// After four days with a burst, checks the score at the end of 20 points at `z`.
     fn check(before: f64, z: f64, expected: bool) {
-        let mut loop_ = Loop::new(1.0);
+        let mut loop_ = LevelExtremeLoop::new(1.0);
         assert_eq!(loop_.days(4, burst(before)), 0, "bursts of every day are none");
         let score = (0..20).fold(None, |_, _| loop_.step(z));
         assert_eq!(score.map(|it| it >= 1.0), Some(expected), "{before}, {z}: {score:?}");
@@ -278,17 +278,17 @@ mod tests {
 
     #[test]
     fn three_days_have_to_be_known() {
-        let mut loop_ = Loop::new(1.0);
+        let mut loop_ = LevelExtremeLoop::new(1.0);
         loop_.days(3, |_| 0.0);
         assert_eq!(loop_.step(0.0), Some(0.0));
-        let mut loop_ = Loop::new(1.0);
+        let mut loop_ = LevelExtremeLoop::new(1.0);
         loop_.days(2, |_| 0.0);
         assert_eq!(loop_.step(9.0), None);
     }
 
     #[test]
     fn slow_growth_is_detected_and_ends_with_its_return() {
-        let mut loop_ = Loop::new(1.0);
+        let mut loop_ = LevelExtremeLoop::new(1.0);
         loop_.days(4, burst(0.0));
         let found = (0..72).filter(|t| loop_.step(*t as f64 / 8.0).is_some_and(|it| it >= 1.0)).count();
         assert!((30..50).contains(&found), "{found}");
@@ -298,11 +298,11 @@ mod tests {
 
     #[test]
     fn lasting_and_repeated_extremes_are_accepted() {
-        let mut loop_ = Loop::new(1.0);
+        let mut loop_ = LevelExtremeLoop::new(1.0);
         loop_.days(4, burst(0.0));
         let found = loop_.days(3, |_| 8.0);
         assert!((DAY / 4..DAY / 2).contains(&found), "six hours: {found}");
-        let mut loop_ = Loop::new(1.0);
+        let mut loop_ = LevelExtremeLoop::new(1.0);
         loop_.days(4, burst(0.0));
         assert!(loop_.days(3, burst(8.0)) > 3);
         assert_eq!(loop_.days(3, burst(8.0)), 0);
@@ -310,14 +310,14 @@ mod tests {
 
     #[test]
     fn without_a_floor_it_abstains() {
-        let mut loop_ = Loop::new(0.0);
+        let mut loop_ = LevelExtremeLoop::new(0.0);
         loop_.days(4, burst(0.0));
         assert_eq!(loop_.step(20.0), None);
     }
 
     #[test]
     fn a_spike_is_no_extreme() {
-        let mut loop_ = Loop::new(1.0);
+        let mut loop_ = LevelExtremeLoop::new(1.0);
         loop_.days(4, burst(0.0));
         assert!(loop_.step(1e9).is_some_and(|it| it < 1.0));
     }

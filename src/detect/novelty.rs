@@ -29,8 +29,8 @@ const THRESHOLD: f64 = 0.5;
 
 /// Counts the signals that change in a new way.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Novelty {
-    signals: Vec<KnownMoves>,
+pub struct NoveltyDetector {
+    signals: Vec<SignalNoveltyModels>,
     /// Number of points for a model.
     span: usize,
     /// Number of points between two models.
@@ -48,7 +48,7 @@ pub struct Novelty {
 
 /// The history of one signal.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct KnownMoves {
+struct SignalNoveltyModels {
     floor: f64,
     /// Values of whole points, oldest first: enough for a model and the preceding points of its first vectors.
     past: VecDeque<f64>,
@@ -56,7 +56,7 @@ struct KnownMoves {
     models: VecDeque<KMeans>,
 }
 
-impl KnownMoves {
+impl SignalNoveltyModels {
     /// Whether the change to this value is new to all models.
     fn is_new(&self, value: f64) -> bool {
         if self.models.is_empty() || self.past.len() < LOOK_BACK {
@@ -103,14 +103,14 @@ impl KnownMoves {
 /// Number of earlier points that a vector needs.
 const LOOK_BACK: usize = WIDTH - 1 + SMOOTHED;
 
-impl Novelty {
+impl NoveltyDetector {
     pub(super) fn new(shape: &DetectorParameters) -> Self {
         let per_hour = ((shape.points_per_day / 24.0) as usize).max(1);
         Self {
             signals: shape
                 .floors
                 .iter()
-                .map(|floor| KnownMoves { floor: *floor, ..KnownMoves::default() })
+                .map(|floor| SignalNoveltyModels { floor: *floor, ..SignalNoveltyModels::default() })
                 .collect(),
             span: (SPAN_HOURS * per_hour).min(SPAN_POINTS_MAX),
             every: (EVERY_HOURS * per_hour).min(SPAN_POINTS_MAX / 2),
@@ -124,9 +124,9 @@ impl Novelty {
     /// Pauses it and frees what it knows, or resumes it: it then starts anew.
     pub(crate) fn pause(&mut self, is_paused: bool) {
         if is_paused && !self.is_paused {
-            self.signals
-                .iter_mut()
-                .for_each(|it| *it = KnownMoves { floor: it.floor, ..KnownMoves::default() });
+            self.signals.iter_mut().for_each(|it| {
+                *it = SignalNoveltyModels { floor: it.floor, ..SignalNoveltyModels::default() }
+            });
             self.held.iter_mut().for_each(|it| *it = 0.0);
             self.points = 0;
         }
@@ -135,8 +135,8 @@ impl Novelty {
 
     /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
-        let fit = |(one, other): (&KnownMoves, &KnownMoves)| {
-            learned_state_codec::same(one.floor, other.floor)
+        let fit = |(one, other): (&SignalNoveltyModels, &SignalNoveltyModels)| {
+            learned_state_codec::is_bit_equal(one.floor, other.floor)
                 && one.past.len() <= self.span + LOOK_BACK
                 && one.models.len() <= MODELS_MAX
         };
@@ -144,7 +144,7 @@ impl Novelty {
             && self.signals.len() == fresh.signals.len()
             && self.signals.iter().zip(&fresh.signals).all(fit)
             && self.points < COUNT_MAX
-            && learned_state_codec::same(self.fade, fresh.fade)
+            && learned_state_codec::is_bit_equal(self.fade, fresh.fade)
             && self.held.len() == fresh.held.len()
     }
 
@@ -201,7 +201,7 @@ mod tests {
             novelty_half_life: 20.0,
             ..DetectorParameters::plain(vec![floor; 9], 1e4)
         };
-        let mut novelty = Novelty::new(&shape);
+        let mut novelty = NoveltyDetector::new(&shape);
         let value = |t: usize, idx: usize| ((t * (idx + 3) * 7919) % 101) as f64 / 101.0;
         let point = |values| Point { values, missing: vec![false; 9], ..Point::default() };
         let noise = [0.0; 9];
@@ -241,10 +241,10 @@ mod tests {
     #[test]
     fn it_knows_nothing_while_it_is_paused_and_starts_anew() {
         let shape = DetectorParameters { points_per_day: 24.0, ..DetectorParameters::plain(vec![0.0], 1e4) };
-        let mut novelty = Novelty::new(&shape);
+        let mut novelty = NoveltyDetector::new(&shape);
         let point = Point { values: vec![1.0], missing: vec![false], ..Point::default() };
         let view = DetectorInput { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 };
-        let abstains = |it: &Novelty| it.judge(&view) == DetectorOutput::Abstain;
+        let abstains = |it: &NoveltyDetector| it.judge(&view) == DetectorOutput::Abstain;
         (0..20).for_each(|_| novelty.learn(&view, STEP));
         assert!(!abstains(&novelty));
         for _ in 0..20 {
@@ -255,7 +255,7 @@ mod tests {
         novelty.pause(false);
         assert!(abstains(&novelty));
         (0..20).for_each(|_| novelty.learn(&view, STEP));
-        assert!(!abstains(&novelty) && novelty.fits(&Novelty::new(&shape)));
+        assert!(!abstains(&novelty) && novelty.fits(&NoveltyDetector::new(&shape)));
     }
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
             novelty_half_life: 2.0,
             ..DetectorParameters::plain(vec![0.0], 1e4)
         };
-        let mut novelty = Novelty::new(&shape);
+        let mut novelty = NoveltyDetector::new(&shape);
         let mut found = Vec::new();
         for t in 0..40 {
             let value = f64::from(t % 4) + if t == 36 { 90.0 } else { 0.0 };

@@ -14,18 +14,18 @@ use super::exponential_moments::{deviations, with_floor};
 use super::{DetectorInput, DetectorOutput, DetectorParameters, ExpectedRange, LearnOptions, forgetting};
 use crate::learned_state_codec::COUNT_MAX;
 
-mod buckets;
+mod five_minute_buckets;
 mod fill_gaps;
 mod stl_fit;
-mod time_grid;
+mod bucket_grid;
 
-pub use buckets::BucketHistory;
+pub use bucket_grid::PER_DAY_MAX as BUCKETS_PER_DAY_MAX;
+pub use five_minute_buckets::BucketHistory;
 pub use stl_fit::{SeasonalFit, SeasonalFits};
-pub use time_grid::PER_DAY_MAX as BUCKETS_PER_DAY_MAX;
 
-use buckets::{BucketCollector, BucketUpdate};
+use bucket_grid::{BucketGrid, WEEK, is_bucket};
+use five_minute_buckets::{BucketCollector, BucketUpdate};
 use stl_fit::{DAYS_MIN, FitResult, LEVEL_DAYS};
-use time_grid::{TimeGrid, WEEK, is_bucket};
 
 /// Distances above this are anomalies, in standard deviations.
 const THRESHOLD: f64 = 3.0;
@@ -35,7 +35,7 @@ const THRESHOLD: f64 = 3.0;
 pub struct Seasonal {
     floors: Vec<f64>,
     /// `None` if points are too far apart to resolve a day.
-    buckets: Option<(TimeGrid, BucketCollector)>,
+    buckets: Option<(BucketGrid, BucketCollector)>,
     seasons: Vec<Option<SeasonalFit>>,
     /// Number of days known at the last fit, and its bucket.
     fit_requested: Option<(usize, i64)>,
@@ -48,7 +48,7 @@ pub struct Seasonal {
 impl Seasonal {
     /// Knows no season yet.
     pub fn new(shape: &DetectorParameters) -> Self {
-        let grid = TimeGrid::new(shape.points_per_day, shape.buckets_per_day);
+        let grid = BucketGrid::new(shape.points_per_day, shape.buckets_per_day);
         Self {
             floors: shape.floors.clone(),
             buckets: grid.map(|grid| (grid, BucketCollector::new(grid, shape.width()))),
@@ -79,7 +79,7 @@ impl Seasonal {
 
     /// The signals with a season, each with its usual value at this time.
     fn usual(&self, at: Timestamp) -> impl Iterator<Item = (usize, &SeasonalFit, f64)> {
-        let bucket = self.buckets.as_ref().map(|(grid, _)| grid.bucket(self.time_zone.local(at)));
+        let bucket = self.buckets.as_ref().map(|(grid, _)| grid.bucket(self.time_zone.local_seconds(at)));
         let known = self.seasons.iter().enumerate().filter_map(|(idx, season)| Some((idx, season.as_ref()?)));
         known.filter_map(move |(idx, season)| Some((idx, season, season.level + season.at(bucket?))))
     }
@@ -112,7 +112,7 @@ impl Seasonal {
     /// Records a normal point, live or from history.
     pub fn note(&mut self, point: &Point) {
         let Some((grid, collector)) = self.buckets.as_mut() else { return };
-        match collector.push(point, grid.bucket(self.time_zone.local(point.at))) {
+        match collector.push(point, grid.bucket(self.time_zone.local_seconds(point.at))) {
             BucketUpdate::Same => return,
             BucketUpdate::Restarted => {
                 self.seasons.fill(None);
@@ -157,7 +157,7 @@ impl Seasonal {
     pub fn offset(&self, idx: usize) -> Option<impl Fn(Timestamp) -> f64> {
         let season = self.seasons.get(idx)?.as_ref()?;
         let (grid, _) = self.buckets.as_ref()?;
-        Some(move |at| season.at(grid.bucket(self.time_zone.local(at))))
+        Some(move |at| season.at(grid.bucket(self.time_zone.local_seconds(at))))
     }
 
     /// Returns the usual value and range of signal `idx` at this time, if it has a season. `width` is

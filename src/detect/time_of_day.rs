@@ -82,12 +82,17 @@ impl TimeOfDayProfile {
             && self.slots.len() == fresh.slots.len()
             && self.slots.iter().all(|it| it.profile.len() == signals)
             && self.open.as_ref().is_none_or(|it| it.slot < self.slots.len() && it.sums.len() == signals)
-            && learned_state_codec::same(self.points_per_day, fresh.points_per_day)
+            && learned_state_codec::is_bit_equal(self.points_per_day, fresh.points_per_day)
+    }
+
+    /// What the clock on the wall shows at an instant, in seconds.
+    pub fn local_seconds(&self, at: Timestamp) -> f64 {
+        self.time_zone.local_seconds(at)
     }
 
     /// Position of this time in the day, in slots.
     fn position(&self, at: Timestamp) -> f64 {
-        let share = self.time_zone.local(at).rem_euclid(DAY_SECONDS) / DAY_SECONDS;
+        let share = self.local_seconds(at).rem_euclid(DAY_SECONDS) / DAY_SECONDS;
         share * self.slots.len() as f64
     }
 

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::feature_rows::FeatureRows;
-use super::lanes::{LANES, Lanes, chunks, dot, fill};
 use super::seeded_rng::{SeededRng, ln};
+use super::simd_lanes::{LANES, SimdLanes, chunks, dot, fill};
 
 /// Trees under construction. Buffers are reused from node to node.
 pub(super) struct TreeBuilder {
@@ -14,18 +14,18 @@ pub(super) struct TreeBuilder {
     pub(super) depth: u32,
     /// This and the next three fields are those of the resulting forest.
     pub(super) splits: usize,
-    pub(super) planes: Vec<Lanes>,
+    pub(super) planes: Vec<SimdLanes>,
     pub(super) plane_of: Vec<u32>,
     pub(super) leaves: Vec<f32>,
     /// The rows of the current tree.
-    sample: Vec<Lanes>,
+    sample: Vec<SimdLanes>,
     /// Indices of rows in `sample`; each node has a range of them.
     order: Vec<u16>,
     /// Rows on the right side of the current cut.
     right: Vec<u16>,
     /// The bounding box of a node's rows; then `low` is the point of the cut.
-    low: Vec<Lanes>,
-    high: Vec<Lanes>,
+    low: Vec<SimdLanes>,
+    high: Vec<SimdLanes>,
 }
 
 impl TreeBuilder {

@@ -18,14 +18,14 @@ const THRESHOLD: f64 = 3.0;
 /// Compares each signal with its own last points.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ZScore {
-    signals: Vec<Past>,
+    signals: Vec<MovingWindow>,
     /// Learned points, up to [`POINTS_MIN`].
     points: usize,
 }
 
 /// The last points of one signal, with running sums.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Past {
+struct MovingWindow {
     floor: f64,
     values: VecDeque<Option<f64>>,
     count: f64,
@@ -39,7 +39,7 @@ struct Past {
 /// If a smaller share of the squares remains after a subtraction, the rest is rounding.
 const LEFT_MIN: f64 = 1e-6;
 
-impl Past {
+impl MovingWindow {
     fn push(&mut self, value: Option<f64>) {
         let oldest = if self.values.len() == POINTS_MAX { self.values.pop_front().flatten() } else { None };
         self.values.push_back(value);
@@ -83,20 +83,26 @@ impl Past {
 
 impl ZScore {
     pub(super) fn new(shape: &DetectorParameters) -> Self {
-        let signals = shape.floors.iter().map(|floor| Past { floor: *floor, ..Past::default() });
+        let signals =
+            shape.floors.iter().map(|floor| MovingWindow { floor: *floor, ..MovingWindow::default() });
         Self { signals: signals.collect(), points: 0 }
     }
 
     /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
-        let fit = |(one, other): (&Past, &Past)| {
-            learned_state_codec::same(one.floor, other.floor)
+        let fit = |(one, other): (&MovingWindow, &MovingWindow)| {
+            learned_state_codec::is_bit_equal(one.floor, other.floor)
                 && one.values.len() <= POINTS_MAX
                 && one.since <= POINTS_MAX
         };
         self.signals.len() == fresh.signals.len()
             && self.signals.iter().zip(&fresh.signals).all(fit)
             && self.points <= POINTS_MIN
+    }
+
+    /// The mean of the last values of signal `idx`; nothing if it had too few.
+    pub(crate) fn expected(&self, idx: usize) -> Option<f64> {
+        self.signals.get(idx).filter(|it| it.count >= POINTS_MIN as f64).map(|it| it.mean)
     }
 
     pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
@@ -155,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_huge_value_leaves_no_rounding_error() {
-        let mut past = Past::default();
+        let mut past = MovingWindow::default();
         for t in 0..350 {
             past.push(if t == 120 { Some(1e12) } else { Some(f64::from(t % 2)) });
         }

@@ -4,7 +4,8 @@ use super::subject_kind_state::SubjectKindState;
 use super::{Engine, SubjectState};
 use crate::detect::forest::FeatureRows;
 use crate::drift::{DriftSamples, spread};
-use crate::reading::{SubjectKind, Timestamp};
+use crate::episode_text;
+use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::scorer::ROWS_MAX;
 use crate::training::TrainingSet;
 
@@ -50,14 +51,14 @@ impl Engine {
 
     /// Makes the next training of this kind due as soon as enough is known.
     pub fn train_soon(&mut self, kind: SubjectKind) {
-        self.kinds.entry(kind).and_modify(|it| it.schedule.hurry());
+        self.kinds.entry(kind).and_modify(|it| it.schedule.make_due());
     }
 
     /// The training set for a requested training: the points of the last `hours`, or all. The call marks the training as
     /// started.
     ///
     /// # Errors
-    /// A sentence that names the obstacle: too few points, or learning paused.
+    /// A sentence that names the obstacle, too few points or learning paused, and what to do.
     pub fn requested_training(
         &mut self,
         kind: SubjectKind,
@@ -69,7 +70,7 @@ impl Engine {
         let of_kind =
             self.states.iter().filter(|(subject, state)| subject.kind() == kind && state.is_trained_on());
         let ready: Vec<&SubjectState> = of_kind.map(|(_, state)| state).collect();
-        let too_little = || "too little data: the warm-up is not over".to_owned();
+        let too_little = || self.too_little_data(kind);
         let now = ready.iter().map(|it| it.at().0).reduce(f64::max).ok_or_else(too_little)?;
         let observed = ready.iter().map(|it| it.observed()).fold(0.0, f64::max);
         let from = hours.map_or(f64::NEG_INFINITY, |hours| now - 3_600.0 * hours);
@@ -78,6 +79,23 @@ impl Engine {
             kind_state.schedule.note(Timestamp(now), observed.min(self.settings.retrain_interval), false);
         }
         Ok(set)
+    }
+
+    /// Says when the first training of this kind is possible, while none is.
+    fn too_little_data(&self, kind: SubjectKind) -> String {
+        let of_kind = || self.states.iter().filter(|(subject, _)| subject.kind() == kind);
+        let first = of_kind().filter_map(|(_, it)| it.first_score_at()).map(|it| it.0).reduce(f64::min);
+        let (reason, remedy) = match first {
+            Some(at) => {
+                let second = episode_text::id(&Subject::Host, Timestamp(at.ceil()));
+                ("the warm-up is not over", format!("the first score comes at {second}, train then"))
+            }
+            None if of_kind().next().is_none() => {
+                ("there is no reading of this kind yet", "train after the warm-up".to_owned())
+            }
+            None => ("what is known is borrowed from other subjects", "train after a day".to_owned()),
+        };
+        format!("too little data: {reason}; {remedy}")
     }
 }
 
@@ -104,7 +122,7 @@ fn fair_sample(states: &[&SubjectState], from: Timestamp) -> Option<TrainingSet>
             (one, other) => one.or(other),
         };
     }
-    Some(TrainingSet { rows, log: DriftSamples::joined(states.iter().map(|it| it.log())), ..all })
+    Some(TrainingSet { rows, log: DriftSamples::pool_samples(states.iter().map(|it| it.log())), ..all })
 }
 
 impl SubjectKindState {
@@ -122,7 +140,7 @@ impl SubjectKindState {
             return drifted;
         }
         let calm: Vec<&SubjectState> = ready.iter().copied().filter(|it| it.is_quiet()).collect();
-        let ratios = reference.ratios(&DriftSamples::joined(calm.iter().map(|it| it.log())));
+        let ratios = reference.drift_ratios(&DriftSamples::pool_samples(calm.iter().map(|it| it.log())));
         let drifted = ratios.iter().flatten().any(|it| *it >= 1.0);
         self.drift = Some((now, drifted));
         drifted

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Engine, StateHandover};
-use crate::counter_reset::CounterResets;
+use super::{Engine, SubjectStateHandover};
+use crate::counter_reset::MonotonicCounters;
 use crate::grace::GraceWatcher;
 use crate::reading::{Subject, SubjectTurnover};
 
 impl Engine {
-    /// Returns an engine with the same signals, settings and models, but without learned state. [Warm](Self::warming)
+    /// Returns an engine with the same signals, settings and models, but without learned state. [Warm](Self::start_state_rebuild)
     /// it with the remaining points, then pass it to [`take_over`](Self::take_over).
     pub fn rebuilt(&self) -> Self {
         Self {
@@ -18,9 +18,9 @@ impl Engine {
             kinds: self.kinds.iter().map(|(kind, it)| (*kind, it.forgetful())).collect(),
             states: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            handover: StateHandover::default(),
+            handover: SubjectStateHandover::default(),
             before: Arc::default(),
-            counters: CounterResets::default(),
+            counters: MonotonicCounters::default(),
             watch: GraceWatcher::new(&[], self.settings.grace),
             impacts: self.impacts.clone(),
             learning: self.learning,
@@ -33,8 +33,8 @@ impl Engine {
     }
 
     /// Replaces the learned state of a subject with that of a new one, if all of its points are forgotten.
-    pub fn start_anew(&mut self, subject: &Subject) {
-        let fresh = self.fresh(subject.kind());
+    pub fn reset_learned_state(&mut self, subject: &Subject) {
+        let fresh = self.new_subject_state(subject.kind());
         self.states.extend(fresh.map(|it| (subject.clone(), it)));
     }
 

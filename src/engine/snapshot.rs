@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::subject::SavedSubject;
 use super::training_schedule::TrainingSchedule;
 use super::{Engine, EngineSettings, SUBJECTS_MAX, SubjectState};
-use crate::detect::exponential_moments::Moments;
-use crate::grace::Grace;
+use crate::detect::exponential_moments::SignalMoments;
+use crate::grace::ActiveGracePeriods;
 use crate::learned_state_codec;
 use crate::reading::{Subject, SubjectKind, SubjectTurnover};
 use crate::version::VERSION;
@@ -24,7 +24,7 @@ use crate::version::VERSION;
 const MARK: [u8; 4] = *b"hnSS";
 
 /// Layout number; raise it when the layout changes within a version.
-const LAYOUT: u32 = 11;
+const LAYOUT: u32 = 12;
 
 /// Magic number of the state of one subject.
 const SUBJECT_MARK: [u8; 4] = *b"hnSU";
@@ -42,8 +42,8 @@ struct SnapshotHeader {
 /// Content after the header.
 #[derive(Debug, Deserialize)]
 struct SnapshotBody {
-    grace: Grace,
-    kinds: BTreeMap<SubjectKind, (TrainingSchedule, Vec<Moments>)>,
+    grace: ActiveGracePeriods,
+    kinds: BTreeMap<SubjectKind, (TrainingSchedule, Vec<SignalMoments>)>,
     learning: bool,
     states: Vec<(Subject, SavedSubject)>,
 }
@@ -154,7 +154,7 @@ impl Engine {
     pub fn snapshot(&self) -> Vec<u8> {
         // Serialized by reference with the layout of `SnapshotBody`, because a copy would be megabytes.
         let states = self.states.iter().filter(|(it, _)| it.kind().turnover() == SubjectTurnover::Permanent);
-        let states: Vec<_> = states.map(|(subject, it)| (subject, it.saved())).collect();
+        let states: Vec<_> = states.map(|(subject, it)| (subject, it.serialized_learned_state())).collect();
         let kinds: BTreeMap<_, _> =
             self.kinds.iter().map(|(it, own)| (it, (own.schedule, &own.priors))).collect();
         let body = (self.watch.grace(), kinds, self.learning, states);
@@ -175,7 +175,7 @@ impl Engine {
         }
         let mut states = BTreeMap::new();
         for (subject, saved) in body.states {
-            let fresh = self.fresh(subject.kind()).ok_or(SnapshotMismatch::Corrupt)?;
+            let fresh = self.new_subject_state(subject.kind()).ok_or(SnapshotMismatch::Corrupt)?;
             states.insert(subject, fresh.with(saved, &self.settings).ok_or(SnapshotMismatch::Corrupt)?);
         }
         for (kind, (asked, priors)) in body.kinds {
@@ -199,7 +199,11 @@ impl Engine {
     pub(super) fn state_bytes(&self, subject: &Subject, state: &SubjectState) -> Vec<u8> {
         learned_state_codec::encode_value(
             SUBJECT_MARK,
-            &(LAYOUT, SnapshotHeader::of_kind(self, subject.kind()), (subject, state.saved())),
+            &(
+                LAYOUT,
+                SnapshotHeader::of_kind(self, subject.kind()),
+                (subject, state.serialized_learned_state()),
+            ),
         )
     }
 
@@ -208,15 +212,20 @@ impl Engine {
         let rest = opened(SUBJECT_MARK, bytes, &SnapshotHeader::of_kind(self, subject.kind()))?;
         let (saved_of, saved): (Subject, SavedSubject) =
             learned_state_codec::read(rest).ok_or(SnapshotMismatch::Corrupt)?;
-        let fresh =
-            self.fresh(subject.kind()).filter(|_| saved_of == *subject).ok_or(SnapshotMismatch::Corrupt)?;
+        let fresh = self
+            .new_subject_state(subject.kind())
+            .filter(|_| saved_of == *subject)
+            .ok_or(SnapshotMismatch::Corrupt)?;
         let mut state = fresh.with(saved, &self.settings).ok_or(SnapshotMismatch::Corrupt)?;
-        state.come_back(self.before.at, self.kinds.get(&subject.kind()).and_then(|it| it.shadow.as_ref()));
+        state.return_after_absence(
+            self.before.at,
+            self.kinds.get(&subject.kind()).and_then(|it| it.shadow.as_ref()),
+        );
         Ok(state)
     }
 
     /// Builds a subject without learned state, scored by the model of its kind; `None` for a kind without signals.
-    pub(super) fn fresh(&self, kind: SubjectKind) -> Option<SubjectState> {
+    pub(super) fn new_subject_state(&self, kind: SubjectKind) -> Option<SubjectState> {
         let kind_state = self.kinds.get(&kind)?;
         let mut state = SubjectState::new(&kind_state.signals, kind_state.population, &self.settings);
         if let Some(model) = &kind_state.model {
@@ -237,10 +246,12 @@ impl Engine {
 /// Content after the magic number, the layout and a header equal to `own`.
 fn opened<'a>(mark: [u8; 4], bytes: &'a [u8], own: &SnapshotHeader) -> Result<&'a [u8], SnapshotMismatch> {
     let content = learned_state_codec::open(mark, bytes).ok_or(SnapshotMismatch::Corrupt)?;
-    let (layout, rest) = learned_state_codec::front::<u32>(content).ok_or(SnapshotMismatch::Corrupt)?;
+    let (layout, rest) =
+        learned_state_codec::decode_prefix::<u32>(content).ok_or(SnapshotMismatch::Corrupt)?;
     if layout != LAYOUT {
         return Err(SnapshotMismatch::Version { found: format!("with layout {layout}") });
     }
-    let (tag, rest) = learned_state_codec::front::<SnapshotHeader>(rest).ok_or(SnapshotMismatch::Corrupt)?;
+    let (tag, rest) =
+        learned_state_codec::decode_prefix::<SnapshotHeader>(rest).ok_or(SnapshotMismatch::Corrupt)?;
     tag.mismatch(own).map_or(Ok(rest), Err)
 }

@@ -11,16 +11,16 @@ use crate::detect::baseline::BaselineStatistics;
 use crate::detect::eif::ForestModel;
 use crate::detect::seasonal::{BucketHistory, SeasonalFits};
 use crate::drift::{self, DriftReference, DriftSamples};
-use crate::forecast::{DeviceHistory, HistoryCapacity, PointHistory};
+use crate::forecast::{HistoryCapacity, PerDeviceHistory, PointHistory};
 use crate::impact::ImpactTracker;
 use crate::model_registry::ShadowTally;
 use crate::reading::{SubjectTurnover, Timestamp};
-use crate::report::{AlertState, Assessment, EpisodeMarks, FillingSignal, ScoreDetails};
+use crate::report::{AlertState, Assessment, EpisodeCircumstances, FillingSignal, ScoreDetails};
 use crate::scorer::{self, POINTS_MIN, Scorer};
-use crate::selftest::{RecentPoints, SelftestInput};
+use crate::selftest::{LastHourPoints, SelftestInput};
 use crate::signal::{ReadingPair, Signal};
-use crate::silence::SilenceState;
-use crate::simulate::SignalLimits;
+use crate::silence::SubjectSilence;
+use crate::simulate::SignalSpec;
 use crate::training::TrainingSet;
 use crate::window::Window;
 
@@ -30,7 +30,7 @@ mod episode_description;
 mod forecast;
 mod impact;
 mod learning;
-mod marks;
+mod episode_circumstances;
 mod snapshot;
 mod presence;
 mod verdict;
@@ -66,7 +66,7 @@ pub(super) struct SubjectState {
     window: Window,
     scorer: Scorer,
     /// Points for self-tests; only the sole subject of a kind is tested.
-    recent: Option<RecentPoints>,
+    recent: Option<LastHourPoints>,
     /// Time of the last self-test.
     tested: Option<Timestamp>,
     /// Whether a grace period is active.
@@ -75,14 +75,14 @@ pub(super) struct SubjectState {
     learning: bool,
     /// How it is silenced.
     #[serde(skip)]
-    silence: Option<SilenceState>,
+    silence: Option<SubjectSilence>,
     /// The newest score and its time; it stays exposed for a while if readings fail.
     #[serde(skip)]
     newest: Option<(Timestamp, ScoreDetails)>,
     /// The description of the current episode.
     description: Option<Arc<str>>,
     /// What made the newest episode expected.
-    marks: EpisodeMarks,
+    marks: EpisodeCircumstances,
     /// Seconds of readings so far, without gaps.
     observed: f64,
     /// Time of its last reading.
@@ -113,7 +113,7 @@ pub(super) struct SubjectState {
     /// What forecasts are made from.
     history: PointHistory,
     /// The devices of the signals that can be full, by index, once there are two.
-    devices: BTreeMap<usize, DeviceHistory>,
+    devices: BTreeMap<usize, PerDeviceHistory>,
     /// The signals that are filling up, computed once a minute.
     #[serde(skip)]
     filling: Vec<FillingSignal>,
@@ -160,14 +160,14 @@ impl SubjectState {
             signals: signals.to_vec(),
             window: Window::new(settings.window, signals.len()),
             scorer: Scorer::new(&shape).with_rows_max(history_max),
-            recent: is_single.then(RecentPoints::default),
+            recent: is_single.then(LastHourPoints::default),
             tested: None,
             in_grace: false,
             learning: true,
             silence: None,
             newest: None,
             description: None,
-            marks: EpisodeMarks::default(),
+            marks: EpisodeCircumstances::default(),
             observed: 0.0,
             last_seen: Timestamp::default(),
             handed_out: Timestamp::default(),
@@ -281,7 +281,7 @@ impl SubjectState {
             Assessment { ready_at: self.ready_at, ready: self.ready, ..Assessment::default() };
         assessment.uses_kind_prior = self.uses_prior();
         if let Some(elapsed) = elapsed.filter(|_| self.window.is_full()) {
-            let step = self.portion(elapsed, settings);
+            let step = self.step_learning_weight(elapsed, settings);
             let rules = self.rules(settings);
             if let Some(score) = self.scorer.step(self.window.point(), step, &rules) {
                 assessment.transition = score.transition;
@@ -293,7 +293,7 @@ impl SubjectState {
             if step.whole {
                 self.remember();
                 self.watch_drift();
-                self.watch_filling(change.as_ref());
+                self.update_filling_signals(change.as_ref());
                 assessment.point = Some(Arc::new(self.learned(settings)));
             }
         }
@@ -328,7 +328,7 @@ impl SubjectState {
         }
         self.tested = Some(now);
         let column =
-            |it: &&'static Signal| SignalLimits { name: it.name, floor: it.floor, min: 0.0, max: it.max() };
+            |it: &&'static Signal| SignalSpec { name: it.name, floor: it.floor, min: 0.0, max: it.max() };
         Some(SelftestInput {
             scorer: self.scorer.fork(),
             points: recent.points(),

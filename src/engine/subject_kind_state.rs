@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::SubjectState;
 use super::training_schedule::TrainingSchedule;
 use crate::detect::eif::ForestModel;
-use crate::detect::exponential_moments::Moments;
+use crate::detect::exponential_moments::SignalMoments;
 use crate::drift::DriftReference;
 use crate::model_registry::ShadowTally;
 use crate::reading::{SubjectKind, SubjectTurnover, Timestamp};
@@ -31,7 +31,7 @@ pub(super) struct SubjectKindState {
     /// Time and result of the last drift comparison of a changing population.
     pub(super) drift: Option<(Timestamp, bool)>,
     /// Prior statistics of each signal; empty while too few subjects are ready.
-    pub(super) priors: Vec<Moments>,
+    pub(super) priors: Vec<SignalMoments>,
     /// Evictions so far.
     pub(super) evicted: u64,
     /// Restored subjects so far.
@@ -69,11 +69,12 @@ impl SubjectKindState {
 
     /// Updates the priors from these subjects; with too few of them, the old priors stay.
     pub(super) fn learn_priors<'a>(&mut self, states: impl Iterator<Item = &'a SubjectState>) {
-        let lenders: Vec<&[Moments]> = states.filter_map(SubjectState::prior_to_lend).collect();
+        let lenders: Vec<&[SignalMoments]> = states.filter_map(SubjectState::prior_to_lend).collect();
         if lenders.len() >= LENDERS_MIN {
             let column = |idx: usize| lenders.iter().filter_map(move |it| it.get(idx));
-            self.priors =
-                (0..self.signals.len()).map(|idx| Moments::pooled(column(idx), f64::INFINITY)).collect();
+            self.priors = (0..self.signals.len())
+                .map(|idx| SignalMoments::pool_statistics(column(idx), f64::INFINITY))
+                .collect();
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A subject of a changing population that is missing from the readings for a while is evicted: its state is handed out as
 //! bytes, and its memory is freed. When it returns, its state is requested, and it waits for the answer. Meanwhile it is
 //! neither scored nor learned, because a new subject's score would be wrong and a window must fill anyway. The engine does no
-//! I/O, so its driver takes the [`StateHandover`] after each step and answers.
+//! I/O, so its driver takes the [`SubjectStateHandover`] after each step and answers.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ const GONE_INTERVALS: f64 = 3.0;
 
 /// States that a step hands to the driver of the engine. The next step drops them if they were not taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StateHandover {
+pub struct SubjectStateHandover {
     /// Serialized states of evicted subjects, to be stored under their identity. Subjects without learned state are
     /// left out.
     pub evicted: Vec<(Subject, Vec<u8>)>,
@@ -53,7 +53,7 @@ pub struct SubjectCounts {
 
 impl Engine {
     /// Takes the states that the last step wants stored and loaded.
-    pub fn take_handover(&mut self) -> StateHandover {
+    pub fn take_handover(&mut self) -> SubjectStateHandover {
         std::mem::take(&mut self.handover)
     }
 
@@ -139,7 +139,7 @@ impl Engine {
         now: &Reading,
         are_groups_scored: bool,
     ) -> BTreeMap<Subject, Assessment> {
-        self.handover = StateHandover::default();
+        self.handover = SubjectStateHandover::default();
         for (subject, state) in &mut self.states {
             // After a backward clock step, the last reading lies in the future and would never age.
             if now.subjects.contains_key(subject) || state.seen().0 > now.at.0 {
@@ -197,7 +197,7 @@ impl Engine {
             self.handover.wanted.push(subject.clone());
         } else {
             let priors = self.kinds.get(&kind).map(|it| it.priors.as_slice()).unwrap_or_default();
-            let fresh = self.fresh(kind).map(|mut it| {
+            let fresh = self.new_subject_state(kind).map(|mut it| {
                 it.see(at);
                 if !priors.is_empty() {
                     it.borrow_from_host(priors, at, &self.settings);
@@ -254,7 +254,7 @@ impl Engine {
         if kind_state.is_changing() {
             kind_state.learn_priors(self.states.iter().filter(|(it, _)| it.kind() == kind).map(|(_, it)| it));
         }
-        let mut state = self.fresh(kind)?;
+        let mut state = self.new_subject_state(kind)?;
         if let Some(kind_state) = self.kinds.get(&kind).filter(|it| !it.priors.is_empty()) {
             state.borrow(&kind_state.priors, self.before.at, &self.settings);
         }

@@ -49,7 +49,7 @@ impl TrainingSchedule {
     }
 
     /// Makes the next training due.
-    pub(super) fn hurry(&mut self) {
+    pub(super) fn make_due(&mut self) {
         self.last = None;
     }
 }

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::{Engine, SubjectState};
-use crate::detect::exponential_moments::Moments;
+use crate::detect::exponential_moments::SignalMoments;
 use crate::reading::{Subject, SubjectKind, Timestamp};
-use crate::scorer::{HistoryLearner, StoredPoint};
+use crate::scorer::{HistoryLearner, HistoryPoint};
 use crate::signal::Signal;
 use crate::window::Point;
 
@@ -19,7 +19,7 @@ pub struct StateRebuild<'a> {
     subject: Subject,
     state: SubjectState,
     /// The newest point so far. Like a live point, it is finite, and a missing value keeps its last value.
-    past: StoredPoint,
+    past: HistoryPoint,
     learner: HistoryLearner,
     /// Number of points so far.
     count: usize,
@@ -28,15 +28,15 @@ pub struct StateRebuild<'a> {
 impl Engine {
     /// Starts to rebuild the state of a subject from stored points up to `until`; [`finish`](StateRebuild::finish)
     /// replaces its present state. `None` for a kind without signals.
-    pub fn warming(&mut self, subject: &Subject, until: Timestamp) -> Option<StateRebuild<'_>> {
-        let state = self.fresh(subject.kind())?;
-        let past = StoredPoint { point: Point::unknown(state.width()), ..StoredPoint::default() };
+    pub fn start_state_rebuild(&mut self, subject: &Subject, until: Timestamp) -> Option<StateRebuild<'_>> {
+        let state = self.new_subject_state(subject.kind())?;
+        let past = HistoryPoint { point: Point::unknown(state.width()), ..HistoryPoint::default() };
         let fold = HistoryLearner::new(self.settings.scorer(), until);
         Some(StateRebuild { state, subject: subject.clone(), past, learner: fold, count: 0, engine: self })
     }
 
     /// Lends the statistics of another host, by the names of the signals, to the first subject of this kind.
-    pub fn lend(&mut self, kind: SubjectKind, known: &BTreeMap<String, Moments>) {
+    pub fn lend(&mut self, kind: SubjectKind, known: &BTreeMap<String, SignalMoments>) {
         if let Some(kind_state) = self.kinds.get_mut(&kind) {
             let of = |it: &&'static Signal| known.get(it.name).copied().unwrap_or_default();
             kind_state.priors = kind_state.signals.iter().map(of).collect();
@@ -44,9 +44,9 @@ impl Engine {
     }
 
     /// Rebuilds the state of a subject from stored points, oldest first; returns their number.
-    pub fn warm(&mut self, subject: &Subject, points: &[StoredPoint]) -> usize {
+    pub fn warm(&mut self, subject: &Subject, points: &[HistoryPoint]) -> usize {
         let until = points.last().map(|it| it.point.at).unwrap_or_default();
-        let Some(mut warming) = self.warming(subject, until) else { return 0 };
+        let Some(mut warming) = self.start_state_rebuild(subject, until) else { return 0 };
         points.iter().for_each(|it| warming.push(it));
         warming.finish()
     }
@@ -54,14 +54,14 @@ impl Engine {
 
 impl StateRebuild<'_> {
     /// Learns the next point, oldest first; a point with another number of signals is skipped.
-    pub fn push(&mut self, past: &StoredPoint) {
+    pub fn push(&mut self, past: &HistoryPoint) {
         if self.take(past) {
             self.state.learn_history(&self.past, &mut self.learner, &self.engine.settings);
         }
     }
 
     /// Like [`push`](Self::push), but scores the point first, with the current and the shadow model.
-    pub fn judge(&mut self, past: &StoredPoint) -> Option<[f64; 2]> {
+    pub fn judge(&mut self, past: &HistoryPoint) -> Option<[f64; 2]> {
         if !self.take(past) {
             return None;
         }
@@ -69,8 +69,8 @@ impl StateRebuild<'_> {
     }
 
     /// Takes the next point; returns whether it is valid.
-    fn take(&mut self, past: &StoredPoint) -> bool {
-        let StoredPoint { point, in_anomaly, weight, score } = past;
+    fn take(&mut self, past: &HistoryPoint) -> bool {
+        let HistoryPoint { point, in_anomaly, weight, score } = past;
         if !point.is_of(self.state.width()) {
             return false;
         }

@@ -1,15 +1,17 @@
 //! Adds to a description who uses most of what deviates.
 
 use super::{DESCRIPTION_MAX, quantity, shortened_to};
-use crate::culprit::{Culprit, EpisodeScene, Measure};
+use crate::culprit::{Culprit, CulpritFinding, EpisodeScene, UsageMeasure};
 use crate::signal::SignalUnit;
 
 /// The description with the culprits, in at most [`DESCRIPTION_MAX`] bytes; the description is shortened for them.
 pub fn with_culprits(description: &str, scene: &EpisodeScene) -> String {
     let names: Vec<String> = scene.culprits.iter().map(culprit).collect();
     let ending = match names.as_slice() {
-        [] if scene.nobody_stands_out => "; no process stands out".to_owned(),
-        [] => return description.to_owned(),
+        [] => match nobody(CulpritFinding::of_episode(&scene.culprits, &scene.scenes)) {
+            Some(text) => format!("; {text}"),
+            None => return description.to_owned(),
+        },
         names => format!("; most of it: {}", names.join(", ")),
     };
     let ending = shortened_to(DESCRIPTION_MAX / 2, ending);
@@ -17,40 +19,51 @@ pub fn with_culprits(description: &str, scene: &EpisodeScene) -> String {
     description + &ending
 }
 
-/// For example "process `java` of container `checkout`".
-pub fn culprit(culprit: &Culprit) -> String {
-    let process = format!("process `{}`", culprit.process);
-    match &culprit.owner {
-        Some(owner) => format!("{process} of {} `{}`", owner.kind.name(), owner.name),
-        None => process,
+/// Why no process is named; `None` if that is not known.
+pub fn nobody(finding: CulpritFinding) -> Option<&'static str> {
+    match finding {
+        CulpritFinding::NobodyStandsOut => Some("no process stands out"),
+        CulpritFinding::NotPermitted => {
+            Some("hostnorm may not read the disk use or open files of all processes")
+        }
+        CulpritFinding::Named | CulpritFinding::Unknown => None,
     }
 }
 
+/// For example "process `java` of container `checkout`", or the container alone.
+pub fn culprit(culprit: &Culprit) -> String {
+    let process = culprit.process.iter().map(|it| format!("process `{it}`"));
+    let owner = culprit.owner.iter().map(|it| format!("{} `{}`", it.kind.name(), it.name));
+    process.chain(owner).collect::<Vec<_>>().join(" of ")
+}
+
 /// A usage with its unit: `1.2 CPUs`, `320 MB`, `12 MB/s`.
-pub fn usage(measure: Measure, value: f64) -> String {
+pub fn usage(measure: UsageMeasure, value: f64) -> String {
     match measure {
-        Measure::Cpu | Measure::SystemCpu => format!("{value:.2} CPUs"),
-        Measure::Memory => quantity(SignalUnit::BytesPerSecond, value).trim_end_matches("/s").to_owned(),
-        Measure::DiskBytes => quantity(SignalUnit::BytesPerSecond, value),
-        Measure::Faults | Measure::Starts => quantity(SignalUnit::PerSecond, value),
-        Measure::Descriptors => quantity(SignalUnit::Count, value),
+        UsageMeasure::Cpu | UsageMeasure::SystemCpu => format!("{value:.2} CPUs"),
+        UsageMeasure::Memory => quantity(SignalUnit::BytesPerSecond, value).trim_end_matches("/s").to_owned(),
+        UsageMeasure::DiskBytes => quantity(SignalUnit::BytesPerSecond, value),
+        UsageMeasure::Faults | UsageMeasure::Starts => quantity(SignalUnit::PerSecond, value),
+        UsageMeasure::Descriptors => quantity(SignalUnit::Count, value),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::culprit::{Measure, Owner, OwnerKind, Resource};
+    use crate::culprit::{
+        ContainerOrService, ContainerOrServiceKind, FrozenScene, Resource, SceneOccasion, UnrankedScene,
+    };
 
-    fn named(process: &str, owner: Option<(OwnerKind, &str)>) -> Culprit {
+    fn named(process: &str, owner: Option<(ContainerOrServiceKind, &str)>) -> Culprit {
         Culprit {
             resource: Resource::Cpu,
-            process: process.into(),
-            owner: owner.map(|(kind, name)| Owner { kind, name: name.into() }),
+            process: Some(process.into()).filter(|it: &String| !it.is_empty()),
+            owner: owner.map(|(kind, name)| ContainerOrService { kind, name: name.into() }),
             share: 0.9,
             value: 1.0,
             usual: 0.0,
-            measure: Measure::Cpu,
+            measure: UsageMeasure::Cpu,
         }
     }
 
@@ -58,12 +71,27 @@ mod tests {
     fn names_most_of_it() {
         let mut scene = EpisodeScene::default();
         assert_eq!(with_culprits("Anomaly", &scene), "Anomaly");
-        scene.nobody_stands_out = true;
-        assert_eq!(with_culprits("Anomaly", &scene), "Anomaly; no process stands out");
-        scene.culprits = vec![named("java", Some((OwnerKind::Container, "checkout"))), named("yes", None)];
+        let frozen = |finding| FrozenScene {
+            finding,
+            ..FrozenScene::new(SceneOccasion::Start, &UnrankedScene::default(), &[], &[])
+        };
+        for (finding, expected) in [
+            (CulpritFinding::Unknown, "Anomaly"),
+            (CulpritFinding::NobodyStandsOut, "Anomaly; no process stands out"),
+            (
+                CulpritFinding::NotPermitted,
+                "Anomaly; hostnorm may not read the disk use or open files of all processes",
+            ),
+        ] {
+            scene.scenes = vec![frozen(finding)];
+            assert_eq!(with_culprits("Anomaly", &scene), expected);
+        }
+        scene.culprits =
+            vec![named("java", Some((ContainerOrServiceKind::Container, "checkout"))), named("yes", None)];
+        scene.culprits.push(named("", Some((ContainerOrServiceKind::Service, "ci.service"))));
         assert_eq!(
             with_culprits("Anomaly", &scene),
-            "Anomaly; most of it: process `java` of container `checkout`, process `yes`"
+            "Anomaly; most of it: process `java` of container `checkout`, process `yes`, service `ci.service`"
         );
     }
 
@@ -72,7 +100,7 @@ mod tests {
         let scene = EpisodeScene { culprits: vec![named("java", None)], ..EpisodeScene::default() };
         let text = with_culprits(&"word ".repeat(200), &scene);
         assert!(text.len() <= DESCRIPTION_MAX && text.ends_with("…; most of it: process `java`"), "{text}");
-        let long = named(&"x".repeat(63), Some((OwnerKind::Service, &"ä".repeat(128))));
+        let long = named(&"x".repeat(63), Some((ContainerOrServiceKind::Service, &"ä".repeat(128))));
         let scene =
             EpisodeScene { culprits: vec![long.clone(), long.clone(), long], ..EpisodeScene::default() };
         assert!(with_culprits(&"word ".repeat(200), &scene).len() <= DESCRIPTION_MAX);
@@ -81,11 +109,11 @@ mod tests {
     #[test]
     fn usages_have_units() {
         for (measure, value, expected) in [
-            (Measure::Cpu, 1.234, "1.23 CPUs"),
-            (Measure::Memory, 3.2e8, "320 MB"),
-            (Measure::DiskBytes, 1.2e7, "12 MB/s"),
-            (Measure::Faults, 1_500.0, "1.5 k/s"),
-            (Measure::Descriptors, 41.0, "41"),
+            (UsageMeasure::Cpu, 1.234, "1.23 CPUs"),
+            (UsageMeasure::Memory, 3.2e8, "320 MB"),
+            (UsageMeasure::DiskBytes, 1.2e7, "12 MB/s"),
+            (UsageMeasure::Faults, 1_500.0, "1.5 k/s"),
+            (UsageMeasure::Descriptors, 41.0, "41"),
         ] {
             assert_eq!(usage(measure, value), expected);
         }

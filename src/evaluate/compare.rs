@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 
 use super::output::{Cells, cell, heading, names, object, write};
-use super::{Evaluation, Figures, TableStyle};
+use super::{DatasetEvaluation, EvaluationFormat, EvaluationMetrics};
 
 /// The metrics shown in a list of variants.
 const LISTED: &[&str] = &[
@@ -26,11 +26,11 @@ pub struct FigureComparison {
     /// Name of the set.
     pub set: String,
     /// Name and metrics of each variant. The others are compared with the first.
-    pub variants: Vec<(String, Evaluation)>,
+    pub variants: Vec<(String, DatasetEvaluation)>,
 }
 
 /// Formats two variants side by side, a row for each metric, with the difference.
-pub fn side_by_side(sets: &[FigureComparison], style: TableStyle) -> String {
+pub fn side_by_side(sets: &[FigureComparison], style: EvaluationFormat) -> String {
     shown(sets, style, |set| {
         let mut head = vec!["figure".to_owned()];
         head.extend(set.variants.iter().map(|(name, _)| name.clone()));
@@ -50,7 +50,7 @@ pub fn side_by_side(sets: &[FigureComparison], style: TableStyle) -> String {
 }
 
 /// Formats many variants, a row for each, with the main metrics and their difference from the first.
-pub fn listed(sets: &[FigureComparison], style: TableStyle) -> String {
+pub fn listed(sets: &[FigureComparison], style: EvaluationFormat) -> String {
     shown(sets, style, |set| {
         let names = names(set.variants.iter().map(|(_, it)| &it.figures));
         let names: Vec<&str> = LISTED.iter().filter(|it| names.contains(it)).copied().collect();
@@ -71,8 +71,12 @@ pub fn listed(sets: &[FigureComparison], style: TableStyle) -> String {
     })
 }
 
-fn shown(sets: &[FigureComparison], style: TableStyle, cells: impl Fn(&FigureComparison) -> Cells) -> String {
-    if style == TableStyle::Json {
+fn shown(
+    sets: &[FigureComparison],
+    style: EvaluationFormat,
+    cells: impl Fn(&FigureComparison) -> Cells,
+) -> String {
+    if style == EvaluationFormat::Json {
         return as_json(sets);
     }
     let mut text = String::new();
@@ -84,7 +88,7 @@ fn shown(sets: &[FigureComparison], style: TableStyle, cells: impl Fn(&FigureCom
 }
 
 /// The difference between the second and the first; `None` if one of them is absent.
-fn more(first: &Figures, second: &Figures, name: &str) -> Option<f64> {
+fn more(first: &EvaluationMetrics, second: &EvaluationMetrics, name: &str) -> Option<f64> {
     Some(second.get(name)? - first.get(name)?)
 }
 
@@ -97,7 +101,7 @@ fn signed(value: f64) -> String {
 fn as_json(sets: &[FigureComparison]) -> String {
     let of_set = |it: &FigureComparison| {
         let first = it.variants.first().map(|(_, found)| found);
-        let way = |(name, found): &(String, Evaluation)| {
+        let way = |(name, found): &(String, DatasetEvaluation)| {
             let mut way = json!({ "scored": name, "figures": object(&found.figures) });
             if let Some(first) = first {
                 let difference = |(name, _): (&str, f64)| {
@@ -125,9 +129,10 @@ mod tests {
 
     fn sets() -> Vec<FigureComparison> {
         let way = |name: &str, named: &[(&str, f64)]| {
-            let figures =
-                Figures { named: named.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect() };
-            (name.to_owned(), Evaluation { figures, ..Evaluation::default() })
+            let figures = EvaluationMetrics {
+                named: named.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+            };
+            (name.to_owned(), DatasetEvaluation { figures, ..DatasetEvaluation::default() })
         };
         let ways = vec![
             way("a", &[("vus_pr", 0.5), ("vus_roc", 0.75), ("hit@100", 1.0)]),
@@ -143,8 +148,8 @@ mod tests {
                      vus_pr   0.5000  0.2500     -0.2500\n\
                      vus_roc  0.7500  0.7500     +0.0000\n\
                      hit@100  1.0000       -           -\n";
-        assert_eq!(side_by_side(&sets(), TableStyle::Table), table);
-        let markdown = side_by_side(&sets(), TableStyle::Markdown);
+        assert_eq!(side_by_side(&sets(), EvaluationFormat::Table), table);
+        let markdown = side_by_side(&sets(), EvaluationFormat::Markdown);
         assert!(markdown.starts_with("### it\n\n| figure | a | b | difference |\n|---|"), "{markdown}");
     }
 
@@ -154,12 +159,12 @@ mod tests {
                      scored            vus_pr  hit@100\n\
                      a                 0.5000   1.0000\n\
                      b       0.2500 (-0.2500)        -\n";
-        assert_eq!(listed(&sets(), TableStyle::Table), table);
+        assert_eq!(listed(&sets(), EvaluationFormat::Table), table);
     }
 
     #[test]
     fn json_has_all_digits() {
-        let found: Value = serde_json::from_str(&listed(&sets(), TableStyle::Json)).unwrap();
+        let found: Value = serde_json::from_str(&listed(&sets(), EvaluationFormat::Json)).unwrap();
         let way = &found["sets"][0]["ways"][1];
         let expected = json!({
             "scored": "b",

@@ -22,7 +22,7 @@ pub struct RootCause {
 
 /// Mean share of true causes among the top signals, for each length; empty without known causes. The top signals at
 /// the highest score of the event count, because users look there.
-pub(super) fn hits(
+pub(super) fn mean_hit_rates(
     causes: &[RootCause],
     scores: &[f64],
     top: &[Vec<u16>],
@@ -63,7 +63,7 @@ mod tests {
         let scores = [0.0, 3.0, 2.0, 3.0, f64::NAN];
         let top: Vec<Vec<u16>> = vec![vec![], vec![5, 6, 7, 8], vec![1], vec![], vec![2, 2, 1]];
         let cause = RootCause { first: rows[0], last: rows[1], signals: signals.iter().copied().collect() };
-        let found = hits(&[cause], &scores, &top).map(|it| it.map(|(_, value)| value));
+        let found = mean_hit_rates(&[cause], &scores, &top).map(|it| it.map(|(_, value)| value));
         assert_eq!(found, expected, "{rows:?} {signals:?}");
     }
 

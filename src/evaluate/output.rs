@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
-use super::{Evaluation, Figures};
+use super::{DatasetEvaluation, EvaluationMetrics};
 
 /// Output format of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TableStyle {
+pub enum EvaluationFormat {
     /// Columns for a terminal.
     #[default]
     Table,
@@ -19,8 +19,8 @@ pub enum TableStyle {
 }
 
 /// Formats named sets beside each other, and each series if requested.
-pub fn show(sets: &[(String, Evaluation)], per_series: bool, style: TableStyle) -> String {
-    if style == TableStyle::Json {
+pub fn show(sets: &[(String, DatasetEvaluation)], per_series: bool, style: EvaluationFormat) -> String {
+    if style == EvaluationFormat::Json {
         return as_json(sets, per_series);
     }
     let mut text = write(&of_sets(sets), style);
@@ -36,8 +36,8 @@ pub fn show(sets: &[(String, Evaluation)], per_series: bool, style: TableStyle) 
 pub(super) type Cells = Vec<Vec<String>>;
 
 /// A row for each metric, a column for each set.
-fn of_sets(sets: &[(String, Evaluation)]) -> Cells {
-    let row = |title: &str, cell: &dyn Fn(&Evaluation) -> String| -> Vec<String> {
+fn of_sets(sets: &[(String, DatasetEvaluation)]) -> Cells {
+    let row = |title: &str, cell: &dyn Fn(&DatasetEvaluation) -> String| -> Vec<String> {
         std::iter::once(title.to_owned()).chain(sets.iter().map(|(_, set)| cell(set))).collect()
     };
     let mut cells =
@@ -52,10 +52,10 @@ fn of_sets(sets: &[(String, Evaluation)]) -> Cells {
 }
 
 /// A row for each series, a column for each metric.
-fn of_series(set: &Evaluation) -> Cells {
+fn of_series(set: &DatasetEvaluation) -> Cells {
     let names = names(set.series.iter().map(|it| &it.figures));
     let head = ["series", "events"].iter().chain(&names).map(|it| (*it).to_owned()).collect();
-    let row = |it: &super::SeriesFigures| {
+    let row = |it: &super::SeriesEvaluation| {
         let figures = names.iter().map(|name| cell(&it.figures, name));
         [it.name.clone(), it.events.to_string()].into_iter().chain(figures).collect()
     };
@@ -63,9 +63,9 @@ fn of_series(set: &Evaluation) -> Cells {
 }
 
 /// Every name that occurs, in order of first occurrence.
-pub(super) fn names<'a>(all: impl Iterator<Item = &'a Figures>) -> Vec<&'a str> {
+pub(super) fn names<'a>(all: impl Iterator<Item = &'a EvaluationMetrics>) -> Vec<&'a str> {
     let mut names = Vec::new();
-    for (name, _) in all.flat_map(Figures::iter) {
+    for (name, _) in all.flat_map(EvaluationMetrics::iter) {
         if !names.contains(&name) {
             names.push(name);
         }
@@ -74,7 +74,7 @@ pub(super) fn names<'a>(all: impl Iterator<Item = &'a Figures>) -> Vec<&'a str> 
 }
 
 /// A metric as text; a dash if it is absent.
-pub(super) fn cell(figures: &Figures, name: &str) -> String {
+pub(super) fn cell(figures: &EvaluationMetrics, name: &str) -> String {
     match figures.get(name) {
         None => "-".into(),
         // Such thresholds come from infinite or missing scores.
@@ -83,13 +83,13 @@ pub(super) fn cell(figures: &Figures, name: &str) -> String {
     }
 }
 
-pub(super) fn heading(name: &str, style: TableStyle) -> String {
-    if style == TableStyle::Markdown { format!("### {name}\n") } else { format!("{name}:") }
+pub(super) fn heading(name: &str, style: EvaluationFormat) -> String {
+    if style == EvaluationFormat::Markdown { format!("### {name}\n") } else { format!("{name}:") }
 }
 
-pub(super) fn write(cells: &Cells, style: TableStyle) -> String {
+pub(super) fn write(cells: &Cells, style: EvaluationFormat) -> String {
     let mut text = String::new();
-    if style == TableStyle::Markdown {
+    if style == EvaluationFormat::Markdown {
         for (idx, row) in cells.iter().enumerate() {
             let row: Vec<_> = row.iter().map(|it| it.replace('|', "\\|")).collect();
             let _ = writeln!(text, "| {} |", row.join(" | "));
@@ -115,18 +115,18 @@ pub(super) fn write(cells: &Cells, style: TableStyle) -> String {
 }
 
 /// Metrics by name, with all digits.
-pub(super) fn object(figures: &Figures) -> Value {
+pub(super) fn object(figures: &EvaluationMetrics) -> Value {
     figures.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect::<Map<_, _>>().into()
 }
 
-fn as_json(sets: &[(String, Evaluation)], per_series: bool) -> String {
-    let set = |(name, set): &(String, Evaluation)| {
+fn as_json(sets: &[(String, DatasetEvaluation)], per_series: bool) -> String {
+    let set = |(name, set): &(String, DatasetEvaluation)| {
         let mut shown = json!({
             "set": name, "series": set.series.len(), "events": set.events, "days": set.days,
             "figures": object(&set.figures),
         });
         if per_series {
-            let row = |it: &super::SeriesFigures| json!({ "series": it.name, "events": it.events, "figures": object(&it.figures) });
+            let row = |it: &super::SeriesEvaluation| json!({ "series": it.name, "events": it.events, "figures": object(&it.figures) });
             shown["per_series"] = set.series.iter().map(row).collect();
         }
         shown
@@ -137,25 +137,26 @@ fn as_json(sets: &[(String, Evaluation)], per_series: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::SeriesFigures;
+    use super::super::SeriesEvaluation;
     use super::*;
 
-    fn check(per_series: bool, style: TableStyle, expected: &str) {
-        let figures = |named: &[(&str, f64)]| Figures {
+    fn check(per_series: bool, style: EvaluationFormat, expected: &str) {
+        let figures = |named: &[(&str, f64)]| EvaluationMetrics {
             named: named.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
         };
-        let of = |name: &str, named: &[(&str, f64)]| SeriesFigures {
+        let of = |name: &str, named: &[(&str, f64)]| SeriesEvaluation {
             name: name.into(),
             events: 2,
             figures: figures(named),
         };
-        let first = Evaluation {
+        let first = DatasetEvaluation {
             series: vec![of("a-1", &[("vus_pr", 0.5)]), of("a-2", &[("auc_pr", 0.25)])],
             events: 4,
             days: 1.5,
             figures: figures(&[("vus_pr", 0.5), ("fleet_thr@1", 1e30)]),
         };
-        let second = Evaluation { figures: figures(&[("hit@100", 1.0)]), ..Evaluation::default() };
+        let second =
+            DatasetEvaluation { figures: figures(&[("hit@100", 1.0)]), ..DatasetEvaluation::default() };
         let sets = [("a".to_owned(), first), ("b".to_owned(), second)];
         let sets = if per_series { &sets[..1] } else { &sets[..] };
         assert_eq!(show(sets, per_series, style), expected);
@@ -170,7 +171,7 @@ mod tests {
                     vus_pr         0.5000       -\n\
                     fleet_thr@1  1.000e30       -\n\
                     hit@100             -  1.0000\n";
-        check(false, TableStyle::Table, sets);
+        check(false, EvaluationFormat::Table, sets);
     }
 
     #[test]
@@ -178,12 +179,12 @@ mod tests {
         let text = "| figure | a |\n|---|---:|\n| series | 2 |\n| events | 4 |\n| days | 1.5 |\n| vus_pr | 0.5000 |\n\
                     | fleet_thr@1 | 1.000e30 |\n\n### a\n\n| series | events | vus_pr | auc_pr |\n|---|---:|---:|---:|\n\
                     | a-1 | 2 | 0.5000 | - |\n| a-2 | 2 | - | 0.2500 |\n";
-        check(true, TableStyle::Markdown, text);
+        check(true, EvaluationFormat::Markdown, text);
     }
 
     #[test]
     fn as_json() {
-        let text = super::as_json(&[("a".into(), Evaluation::default())], true);
+        let text = super::as_json(&[("a".into(), DatasetEvaluation::default())], true);
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(
             value,

@@ -59,7 +59,7 @@ impl<'a> RankedRows<'a> {
     }
 
     /// The point of the best F1; `None` without an anomalous row.
-    pub(super) fn best(&self) -> Option<AtThreshold> {
+    pub(super) fn best_f1_threshold(&self) -> Option<AtThreshold> {
         if self.positives == 0 {
             return None;
         }
@@ -118,7 +118,7 @@ mod tests {
     fn check(labels: &str, scores: &[f64], expected: Option<[f64; 5]>) {
         let labels: Vec<bool> = labels.chars().map(|it| it == '1').collect();
         let ranked = RankedRows::new(&labels, scores);
-        let found = ranked.best().map(|best| {
+        let found = ranked.best_f1_threshold().map(|best| {
             let at = ranked.at_threshold(2.0).unwrap();
             let areas = (ranked.average_precision().unwrap(), ranked.auc().unwrap());
             [best.f1(), best.threshold, at.f1(), areas.0, areas.1]

@@ -101,7 +101,7 @@ fn mismatching_labels_and_scores_are_refused() {
 
 #[test]
 fn no_series_have_no_figures() {
-    assert_eq!(figures(&[], 1.0), Evaluation::default());
+    assert_eq!(figures(&[], 1.0), DatasetEvaluation::default());
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! (`RangeAUC_volume_opt`): the mean of the areas under range-aware curves over buffer widths.
 //!
 //! A detector that fires shortly before or after its label is not entirely wrong. Rows in a buffer around an event count
-//! less with their distance. No width is the right one, so the mean over widths is used.
+//! less with their distance. No width is the right one, so the mean over widths is used. Help texts call the widest
+//! buffer the tolerance.
 
 use std::ops::Range;
 

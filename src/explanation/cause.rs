@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 use crate::episode_text;
 use crate::report::Assessment;
 
-/// A signal behind an anomaly. A value that is not known, and a bound that is not finite, are absent.
+/// A signal behind an anomaly. Unknown values and infinite bounds are absent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Cause {
     /// Name of the signal, such as `cpu_busy_ratio`.
     pub signal: String,
-    /// Side of the expected value, high or low; absent for an absent signal.
+    /// Whether the value is high or low, compared with the expected value; left out for an absent signal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<String>,
-    /// Contribution of the signal to the score.
+    /// Part of the score that the signal causes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contribution: Option<f64>,
     /// Mean of the signal over the window.
@@ -33,10 +33,10 @@ pub struct Cause {
     /// How the signal is absent: flat_line, stopped or vanished.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub absence: Option<String>,
-    /// Seconds since it became absent.
+    /// Seconds since the signal became absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
-    /// Longest pause before, in seconds.
+    /// Longest earlier time for which the signal was absent in this way, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usual_seconds: Option<f64>,
 }

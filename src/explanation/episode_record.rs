@@ -10,51 +10,53 @@ use crate::episode_text;
 use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::report::EpisodeTemplate;
 
-/// An episode.
+/// A recorded anomaly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EpisodeRecord {
-    /// Its identifier, see [`episode_text::id`].
+    /// Identifier of the episode, such as 2026-11-28T19:04:05Z, or 2026-11-28T19:04:05Z/log/nginx.
     pub id: String,
-    /// Kind of its subject.
+    /// Kind of the subject.
     pub kind: String,
-    /// Name of its subject.
+    /// Name of the subject.
     pub subject: String,
     /// Start, in seconds since the epoch.
     pub began: f64,
-    /// End; absent while it is open.
+    /// End, in seconds since the epoch; absent while the episode is open.
     pub ended: Option<f64>,
-    /// Last reading inside the episode.
+    /// Time of the last reading inside the episode, in seconds since the epoch.
     pub last_seen: f64,
-    /// open, ended, accepted or interrupted.
+    /// open, ended, accepted (as normal) or interrupted. An episode is interrupted if hostnorm was not running when it
+    /// ended, so its end is unknown.
     pub outcome: String,
     /// Highest score.
     pub peak: f64,
-    /// The signals that caused it, largest contribution first.
+    /// The signals behind the anomaly, largest contribution first.
     pub causes: Vec<Cause>,
-    /// Its last description.
+    /// Last description of the episode.
     pub description: String,
-    /// What made it expected, such as maintenance; empty for most.
+    /// Marks of the episode: maintenance or silenced; usually empty.
     #[serde(default)]
     pub marks: Vec<String>,
-    /// The verdict of an operator, rejected or confirmed; absent without one.
+    /// Verdict of an operator, rejected or confirmed; absent without a verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<String>,
-    /// When it was given, in seconds since the epoch.
+    /// Time of the verdict, in seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict_at: Option<f64>,
-    /// The model that scored it.
+    /// Identifier of the model that scored the episode.
     pub model: Option<String>,
-    /// First reading kept for it; absent after its readings were deleted.
+    /// Time of the first reading kept to explain the episode; absent after these readings were deleted.
     pub keep_from: Option<f64>,
-    /// Last reading kept for it.
+    /// Time of the last reading kept to explain the episode.
     pub keep_to: Option<f64>,
-    /// Who uses most of what deviates, the first one ahead, at most three; empty if nobody stands out.
+    /// The processes whose use of a deviating resource grew most, largest growth first, at most three; empty if no process
+    /// stands out.
     #[serde(default)]
     pub culprits: Vec<Culprit>,
-    /// The host at its start and at its peak; only with a single episode, because they are large.
+    /// The state of the host at the start and at the peak. Lists of episodes leave it out, because it is large.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scenes: Vec<FrozenScene>,
-    /// The masked kinds of lines that explain it, new ones first, at most five; empty for all but logs.
+    /// The masked templates that explain an episode of a log, new templates first, at most five; else empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub templates: Vec<EpisodeTemplate>,
 }

@@ -6,9 +6,9 @@
 
 use std::cmp::Ordering;
 
-use super::history::PointHistory;
+use super::point_history::PointHistory;
 use super::trend::Trend;
-use super::{Sample, Series};
+use super::{DeseasonedSeries, TimedValue};
 use crate::reading::Timestamp;
 
 /// Full.
@@ -80,7 +80,7 @@ pub fn time_until_full(history: &PointHistory, idx: usize, now: Timestamp) -> Op
 }
 
 /// Whether no rise can be large enough: most filesystems are flat, and a trend takes a millisecond to be looked for.
-fn moves_little(series: &Series) -> bool {
+fn moves_little(series: &DeseasonedSeries) -> bool {
     let values = || series.fine.iter().chain(&series.coarse).map(|it| it.value);
     let (lowest, highest) =
         (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
@@ -88,7 +88,7 @@ fn moves_little(series: &Series) -> bool {
 }
 
 /// Whether earlier rises, half as steep or steeper, came at least this far and ended in a fall.
-fn has_come_down_before(series: &Series, trend: &Trend, present: Sample) -> bool {
+fn has_come_down_before(series: &DeseasonedSeries, trend: &Trend, present: TimedValue) -> bool {
     let began = present.at - trend.seconds;
     [&series.fine, &series.coarse].into_iter().any(|samples| {
         let peak = highest_peak(samples, trend, began);
@@ -97,7 +97,7 @@ fn has_come_down_before(series: &Series, trend: &Trend, present: Sample) -> bool
 }
 
 /// The highest value before this instant that followed a rise like this trend and was followed by a fall.
-fn highest_peak(samples: &[Sample], trend: &Trend, until: f64) -> Option<f64> {
+fn highest_peak(samples: &[TimedValue], trend: &Trend, until: f64) -> Option<f64> {
     let rise_min = ALIKE_MIN * trend.rise();
     let mut lowest_after = f64::INFINITY;
     let mut highest: Option<f64> = None;

@@ -7,7 +7,7 @@
 //! Gardner and McKenzie (1985), without a factor to be guessed.
 
 use super::ranks::{median, quantile};
-use super::{Sample, Series};
+use super::{DeseasonedSeries, TimedValue};
 
 /// The shortest past that shows a trend, in seconds.
 const SECONDS_MIN: f64 = 1_200.0;
@@ -57,9 +57,9 @@ pub(super) struct Trend {
 
 impl Trend {
     /// The trend over the longest past in which there is one.
-    pub(super) fn find(series: &Series) -> Option<Self> {
+    pub(super) fn find(series: &DeseasonedSeries) -> Option<Self> {
         let end = series.newest()?.at;
-        let oldest = |of: &[Sample]| of.first().map_or(end, |it| it.at);
+        let oldest = |of: &[TimedValue]| of.first().map_or(end, |it| it.at);
         let (fine, longest) = (end - oldest(&series.fine), end - oldest(&series.coarse));
         let mut seconds = longest.max(fine);
         let mut age = 0.0_f64;
@@ -77,7 +77,7 @@ impl Trend {
     }
 
     /// The trend over so many seconds, if the signal moved steadily.
-    fn over(samples: &[Sample], end: f64, seconds: f64) -> Option<Self> {
+    fn over(samples: &[TimedValue], end: f64, seconds: f64) -> Option<Self> {
         let within = &samples[samples.partition_point(|it| it.at < end - seconds)..];
         let taken = thinned(within);
         let covered = taken.last()?.at - taken.first()?.at;
@@ -85,7 +85,7 @@ impl Trend {
             return None;
         }
         let slope = median(&mut slopes(&taken))?;
-        let height = |it: &Sample| it.value - slope * (it.at - end);
+        let height = |it: &TimedValue| it.value - slope * (it.at - end);
         let level = median(&mut taken.iter().map(height).collect::<Vec<f64>>())?;
         let mut distances: Vec<f64> = taken.iter().map(|it| (height(it) - level).abs()).collect();
         let spread = median(&mut distances)? / MEDIAN_OF_NORMAL;
@@ -129,7 +129,7 @@ impl Trend {
 ///
 /// The age of such a rise is that of all of it, although only its end is straight: what speeds up is less likely to stop
 /// than what has just begun.
-fn rises_faster(samples: &[Sample], end: f64, seconds: f64) -> bool {
+fn rises_faster(samples: &[TimedValue], end: f64, seconds: f64) -> bool {
     let within = &samples[samples.partition_point(|it| it.at < end - seconds)..];
     let taken = thinned(within);
     let covered = taken.last().zip(taken.first()).map_or(0.0, |(last, first)| last.at - first.at);
@@ -146,33 +146,33 @@ fn rises_faster(samples: &[Sample], end: f64, seconds: f64) -> bool {
 }
 
 /// Standard deviation of the values about any smooth curve: from their second differences, whose is `sqrt(6)` times as large.
-fn noise(samples: &[Sample]) -> Option<f64> {
+fn noise(samples: &[TimedValue]) -> Option<f64> {
     let bends = samples.windows(3).map(|it| (it[0].value - 2.0 * it[1].value + it[2].value).abs());
     median(&mut bends.collect::<Vec<f64>>()).map(|it| it / MEDIAN_OF_NORMAL / 6.0_f64.sqrt())
 }
 
 /// At most [`SAMPLES_MAX`] of these, evenly spread, the newest among them.
-fn thinned(samples: &[Sample]) -> Vec<Sample> {
+fn thinned(samples: &[TimedValue]) -> Vec<TimedValue> {
     let taken = samples.len().min(SAMPLES_MAX);
     (1..=taken).map(|idx| samples[idx * samples.len() / taken - 1]).collect()
 }
 
 /// The slopes between all pairs.
-fn slopes(samples: &[Sample]) -> Vec<f64> {
-    let pairs = samples
-        .iter()
-        .enumerate()
-        .flat_map(|(idx, one)| samples[idx + 1..].iter().filter_map(move |other| slope_between(one, other)));
-    pairs.collect()
+fn slopes(samples: &[TimedValue]) -> Vec<f64> {
+    let mut pairs = Vec::with_capacity(samples.len() * samples.len() / 2);
+    for (idx, one) in samples.iter().enumerate() {
+        pairs.extend(samples[idx + 1..].iter().filter_map(|other| slope_between(one, other)));
+    }
+    pairs
 }
 
 /// The slopes over half of the past each.
-fn slopes_over_half(samples: &[Sample]) -> Vec<f64> {
+fn slopes_over_half(samples: &[TimedValue]) -> Vec<f64> {
     let pairs = samples.iter().zip(&samples[samples.len() / 2..]);
     pairs.filter_map(|(one, other)| slope_between(one, other)).collect()
 }
 
-fn slope_between(one: &Sample, other: &Sample) -> Option<f64> {
+fn slope_between(one: &TimedValue, other: &TimedValue) -> Option<f64> {
     let seconds = other.at - one.at;
     (seconds > 0.0).then(|| (other.value - one.value) / seconds)
 }

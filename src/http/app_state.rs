@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::event_streams::EventStreams;
+use super::event_stream_limit::EventStreamLimit;
 use super::rendered_report::RenderedReportCache;
 use super::request_traces::RequestTraces;
 use super::store_reads::StoreReads;
 use super::web_security::WebSecurity;
-use crate::control::Control;
+use crate::control_command::ControlSender;
 use crate::reading::Timestamp;
 use crate::report::Report;
 
@@ -33,7 +33,7 @@ pub struct AppState {
     /// The monotonic clock, for the age of a report.
     pub instant: fn() -> Instant,
     /// The way to the sampling loop.
-    pub control: Control,
+    pub control: ControlSender,
     /// Directory of the store; absent if nothing is stored.
     pub store: Option<PathBuf>,
     /// Limits the reads of the store.
@@ -43,7 +43,7 @@ pub struct AppState {
     /// Origins whose pages may read responses; `*` is every origin.
     pub cors_origins: Vec<String>,
     /// The open streams of events.
-    pub event_streams: EventStreams,
+    pub event_streams: EventStreamLimit,
     /// Which requests get a span, and whose trace they are part of.
     pub request_traces: RequestTraces,
 }

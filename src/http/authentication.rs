@@ -4,6 +4,8 @@
 //! login is checked at a time, and an address that fails often has to wait.
 
 pub(super) mod failed_logins;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod verified_logins;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::authentication::failed_logins::client;
-use super::peer::{ClientOrigin, Peer};
+use super::connection_peer::{ClientOrigin, ConnectionPeer};
 use super::web_security::{ActiveConfig, WebSecurity};
 
 tokio::task_local! {
@@ -27,7 +27,7 @@ pub(super) struct ClientContext {
 
 impl ClientContext {
     /// The context of a request that is not authenticated yet: a later change of the web configuration is noticed.
-    pub(super) fn new(peer: &Peer, security: &WebSecurity) -> Self {
+    pub(super) fn new(peer: &ConnectionPeer, security: &WebSecurity) -> Self {
         let address = match peer.origin {
             ClientOrigin::Network(address) => Some(client(address.ip())),
             ClientOrigin::Control => None,

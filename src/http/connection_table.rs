@@ -20,11 +20,11 @@ pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 16;
 #[derive(Debug)]
 pub(super) struct ConnectionTable {
     connections_max: usize,
-    open: Vec<Connection>,
+    open: Vec<TrackedConnection>,
 }
 
 #[derive(Debug)]
-struct Connection {
+struct TrackedConnection {
     /// Nothing for those of the control socket and of loopback.
     address: Option<IpAddr>,
     activity: Arc<ConnectionActivity>,
@@ -48,17 +48,17 @@ impl ConnectionTable {
         self.open.retain(|it| !it.task.is_finished());
         let mut closed = 0;
         if address.is_some() {
-            let of_address = |it: &Connection| it.address == address;
+            let of_address = |it: &TrackedConnection| it.address == address;
             closed += self.close_beyond(CONNECTIONS_PER_ADDRESS_MAX - 1, of_address);
         }
         closed += self.close_beyond(self.connections_max - 1, |_| true);
-        self.open.push(Connection { address, activity, task });
+        self.open.push(TrackedConnection { address, activity, task });
         closed
     }
 
     /// Of the connections that fit, leaves at most this many: closes those without activity for the longest time, preferably
     /// without a request under way.
-    fn close_beyond(&mut self, most: usize, fits: impl Fn(&Connection) -> bool) -> usize {
+    fn close_beyond(&mut self, most: usize, fits: impl Fn(&TrackedConnection) -> bool) -> usize {
         let mut closed = 0;
         while self.open.iter().filter(|it| fits(it)).count() > most {
             let those = self.open.iter().enumerate().filter(|(_, it)| fits(it));

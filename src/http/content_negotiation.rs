@@ -55,7 +55,7 @@ impl MetricsFormat {
         for range in ranges(headers, &ACCEPT) {
             let Some((says, format)) = offered(&range) else { continue };
             if range.q == 0 {
-                text_refused |= format == Self::Text && says == Says::Type;
+                text_refused |= format == Self::Text && says == MediaRangeSpecificity::Type;
                 continue;
             }
             let preference = FormatPreference { q: range.q, says };
@@ -65,7 +65,7 @@ impl MetricsFormat {
         }
         match best {
             // "anything but text" leaves only this.
-            Some((FormatPreference { says: Says::Nothing, .. }, _)) if text_refused => {
+            Some((FormatPreference { says: MediaRangeSpecificity::Nothing, .. }, _)) if text_refused => {
                 Self::openmetrics("", "")
             }
             Some((_, format)) => format,
@@ -84,12 +84,12 @@ impl MetricsFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct FormatPreference {
     q: u16,
-    says: Says,
+    says: MediaRangeSpecificity,
 }
 
 /// How much a media range says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Says {
+enum MediaRangeSpecificity {
     /// `*/*`
     Nothing,
     /// `text/*`
@@ -99,26 +99,26 @@ enum Says {
 }
 
 /// What hostnorm has for a media range.
-fn offered(range: &Range<'_>) -> Option<(Says, MetricsFormat)> {
+fn offered(range: &MediaRange<'_>) -> Option<(MediaRangeSpecificity, MetricsFormat)> {
     let is = |name: &str| range.name.eq_ignore_ascii_case(name);
     let param = |name: &str| range.params().find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|it| it.1);
     if is("application/openmetrics-text") {
         let version = param("version").unwrap_or("1.0.0");
         let served = OPENMETRICS.iter().any(|it| it.0 == version);
         let escaping = param("escaping").unwrap_or_default();
-        return served.then(|| (Says::Type, MetricsFormat::openmetrics(version, escaping)));
+        return served.then(|| (MediaRangeSpecificity::Type, MetricsFormat::openmetrics(version, escaping)));
     }
     if is("text/plain") {
         // 1.0.0 is 0.0.4 with UTF-8 allowed in names: who reads the newer reads the older.
-        return Some((Says::Type, MetricsFormat::Text));
+        return Some((MediaRangeSpecificity::Type, MetricsFormat::Text));
     }
     if is("application/*") {
-        return Some((Says::Half, MetricsFormat::openmetrics("", "")));
+        return Some((MediaRangeSpecificity::Half, MetricsFormat::openmetrics("", "")));
     }
     if is("text/*") {
-        return Some((Says::Half, MetricsFormat::Text));
+        return Some((MediaRangeSpecificity::Half, MetricsFormat::Text));
     }
-    is("*/*").then_some((Says::Nothing, MetricsFormat::Text))
+    is("*/*").then_some((MediaRangeSpecificity::Nothing, MetricsFormat::Text))
 }
 
 /// Whether the client wants the body compressed.
@@ -140,14 +140,14 @@ pub(super) fn wants_gzip(headers: &HeaderMap) -> bool {
 
 /// One element of such a list: `name;param=value;q=0.5`.
 #[derive(Debug)]
-struct Range<'a> {
+struct MediaRange<'a> {
     name: &'a str,
     rest: &'a str,
     /// In thousandths.
     q: u16,
 }
 
-impl<'a> Range<'a> {
+impl<'a> MediaRange<'a> {
     /// Nothing when the element is empty or its `q` is no number between 0 and 1.
     fn parse(text: &'a str) -> Option<Self> {
         let (name, rest) = text.split_once(';').unwrap_or((text, ""));
@@ -170,9 +170,9 @@ impl<'a> Range<'a> {
 }
 
 /// All elements of all headers of this name; a header that is not ASCII says nothing.
-fn ranges<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = Range<'a>> {
+fn ranges<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = MediaRange<'a>> {
     let texts = headers.get_all(name).into_iter().filter_map(|it| it.to_str().ok());
-    texts.flat_map(|it| split_unquoted(it, ',')).filter_map(Range::parse)
+    texts.flat_map(|it| split_unquoted(it, ',')).filter_map(MediaRange::parse)
 }
 
 /// Splits where the separator is not inside of double quotes.

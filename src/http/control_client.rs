@@ -15,8 +15,8 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::control_socket::ControlStream;
-use crate::control::{CommandRefusal, CommandReply, CommandResult, ControlCommand, REPLY_DEADLINE};
-use crate::episode_pattern::Verdict;
+use crate::control_command::{CommandRefusal, CommandResult, ControlCommand, ControlReply, REPLY_DEADLINE};
+use crate::episode_pattern::OperatorVerdict;
 use crate::episode_text;
 
 /// Time for a response, longer than the time that hostnorm waits for its own loop.
@@ -26,7 +26,7 @@ const RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Why a command did not reach hostnorm, or its response did not come back.
 #[derive(Debug)]
-pub enum ClientError {
+pub enum ControlClientError {
     /// There is no socket at this path, or nobody listens on it: hostnorm does not run.
     NotRunning(PathBuf),
     /// The user of the command may not use the socket.
@@ -40,7 +40,7 @@ pub enum ClientError {
     },
 }
 
-impl fmt::Display for ClientError {
+impl fmt::Display for ControlClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotRunning(path) => write!(
@@ -61,13 +61,13 @@ impl fmt::Display for ClientError {
     }
 }
 
-impl std::error::Error for ClientError {}
+impl std::error::Error for ControlClientError {}
 
 /// Sends a command to the hostnorm that listens on this socket; waits for the outcome, at most 35 s.
 ///
 /// # Errors
 /// When there is no outcome. A refusal by hostnorm is an outcome.
-pub fn send(path: &Path, command: &ControlCommand) -> Result<CommandResult, ClientError> {
+pub fn send(path: &Path, command: &ControlCommand) -> Result<CommandResult, ControlClientError> {
     let (status, body) = exchange_on(path, request(command))?;
     outcome(status, &body).ok_or_else(|| unexpected(path, status))
 }
@@ -76,7 +76,10 @@ pub fn send(path: &Path, command: &ControlCommand) -> Result<CommandResult, Clie
 ///
 /// # Errors
 /// When there is no response. A refusal by hostnorm is one.
-pub fn get(path: &Path, resource: &str) -> Result<Result<serde_json::Value, CommandRefusal>, ClientError> {
+pub fn get(
+    path: &Path,
+    resource: &str,
+) -> Result<Result<serde_json::Value, CommandRefusal>, ControlClientError> {
     let (status, body) = exchange_on(path, build(Method::GET, resource, None))?;
     if !status.is_success() {
         return refusal(status, &body).map(Err).ok_or_else(|| unexpected(path, status));
@@ -84,22 +87,22 @@ pub fn get(path: &Path, resource: &str) -> Result<Result<serde_json::Value, Comm
     serde_json::from_slice(&body).map(Ok).map_err(|_| unexpected(path, status))
 }
 
-fn unexpected(path: &Path, status: StatusCode) -> ClientError {
+fn unexpected(path: &Path, status: StatusCode) -> ControlClientError {
     let reason = format!("unexpected response with status {status}");
-    ClientError::Failed { path: path.to_owned(), reason }
+    ControlClientError::Failed { path: path.to_owned(), reason }
 }
 
 /// Sends a request on the socket at this path.
 fn exchange_on(
     path: &Path,
     request: hyper::http::Result<Request<Full<Bytes>>>,
-) -> Result<(StatusCode, Bytes), ClientError> {
-    let failed = |reason: String| ClientError::Failed { path: path.to_owned(), reason };
+) -> Result<(StatusCode, Bytes), ControlClientError> {
+    let failed = |reason: String| ControlClientError::Failed { path: path.to_owned(), reason };
     let request = request.map_err(|error| failed(error.to_string()))?;
     let responded = block_on(DEADLINE, async { exchange(connect(path).await?, request).await });
     responded.map_err(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => ClientError::NotRunning(path.to_owned()),
-        ErrorKind::PermissionDenied => ClientError::PermissionDenied(path.to_owned()),
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => ControlClientError::NotRunning(path.to_owned()),
+        ErrorKind::PermissionDenied => ControlClientError::PermissionDenied(path.to_owned()),
         ErrorKind::TimedOut => failed(format!(
             "no response within {} s; the command may still be carried out, see the log",
             DEADLINE.as_secs()
@@ -134,8 +137,8 @@ fn request(command: &ControlCommand) -> hyper::http::Result<Request<Full<Bytes>>
         ControlCommand::StopMaintenance => post("maintenance/stop", None),
         ControlCommand::Judge { subject, second, verdict } => {
             let verb = match verdict {
-                Verdict::Rejected => "reject",
-                Verdict::Confirmed => "confirm",
+                OperatorVerdict::Rejected => "reject",
+                OperatorVerdict::Confirmed => "confirm",
             };
             post(&format!("episodes/{}/{verb}", encode(&episode_text::id(subject, *second))), None)
         }
@@ -168,7 +171,7 @@ fn build(
 /// The outcome in a response; `None` if the response is not from hostnorm.
 pub(super) fn outcome(status: StatusCode, body: &[u8]) -> Option<CommandResult> {
     if status.is_success() {
-        return serde_json::from_slice::<CommandReply>(body).ok().map(Ok);
+        return serde_json::from_slice::<ControlReply>(body).ok().map(Ok);
     }
     refusal(status, body).map(Err)
 }

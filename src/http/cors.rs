@@ -3,7 +3,8 @@
 
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue,
+    ORIGIN, VARY,
 };
 use hyper::{HeaderMap, Method, StatusCode};
 
@@ -32,15 +33,20 @@ impl CrossOrigin {
 
     fn headers(self) -> HeaderValue {
         HeaderValue::from_static(match self {
-            Self::Read => "Authorization",
+            Self::Read => READ_HEADERS,
             Self::ReadAndPost => MESSAGE_HEADERS,
         })
     }
 }
 
+/// Headers of a page that reads: the password, and the tag of the response that it has.
+const READ_HEADERS: &str = "Authorization, If-None-Match";
+
+/// Headers of responses that a page may read beyond those that each page may: the tag, and when to ask again.
+const EXPOSED_HEADERS: &str = "ETag, Retry-After";
+
 /// Headers of a page that sends messages of the Model Context Protocol, those included that this server does not read.
-const MESSAGE_HEADERS: &str =
-    "Authorization, Content-Type, Last-Event-ID, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id";
+const MESSAGE_HEADERS: &str = "Authorization, Content-Type, If-None-Match, Last-Event-ID, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id";
 
 /// The response to a preflight request; `None` for any other request.
 pub(super) fn preflight(
@@ -78,6 +84,9 @@ pub(super) fn apply(
     response.headers_mut().append(VARY, HeaderValue::from_static("origin"));
     if let Some(origin) = allowed(origins, origin) {
         response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        response
+            .headers_mut()
+            .insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
     }
 }
 

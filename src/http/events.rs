@@ -16,11 +16,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::api::{KIND, SUBJECT, subject};
+use super::api_operation::ApiOperation;
 use super::app_state::AppState;
 use super::client_context::ClientContext;
-use super::event_streams::StreamPlace;
+use super::event_stream_limit::StreamPlace;
 use super::message::{ProblemDetails, Request, Response, with};
-use super::operation::Operation;
 use super::page::StateSummary;
 use crate::reading::Subject;
 use crate::report::Report;
@@ -36,11 +36,11 @@ const RETRY_SECONDS: u64 = 5;
 /// The beginning of a stream: how long a client waits before it connects again, in milliseconds.
 const RETRY: &str = "retry: 5000\n\n";
 
-pub(super) static OPERATION: Operation = Operation {
+pub(super) static OPERATION: ApiOperation = ApiOperation {
     id: "events",
     summary: "The state of a subject as server-sent events",
     parameters: &[SUBJECT, KIND],
-    ..Operation::EMPTY
+    ..ApiOperation::EMPTY
 };
 
 /// Where the events of one stream come from.
@@ -120,7 +120,7 @@ impl EventSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::event_streams::{EventStreams, LOCAL_EVENT_STREAMS_MAX};
+    use crate::http::event_stream_limit::{EventStreamLimit, LOCAL_EVENT_STREAMS_MAX};
     use crate::reading::{Reading, Timestamp};
     use crate::report::Assessment;
 
@@ -133,7 +133,7 @@ mod tests {
         Some(Arc::new(Report { reading, assessments: assessments.into(), ..Report::default() }))
     }
 
-    fn stream(streams: &EventStreams) -> (Reports, Channel<Bytes, Infallible>) {
+    fn stream(streams: &EventStreamLimit) -> (Reports, Channel<Bytes, Infallible>) {
         let (reports, newest) = watch::channel(None);
         let (sender, body) = Channel::new(EVENTS_BUFFERED_MAX);
         let source = EventSource {
@@ -154,7 +154,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn events_come_at_most_once_a_second_and_a_comment_when_there_are_none() {
-        let streams = EventStreams::default();
+        let streams = EventStreamLimit::default();
         let (reports, mut body) = stream(&streams);
         assert_eq!(next(&mut body).await.unwrap(), RETRY);
         assert_eq!(next(&mut body).await.unwrap(), ": no reading yet\n\n");
@@ -174,7 +174,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_ends_with_the_server_or_the_loop_and_frees_its_place() {
-        let streams = EventStreams::default();
+        let streams = EventStreamLimit::default();
         let (reports, mut body) = stream(&streams);
         drop(reports);
         while next(&mut body).await.is_some() {}

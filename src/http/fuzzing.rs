@@ -13,10 +13,11 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use super::app_state::AppState;
+use super::authentication;
 use super::cors::{self, CrossOrigin};
-use super::event_streams::EventStreams;
+use super::event_stream_limit::EventStreamLimit;
 use super::message::Request;
-use super::query::Query;
+use super::query_arguments::QueryArguments;
 use super::request_traces::RequestTraces;
 use super::route::{Route, captures};
 use super::routes;
@@ -25,9 +26,9 @@ use super::web_config::WebConfig;
 use super::{
     AccessSettings, ExpositionOptions, RenderedReportCache, ServerCounters, WebSecurity, control_client,
 };
-use crate::control::{CommandRefusal, CommandReply, Control, ControlCommand};
+use crate::control_command::{CommandRefusal, ControlCommand, ControlReply, ControlSender};
 use crate::engine::{Engine, EngineSettings};
-use crate::reading::{Labels, Reading, Timestamp};
+use crate::reading::{MetricLabels, Reading, Timestamp};
 use crate::report::Report;
 use crate::sources;
 
@@ -35,16 +36,16 @@ use crate::sources;
 const DETAIL_CHARS_MAX: usize = 600;
 
 /// A server without sockets, made once for a thread, because each input takes microseconds only.
-struct Server {
+struct SocketlessServer {
     state: Arc<AppState>,
     runtime: Runtime,
 }
 
 thread_local! {
-    static SERVER: OnceCell<Server> = const { OnceCell::new() };
+    static SERVER: OnceCell<SocketlessServer> = const { OnceCell::new() };
 }
 
-impl Server {
+impl SocketlessServer {
     /// Nothing if the system refuses a runtime.
     fn start() -> Option<Self> {
         let (newest, reports) = watch::channel(Some(Arc::new(report())));
@@ -58,11 +59,11 @@ impl Server {
             interval: Duration::from_secs(1),
             now: || Timestamp(1_795_255_200.0),
             instant: crate::clock::instant,
-            control: Control::new(|request| {
+            control: ControlSender::new(|request| {
                 check_command(&request.command);
                 let reply = match request.command {
                     ControlCommand::Predict { .. } => Err(CommandRefusal::Conflict("no forecast".into())),
-                    _ => Ok(CommandReply::sentence("done")),
+                    _ => Ok(ControlReply::sentence("done")),
                 };
                 request.reply(reply);
                 true
@@ -70,7 +71,7 @@ impl Server {
             store: None,
             reload: None,
             cors_origins: vec!["https://grafana.example".into()],
-            event_streams: EventStreams::default(),
+            event_streams: EventStreamLimit::default(),
             store_reads: StoreReads::default(),
             request_traces: RequestTraces::off(),
         };
@@ -85,7 +86,7 @@ fn report() -> Report {
     let reading = |at: f64| {
         let mut reading = Reading::new(Timestamp(at));
         for metric in sources::metrics() {
-            reading.host().set_by(metric, &Labels::new(metric.labels.iter().copied()), at);
+            reading.host().set_by(metric, &MetricLabels::new(metric.labels.iter().copied()), at);
         }
         reading
     };
@@ -122,6 +123,7 @@ pub fn request(bytes: &[u8]) {
             headers.append(name, value);
         }
     }
+    authentication::fuzzing::login(&headers);
     let _ = cors::preflight(&["*".into()], CrossOrigin::ReadAndPost, &Method::OPTIONS, &headers);
     answer(&uri, &Method::GET, headers, Bytes::new());
 }
@@ -172,7 +174,7 @@ fn answer(uri: &Uri, method: &Method, headers: HeaderMap, body: Bytes) {
     SERVER.with(|server| {
         let server = match server.get() {
             Some(server) => server,
-            None => match Server::start() {
+            None => match SocketlessServer::start() {
                 Some(started) => server.get_or_init(|| started),
                 None => return,
             },
@@ -187,7 +189,7 @@ fn answer(uri: &Uri, method: &Method, headers: HeaderMap, body: Bytes) {
 /// A response is no bug of the server, and an error says why in some words.
 async fn check(state: &Arc<AppState>, route: &Route, uri: &Uri, headers: HeaderMap, body: Bytes) {
     let path_arguments = captures(route.pattern, uri.path()).unwrap_or_default();
-    let outcome = match Query::parse(uri.query(), route.operation) {
+    let outcome = match QueryArguments::parse(uri.query(), route.operation) {
         Ok(query) => {
             (route.handler)(state, Request { headers, query, path_arguments, body, is_admin: true }).await
         }

@@ -18,9 +18,9 @@ const REVISION_HEADER: &str = "mcp-protocol-version";
 pub(super) const PATH: &str = "/mcp";
 
 /// Answers from the routes of this server.
-struct OwnRoutes(Arc<AppState>);
+struct InProcessApi(Arc<AppState>);
 
-impl ApiSource for OwnRoutes {
+impl ApiSource for InProcessApi {
     async fn get(&self, resource: String) -> Result<Value, String> {
         api::get(&self.0, &resource).await.map_err(|problem| problem.detail)
     }
@@ -44,8 +44,9 @@ pub(super) async fn respond(state: &Arc<AppState>, request: Request) -> Result<R
         return Err(ProblemDetails::new(StatusCode::BAD_REQUEST, detail));
     }
     let message = request.json(r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}"#)?;
-    match ToolServer::new(OwnRoutes(Arc::clone(state))).respond(message).await {
+    match ToolServer::new(InProcessApi(Arc::clone(state))).respond(message).await {
         Some(response) => message::json(StatusCode::OK, &response),
-        None => Ok(message::whole(StatusCode::ACCEPTED, "application/json", "")),
+        // Nothing is no JSON.
+        None => Ok(message::plain(StatusCode::ACCEPTED, "")),
     }
 }

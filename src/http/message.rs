@@ -12,7 +12,8 @@ use hyper::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::query::Query;
+use super::query_arguments::QueryArguments;
+use crate::request_cpu;
 
 pub(super) use super::problem_details::{PROBLEM_JSON, ProblemDetails};
 
@@ -34,7 +35,7 @@ pub(super) struct Request {
     /// Its headers.
     pub(super) headers: HeaderMap,
     /// Its query.
-    pub(super) query: Query,
+    pub(super) query: QueryArguments,
     /// The segments of the path that stand for `{…}` in the pattern, decoded, in order.
     pub(super) path_arguments: Vec<String>,
     /// Its body, at most [`BODY_BYTES_MAX`]; empty for GET and HEAD.
@@ -161,7 +162,7 @@ pub(super) async fn tagged_response(known: &KnownTags, response: Response) -> Re
 }
 
 /// A response with an entity tag; without a body (304) for a client that has it.
-pub(super) async fn tagged(
+pub(super) async fn response_with_etag(
     request: &Request,
     content_type: &'static str,
     body: impl Into<Bytes>,
@@ -187,7 +188,7 @@ pub(super) fn with(mut response: Response, name: HeaderName, value: &'static str
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ProblemDetails> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
+    tokio::task::spawn_blocking(|| request_cpu::measure(work)).await.map_err(|error| {
         let detail = format!("the response cannot be made: {error}; this is a bug in hostnorm");
         ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     })
@@ -201,7 +202,7 @@ mod tests {
     fn request(body: Vec<u8>) -> Request {
         Request {
             headers: HeaderMap::new(),
-            query: Query::default(),
+            query: QueryArguments::default(),
             path_arguments: Vec::new(),
             body: body.into(),
             is_admin: false,
@@ -221,9 +222,9 @@ mod tests {
         fn the_error_of_a_long_body_is_short(length in 0..BODY_BYTES_MAX - 9) {
             #[derive(Debug, serde::Deserialize)]
             #[serde(deny_unknown_fields)]
-            struct Nothing {}
+            struct EmptyBody {}
             let body = format!("{{\"{}\": 1}}", "k".repeat(length));
-            let problem = request(body.into()).json::<Nothing>("{}").unwrap_err();
+            let problem = request(body.into()).json::<EmptyBody>("{}").unwrap_err();
             let is_short = problem.detail.chars().count() < 300;
             let has_example = problem.detail.ends_with("expected JSON such as {}");
             prop_assert!(is_short && has_example);

@@ -23,19 +23,20 @@ use super::server_counters::ServerCounters;
 use super::tick_histogram::TICK_SECONDS;
 use crate::cost_limit::SERIES_LEVEL_MAX;
 use crate::detect::DETECTORS;
-use crate::grace::Grace;
+use crate::grace::ActiveGracePeriods;
+use crate::impact::RESOURCES;
 use crate::metric::Metric;
 use crate::reading::{Subject, SubjectKind, SubjectTurnover};
 use crate::report::{self, Assessment, ExpectedValue, Report, ScoreDetails, SignalState};
 
 static SCORE: Metric = Metric::gauge(
     "anomaly_score",
-    "Per subject; 0 is normal, 1 is the unusual level, 2 is the alert level by default. On a new host, the alert level is lower, 1.33 at first; the setting alert_level or a budget moves it. Highest score within the setting score_hold; absent during warm-up",
+    "Score of the subject: below 1 is normal, 1 is the unusual level, 2 is the alert level by default. On a new host, the alert level is lower, 1.33 at first; the setting alert_level or a budget moves it. The value is the highest score within the setting score_hold; absent during warm-up",
 )
 .by(&["kind", "subject"]);
 static IS_ANOMALY: Metric = Metric::gauge(
     "is_anomaly",
-    "Whether the subject is unusual (1), from a score of 1 on, or not (0); absent during warm-up",
+    "Whether the subject is in an anomaly (1) or not (0); absent during warm-up. An anomaly starts at a score of 1, or of 2 in a grace period or maintenance window. It ends when the score has been below 0.7 for 30 s (settings resolve.below and resolve.for)",
 )
 .by(&["kind", "subject"]);
 static ALERT: Metric = Metric::gauge(
@@ -45,20 +46,20 @@ static ALERT: Metric = Metric::gauge(
 .by(&["kind", "subject"]);
 static THRESHOLD: Metric = Metric::gauge(
     "anomaly_threshold",
-    "Raw score of each level, unusual and alert, in units of the raw score: not to be compared with anomaly_score, which is the raw score divided by that of unusual. Both are higher while few points are known; on a new host, unusual is higher still and alert is not. With a budget, alert follows the subject's own scores",
+    "Raw score at which each level begins; the label level is unusual or alert. Do not compare it with anomaly_score, which is divided by the value of level unusual. Both values are higher while few points are known. On a new host, the value of level unusual is higher for another two weeks. A budget moves the value of level alert",
 )
 .by(&["kind", "subject", "level"]);
 static READY: Metric =
     Metric::gauge("anomaly_ready", "Whether the subject is being scored (1) or still warming up (0)")
         .by(&["kind", "subject"]);
 static READY_AT: Metric = Metric::gauge(
-    "anomaly_ready_at_timestamp_seconds",
+    "anomaly_ready_timestamp_seconds",
     "Unix time of the subject's first score, past or expected, in seconds",
 )
 .by(&["kind", "subject"]);
 static BORROWED: Metric = Metric::gauge(
-    "anomaly_uses_kind_statistics",
-    "New subjects that are scored with the statistics of their kind, or a new host that is scored with the statistics of a similar one, until they have their own; always 1",
+    "anomaly_borrowed_statistics",
+    "Subjects that are scored with borrowed statistics: a new subject with those of its kind, a new host with those of a similar host. Always 1, absent once the subject has its own statistics",
 )
 .by(&["kind", "subject"]);
 static CONFIDENCE: Metric = Metric::gauge(
@@ -78,7 +79,7 @@ static SHADOW_SCORE: Metric = Metric::gauge(
 .by(&["kind", "subject"]);
 static DRIFT: Metric = Metric::gauge(
     "anomaly_drift_score",
-    "Distance of the signal's values of the last day from the values that the model was trained on; the model is retrained at 1, absent with too little data",
+    "Distance of the signal's values of the last day from the values that the model was trained on; absent with too little data. At 1, the model is retrained",
 )
 .by(&["kind", "subject", "signal"]);
 static DETECTOR_VOTE: Metric = Metric::gauge(
@@ -88,7 +89,7 @@ static DETECTOR_VOTE: Metric = Metric::gauge(
 .by(&["kind", "subject", "detector"]);
 static CONTRIBUTION: Metric = Metric::gauge(
     "anomaly_contribution",
-    "Part of anomaly_score that the signal causes, in the same unit, negative if it lowers the score; the largest five only, or three for containers, pods and services. The label direction says on which side of the expected value the signal is",
+    "Part of anomaly_score that the signal causes, in the same unit, negative if it lowers the score. Exposed are the largest five, or three for containers, pods and services. The label direction says on which side of the expected value the signal is",
 )
 .by(&["kind", "subject", "signal", "direction"]);
 static ABSENT: Metric = Metric::gauge(
@@ -98,11 +99,11 @@ static ABSENT: Metric = Metric::gauge(
 .by(&["kind", "subject", "signal", "absence"]);
 static BUDGET_SPENT: Metric = Metric::gauge(
     "anomaly_budget_spent_ratio",
-    "Alerts in the last period of the budget, divided by those allowed; absent without a budget",
+    "Alerts in the last period of the budget, divided by the allowed number; absent without a budget",
 )
 .by(&["kind", "subject"]);
 static GRACE: Metric = Metric::gauge(
-    "anomaly_grace_active",
+    "hostnorm_grace_active",
     "Whether a grace period is active (1) or not (0); during grace, an episode starts only at a score of 2",
 )
 .by(&["reason"]);
@@ -126,14 +127,14 @@ static UPPER: Metric = Metric::gauge(
 .by(&["kind", "subject", "signal"]);
 static FULL_SECONDS: Metric = Metric::gauge(
     "anomaly_forecast_full_seconds",
-    "Time until the memory is full, or until the first filesystem has no space or no inodes left, in seconds: at the earliest, and likely. Absent while the use is flat, or if its past does not support an answer",
+    "Time until the memory is full, or until the first filesystem has no space or no inodes left, in seconds; the label bound is earliest or likely. Absent while the use is flat, or if its past does not support a forecast",
 )
 .by(&["kind", "subject", "signal", "bound"]);
 static BUILD_INFO: Metric =
     Metric::gauge("hostnorm_build_info", "Build information: version, revision and Rust version; always 1")
         .by(&["version", "revision", "rustversion"]);
 static LAST_SAMPLE: Metric = Metric::gauge(
-    "hostnorm_last_sample_timestamp_seconds",
+    "hostnorm_last_reading_timestamp_seconds",
     "Unix time of the last reading, in seconds; readings follow the setting interval, not the scrapes",
 );
 static COLLECTOR_SUCCESS: Metric =
@@ -145,19 +146,20 @@ static COLLECTOR_DURATION: Metric = Metric::gauge(
 )
 .by(&["collector"]);
 static COLLECTOR_OMITTED: Metric = Metric::gauge(
-    "hostnorm_collector_omitted",
-    "Lines, names and values of the last reading that are not shown, because they are malformed, impossible, or over a bound",
+    "hostnorm_collector_items_omitted",
+    "Lines, names and values that the last reading lacks, because they are malformed, impossible or missing in a file of the kernel, or exceed a maximum",
 )
 .by(&["collector"]);
 static SCRAPES: Metric =
-    Metric::counter("hostnorm_scrapes_total", "Scrapes served, by exposition format").by(&["format"]);
+    Metric::counter("hostnorm_scrapes_total", "Scrapes served, by exposition format: openmetrics or text")
+        .by(&["format"]);
 static DROPPED: Metric = Metric::counter(
-    "hostnorm_connections_dropped_total",
+    "hostnorm_http_connections_evicted_total",
     "Connections closed to make room for new ones, because too many were open",
 );
 static UNTRACED: Metric = Metric::counter(
     "hostnorm_http_requests_untraced_total",
-    "Requests without a span because more than 10 a second came; 0 without traces",
+    "Requests without a span, because more came than 10 a second with bursts of 50; 0 if traces are off",
 );
 
 /// All that this module exposes of its own accord, in the order of exposition.
@@ -208,12 +210,13 @@ pub static METRICS: &[&Metric] = &[
 
 /// Largest number of contributions of a subject that comes and goes.
 const CONTRIBUTIONS_MAX: usize = 3;
-/// Largest number of series of a subject that comes and goes: the first four, episode, being new, and contributions.
-pub const SUBJECT_SERIES_MAX: usize = 6 + CONTRIBUTIONS_MAX;
+/// Largest number of series of a subject that comes and goes: the first four, episode, being new, contributions, and in an
+/// episode its severity and impacts.
+pub const SUBJECT_SERIES_MAX: usize = 6 + CONTRIBUTIONS_MAX + 1 + RESOURCES.len();
 
 /// One report as metric families.
 #[derive(Debug, Clone)]
-pub(super) struct Exposition {
+pub(super) struct ReportExposition {
     pub(super) report: Arc<Report>,
     pub(super) options: Arc<ExpositionOptions>,
     pub(super) counts: Arc<ServerCounters>,
@@ -221,7 +224,7 @@ pub(super) struct Exposition {
     pub(super) level: usize,
 }
 
-impl Collector for Exposition {
+impl Collector for ReportExposition {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = MetricFamilies::new(encoder);
         self.subjects(&mut families)?;
@@ -232,7 +235,7 @@ impl Collector for Exposition {
     }
 }
 
-impl Exposition {
+impl ReportExposition {
     fn assessments(&self) -> impl Iterator<Item = ([&str; 2], &Assessment)> {
         self.shown().map(|(subject, it)| (names(subject), it))
     }
@@ -313,7 +316,7 @@ impl Exposition {
         families.add(&ABSENT, absent)?;
         let spent = self.detailed().filter_map(|(names, it)| Some((names, it.alert?.budget_spent?)));
         families.add(&BUDGET_SPENT, spent)?;
-        let grace = self.report.grace.iter().flat_map(Grace::rows);
+        let grace = self.report.grace.iter().flat_map(ActiveGracePeriods::rows);
         families.add(&GRACE, grace.map(|(reason, active)| ([reason.name()], one_if(active))))
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::event_streams::EventStreams;
+use super::event_stream_limit::EventStreamLimit;
 use super::metrics::ExpositionOptions;
 use super::rendered_report::RenderedReportCache;
 use super::request_traces::RequestTraces;
@@ -16,7 +16,7 @@ use super::store_reads::StoreReads;
 use super::web_security::{AccessSettings, WebSecurity};
 use super::{api, app_state::AppState};
 use crate::clock;
-use crate::control::Control;
+use crate::control_command::ControlSender;
 use crate::reading::Timestamp;
 
 /// Gets a resource of the API, such as `explain?at=-2h`, from the store in this directory. Resources that need a running
@@ -36,12 +36,12 @@ pub fn get_stored(directory: &Path, now: fn() -> Timestamp, resource: &str) -> R
         interval: Duration::from_secs(1),
         now,
         instant: clock::instant,
-        control: Control::new(|_| false),
+        control: ControlSender::new(|_| false),
         store: Some(directory.to_owned()),
         store_reads: StoreReads::default(),
         reload: None,
         cors_origins: Vec::new(),
-        event_streams: EventStreams::default(),
+        event_streams: EventStreamLimit::default(),
         request_traces: RequestTraces::off(),
     };
     let runtime =

@@ -10,26 +10,27 @@ use hyper::header::{
 use maud::Markup;
 
 use super::app_state::AppState;
-use super::message::{ProblemDetails, Request, Response, tagged, whole, with};
-use super::operation::Operation;
+use super::message::{ProblemDetails, Request, Response, response_with_etag, whole, with};
+use layout::PageLocation;
 
 mod time_text;
 mod signal_text;
 mod state_summary;
 mod page_query;
-mod history;
+mod subject_history;
 mod chart;
 mod layout;
 mod signal_charts;
-mod tables;
+mod page_tables;
 mod forecasts;
-mod actions;
+mod command_buttons;
+mod state_section;
 mod overview;
 mod scene;
-mod incident;
+mod episode_logs;
 mod episode;
 
-pub(super) use actions::{accept, confirm, forget, reject, train};
+pub(super) use command_buttons::{accept, confirm, forget, reject, train};
 pub(super) use episode::episode;
 pub(super) use overview::overview;
 pub(super) use page_query::{EPISODE_OPERATION, OVERVIEW_OPERATION};
@@ -43,18 +44,18 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// The style of all pages.
-pub(super) async fn style(_: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+pub(super) async fn page_style(_: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     Ok(asset(&request, "text/css; charset=utf-8", STYLE).await)
 }
 
 /// The script of the page.
-pub(super) async fn script(_: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+pub(super) async fn page_script(_: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     Ok(asset(&request, "text/javascript; charset=utf-8", SCRIPT).await)
 }
 
 async fn asset(request: &Request, content_type: &'static str, text: &'static str) -> Response {
     // Asked for again each time, so that style and markup are always of the same version.
-    guarded(with(tagged(request, content_type, text).await, CACHE_CONTROL, "no-cache"))
+    guarded(with(response_with_etag(request, content_type, text).await, CACHE_CONTROL, "no-cache"))
 }
 
 /// A response with this page.
@@ -67,21 +68,27 @@ fn guarded(response: Response) -> Response {
     let headers: [(HeaderName, &'static str); 3] = [
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
+        // Without a referrer, a browser would send `Origin: null` with the buttons, as a page of another site may.
+        (REFERRER_POLICY, "same-origin"),
     ];
     headers.into_iter().fold(response, |response, (name, value)| with(response, name, value))
 }
 
-/// The way from a page to `/`, if a route answers with a page, and so its problems, too.
-pub(super) fn root(operation: Option<&'static Operation>) -> Option<&'static str> {
-    let pages = [(&OVERVIEW_OPERATION, "./"), (&EPISODE_OPERATION, "../")];
-    let found = pages.into_iter().find(|(page, _)| operation.is_some_and(|it| std::ptr::eq(*page, it)));
-    found.map(|(_, root)| root)
+/// The way from a page to `/`, if the route with this pattern answers with a page, and so its problems, too.
+pub(super) fn root(pattern: &str) -> Option<&'static str> {
+    match pattern.split('/').skip(1).collect::<Vec<_>>()[..] {
+        [""] => Some(PageLocation::Overview.root()),
+        ["episodes" | "actions", _] => Some("../"),
+        ["episodes", _, _] => Some("../../"),
+        _ => None,
+    }
 }
 
 /// A problem as a page, because a browser asked; `root` is the way from the page to `/`.
-pub(super) fn problem(problem: &ProblemDetails, root: &'static str) -> Response {
-    document(problem.status, layout::problem(problem, root))
+pub(super) fn problem(problem: ProblemDetails, root: &'static str) -> Response {
+    let mut response = document(problem.status, layout::problem(&problem, root));
+    response.headers_mut().extend(problem.headers);
+    response
 }
 
 #[cfg(test)]
@@ -90,13 +97,14 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::history::{History, Series};
-    use super::overview::Overview;
+    use super::overview::OverviewData;
     use super::page_query::{PageQuery, RANGES};
+    use super::subject_history::{BucketedSeries, SubjectHistory};
     use super::*;
     use crate::culprit::{
-        Culprit, FrozenScene, GroupKey, KernelMessages, Measure, Owner, OwnerKind, ProcessGroup, Resource,
-        Scene, SceneMount, SceneOccasion, SocketCount, Usage,
+        ContainerOrService, ContainerOrServiceKind, ContainerUsage, Culprit, FrozenScene, KernelMessages,
+        ProcessNameKey, ProcessUsage, Resource, SameNameProcesses, SceneMount, SceneOccasion, SocketCount,
+        UnrankedScene, UsageMeasure,
     };
     use crate::explanation::{Cause, EpisodeRecord, SubjectEvidence, explain};
     use crate::reading::{Reading, Subject, Timestamp};
@@ -106,27 +114,33 @@ mod tests {
     fn culprit(text: &str) -> Culprit {
         Culprit {
             resource: Resource::Cpu,
-            process: text.into(),
-            owner: Some(Owner { kind: OwnerKind::Container, name: text.into() }),
+            process: Some(text.into()),
+            owner: Some(ContainerOrService { kind: ContainerOrServiceKind::Container, name: text.into() }),
             share: 1.0,
             value: 1.0,
             usual: 0.0,
-            measure: Measure::Cpu,
+            measure: UsageMeasure::Cpu,
         }
     }
 
     fn scene(text: &str) -> FrozenScene {
-        let mut now = Usage::NONE;
-        now.set(Measure::Cpu, 1.0);
-        let owner = Some(Owner { kind: OwnerKind::Service, name: text.into() });
-        let groups = vec![ProcessGroup {
-            key: GroupKey { command: text.into(), owner },
+        let mut now = ProcessUsage::NONE;
+        now.set(UsageMeasure::Cpu, 1.0);
+        let container = ContainerOrService { kind: ContainerOrServiceKind::Service, name: text.into() };
+        let owner = Some(container.clone());
+        let containers = vec![ContainerUsage { container, now, usual: ProcessUsage::NONE }];
+        let groups = vec![SameNameProcesses {
+            key: ProcessNameKey { command: text.into(), owner },
             now,
-            usual: Usage::NONE,
-            ..ProcessGroup::default()
+            usual: ProcessUsage::NONE,
+            ..SameNameProcesses::default()
         }];
-        let mut scene =
-            FrozenScene::new(SceneOccasion::Peak, &Scene { groups, ..Scene::default() }, &[], &[]);
+        let mut scene = FrozenScene::new(
+            SceneOccasion::Peak,
+            &UnrankedScene { groups, containers, ..UnrankedScene::default() },
+            &[],
+            &[],
+        );
         scene.mounts = vec![SceneMount { mount_point: text.into(), used_ratio: 0.5 }];
         scene.sockets = vec![SocketCount { state: text.into(), count: 1.0 }];
         scene.kernel = Some(KernelMessages([(text.to_owned(), 1)].into()));
@@ -180,11 +194,12 @@ mod tests {
         let overview = |history| {
             let view = PageQuery { subject: subject.clone(), range: &RANGES[0], anomalies_only: true };
             let forecasts = Vec::new();
-            Overview { view, report: Arc::clone(&report), range, history, forecasts, is_admin: true }.markup()
+            OverviewData { view, report: Arc::clone(&report), range, history, forecasts, is_admin: true }
+                .markup()
         };
-        let mut scores = Series::default();
+        let mut scores = BucketedSeries::default();
         scores.add(1.0, 150.0, 2.0);
-        let known = History { scores, episodes: vec![record(text)], ..History::default() };
+        let known = SubjectHistory { scores, episodes: vec![record(text)], ..SubjectHistory::default() };
         let facts = || SubjectEvidence {
             episodes: vec![record(text)],
             earlier: vec![record(text)],
@@ -194,7 +209,7 @@ mod tests {
         let charts = episode::EpisodeCharts::of(&record(text), &facts());
         let explained = episode::markup(&record(text), &explain(&subject, facts()), &charts, true);
         let error = layout::problem(&ProblemDetails::new(StatusCode::NOT_FOUND, text), "../");
-        let shell = layout::page(layout::Place::Below("../"), text, text, &explained);
+        let shell = layout::page(PageLocation::Below("../"), text, text, &explained);
         [overview(Ok(known)), overview(Err(text.into())), shell, error].map(Markup::into_string).concat()
     }
 

@@ -10,7 +10,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
 use super::content_negotiation::MetricsFormat;
-use super::metrics::{Exposition, ExpositionOptions};
+use super::metrics::{ExpositionOptions, ReportExposition};
 use super::openmetrics_to_text;
 use super::server_counters::ServerCounters;
 use crate::report::Report;
@@ -53,7 +53,7 @@ impl RenderedReportCache {
 /// The forms of one report; each is rendered at most once. Equal reports and counts give equal bytes.
 #[derive(Debug)]
 pub struct RenderedReport {
-    exposition: Arc<Exposition>,
+    exposition: Arc<ReportExposition>,
     openmetrics: Body,
     text: Body,
 }
@@ -68,7 +68,7 @@ struct Body {
 impl RenderedReport {
     /// A page that is not rendered yet; its counts are those of the time when it is.
     pub fn new(report: Arc<Report>, options: Arc<ExpositionOptions>, counts: Arc<ServerCounters>) -> Self {
-        let exposition = Arc::new(Exposition { report, options, counts, level: 0 });
+        let exposition = Arc::new(ReportExposition { report, options, counts, level: 0 });
         Self { exposition, openmetrics: Body::default(), text: Body::default() }
     }
 
@@ -112,19 +112,21 @@ impl RenderedReport {
     }
 }
 
-fn openmetrics(exposition: &Arc<Exposition>) -> String {
+fn openmetrics(exposition: &Arc<ReportExposition>) -> String {
     /// About the length of a series, so that the page need not be moved while it grows.
     const BYTES_PER_SERIES: usize = 128;
     let reading = &exposition.report.reading;
     let series = reading.subjects.values().map(|it| it.iter().count()).sum::<usize>();
     let signals = exposition.report.assessments.values().map(|it| it.signals.len()).sum::<usize>();
     let capacity = (series + 4 * signals + 64) * BYTES_PER_SERIES;
-    let Exposition { options, counts, .. } = &**exposition;
+    let ReportExposition { options, counts, .. } = &**exposition;
     counts.series.within(reading.at, options.series_max, |level| {
         let mut page = String::with_capacity(capacity);
         let mut registry = Registry::default();
-        registry
-            .register_collector(Box::new(Arc::new(Exposition { level, ..Exposition::clone(exposition) })));
+        registry.register_collector(Box::new(Arc::new(ReportExposition {
+            level,
+            ..ReportExposition::clone(exposition)
+        })));
         // Writing into a string cannot fail, and neither can the exposition of finite values.
         let written = encode(&mut page, &registry);
         debug_assert!(written.is_ok(), "rendering");
@@ -133,7 +135,7 @@ fn openmetrics(exposition: &Arc<Exposition>) -> String {
 }
 
 /// The fastest level: it reduces a page to a sixth already, and the scraper waits.
-fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
+pub(super) fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
     encoder.write_all(plain)?;
     encoder.finish()

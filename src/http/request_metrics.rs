@@ -20,7 +20,7 @@ const UNKNOWN: &str = "unknown";
 
 pub(super) static REQUESTS: Metric = Metric::counter(
     "hostnorm_http_requests_total",
-    "HTTP requests answered, by status code and route; unknown is any other path, and requests that cannot be read",
+    "HTTP requests answered, by status code and route. The handler unknown stands for all other paths and for malformed requests",
 )
 .by(&["code", "handler"]);
 pub(super) static REQUEST_SECONDS: Metric = Metric::histogram(
@@ -89,6 +89,11 @@ impl RequestMetrics {
 pub struct WebConfigStatus(Mutex<Option<(bool, Timestamp)>>);
 
 impl WebConfigStatus {
+    /// The server started with the file at this time, unless it was followed before: then its last outcome still holds.
+    pub(super) fn note_start(&self, at: Timestamp) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((true, at));
+    }
+
     /// The file was read at this time, or it could not be used.
     pub(super) fn note(&self, read_at: Option<Timestamp>) {
         let mut status = self.0.lock().unwrap_or_else(PoisonError::into_inner);

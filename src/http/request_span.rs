@@ -11,8 +11,8 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::app_state::AppState;
+use super::connection_peer::{ClientOrigin, ConnectionPeer};
 use super::message::Response;
-use super::peer::{ClientOrigin, Peer};
 use super::routes;
 use super::server_counters::ServerCounters;
 use super::timeouts::ConnectionActivity;
@@ -26,12 +26,12 @@ const OTHER: &str = "_OTHER";
 /// client names one.
 pub(super) async fn respond(
     state: &Arc<AppState>,
-    peer: &Peer,
+    peer: &ConnectionPeer,
     activity: &ConnectionActivity,
     request: Request<Incoming>,
 ) -> Response {
     let started = Instant::now();
-    let _handling = activity.handling();
+    let _handling = activity.begin_request();
     let rows = routes::rows(state, request.uri().path());
     let route = rows.first().map(|it| it.path(state));
     let span = if state.request_traces.admit(started) {
@@ -60,7 +60,7 @@ pub(super) async fn respond(
     response
 }
 
-fn begin<B>(request: &Request<B>, route: Option<&str>, peer: &Peer) -> Span {
+fn begin<B>(request: &Request<B>, route: Option<&str>, peer: &ConnectionPeer) -> Span {
     let method = || known(request.method());
     let address = match peer.origin {
         ClientOrigin::Network(address) => Some(address),

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 use tracing::Span;
 
-use super::peer::{ClientOrigin, Peer};
+use super::connection_peer::{ClientOrigin, ConnectionPeer};
 use super::token_bucket::TokenBucket;
 
 /// Spans of requests at once: a page of the browser, and a few scrapes beside it.
@@ -48,7 +48,7 @@ impl RequestTraces {
     }
 
     /// Joins the span to the trace in the headers of a trusted client. Whoever may use the control socket is trusted.
-    pub(super) fn join(&self, span: &Span, peer: &Peer, headers: &HeaderMap) {
+    pub(super) fn join(&self, span: &Span, peer: &ConnectionPeer, headers: &HeaderMap) {
         let Some(limits) = &self.0 else { return };
         let is_trusted = match peer.origin {
             ClientOrigin::Control => true,
@@ -101,7 +101,7 @@ mod tests {
                 "control" => ClientOrigin::Control,
                 it => ClientOrigin::Network(it.parse().unwrap()),
             };
-            let peer = Peer { origin, tls: false, certificate: None };
+            let peer = ConnectionPeer { origin, tls: false, certificate: None };
             traces(&["10.0.0.0/8", "2001:db8::/32"]).join(&Span::none(), &peer, &HeaderMap::new());
             assert_eq!(JOINED.get() == 1, expect, "{client}");
         };

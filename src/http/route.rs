@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use hyper::Method;
 
+use super::api_operation::ApiOperation;
 use super::app_state::AppState;
 use super::message::{ProblemDetails, Request, Response};
-use super::operation::Operation;
 
 /// The pattern of the route whose path is the setting `web.telemetry_path`.
 pub(super) const TELEMETRY_PATH: &str = "{telemetry_path}";
@@ -39,7 +39,7 @@ pub(super) struct Route {
     pub(super) pattern: &'static str,
     pub(super) access: RouteAccess,
     /// Its parameters, and its description for the API; a route without one ignores its query.
-    pub(super) operation: Option<&'static Operation>,
+    pub(super) operation: Option<&'static ApiOperation>,
     pub(super) handler: Handler,
 }
 

@@ -7,13 +7,13 @@ use hyper::header::{ALLOW, AUTHORIZATION, HOST, HeaderValue, ORIGIN};
 use hyper::{Method, StatusCode, Version};
 use tokio::time::timeout;
 
-use super::access::{self, Caller};
 use super::app_state::AppState;
 use super::client_context::ClientContext;
+use super::connection_peer::ConnectionPeer;
 use super::cors::{self, CrossOrigin};
 use super::message::{self, ProblemDetails, Request, Response, plain};
-use super::peer::Peer;
-use super::query::Query;
+use super::query_arguments::QueryArguments;
+use super::request_access::{self, Caller};
 use super::route::{HEALTHY, HEALTHY_PATH, READY_PATH, Route, RouteAccess, TELEMETRY_PATH, captures};
 use super::timeouts::REQUEST;
 use super::{api, events, mcp, metrics_route, page};
@@ -38,8 +38,8 @@ static ROUTES: &[Route] = &[
     route!(GET TELEMETRY_PATH, Public, metrics_route::metrics),
     route!(GET "/", Public, page::overview, Some(&page::OVERVIEW_OPERATION)),
     route!(GET "/episodes/{id}", Public, page::episode, Some(&page::EPISODE_OPERATION)),
-    route!(GET "/page.css", Public, page::style),
-    route!(GET "/page.js", Public, page::script),
+    route!(GET "/page.css", Public, page::page_style),
+    route!(GET "/page.js", Public, page::page_script),
     route!(POST "/actions/accept", Admin, page::accept),
     route!(POST "/actions/train", Admin, page::train),
     route!(POST "/episodes/{id}/forget", Admin, page::forget),
@@ -56,6 +56,12 @@ pub(super) fn all() -> impl Iterator<Item = &'static Route> {
     ROUTES.iter().chain(api::ROUTES)
 }
 
+/// Method and path of each route; `{telemetry_path}` is the setting `web.telemetry_path`, and another `{name}` stands for
+/// one segment.
+pub fn methods_and_paths() -> impl Iterator<Item = (&'static str, &'static str)> {
+    all().map(|it| (it.method.as_str(), it.pattern))
+}
+
 /// The rows whose pattern fits a path, one for each method.
 pub(super) fn rows(state: &AppState, path: &str) -> Vec<&'static Route> {
     let fits = |row: &&Route| match row.pattern {
@@ -69,7 +75,7 @@ pub(super) fn rows(state: &AppState, path: &str) -> Vec<&'static Route> {
 /// The response to a request. For HEAD, hyper leaves out its body.
 pub(super) async fn respond(
     state: &Arc<AppState>,
-    peer: &Peer,
+    peer: &ConnectionPeer,
     rows: &[&'static Route],
     request: hyper::Request<Incoming>,
 ) -> Response {
@@ -89,19 +95,35 @@ pub(super) async fn respond(
 
 async fn handle(
     state: &Arc<AppState>,
-    peer: &Peer,
+    peer: &ConnectionPeer,
     rows: &[&'static Route],
     mut request: hyper::Request<Incoming>,
 ) -> Result<Response, ProblemDetails> {
     // Before the login, so that no change of the web configuration after it is missed.
     let client = ClientContext::new(peer, &state.security);
     let is_health = rows.first().is_some_and(|it| [HEALTHY_PATH, READY_PATH].contains(&it.pattern));
-    let caller = access::authenticate(&state.security, peer, is_health, request.headers()).await;
+    let caller = request_access::authenticate(&state.security, peer, is_health, request.headers()).await;
     // No code below sees a password.
     request.headers_mut().remove(AUTHORIZATION);
+    // Before the login, a page would show the name of the host to anybody.
     let caller = caller?;
-    let route = choose(state, &caller, rows, &request)?;
-    let is_admin = access::allow(RouteAccess::Admin, &caller, state.security.settings(), &request).is_ok();
+    let answered = client.scope(handle_from(state, &caller, rows, request)).await;
+    match (answered, rows.first().and_then(|it| page::root(it.pattern))) {
+        (Err(problem), Some(root)) => Ok(page::problem(problem, root)),
+        (answered, _) => answered,
+    }
+}
+
+/// The response to a request of this caller.
+async fn handle_from(
+    state: &Arc<AppState>,
+    caller: &Caller,
+    rows: &[&'static Route],
+    request: hyper::Request<Incoming>,
+) -> Result<Response, ProblemDetails> {
+    let route = choose(state, caller, rows, &request)?;
+    let is_admin =
+        request_access::allow(RouteAccess::Admin, caller, state.security.settings(), &request).is_ok();
     let (head, body) = request.into_parts();
     let body = match route.method {
         Method::GET => bytes::Bytes::new(),
@@ -111,23 +133,14 @@ async fn handle(
             Err(ProblemDetails::new(StatusCode::REQUEST_TIMEOUT, detail))
         })?,
     };
-    let query = match Query::parse(head.uri.query(), route.operation) {
-        Ok(query) => query,
-        Err(error) => {
-            return match page::root(route.operation) {
-                Some(root) => Ok(page::problem(&error, root)),
-                None => Err(error),
-            };
-        }
-    };
     let request = Request {
-        query,
+        query: QueryArguments::parse(head.uri.query(), route.operation)?,
         path_arguments: captures(route.pattern, head.uri.path()).unwrap_or_default(),
         headers: head.headers,
         body,
         is_admin,
     };
-    client.scope((route.handler)(state, request)).await
+    (route.handler)(state, request).await
 }
 
 /// The row that a request is for, or why it is refused.
@@ -160,7 +173,7 @@ fn choose(
         problem.headers.extend(HeaderValue::from_str(&allowed).ok().map(|it| (ALLOW, it)));
         return Err(problem);
     };
-    access::allow(route.access, caller, state.security.settings(), request)?;
+    request_access::allow(route.access, caller, state.security.settings(), request)?;
     Ok(route)
 }
 

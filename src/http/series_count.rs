@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::cost_limit::{LIMIT, SeriesLevel, SeriesVerdict, USED};
+use crate::cost_limit::{LIMIT, SeriesLimitLevel, SeriesLimitOutcome, USED};
 use crate::metric::Metric;
-use crate::reading::{Labels, Sample, Timestamp};
+use crate::reading::{MetricLabels, MetricSample, Timestamp};
 
 pub(super) static SERIES_LEVEL: Metric = Metric::gauge(
-    "hostnorm_series_level",
-    "How much the response of /metrics leaves out to stay within limits.series: 0 nothing, 1 raw values of containers, pods, services and logs, 2 also their contributions, 3 all of their series, 4 also raw values of the host; absent without a limit",
+    "hostnorm_series_reduction_level",
+    "Number of steps by which the response of /metrics is reduced to stay within limits.series, 0 to 4; absent without a limit. Step 1 leaves out raw values of containers, pods, services and logs; 2 their contributions; 3 all of their series; 4 raw values of the host",
 );
 
 /// The series of pages.
@@ -17,7 +17,7 @@ pub(super) static SERIES_LEVEL: Metric = Metric::gauge(
 pub struct SeriesCount {
     /// Those of the last page.
     count: AtomicU64,
-    level: Mutex<SeriesLevel>,
+    level: Mutex<SeriesLimitLevel>,
 }
 
 impl SeriesCount {
@@ -37,8 +37,8 @@ impl SeriesCount {
             let page = render(level);
             let series = series_of(&page);
             match state.rendered(at, series, series_max) {
-                SeriesVerdict::Render(next) => level = next,
-                SeriesVerdict::Serve => {
+                SeriesLimitOutcome::Render(next) => level = next,
+                SeriesLimitOutcome::Serve => {
                     self.count.store(series, Ordering::Relaxed);
                     if before < level {
                         tracing::warn!(
@@ -62,15 +62,15 @@ impl SeriesCount {
     }
 
     /// The limit, the use and the level; nothing without a limit.
-    pub(super) fn rows(&self, level: usize, series_max: Option<u64>) -> Vec<Sample> {
+    pub(super) fn rows(&self, level: usize, series_max: Option<u64>) -> Vec<MetricSample> {
         let Some(series_max) = series_max else { return Vec::new() };
-        let of_series = |metric, value| Sample { metric, labels: Labels::new(["series"]), value };
+        let of_series = |metric, value| MetricSample { metric, labels: MetricLabels::new(["series"]), value };
         let mut rows = vec![of_series(&LIMIT, series_max as f64)];
         let count = self.count.load(Ordering::Relaxed);
         if count > 0 {
             rows.push(of_series(&USED, count as f64));
         }
-        rows.push(Sample { metric: &SERIES_LEVEL, labels: Labels::NONE, value: level as f64 });
+        rows.push(MetricSample { metric: &SERIES_LEVEL, labels: MetricLabels::NONE, value: level as f64 });
         rows
     }
 }

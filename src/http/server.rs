@@ -21,15 +21,16 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::app_state::AppState;
+use super::connection_peer::{ClientOrigin, ConnectionPeer};
 use super::connection_table::ConnectionTable;
 use super::control_socket::{ControlSocket, ControlStream};
 use super::message::{HEAD_BYTES_MAX, Response};
-use super::peer::{ClientOrigin, Peer};
 use super::server_counters::ServerCounters;
 use super::timeouts::{ConnectionActivity, LINGER, LINGER_BYTES_MAX, REQUEST, TimeoutStream};
-use super::tls::{self, Tls};
+use super::tls::{self, ServerTls};
 use super::web_app::WebApp;
 use crate::open_files;
+use crate::request_cpu;
 
 /// Most connections from the network; for one more, the one without activity for the longest time is closed.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -37,9 +38,13 @@ pub const CONNECTIONS_MAX: usize = 64;
 pub const CONTROL_CONNECTIONS_MAX: usize = 16;
 /// Most requests at a time on a connection of HTTP/2.
 const STREAMS_MAX: u32 = 16;
+/// Time between two looks at the CPU time of the thread that serves.
+const CPU_PAUSE: Duration = Duration::from_secs(5);
 /// Time for current requests to finish when the server stops.
 pub const GRACE: Duration = Duration::from_secs(3);
-/// File descriptors of the process for each connection, so that files and the store have some.
+/// File descriptors of the runtime, signals, listeners and standard streams, which no connection can have.
+const DESCRIPTORS_TAKEN: usize = 12;
+/// Other file descriptors of the process for each connection, so that files and the store have some.
 const DESCRIPTORS_PER_CONNECTION: usize = 4;
 /// Shortest time between two warnings that the system refuses.
 const WARN_PAUSE: Duration = Duration::from_secs(60);
@@ -56,7 +61,7 @@ trait Listener: Send + 'static {
     fn serve(
         stream: Self::Stream,
         origin: ClientOrigin,
-        connection: Connection,
+        connection: ConnectionContext,
     ) -> impl Future<Output = io::Result<()>> + Send;
 }
 
@@ -70,10 +75,14 @@ impl Listener for tokio::net::TcpListener {
         Ok((stream, ClientOrigin::Network(address)))
     }
 
-    async fn serve(stream: TcpStream, origin: ClientOrigin, mut connection: Connection) -> io::Result<()> {
+    async fn serve(
+        stream: TcpStream,
+        origin: ClientOrigin,
+        mut connection: ConnectionContext,
+    ) -> io::Result<()> {
         let active = connection.state.security().active();
         let Some(tls) = &active.tls else {
-            return connection.http1(stream, Peer { origin, tls: false, certificate: None }).await;
+            return connection.http1(stream, ConnectionPeer { origin, tls: false, certificate: None }).await;
         };
         let shaken = tokio::select! {
             shaken = timeout(REQUEST, handshake(stream, tls)) => shaken?,
@@ -87,7 +96,7 @@ impl Listener for tokio::net::TcpListener {
         let end = stream.get_ref().1;
         let certificate = end.peer_certificates().filter(|_| tls.verifies_clients).and_then(<[_]>::first);
         let certificate = certificate.map(|it| tls::subject_name(it).unwrap_or_default());
-        let peer = Peer { origin, tls: true, certificate };
+        let peer = ConnectionPeer { origin, tls: true, certificate };
         match tls::chose_http2(end) {
             true => connection.http2(stream, peer).await,
             false => connection.http1(stream, peer).await,
@@ -102,13 +111,17 @@ impl Listener for ControlSocket {
         Ok((self.accept().await?, ClientOrigin::Control))
     }
 
-    async fn serve(stream: ControlStream, origin: ClientOrigin, connection: Connection) -> io::Result<()> {
-        connection.http1(stream, Peer { origin, tls: false, certificate: None }).await
+    async fn serve(
+        stream: ControlStream,
+        origin: ClientOrigin,
+        connection: ConnectionContext,
+    ) -> io::Result<()> {
+        connection.http1(stream, ConnectionPeer { origin, tls: false, certificate: None }).await
     }
 }
 
 /// The encrypted stream; `None` for a client that speaks plain HTTP, which gets a response that says so.
-async fn handshake(stream: TcpStream, tls: &Tls) -> io::Result<Option<TlsStream<TcpStream>>> {
+async fn handshake(stream: TcpStream, tls: &ServerTls) -> io::Result<Option<TlsStream<TcpStream>>> {
     const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nhostnorm serves HTTPS here; use https:// in the URL\n";
     let mut first = [0; 1];
     stream.peek(&mut first).await?;
@@ -145,11 +158,11 @@ pub async fn serve(
     state: AppState,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    serve_site(listeners, control, Arc::new(state), stop).await
+    serve_app(listeners, control, Arc::new(state), stop).await
 }
 
 /// As [`serve`], for any web app.
-pub(super) async fn serve_site(
+pub(super) async fn serve_app(
     listeners: Vec<TcpListener>,
     control: impl Future<Output = Option<ControlSocket>> + Send + 'static,
     state: Arc<dyn WebApp>,
@@ -159,9 +172,10 @@ pub(super) async fn serve_site(
     let (stopped, stopping) = watch::channel(());
     let acceptor = |connections_max: usize| {
         let (state, graceful, stopping) = (Arc::clone(&state), Arc::clone(&graceful), stopping.clone());
-        let affordable = (open_files::descriptors_max() / DESCRIPTORS_PER_CONNECTION).max(1);
+        let free = open_files::descriptors_max().saturating_sub(DESCRIPTORS_TAKEN);
+        let affordable = (free / DESCRIPTORS_PER_CONNECTION).max(1);
         let open = Mutex::new(ConnectionTable::new(connections_max.min(affordable)));
-        Arc::new(Acceptor { state, graceful, stopping, open })
+        Arc::new(ConnectionAcceptor { state, graceful, stopping, open })
     };
     // Dropped at the end of the scope, and with it the listeners.
     let mut accepting = JoinSet::new();
@@ -184,6 +198,14 @@ pub(super) async fn serve_site(
             socket = socket.bind_again().await;
         }
     });
+    // The loop subtracts it from that of the process.
+    accepting.spawn(async {
+        let mut last = request_cpu::note_serving_thread(None);
+        loop {
+            sleep(CPU_PAUSE).await;
+            last = request_cpu::note_serving_thread(last);
+        }
+    });
     let status = Arc::clone(&state.counts().web_config);
     accepting.spawn(Arc::clone(state.security()).follow(status, state.clock()));
     stop.await;
@@ -199,14 +221,14 @@ pub(super) async fn serve_site(
 }
 
 /// Lets connections in, and keeps their number within a limit.
-struct Acceptor {
+struct ConnectionAcceptor {
     state: Arc<dyn WebApp>,
     graceful: Arc<GracefulShutdown>,
     stopping: watch::Receiver<()>,
     open: Mutex<ConnectionTable>,
 }
 
-impl Acceptor {
+impl ConnectionAcceptor {
     async fn accept<L: Listener>(&self, listener: &L) {
         let mut warned: Option<Instant> = None;
         loop {
@@ -230,7 +252,7 @@ impl Acceptor {
     /// Serves a connection on a task of its own, so that a handshake keeps nobody waiting.
     fn admit<L: Listener>(&self, stream: L::Stream, origin: ClientOrigin) {
         let activity = Arc::new(ConnectionActivity::default());
-        let connection = Connection {
+        let connection = ConnectionContext {
             state: Arc::clone(&self.state),
             watcher: self.graceful.watcher(),
             stopping: self.stopping.clone(),
@@ -260,18 +282,18 @@ fn unreadable_head(error: &hyper::Error) -> Option<StatusCode> {
 }
 
 /// What a connection is served with.
-struct Connection {
+struct ConnectionContext {
     state: Arc<dyn WebApp>,
     watcher: Watcher,
     stopping: watch::Receiver<()>,
     activity: Arc<ConnectionActivity>,
 }
 
-impl Connection {
+impl ConnectionContext {
     /// Answers the requests of this connection.
     fn responder(
         &self,
-        peer: Peer,
+        peer: ConnectionPeer,
     ) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + use<> {
         let (state, activity, peer) = (Arc::clone(&self.state), Arc::clone(&self.activity), Arc::new(peer));
         service_fn(move |request| {
@@ -280,7 +302,7 @@ impl Connection {
         })
     }
 
-    async fn http1<S>(self, stream: S, peer: Peer) -> io::Result<()>
+    async fn http1<S>(self, stream: S, peer: ConnectionPeer) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -299,7 +321,7 @@ impl Connection {
         })
     }
 
-    async fn http2<S>(self, stream: S, peer: Peer) -> io::Result<()>
+    async fn http2<S>(self, stream: S, peer: ConnectionPeer) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {

@@ -1,4 +1,4 @@
-//! What the server counts: when it happens, for the next page.
+//! Counters of the HTTP server, and the histogram of tick durations, for the next response of `/metrics`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -13,6 +13,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::http2_frames::Http2Progress;
+
 /// A request must be there whole this long after its first byte, the first one after the connection's start.
 pub(super) const REQUEST: Duration = Duration::from_secs(5);
 /// A connection without a request is kept this long: longer than the usual scrape intervals.
@@ -41,7 +43,7 @@ impl Default for ConnectionActivity {
 
 impl ConnectionActivity {
     /// A request is being handled until this is dropped.
-    pub(super) fn handling(&self) -> impl Drop + '_ {
+    pub(super) fn begin_request(&self) -> impl Drop + '_ {
         struct Handling<'a>(&'a ConnectionActivity);
         impl Drop for Handling<'_> {
             fn drop(&mut self) {
@@ -78,8 +80,8 @@ pub(super) struct TimeoutStream<S> {
     deadline: Instant,
     /// Wakes the connection; only set when something is really waited for, as a timer costs more than a clock.
     alarm: Pin<Box<Sleep>>,
-    /// Whether each byte after a pause begins a request, as in HTTP/1. In HTTP/2 it may be a word about the connection.
-    bytes_are_requests: bool,
+    /// The frames of HTTP/2. In HTTP/1, each byte after a pause begins a request.
+    http2: Option<Http2Progress>,
     /// Bytes thrown away since the connection was shut down.
     lingered: Option<usize>,
 }
@@ -99,12 +101,13 @@ impl<S> TimeoutStream<S> {
     pub(super) fn new(stream: S, activity: Arc<ConnectionActivity>) -> Self {
         let (waiting, deadline) = (TimeoutKind::Request, Instant::now() + REQUEST);
         let alarm = Box::pin(sleep(REQUEST));
-        Self { stream, activity, waiting, deadline, alarm, bytes_are_requests: true, lingered: None }
+        Self { stream, activity, waiting, deadline, alarm, http2: None, lingered: None }
     }
 
-    /// A stream of HTTP/2, whose handshake is its first request: it may be idle, but not longer than [`IDLE`].
+    /// A stream of HTTP/2. A frame, or a head of several frames, must be whole [`REQUEST`] after its first byte. Without
+    /// requests and responses it is kept for [`IDLE`], whatever else is said about the connection.
     pub(super) fn http2(stream: S, activity: Arc<ConnectionActivity>) -> Self {
-        Self { bytes_are_requests: false, ..Self::new(stream, activity) }
+        Self { http2: Some(Http2Progress::new(REQUEST, IDLE)), ..Self::new(stream, activity) }
     }
 
     fn wait_for(&mut self, what: TimeoutKind, time: Duration) {
@@ -127,11 +130,38 @@ impl<S> TimeoutStream<S> {
         Poll::Pending
     }
 
+    /// The client took some bytes.
+    fn taken(&mut self) {
+        match &self.http2 {
+            None => {
+                self.activity.note();
+                self.wait_for(TimeoutKind::Idle, IDLE);
+            }
+            Some(_) => self.wait_for_frames(),
+        }
+    }
+
+    /// Waits for the rest of a frame or head, or else for anything.
+    fn wait_for_frames(&mut self) {
+        let Some(http2) = &self.http2 else { return };
+        (self.waiting, self.deadline) = match http2.whole_until() {
+            Some(deadline) => (TimeoutKind::Request, deadline),
+            None => (TimeoutKind::Idle, http2.idle_until()),
+        };
+    }
+
+    /// The client took these bytes, of which `written` says how many.
+    fn took_frames(&mut self, written: &Poll<io::Result<usize>>, parts: &[&[u8]]) {
+        let (Some(http2), Poll::Ready(Ok(count))) = (&mut self.http2, written) else { return };
+        if http2.sent(parts, *count) {
+            self.activity.note();
+        }
+    }
+
     fn wrote(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(result) => {
-                self.activity.note();
-                self.wait_for(TimeoutKind::Idle, IDLE);
+                self.taken();
                 Poll::Ready(result)
             }
             Poll::Pending => {
@@ -150,15 +180,24 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.stream).poll_read(cx, into) {
-            Poll::Ready(result) => {
-                if self.waiting == TimeoutKind::Idle && self.bytes_are_requests {
-                    self.wait_for(TimeoutKind::Request, REQUEST);
-                }
-                Poll::Ready(result)
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, into);
+        let is_handling = self.activity.is_handling();
+        if let Some(http2) = &mut self.http2 {
+            http2.received(&into.filled()[before..]);
+            if is_handling {
+                http2.note();
             }
+            if self.waiting != TimeoutKind::Write {
+                self.wait_for_frames();
+            }
+        } else if read.is_ready() && self.waiting == TimeoutKind::Idle {
+            self.wait_for(TimeoutKind::Request, REQUEST);
+        }
+        match read {
+            Poll::Ready(result) => Poll::Ready(result),
             // The client waits for us; hyper only wants to know whether it goes away meanwhile.
-            Poll::Pending if self.activity.is_handling() => Poll::Pending,
+            Poll::Pending if is_handling => Poll::Pending,
             Poll::Pending => self.poll_timeout(cx),
         }
     }
@@ -167,6 +206,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.took_frames(&written, &[bytes]);
         self.wrote(cx, written)
     }
 
@@ -176,6 +216,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        if self.http2.is_some() {
+            let parts: Vec<&[u8]> = bytes.iter().map(|it| &**it).collect();
+            self.took_frames(&written, &parts);
+        }
         self.wrote(cx, written)
     }
 
@@ -188,7 +232,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
         match Pin::new(&mut self.stream).poll_flush(cx) {
             Poll::Ready(result) => {
                 if self.waiting == TimeoutKind::Write {
-                    self.wait_for(TimeoutKind::Idle, IDLE);
+                    match self.http2 {
+                        None => self.wait_for(TimeoutKind::Idle, IDLE),
+                        Some(_) => self.wait_for_frames(),
+                    }
                 }
                 Poll::Ready(result)
             }
@@ -222,82 +269,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-    use tokio::net::{TcpListener, TcpStream};
-
-    /// In memory, because a paused clock jumps while bytes are still on their way through the kernel.
-    fn pair() -> (TimeoutStream<DuplexStream>, DuplexStream) {
-        let (stream, peer) = tokio::io::duplex(64 * 1024);
-        (TimeoutStream::new(stream, Arc::default()), peer)
-    }
-
-    /// The clock is paused: it jumps to the next alarm when everybody waits.
-    async fn check_read(stream: &mut TimeoutStream<DuplexStream>, time: Duration) {
-        let started = Instant::now();
-        let error = stream.read_u8().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
-        let waited = started.elapsed();
-        assert!(time <= waited && waited < time + Duration::from_secs(1), "{waited:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_new_connection_must_send_a_request() {
-        let (mut stream, mut peer) = pair();
-        peer.write_all(b"GE").await.unwrap();
-        assert_eq!(stream.read_u16().await.unwrap(), u16::from_be_bytes(*b"GE"));
-        check_read(&mut stream, REQUEST).await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nobody_is_cut_off_while_the_request_is_handled() {
-        let (mut stream, mut peer) = pair();
-        let activity = Arc::clone(&stream.activity);
-        let handling = activity.handling();
-        let read = tokio::time::timeout(IDLE * 2, stream.read_u8()).await;
-        assert!(read.is_err(), "still waiting");
-        drop(handling);
-        stream.write_all(b"HTTP").await.unwrap();
-        peer.write_all(b"G").await.unwrap();
-        assert_eq!(stream.read_u8().await.unwrap(), b'G');
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn between_requests_there_is_more_time_until_the_next_one_begins() {
-        let (mut stream, mut peer) = pair();
-        stream.write_all(b"HTTP").await.unwrap();
-        check_read(&mut stream, IDLE).await;
-        let (mut stream, mut other) = pair();
-        stream.write_all(b"HTTP").await.unwrap();
-        other.write_all(b"G").await.unwrap();
-        stream.read_u8().await.unwrap();
-        check_read(&mut stream, REQUEST).await;
-        peer.shutdown().await.unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_is_given_up() {
-        let (mut stream, _peer) = pair();
-        let started = Instant::now();
-        let answer = vec![0; 64 * 1024 * 1024];
-        assert_eq!(stream.write_all(&answer).await.unwrap_err().kind(), ErrorKind::TimedOut);
-        assert!(WRITE <= started.elapsed() && started.elapsed() < WRITE * 2);
-    }
-
-    /// Over TCP, whose kernel resets a connection that is closed with unread bytes.
-    #[tokio::test]
-    async fn what_is_still_sent_is_taken_before_the_end() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let mut stream = TimeoutStream::new(listener.accept().await.unwrap().0, Arc::default());
-        peer.write_all(&[0; 1000]).await.unwrap();
-        stream.stream.readable().await.unwrap();
-        stream.write_all(b"no").await.unwrap();
-        stream.shutdown().await.unwrap();
-        drop(stream);
-        let mut answer = Vec::new();
-        peer.read_to_end(&mut answer).await.unwrap();
-        assert_eq!(answer, b"no");
-    }
-}
+#[path = "timeouts_test.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! TLS of the server: from the settings and the files that they name to what connections are encrypted with.
 
-mod any_server;
+mod accept_any_certificate;
 mod client_certificates;
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use rustls::{CipherSuite, ServerConfig, SupportedCipherSuite, SupportedProtocolV
 
 use super::web_config::{Curve, TlsSettings};
 
-pub(super) use any_server::any_server;
+pub(super) use accept_any_certificate::any_server;
 pub(super) use client_certificates::subject_name;
 
 /// Most sessions that are remembered so that clients reconnect faster.
@@ -24,7 +24,7 @@ const HTTP1: &[u8] = b"http/1.1";
 
 /// What connections are encrypted with.
 #[derive(Debug)]
-pub(super) struct Tls {
+pub(super) struct ServerTls {
     /// Certificates, versions and cipher suites.
     pub(super) server: Arc<ServerConfig>,
     /// Whether a certificate of a client proves who it is.
@@ -38,7 +38,7 @@ pub(super) fn chose_http2(connection: &rustls::ServerConnection) -> bool {
     connection.alpn_protocol() == Some(HTTP2)
 }
 
-impl Tls {
+impl ServerTls {
     /// Reads the certificates and puts everything together.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl Tls {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&versions)
             .map_err(unusable)?;
-        let builder = match client_certificates::verifier(settings, &provider)? {
+        let builder = match client_certificates::client_cert_verifier(settings, &provider)? {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
         };

@@ -8,8 +8,8 @@ use hyper::Request;
 use hyper::body::Incoming;
 
 use super::app_state::AppState;
+use super::connection_peer::ConnectionPeer;
 use super::message::Response;
-use super::peer::Peer;
 use super::request_span;
 use super::server_counters::ServerCounters;
 use super::timeouts::ConnectionActivity;
@@ -36,7 +36,7 @@ pub(super) trait WebApp: fmt::Debug + Send + Sync + 'static {
     /// Answers a request.
     fn respond<'a>(
         self: Arc<Self>,
-        peer: &'a Peer,
+        peer: &'a ConnectionPeer,
         activity: &'a ConnectionActivity,
         request: Request<Incoming>,
     ) -> Answering<'a>;
@@ -61,7 +61,7 @@ impl WebApp for AppState {
 
     fn respond<'a>(
         self: Arc<Self>,
-        peer: &'a Peer,
+        peer: &'a ConnectionPeer,
         activity: &'a ConnectionActivity,
         request: Request<Incoming>,
     ) -> Answering<'a> {

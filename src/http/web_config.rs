@@ -5,6 +5,7 @@
 
 mod file_format;
 mod go_duration;
+mod lost_protection;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -15,12 +16,13 @@ use std::time::Duration;
 use hyper::header::{HeaderName, HeaderValue};
 
 pub(super) use file_format::{ClientAuthType, Curve};
+pub(super) use lost_protection::lost_protection;
 pub(super) use secret::{COST_MIN, PasswordHash, Secret};
 
 use crate::table::quoted;
 use crate::whole_file;
 
-use file_format::{FileFormat, TlsSection, TlsVersion};
+use file_format::{FileFormat, SwitchedOff, TlsSection, TlsVersion};
 
 /// Longest web configuration file, certificate or key that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -60,12 +62,14 @@ pub(super) struct WebConfig {
     /// Users by name with the hashes of their passwords; nobody needs a password while it is empty.
     pub(super) users: BTreeMap<String, PasswordHash>,
     /// Rate limit of requests; `None` for no limit.
-    pub(super) rate_limit: Option<RateLimit>,
+    pub(super) rate_limit: Option<RequestRateLimit>,
+    /// The protections that the file switches off in so many words.
+    pub(super) switched_off: SwitchedOff,
 }
 
 /// A file, or its content as it stands in the web configuration file.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Pem {
+pub(super) enum PemSource {
     /// The path of a file in PEM.
     File(PathBuf),
     /// PEM itself.
@@ -76,11 +80,11 @@ pub(super) enum Pem {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct TlsSettings {
     /// The certificate chain of the server, leaf first.
-    pub(super) certificate: Pem,
+    pub(super) certificate: PemSource,
     /// Its private key.
-    pub(super) key: Pem,
+    pub(super) key: PemSource,
     /// The authorities that sign client certificates.
-    pub(super) client_ca: Option<Pem>,
+    pub(super) client_ca: Option<PemSource>,
     /// What is asked of clients.
     pub(super) client_auth: ClientAuthType,
     /// A client certificate must have one of these names; `None` accepts any name.
@@ -101,7 +105,7 @@ pub(super) struct TlsSettings {
 
 /// A token bucket for requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RateLimit {
+pub(super) struct RequestRateLimit {
     /// Time after which there is one more token, above 0.
     pub(super) interval: Duration,
     /// Most tokens, at least 1.
@@ -111,7 +115,14 @@ pub(super) struct RateLimit {
 impl Default for WebConfig {
     /// What an empty file says: plain HTTP without passwords.
     fn default() -> Self {
-        Self { tls: None, http2: true, headers: Vec::new(), users: BTreeMap::new(), rate_limit: None }
+        Self {
+            tls: None,
+            http2: true,
+            headers: Vec::new(),
+            users: BTreeMap::new(),
+            rate_limit: None,
+            switched_off: SwitchedOff::default(),
+        }
     }
 }
 
@@ -144,6 +155,7 @@ impl WebConfig {
             headers: headers(http.headers.unwrap_or_default()).map_err(whole)?,
             users: file.basic_auth_users.unwrap_or_default(),
             rate_limit: file.rate_limit.as_ref().map(rate_limit).transpose().map_err(whole)?.flatten(),
+            switched_off: file.switched_off,
         })
     }
 }
@@ -153,14 +165,14 @@ impl TlsSettings {
     pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
         [Some(&self.certificate), Some(&self.key), self.client_ca.as_ref()].into_iter().flatten().filter_map(
             |it| match it {
-                Pem::File(path) => Some(path.as_path()),
-                Pem::Inline(_) => None,
+                PemSource::File(path) => Some(path.as_path()),
+                PemSource::Inline(_) => None,
             },
         )
     }
 }
 
-impl Pem {
+impl PemSource {
     /// The bytes in PEM, read anew.
     ///
     /// # Errors
@@ -182,8 +194,8 @@ fn tls_settings(section: TlsSection, directory: &Path) -> Result<Option<TlsSetti
     let missing = |what: &str| format!("tls_server_config: {what}_file is missing; set it to a file in PEM");
     let pem = |file: Option<PathBuf>, inline: Option<Secret>| {
         // As in exporter-toolkit, the file counts where both are set; an empty text is as good as none.
-        let file = file.filter(|it| !it.as_os_str().is_empty()).map(|it| Pem::File(directory.join(it)));
-        file.or_else(|| inline.filter(|it| !it.reveal().is_empty()).map(Pem::Inline))
+        let file = file.filter(|it| !it.as_os_str().is_empty()).map(|it| PemSource::File(directory.join(it)));
+        file.or_else(|| inline.filter(|it| !it.reveal().is_empty()).map(PemSource::Inline))
     };
     let client_ca = pem(section.client_ca_file, section.client_ca);
     let client_auth = section.client_auth_type.unwrap_or_default();
@@ -219,12 +231,12 @@ fn tls_settings(section: TlsSection, directory: &Path) -> Result<Option<TlsSetti
     }))
 }
 
-fn rate_limit(section: &file_format::RateLimitSection) -> Result<Option<RateLimit>, String> {
+fn rate_limit(section: &file_format::RateLimitSection) -> Result<Option<RequestRateLimit>, String> {
     let interval = section.interval.map_or(Duration::ZERO, |it| it.0);
     match (interval, section.burst.unwrap_or(0)) {
         (Duration::ZERO, _) => Ok(None),
         (_, 0) => Err("rate_limit: burst must be at least 1; with 0 no request would be answered".into()),
-        (interval, burst) => Ok(Some(RateLimit { interval, burst })),
+        (interval, burst) => Ok(Some(RequestRateLimit { interval, burst })),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The web configuration in effect: read again when its file or its certificates change, so that certificates are renewed
-//! without a restart. A file that cannot be used changes nothing: the last good one stays in effect.
+//! without a restart. A file that cannot be used, or that is not written whole, changes nothing: the last good one stays in
+//! effect.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,9 +11,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::authentication::Authenticator;
 use super::request_metrics::WebConfigStatus;
-use super::tls::Tls;
+use super::tls::ServerTls;
 use super::token_bucket::TokenBucket;
-use super::web_config::{RateLimit, WebConfig, WebConfigError};
+use super::web_config::{RequestRateLimit, WebConfig, WebConfigError, lost_protection};
 use crate::reading::Timestamp;
 
 /// Time between two looks at the files.
@@ -35,9 +36,9 @@ pub struct WebSecurity {
     settings: AccessSettings,
     active: watch::Sender<Arc<ActiveConfig>>,
     /// The files as they were when they were last read.
-    seen: Mutex<Vec<FileState>>,
+    seen: Mutex<Vec<FileFingerprint>>,
     authenticator: Authenticator,
-    limiter: Mutex<Option<(RateLimit, TokenBucket)>>,
+    limiter: Mutex<Option<(RequestRateLimit, TokenBucket)>>,
 }
 
 /// A web configuration whose certificates were read.
@@ -46,12 +47,12 @@ pub(super) struct ActiveConfig {
     /// The file.
     pub(super) config: WebConfig,
     /// Nothing for plain HTTP.
-    pub(super) tls: Option<Tls>,
+    pub(super) tls: Option<ServerTls>,
 }
 
 /// What tells whether a file has changed; symbolic links are followed, as Kubernetes swaps them.
 #[derive(Debug, PartialEq, Eq)]
-struct FileState {
+struct FileFingerprint {
     path: PathBuf,
     /// Modification time and size, and on Unix device, inode and change time; `None` if the file is missing.
     state: Option<(Option<SystemTime>, u64, [i128; 3])>,
@@ -60,11 +61,11 @@ struct FileState {
 impl ActiveConfig {
     /// Reads the file and its certificates; `seen` becomes the files as they were before that, so that a change meanwhile is
     /// found by the next look.
-    fn read(path: &Path, seen: &mut Vec<FileState>) -> Result<Self, WebConfigError> {
-        *seen = vec![FileState::of(path)];
+    fn read(path: &Path, seen: &mut Vec<FileFingerprint>) -> Result<Self, WebConfigError> {
+        *seen = vec![FileFingerprint::of(path)];
         let config = WebConfig::read(path)?;
-        seen.extend(config.tls.iter().flat_map(|it| it.files()).map(FileState::of));
-        let tls = config.tls.as_ref().map(|it| Tls::new(it, config.http2)).transpose();
+        seen.extend(config.tls.iter().flat_map(|it| it.files()).map(FileFingerprint::of));
+        let tls = config.tls.as_ref().map(|it| ServerTls::new(it, config.http2)).transpose();
         let tls = tls.map_err(|reason| WebConfigError { path: path.to_owned(), line: None, reason })?;
         Ok(Self { config, tls })
     }
@@ -105,7 +106,8 @@ impl WebSecurity {
         })
     }
 
-    pub(super) fn settings(&self) -> &AccessSettings {
+    /// The settings it was opened with.
+    pub fn settings(&self) -> &AccessSettings {
         &self.settings
     }
 
@@ -143,7 +145,7 @@ impl WebSecurity {
         if self.settings.config_file.is_none() {
             return;
         }
-        status.note(Some(now()));
+        status.note_start(now());
         let mut ticks = interval(POLL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -158,10 +160,10 @@ impl WebSecurity {
     fn reload_if_changed(&self, status: &WebConfigStatus, now: fn() -> Timestamp) {
         let Some(path) = &self.settings.config_file else { return };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.iter().all(|it| *it == FileState::of(&it.path)) {
+        if seen.iter().all(|it| *it == FileFingerprint::of(&it.path)) {
             return;
         }
-        match ActiveConfig::read(path, &mut seen) {
+        match ActiveConfig::read(path, &mut seen).and_then(|it| self.unless_less_protected(path, it)) {
             Ok(active) => {
                 active.warn_of_ignored(path);
                 self.active.send_replace(Arc::new(active));
@@ -174,9 +176,21 @@ impl WebSecurity {
             }
         }
     }
+
+    /// A changed configuration, unless it may be half of a file that is still being written and would open the host.
+    fn unless_less_protected(
+        &self,
+        path: &Path,
+        changed: ActiveConfig,
+    ) -> Result<ActiveConfig, WebConfigError> {
+        match lost_protection(&self.active().config, &changed.config) {
+            None => Ok(changed),
+            Some(reason) => Err(WebConfigError { path: path.to_owned(), line: None, reason }),
+        }
+    }
 }
 
-impl FileState {
+impl FileFingerprint {
     fn of(path: &Path) -> Self {
         let state = std::fs::metadata(path).ok().map(|it| (it.modified().ok(), it.len(), identity(&it)));
         Self { path: path.to_owned(), state }

@@ -16,7 +16,7 @@ pub(super) fn parse(line: &str) -> Option<LogLine<'_>> {
         return None;
     }
     let object: Object = serde_json::from_str(line).ok()?;
-    let suggested = || object.message.as_deref().and_then(severity_words::suggested);
+    let suggested = || object.message.as_deref().and_then(severity_words::severity_from_stems);
     let severity = object.severity.or_else(suggested);
     // The values of other fields are variable, so their names stand for them.
     let message = object.message.unwrap_or_else(|| object.names.join(" "));

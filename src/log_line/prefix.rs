@@ -14,7 +14,8 @@ pub(super) fn priority(line: &str) -> (Option<LogSeverity>, &str) {
         let (number, rest) = line.strip_prefix('<')?.split_once('>')?;
         let number: u8 = number.parse().ok()?;
         // Facilities 0 to 23.
-        (number < 192).then(|| (LogSeverity::of_syslog(number % 8), rest.strip_prefix("1 ").unwrap_or(rest)))
+        (number < 192)
+            .then(|| (LogSeverity::from_syslog_priority(number % 8), rest.strip_prefix("1 ").unwrap_or(rest)))
     };
     read().map_or((None, line), |(severity, rest)| (Some(severity), rest))
 }

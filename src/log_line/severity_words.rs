@@ -45,14 +45,25 @@ const STEMS: &[(&str, LogSeverity)] = &[
     ("fail", LogSeverity::Error),
     ("critical", LogSeverity::Error),
     ("fehler", LogSeverity::Error),
+    ("fehlgeschlagen", LogSeverity::Error),
+    ("gescheitert", LogSeverity::Error),
     ("erreur", LogSeverity::Error),
     ("échec", LogSeverity::Error),
-    ("errore", LogSeverity::Error),
+    ("échou", LogSeverity::Error),
+    ("falló", LogSeverity::Error),
+    ("fallid", LogSeverity::Error),
+    ("fallit", LogSeverity::Error),
     ("erro", LogSeverity::Error),
-    ("falha", LogSeverity::Error),
+    ("falh", LogSeverity::Error),
     ("fout", LogSeverity::Error),
+    ("mislukt", LogSeverity::Error),
     ("błąd", LogSeverity::Error),
-    ("chyba", LogSeverity::Error),
+    ("błęd", LogSeverity::Error),
+    ("niepowodzeni", LogSeverity::Error),
+    ("chyb", LogSeverity::Error),
+    ("selhal", LogSeverity::Error),
+    ("selhán", LogSeverity::Error),
+    ("misslyck", LogSeverity::Error),
     ("warn", LogSeverity::Warning),
     ("deprecat", LogSeverity::Warning),
     ("avertissement", LogSeverity::Warning),
@@ -65,8 +76,19 @@ const STEMS: &[(&str, LogSeverity)] = &[
     ("varning", LogSeverity::Warning),
 ];
 
-/// Words before a stem that deny it.
-const DENIALS: [&str; 7] = ["no", "0", "without", "zero", "keine", "ohne", "sans"];
+/// Whole words that would also begin words of other meanings: Spanish.
+const WORDS: &[(&str, LogSeverity)] = &[("fallo", LogSeverity::Error), ("fallos", LogSeverity::Error)];
+
+/// Words before a stem that deny it, in the same languages.
+#[rustfmt::skip]
+const DENIALS: &[&str] = &[
+    "no", "0", "without", "zero", "kein", "keine", "keinen", "ohne", "sans", "aucun", "aucune", "pas", "sin", "ningún",
+    "ninguna", "senza", "nessun", "nessuna", "sem", "nenhum", "nenhuma", "geen", "zonder", "bez", "brak", "žádné", "žádná",
+    "utan", "inga", "inget",
+];
+
+/// Words between a denial and its stem.
+const BETWEEN: [&str; 4] = ["any", "de", "d", "l"];
 
 /// The level of a word by itself, in any case and in brackets.
 pub(super) fn level(word: &str) -> Option<LogSeverity> {
@@ -94,16 +116,144 @@ pub(super) fn leading_level(text: &str) -> (Option<LogSeverity>, &str) {
 }
 
 /// The most serious stem that is not denied by the word before it.
-pub(super) fn suggested(text: &str) -> Option<LogSeverity> {
+pub(super) fn severity_from_stems(text: &str) -> Option<LogSeverity> {
     let text = text.get(..text.floor_char_boundary(STEM_BYTES_MAX)).unwrap_or_default().to_lowercase();
     let mut denied = false;
     let mut found = None;
     for word in text.split(|it: char| !it.is_alphanumeric()).filter(|it| !it.is_empty()) {
-        let stem = STEMS.iter().find(|(stem, _)| word.starts_with(stem)).map(|it| it.1);
+        let stem = STEMS.iter().find(|(stem, _)| word.starts_with(stem));
+        let stem = stem.or_else(|| WORDS.iter().find(|it| it.0 == word)).map(|it| it.1);
         if !denied {
             found = found.max(stem);
         }
-        denied = DENIALS.contains(&word);
+        denied = DENIALS.contains(&word) || denied && BETWEEN.contains(&word);
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ERROR: Option<LogSeverity> = Some(LogSeverity::Error);
+    const WARNING: Option<LogSeverity> = Some(LogSeverity::Warning);
+    type Lines = [(&'static str, Option<LogSeverity>)];
+    const LINES: &[(&str, &Lines)] = &[
+        (
+            "English",
+            &[
+                ("backup failed", ERROR),
+                ("deprecated option", WARNING),
+                ("done without any errors", None),
+                ("0 failures", None),
+                ("fallout shelter opened, field is fallow", None),
+            ],
+        ),
+        (
+            "German",
+            &[
+                ("Anmeldung fehlgeschlagen", ERROR),
+                ("Fehlgeschlagene Versuche", ERROR),
+                ("Sicherung gescheitert", ERROR),
+                ("Warnung: fast voll", WARNING),
+                ("kein Fehler", None),
+                ("ohne Fehler beendet", None),
+            ],
+        ),
+        (
+            "French",
+            &[
+                ("la sauvegarde a échoué", ERROR),
+                ("ÉCHEC de lecture", ERROR),
+                ("avertissement : disque plein", WARNING),
+                ("terminé sans erreur", None),
+                ("pas d'erreur", None),
+                ("aucune erreur", None),
+            ],
+        ),
+        (
+            "Spanish",
+            &[
+                ("fallo al conectar", ERROR),
+                ("la copia falló", ERROR),
+                ("intento fallido", ERROR),
+                ("advertencia: disco lleno", WARNING),
+                ("terminado sin errores", None),
+                ("ningún fallo", None),
+            ],
+        ),
+        (
+            "Italian",
+            &[
+                ("accesso fallito", ERROR),
+                ("errori di lettura", ERROR),
+                ("avviso: disco pieno", WARNING),
+                ("finito senza errori", None),
+                ("nessun errore", None),
+            ],
+        ),
+        (
+            "Portuguese",
+            &[
+                ("a cópia falhou", ERROR),
+                ("falha de leitura", ERROR),
+                ("aviso: disco cheio", WARNING),
+                ("concluído sem erro", None),
+                ("nenhuma falha", None),
+            ],
+        ),
+        (
+            "Dutch",
+            &[
+                ("aanmelden mislukt", ERROR),
+                ("fouten bij lezen", ERROR),
+                ("waarschuwing: schijf vol", WARNING),
+                ("klaar zonder fouten", None),
+                ("geen fout", None),
+            ],
+        ),
+        (
+            "Polish",
+            &[
+                ("błędy odczytu", ERROR),
+                ("niepowodzenie operacji", ERROR),
+                ("ostrzeżenie: dysk pełny", WARNING),
+                ("zakończono bez błędów", None),
+                ("brak błędów", None),
+            ],
+        ),
+        (
+            "Czech",
+            &[
+                ("přihlášení selhalo", ERROR),
+                ("chyby čtení", ERROR),
+                ("varování: disk je plný", WARNING),
+                ("hotovo bez chyb", None),
+                ("žádné chyby", None),
+            ],
+        ),
+        (
+            "Swedish",
+            &[
+                ("inloggningen misslyckades", ERROR),
+                ("varning: disken är full", WARNING),
+                ("klart utan exception", None),
+            ],
+        ),
+    ];
+
+    #[test]
+    fn words_of_each_language_are_known() {
+        for (language, lines) in LINES {
+            for (text, expect) in *lines {
+                assert_eq!(severity_from_stems(text), *expect, "{language}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_denial_is_for_the_next_word_only() {
+        assert_eq!(severity_from_stems("no disk error"), Some(LogSeverity::Error));
+        assert_eq!(severity_from_stems("sin errores, un fallo"), Some(LogSeverity::Error));
+    }
 }

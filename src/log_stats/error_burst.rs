@@ -53,6 +53,22 @@ impl ErrorBurst {
         if errors >= ERRORS_MIN && surprise(errors as f64, mean) >= SURPRISE_MIN { errors } else { 0 }
     }
 
+    /// Starts to count at a time, in seconds: errors of earlier runs are as old as they were when the last one ended.
+    pub(super) fn start(&mut self, at: f64) {
+        self.usual.1 = at as u64;
+    }
+
+    /// The errors of the usual time, those of the last seconds included.
+    pub(super) fn usual_errors(&self, at: f64) -> f64 {
+        let last: u64 = self.seconds.iter().map(|it| it.1).sum();
+        self.usual.0 * decay(at - self.usual.1 as f64, USUAL_SECONDS) + last as f64
+    }
+
+    /// Takes over the errors of the usual time of an earlier run.
+    pub(super) fn restore(&mut self, usual: f64) {
+        self.usual.0 = usual;
+    }
+
     /// Moves what is no longer among the last seconds to the usual rate.
     fn advance(&mut self, second: u64) {
         while let Some((old, count)) = self.seconds.pop_front_if(|it| it.0 + BURST_SECONDS <= second) {

@@ -29,6 +29,16 @@ impl UsualSilence {
         self.time = self.time * kept + pause;
     }
 
+    /// What it learned: the integrals of the silence and of the time.
+    pub(super) fn integrals(&self) -> [f64; 2] {
+        [self.silence, self.time]
+    }
+
+    /// Takes over what an earlier run learned.
+    pub(super) fn restore(&mut self, [silence, time]: [f64; 2]) {
+        (self.silence, self.time) = (silence, time);
+    }
+
     /// Seconds of silence from which on it is unusual.
     pub(super) fn unusual_from(&self) -> f64 {
         // At a random time, so that a burst of lines between long pauses changes little.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::framing::FileFormat;
 use super::line_filter::LineFilter;
-use super::{LogPositions, LogSourceError, ReadingCounts, StopFlag};
+use super::{LogPositions, LogReadState, LogSourceError, StopFlag};
 use crate::clock;
 use crate::log_stream::LogStream;
 use crate::sources::{ExcludePattern, IncludePattern};
@@ -79,7 +79,7 @@ pub(super) fn run(
     settings: &FileSettings,
     stream: &LogStream,
     positions: &LogPositions,
-    counts: &ReadingCounts,
+    counts: &LogReadState,
     stop: &StopFlag,
 ) -> Result<(), LogSourceError> {
     let filter = LineFilter::new(&settings.include, &settings.exclude);
@@ -91,9 +91,9 @@ pub(super) fn run(
             if filter.takes(message.text) {
                 stream.line(message.text, None, at);
                 counts.note_line(at);
-            }
-            if message.is_cut {
-                stream.drop_lines(1);
+                if message.is_cut {
+                    stream.note_truncated_line();
+                }
             }
         });
         tail.count(counts);

@@ -24,22 +24,22 @@ pub enum FileFormat {
 }
 
 /// A message of an application, without its frame and its end. Cut means that its rest was left out.
-pub(super) struct Message<'a> {
+pub(super) struct LogMessage<'a> {
     pub(super) text: &'a [u8],
     pub(super) is_cut: bool,
 }
 
 /// Takes frames off, and joins the parts of messages that a runtime split.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Framing {
+pub(super) struct LogFraming {
     /// As set, or as the first line says.
     format: FileFormat,
     /// Parts so far, of standard output and of standard error.
-    parts: [Parts; 2],
+    parts: [SplitMessageParts; 2],
 }
 
 #[derive(Debug, Clone, Default)]
-struct Parts {
+struct SplitMessageParts {
     text: Vec<u8>,
     is_open: bool,
     is_cut: bool,
@@ -54,17 +54,17 @@ struct Frame<T> {
     is_partial: bool,
 }
 
-impl Framing {
+impl LogFraming {
     pub(super) fn new(format: FileFormat) -> Self {
         Self { format, ..Self::default() }
     }
 
     /// Passes on the message that ends with this line, if one does. A line without the expected frame is a message.
-    pub(super) fn line(&mut self, line: &[u8], is_cut: bool, emit: &mut dyn FnMut(Message<'_>)) {
+    pub(super) fn line(&mut self, line: &[u8], is_cut: bool, emit: &mut dyn FnMut(LogMessage<'_>)) {
         if self.format == FileFormat::Auto {
             self.format = recognized(line);
         }
-        let whole = Message { text: line, is_cut };
+        let whole = LogMessage { text: line, is_cut };
         match self.format {
             FileFormat::Auto | FileFormat::Plain => emit(whole),
             FileFormat::Cri => match cri::parse(line) {
@@ -80,10 +80,10 @@ impl Framing {
         }
     }
 
-    fn frame(&mut self, frame: &Frame<&[u8]>, is_cut: bool, emit: &mut dyn FnMut(Message<'_>)) {
+    fn frame(&mut self, frame: &Frame<&[u8]>, is_cut: bool, emit: &mut dyn FnMut(LogMessage<'_>)) {
         let parts = &mut self.parts[usize::from(frame.is_error_stream)];
         if !parts.is_open && !frame.is_partial {
-            return emit(Message { text: frame.text, is_cut });
+            return emit(LogMessage { text: frame.text, is_cut });
         }
         let room = LINE_BYTES_MAX - parts.text.len();
         parts.text.extend_from_slice(&frame.text[..frame.text.len().min(room)]);
@@ -105,15 +105,15 @@ impl Framing {
     }
 
     /// Passes on what waits as messages.
-    pub(super) fn flush(&mut self, emit: &mut dyn FnMut(Message<'_>)) {
+    pub(super) fn flush(&mut self, emit: &mut dyn FnMut(LogMessage<'_>)) {
         self.parts.iter_mut().filter(|it| it.is_open).for_each(|it| it.end(emit));
     }
 }
 
-impl Parts {
-    fn end(&mut self, emit: &mut dyn FnMut(Message<'_>)) {
+impl SplitMessageParts {
+    fn end(&mut self, emit: &mut dyn FnMut(LogMessage<'_>)) {
         let Self { text, is_cut, .. } = std::mem::take(self);
-        emit(Message { text: &text, is_cut });
+        emit(LogMessage { text: &text, is_cut });
     }
 }
 
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     fn check(format: FileFormat, lines: &[&str], expect: &[&str]) {
-        let (mut framing, mut found) = (Framing::new(format), Vec::new());
+        let (mut framing, mut found) = (LogFraming::new(format), Vec::new());
         for line in lines {
             framing.line(line.as_bytes(), false, &mut |it| {
                 found.push(String::from_utf8_lossy(it.text).into_owned());
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn joined_messages_are_bounded() {
         let part = format!("2026-01-02T03:04:05Z stdout P {}", "x".repeat(40_000));
-        let mut framing = Framing::new(FileFormat::Cri);
+        let mut framing = LogFraming::new(FileFormat::Cri);
         for _ in 0..3 {
             framing.line(part.as_bytes(), false, &mut |_| panic!("not over yet"));
         }

@@ -1,6 +1,6 @@
 //! Entries for tests and the fuzzer.
 
-use super::framing::{FileFormat, Framing, LINE_BYTES_MAX, LineSplitter};
+use super::framing::{FileFormat, LINE_BYTES_MAX, LineSplitter, LogFraming};
 use super::remote_log::{LogCursor, RemoteLogError};
 use super::syslog::SyslogMessage;
 use super::{loki, victorialogs};
@@ -50,7 +50,8 @@ pub fn log_framing(bytes: &[u8]) {
 }
 
 fn messages(format: FileFormat, pieces: &[&[u8]]) -> Vec<Vec<u8>> {
-    let (mut splitter, mut framing, mut found) = (LineSplitter::default(), Framing::new(format), Vec::new());
+    let (mut splitter, mut framing, mut found) =
+        (LineSplitter::default(), LogFraming::new(format), Vec::new());
     for piece in pieces {
         splitter.push(piece, |line, _, is_cut| {
             framing.line(line, is_cut, &mut |it| found.push(it.text.to_owned()));

@@ -7,7 +7,7 @@ use sdjournal::{Cursor, Journal, JournalConfig, JournalQuery, SdJournalError};
 use serde::{Deserialize, Serialize};
 
 use super::line_filter::LineFilter;
-use super::{LogPositions, LogSourceError, ReadingCounts, StopFlag};
+use super::{LogPositions, LogReadState, LogSourceError, StopFlag};
 use crate::clock;
 use crate::log_stream::{LogSeverity, LogStream};
 use crate::reading::Timestamp;
@@ -70,7 +70,7 @@ pub(super) fn run(
     settings: &JournaldSettings,
     stream: &LogStream,
     positions: &LogPositions,
-    counts: &ReadingCounts,
+    counts: &LogReadState,
     stop: &StopFlag,
 ) -> Result<(), LogSourceError> {
     let mut reader = JournalFollower::new(settings, positions.get(stream.name(), CURSOR));
@@ -168,7 +168,7 @@ impl<'a> JournalFollower<'a> {
 
 fn severity(priority: Option<&[u8]>) -> Option<LogSeverity> {
     match priority? {
-        [digit @ b'0'..=b'7'] => Some(LogSeverity::of_syslog(digit - b'0')),
+        [digit @ b'0'..=b'7'] => Some(LogSeverity::from_syslog_priority(digit - b'0')),
         _ => None,
     }
 }

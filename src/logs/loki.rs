@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::remote_log::{self, LogServer, PageRange, RemoteLine, RemoteLogErrorKind};
+use super::remote_log::{self, LogPageRange, LogServer, RemoteLine, RemoteLogErrorKind};
 use crate::duration::HumanDuration;
 use crate::remote::ServerConnection;
 
@@ -81,7 +81,7 @@ impl LogServer for LokiSettings {
         "/loki/api/v1/query_range"
     }
 
-    fn query(&self, range: &PageRange) -> Vec<(&'static str, String)> {
+    fn query(&self, range: &LogPageRange) -> Vec<(&'static str, String)> {
         vec![
             ("query", self.query.clone()),
             ("start", range.start.to_string()),

@@ -1,4 +1,4 @@
-//! How far each log was read, on the way between the threads that read logs and the store.
+//! How far each log was read and what it taught, on the way between the threads that read logs and the store.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -26,13 +26,15 @@ pub struct LogPosition {
 
 /// The positions of all logs, by the name of the log and the key. Cloning shares them.
 #[derive(Debug, Clone, Default)]
-pub struct LogPositions(Arc<(Mutex<Shared>, Condvar)>);
+pub struct LogPositions(Arc<(Mutex<SharedPositions>, Condvar)>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct SharedPositions {
     /// Whether the store was read, or no store is used.
     is_restored: bool,
     known: BTreeMap<(String, String), String>,
+    /// What earlier runs taught, by the name of the log, until its thread takes it.
+    states: BTreeMap<String, Vec<u8>>,
     /// Changes since [`LogPositions::take_changes`]; none for a position to delete.
     changed: BTreeMap<(String, String), Option<String>>,
 }
@@ -47,6 +49,16 @@ impl LogPositions {
         for (log, position) in stored {
             shared.known.entry((log, position.key)).or_insert(position.value);
         }
+    }
+
+    /// Takes over what a log taught an earlier run.
+    pub fn restore_state(&self, log: String, state: Vec<u8>) {
+        self.shared().states.insert(log, state);
+    }
+
+    /// What a log taught an earlier run, once.
+    pub(super) fn take_state(&self, log: &str) -> Option<Vec<u8>> {
+        self.shared().states.remove(log)
     }
 
     /// Notes that all stored positions are known: threads that wait for them start.
@@ -108,7 +120,7 @@ impl LogPositions {
     }
 
     /// Takes back changes that could not be stored; newer ones stay.
-    pub fn give_back(&self, changes: Vec<PositionChange>) {
+    pub fn return_unstored(&self, changes: Vec<PositionChange>) {
         let mut shared = self.shared();
         for (log, key, value) in changes {
             shared.changed.entry((log, key)).or_insert(value);
@@ -116,7 +128,7 @@ impl LogPositions {
     }
 
     /// A thread that panicked leaves a complete map.
-    fn shared(&self) -> MutexGuard<'_, Shared> {
+    fn shared(&self) -> MutexGuard<'_, SharedPositions> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

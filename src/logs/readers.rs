@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::settings::{LogSettings, LogSource};
-use super::{LogPositions, LogSourceError, ReadingCounts, StopFlag, file, journald, remote_log, syslog};
+use super::settings::{LogInput, WatchedLogSettings};
+use super::{LogPositions, LogReadState, LogSourceError, StopFlag, file, journald, remote_log, syslog};
 use crate::clock;
 use crate::log_stream::LogStream;
-use crate::reading::Values;
+use crate::reading::SubjectValues;
 
 /// Shortest and longest wait before a source that failed is started again; it doubles with each failure.
 const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ const NICENESS: i32 = 5;
 /// The logs of the settings, each with its thread.
 #[derive(Debug, Default)]
 pub struct LogReaders {
-    logs: Vec<(Arc<LogStream>, ReadingCounts)>,
+    logs: Vec<(Arc<LogStream>, LogReadState)>,
     stop: StopFlag,
     /// Closes when all threads have ended.
     ended: Option<Receiver<()>>,
@@ -33,23 +33,23 @@ pub struct LogReaders {
 
 /// The counts of all logs, for reports.
 #[derive(Debug, Clone, Default)]
-pub struct LogReaderCounts(Vec<(Arc<LogStream>, ReadingCounts)>);
+pub struct LogReadStates(Vec<(Arc<LogStream>, LogReadState)>);
 
-impl LogReaderCounts {
+impl LogReadStates {
     /// Adds the counts.
-    pub fn values(&self, values: &mut Values) {
+    pub fn values(&self, values: &mut SubjectValues) {
         self.0.iter().for_each(|(stream, counts)| counts.values(stream.name(), values));
     }
 }
 
 impl LogReaders {
     /// Starts a thread for each log. Each waits until the positions are restored.
-    pub fn start(settings: &[LogSettings], positions: &LogPositions) -> Self {
+    pub fn start(settings: &[WatchedLogSettings], positions: &LogPositions) -> Self {
         let (alive, ended) = mpsc::channel();
         let stop = StopFlag::default();
-        let start = |log: &LogSettings| {
+        let start = |log: &WatchedLogSettings| {
             let stream = LogStream::new(&log.name);
-            let counts = ReadingCounts::default();
+            let counts = LogReadState::default();
             let reader = LogReader {
                 settings: log.clone(),
                 stream: Arc::clone(&stream),
@@ -78,8 +78,8 @@ impl LogReaders {
     }
 
     /// The counts of the logs.
-    pub fn counts(&self) -> LogReaderCounts {
-        LogReaderCounts(self.logs.clone())
+    pub fn counts(&self) -> LogReadStates {
+        LogReadStates(self.logs.clone())
     }
 
     /// Ends the threads; does not wait for one that hangs.
@@ -95,10 +95,10 @@ impl LogReaders {
 /// One log on its thread.
 #[derive(Debug)]
 struct LogReader {
-    settings: LogSettings,
+    settings: WatchedLogSettings,
     stream: Arc<LogStream>,
     positions: LogPositions,
-    counts: ReadingCounts,
+    counts: LogReadState,
     stop: StopFlag,
 }
 
@@ -107,6 +107,13 @@ impl LogReader {
     fn run(&self) {
         lower_priority();
         self.positions.wait_until_restored(&self.stop, POSITIONS_WAIT);
+        let state = self.positions.take_state(&self.settings.name);
+        if state.is_some_and(|it| !self.stream.resume_from(&it)) {
+            tracing::info!(
+                log = self.settings.name,
+                "stored templates of a log not used; learning them again"
+            );
+        }
         let mut wait = RETRY_MIN;
         while !self.stop.is_set() {
             let started = clock::instant();
@@ -137,14 +144,14 @@ impl LogReader {
     fn read(&self) -> Result<(), LogSourceError> {
         let Self { settings, stream, positions, counts, stop } = self;
         match settings.source() {
-            Some(LogSource::File(it)) => file::run(it, stream, positions, counts, stop),
-            Some(LogSource::Journald(it)) => journald::run(it, stream, positions, counts, stop),
-            Some(LogSource::Syslog(it)) => syslog::run(it, stream, counts, stop),
-            Some(LogSource::Loki(it)) => {
+            Some(LogInput::File(it)) => file::run(it, stream, positions, counts, stop),
+            Some(LogInput::Journald(it)) => journald::run(it, stream, positions, counts, stop),
+            Some(LogInput::Syslog(it)) => syslog::run(it, stream, counts, stop),
+            Some(LogInput::Loki(it)) => {
                 remote_log::follow(it, stream, positions, counts, stop);
                 Ok(())
             }
-            Some(LogSource::VictoriaLogs(it)) => {
+            Some(LogInput::VictoriaLogs(it)) => {
                 remote_log::follow(it, stream, positions, counts, stop);
                 Ok(())
             }
@@ -178,7 +185,7 @@ mod tests {
             from: StartFrom::Start,
             ..FileSettings::default()
         };
-        let log = LogSettings { name: "a".into(), file: Some(file), ..LogSettings::default() };
+        let log = WatchedLogSettings { name: "a".into(), file: Some(file), ..WatchedLogSettings::default() };
         let positions = LogPositions::default();
         positions.set_restored();
         let read = |lines: u64| {
@@ -187,7 +194,7 @@ mod tests {
             while stream.totals().lines < lines {
                 std::thread::yield_now();
             }
-            let mut values = Values::default();
+            let mut values = SubjectValues::default();
             readers.counts().values(&mut values);
             readers.stop();
             assert_eq!(stream.totals().lines, lines);
@@ -202,13 +209,14 @@ mod tests {
     fn a_source_that_fails_is_tried_again_and_ends_with_the_flag() {
         let syslog =
             syslog::SyslogSettings { udp: "192.0.2.1:1".into(), ..syslog::SyslogSettings::default() };
-        let log = LogSettings { name: "a".into(), syslog: Some(syslog), ..LogSettings::default() };
+        let log =
+            WatchedLogSettings { name: "a".into(), syslog: Some(syslog), ..WatchedLogSettings::default() };
         let positions = LogPositions::default();
         positions.set_restored();
         let readers = LogReaders::start(&[log], &positions);
         let counts = readers.counts();
         let fails = || {
-            let mut values = Values::default();
+            let mut values = SubjectValues::default();
             counts.values(&mut values);
             values.iter().any(|it| it.value < 0.5)
         };

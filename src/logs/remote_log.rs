@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{LogPositions, ReadingCounts, StopFlag};
+use super::{LogPositions, LogReadState, StopFlag};
 use crate::clock;
 use crate::duration::HumanDuration;
 use crate::log_stream::LogStream;
@@ -17,7 +17,7 @@ mod log_cursor;
 mod remote_line;
 mod remote_log_error;
 
-pub(super) use line_severity::LevelNames;
+pub(super) use line_severity::SeverityLabels;
 pub(super) use log_cursor::LogCursor;
 pub(super) use remote_line::{NANOSECONDS, RemoteLine, line_identity};
 pub(super) use remote_log_error::{RemoteLogError, RemoteLogErrorKind};
@@ -53,7 +53,7 @@ pub(super) trait LogServer {
     /// The path behind the address.
     fn path(&self) -> &'static str;
     /// The query for the oldest lines of a time range.
-    fn query(&self, range: &PageRange) -> Vec<(&'static str, String)>;
+    fn query(&self, range: &LogPageRange) -> Vec<(&'static str, String)>;
     /// The lines of a response, in any order.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ pub(super) trait LogServer {
 
 /// What one request asks for, in nanoseconds of Unix time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PageRange {
+pub(super) struct LogPageRange {
     /// Start, inclusive.
     pub(super) start: i64,
     /// End, exclusive.
@@ -102,7 +102,7 @@ pub(super) fn follow(
     server: &impl LogServer,
     stream: &LogStream,
     positions: &LogPositions,
-    counts: &ReadingCounts,
+    counts: &LogReadState,
     stop: &StopFlag,
 ) {
     let mut follower = Follower::new(server, stream, positions, counts);
@@ -121,7 +121,7 @@ pub(super) fn follow(
             }
             Err(error) => {
                 let pause = error.retry_after.map_or(wait, |it| it.min(RETRY_AFTER_MAX).max(wait));
-                if failure.as_ref().is_none_or(|it| !it.kind.is_like(&error.kind)) {
+                if failure.as_ref().is_none_or(|it| !it.kind.is_repeat_of(&error.kind)) {
                     tracing::warn!(log = &**stream.name(), %error, "log cannot be read; it is tried again");
                 }
                 failure = Some(error);
@@ -140,7 +140,7 @@ struct Follower<'a, S> {
     server: &'a S,
     stream: &'a LogStream,
     positions: &'a LogPositions,
-    counts: &'a ReadingCounts,
+    counts: &'a LogReadState,
     /// None before the first request and after a failure, so that new secrets and certificates are read.
     client: Option<RemoteClient>,
     cursor: Option<LogCursor>,
@@ -152,7 +152,7 @@ impl<'a, S: LogServer> Follower<'a, S> {
         server: &'a S,
         stream: &'a LogStream,
         positions: &'a LogPositions,
-        counts: &'a ReadingCounts,
+        counts: &'a LogReadState,
     ) -> Self {
         let cursor = positions.get(stream.name(), POSITION).and_then(|it| LogCursor::from_text(&it));
         Self { server, stream, positions, counts, client: None, cursor, page_lines: PAGE_LINES_MAX }
@@ -173,7 +173,7 @@ impl<'a, S: LogServer> Follower<'a, S> {
         let cursor = self.cursor.get_or_insert_with(|| LogCursor::new(at, lookback));
         let Some((mut start, end)) = cursor.range(at, lookback, poll) else { return Ok(()) };
         while !stop.is_set() {
-            let range = PageRange { start, end, limit: self.page_lines };
+            let range = LogPageRange { start, end, limit: self.page_lines };
             let mut lines = match self.page(&range) {
                 Err(error) if error.kind.is_page_too_large() && self.page_lines > PAGE_LINES_MIN => {
                     self.page_lines = (self.page_lines / 4).max(PAGE_LINES_MIN);
@@ -209,11 +209,11 @@ impl<'a, S: LogServer> Follower<'a, S> {
                 self.counts.note_line(now);
             }
         }
-        self.stream.drop_lines(cursor.take_lost());
+        self.stream.drop_lines(cursor.take_lost_line_count());
     }
 
     /// One request.
-    fn page(&mut self, range: &PageRange) -> Result<Vec<RemoteLine>, RemoteLogError> {
+    fn page(&mut self, range: &LogPageRange) -> Result<Vec<RemoteLine>, RemoteLogError> {
         let url = format!("{}{}", self.server.url().trim_end_matches('/'), self.server.path());
         let failed = |kind| RemoteLogError { url: self.server.url().to_owned(), kind, retry_after: None };
         let client = match self.client.take() {

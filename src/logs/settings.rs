@@ -16,7 +16,7 @@ pub const NAME_BYTES_MAX: usize = 64;
 /// One log of the settings: a name, and exactly one source.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LogSettings {
+pub struct WatchedLogSettings {
     /// Its name: the subject.
     pub name: String,
     /// Files.
@@ -38,7 +38,7 @@ pub struct LogSettings {
 
 /// The source of a log.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum LogSource<'a> {
+pub enum LogInput<'a> {
     /// Files.
     File(&'a FileSettings),
     /// The journal of systemd.
@@ -51,7 +51,7 @@ pub enum LogSource<'a> {
     VictoriaLogs(&'a VictoriaLogsSettings),
 }
 
-impl LogSource<'_> {
+impl LogInput<'_> {
     /// The key in the settings.
     pub fn key(&self) -> &'static str {
         match self {
@@ -75,21 +75,21 @@ impl LogSource<'_> {
     }
 }
 
-impl LogSettings {
+impl WatchedLogSettings {
     /// All sources of the entry; a valid one has one.
-    fn sources(&self) -> impl Iterator<Item = LogSource<'_>> {
+    fn sources(&self) -> impl Iterator<Item = LogInput<'_>> {
         let sources = [
-            self.file.as_ref().map(LogSource::File),
-            self.journald.as_ref().map(LogSource::Journald),
-            self.syslog.as_ref().map(LogSource::Syslog),
-            self.loki.as_ref().map(LogSource::Loki),
-            self.victorialogs.as_ref().map(LogSource::VictoriaLogs),
+            self.file.as_ref().map(LogInput::File),
+            self.journald.as_ref().map(LogInput::Journald),
+            self.syslog.as_ref().map(LogInput::Syslog),
+            self.loki.as_ref().map(LogInput::Loki),
+            self.victorialogs.as_ref().map(LogInput::VictoriaLogs),
         ];
         sources.into_iter().flatten()
     }
 
     /// Its source; none in an entry that [`logs_error`] refuses.
-    pub fn source(&self) -> Option<LogSource<'_>> {
+    pub fn source(&self) -> Option<LogInput<'_>> {
         self.sources().next()
     }
 
@@ -118,32 +118,33 @@ impl LogSettings {
 const SOURCE_KEYS: &str = "file, journald, syslog, loki and victorialogs";
 
 /// Why logs cannot be used together; none if they can.
-pub fn logs_error(logs: &[LogSettings]) -> Option<String> {
+pub fn logs_error(logs: &[WatchedLogSettings]) -> Option<String> {
     if logs.len() > LOGS_MAX {
         return Some(format!("{} logs; expected at most {LOGS_MAX}", logs.len()));
     }
-    let is_twin = |(idx, it): (usize, &LogSettings)| logs[..idx].iter().any(|other| other.name == it.name);
+    let is_twin =
+        |(idx, it): (usize, &WatchedLogSettings)| logs[..idx].iter().any(|other| other.name == it.name);
     let twins = logs
         .iter()
         .enumerate()
         .find(|it| is_twin(*it))
         .map(|(_, it)| format!("two logs have the name {:?}; give each its own", it.name));
-    logs.iter().find_map(LogSettings::error).or(twins)
+    logs.iter().find_map(WatchedLogSettings::error).or(twins)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn file(name: &str, paths: &[&str]) -> LogSettings {
+    fn file(name: &str, paths: &[&str]) -> WatchedLogSettings {
         let paths = paths.iter().map(|it| (*it).to_owned()).collect();
         let file = Some(FileSettings { paths, ..FileSettings::default() });
-        LogSettings { name: name.into(), file, ..LogSettings::default() }
+        WatchedLogSettings { name: name.into(), file, ..WatchedLogSettings::default() }
     }
 
     #[test]
     fn errors_name_the_entry_and_the_key() {
-        let check = |logs: &[LogSettings], expect: &str| {
+        let check = |logs: &[WatchedLogSettings], expect: &str| {
             let error = logs_error(logs).unwrap_or_default();
             assert!(error.contains(expect) && error.is_empty() == expect.is_empty(), "{error}");
         };
@@ -151,8 +152,11 @@ mod tests {
         check(&[], "");
         check(std::slice::from_ref(&good), "");
         check(&[good.clone(), good.clone()], "two logs have the name \"nginx\"");
-        check(&[LogSettings { name: "a".into(), ..LogSettings::default() }], "log \"a\" has no source; add");
-        let two = LogSettings { journald: Some(JournaldSettings::default()), ..good.clone() };
+        check(
+            &[WatchedLogSettings { name: "a".into(), ..WatchedLogSettings::default() }],
+            "log \"a\" has no source; add",
+        );
+        let two = WatchedLogSettings { journald: Some(JournaldSettings::default()), ..good.clone() };
         check(&[two], "log \"nginx\" has file and journald; give each");
         check(&[file("nginx", &[])], "log \"nginx\", file.paths: ");
         check(&[file("nginx", &["/a", "/var/log/**x"])], "log \"nginx\", file.paths: \"/var/log/**x\" ");

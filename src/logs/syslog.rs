@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::line_filter::LineFilter;
-use super::{LogSourceError, ReadingCounts, StopFlag};
+use super::{LogReadState, LogSourceError, StopFlag};
 use crate::clock;
 use crate::log_stream::LogStream;
 use crate::sources::{ExcludePattern, IncludePattern};
@@ -67,7 +67,7 @@ impl SyslogSettings {
 pub(super) fn run(
     settings: &SyslogSettings,
     stream: &LogStream,
-    counts: &ReadingCounts,
+    counts: &LogReadState,
     stop: &StopFlag,
 ) -> Result<(), LogSourceError> {
     let udp = match settings.udp.as_str() {
@@ -83,7 +83,7 @@ pub(super) fn run(
         false => Some(SocketFile::bind(&settings.unix)?),
     };
     counts.set_success(true);
-    let receiver = Receiver {
+    let receiver = SyslogReceiver {
         filter: LineFilter::new(&settings.include, &settings.exclude),
         stream,
         counts,
@@ -109,15 +109,15 @@ pub(super) fn run(
 }
 
 /// What both sockets share.
-struct Receiver<'a> {
+struct SyslogReceiver<'a> {
     filter: LineFilter,
     stream: &'a LogStream,
-    counts: &'a ReadingCounts,
+    counts: &'a LogReadState,
     /// Start of the current second, and the messages in it.
     second: Mutex<(Instant, u64)>,
 }
 
-impl Receiver<'_> {
+impl SyslogReceiver<'_> {
     fn receive(&self, stop: &StopFlag, recv: impl Fn(&mut [u8]) -> io::Result<usize>) -> io::Result<()> {
         let mut buffer = vec![0; MESSAGE_BYTES_MAX];
         while !stop.is_set() {
@@ -220,7 +220,7 @@ mod tests {
         drop(UnixDatagram::bind(&path).unwrap());
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let settings = settings(&path, &port.to_string());
-        let (stream, counts, stop) = (LogStream::new("x"), ReadingCounts::default(), StopFlag::default());
+        let (stream, counts, stop) = (LogStream::new("x"), LogReadState::default(), StopFlag::default());
         std::thread::scope(|scope| {
             let running = scope.spawn(|| run(&settings, &stream, &counts, &stop));
             let sender = UnixDatagram::unbound().unwrap();
@@ -251,11 +251,11 @@ mod tests {
 
     #[test]
     fn messages_beyond_the_rate_are_counted() {
-        let (stream, counts) = (LogStream::new("x"), ReadingCounts::default());
+        let (stream, counts) = (LogStream::new("x"), LogReadState::default());
         let filter = LineFilter::default();
         // A second that does not end during the test.
         let second = Mutex::new((clock::instant() + Duration::from_hours(1), MESSAGES_PER_SECOND_MAX - 1));
-        let receiver = Receiver { filter, stream: &stream, counts: &counts, second };
+        let receiver = SyslogReceiver { filter, stream: &stream, counts: &counts, second };
         (0..3).for_each(|_| receiver.take(b"<14>x"));
         assert_eq!((stream.totals().lines, stream.totals().dropped), (1, 2));
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::remote_log::{self, LogServer, PageRange, RemoteLine, RemoteLogErrorKind};
+use super::remote_log::{self, LogPageRange, LogServer, RemoteLine, RemoteLogErrorKind};
 use crate::duration::HumanDuration;
 use crate::remote::ServerConnection;
 
@@ -79,7 +79,7 @@ impl LogServer for VictoriaLogsSettings {
         "/select/logsql/query"
     }
 
-    fn query(&self, range: &PageRange) -> Vec<(&'static str, String)> {
+    fn query(&self, range: &LogPageRange) -> Vec<(&'static str, String)> {
         // The argument `limit` would return the newest lines; pages begin with the oldest.
         let query = format!("{} | sort by (_time) limit {}", self.query, range.limit);
         vec![("query", query), ("start", range.start.to_string()), ("end", range.end.to_string())]

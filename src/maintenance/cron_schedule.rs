@@ -37,7 +37,7 @@ const NAMED: [(&str, &str); 5] = [
 ];
 
 /// The values of one field.
-struct Field {
+struct CronField {
     name: &'static str,
     least: u32,
     most: u32,
@@ -45,13 +45,13 @@ struct Field {
     words: &'static [&'static str],
 }
 
-const FIELDS: [Field; 5] = [
-    Field { name: "minute", least: 0, most: 59, words: &[] },
-    Field { name: "hour", least: 0, most: 23, words: &[] },
-    Field { name: "day of the month", least: 1, most: 31, words: &[] },
-    Field { name: "month", least: 1, most: 12, words: &MONTHS },
+const FIELDS: [CronField; 5] = [
+    CronField { name: "minute", least: 0, most: 59, words: &[] },
+    CronField { name: "hour", least: 0, most: 23, words: &[] },
+    CronField { name: "day of the month", least: 1, most: 31, words: &[] },
+    CronField { name: "month", least: 1, most: 12, words: &MONTHS },
     // 0 and 7 are Sunday.
-    Field { name: "day of the week", least: 0, most: 7, words: &WEEKDAYS },
+    CronField { name: "day of the week", least: 0, most: 7, words: &WEEKDAYS },
 ];
 
 /// A schedule of cron.
@@ -107,7 +107,7 @@ impl FromStr for CronSchedule {
     }
 }
 
-impl Field {
+impl CronField {
     /// The bits of a comma-separated list.
     fn parse(&self, text: &str) -> Result<u64, String> {
         text.split(',').try_fold(0, |bits, part| Ok(bits | self.part(part)?))

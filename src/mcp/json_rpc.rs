@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 /// A message that expects a response.
 #[derive(Debug, PartialEq)]
-pub(super) struct Request {
+pub(super) struct JsonRpcRequest {
     /// A string or a number, which the response repeats.
     pub(super) id: Value,
     /// Its method, such as `tools/call`.
@@ -54,7 +54,7 @@ impl RpcError {
 ///
 /// # Errors
 /// The message is no object, or lacks a method; batches were removed from the protocol.
-pub(super) fn request(message: Value) -> Result<Option<Request>, RpcError> {
+pub(super) fn request(message: Value) -> Result<Option<JsonRpcRequest>, RpcError> {
     let Value::Object(mut fields) = message else {
         return Err(RpcError::invalid_request("a message is one object; batches are not supported"));
     };
@@ -75,7 +75,7 @@ pub(super) fn request(message: Value) -> Result<Option<Request>, RpcError> {
     };
     match fields.remove("id") {
         None => Ok(None),
-        Some(id) if id.is_string() || id.is_number() => Ok(Some(Request { id, method, params })),
+        Some(id) if id.is_string() || id.is_number() => Ok(Some(JsonRpcRequest { id, method, params })),
         Some(_) => Err(RpcError::invalid_request("an id is a string or a number")),
     }
 }

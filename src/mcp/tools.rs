@@ -12,9 +12,9 @@ use crate::duration::HumanDuration;
 const FORECAST_VALUES: f64 = 12.0;
 
 /// The arguments of a tool by name.
-type Arguments = Map<String, Value>;
+type ToolArguments = Map<String, Value>;
 /// A resource, or the reason why it is unavailable.
-type Answer = Result<Value, String>;
+type ToolAnswer = Result<Value, String>;
 
 /// A tool.
 #[derive(Debug)]
@@ -28,16 +28,16 @@ pub struct ToolDefinition {
     /// The resources of the API that it gets, all with the same query.
     pub resources: &'static [&'static str],
     /// The query that the arguments make, with its question mark.
-    pub query: fn(Arguments) -> Result<String, String>,
+    pub query: fn(ToolArguments) -> Result<String, String>,
     /// The answer from the resources, in their order.
-    pub select: fn(Vec<Answer>) -> Answer,
+    pub select: fn(Vec<ToolAnswer>) -> ToolAnswer,
 }
 
 /// All tools.
 pub static TOOLS: &[ToolDefinition] = &[
     ToolDefinition {
         name: "explain",
-        description: "Unusual behavior of this host around an instant: a sentence, the anomalies, the signals behind them with \
+        description: "Unusual behavior of this host around an instant or in a range: a sentence, the anomalies, the signals behind them with \
                       their normal ranges, the processes whose use grew most, the signals that left their range of the day before first, and similar earlier anomalies. Also says \
                       when nothing was unusual. Call this first.",
         schema: Some(|| schema_for!(ExplainArguments)),
@@ -56,7 +56,7 @@ pub static TOOLS: &[ToolDefinition] = &[
     },
     ToolDefinition {
         name: "episodes",
-        description: "Recorded anomalies, the newest first, with start, end, peak score and causes.",
+        description: "Recorded anomalies of all subjects or of one, the newest first, with start, end, peak score and causes.",
         schema: Some(|| schema_for!(EpisodesArguments)),
         resources: &["episodes"],
         query: query::<EpisodesArguments>,
@@ -92,6 +92,12 @@ struct ExplainArguments {
     /// Time before and after that instant, such as 30m; default 10m, at most 1d
     #[serde(default, skip_serializing_if = "Option::is_none")]
     window: Option<String>,
+    /// Start of a range, instead of at and window, such as -6h; at most 2d before its end
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    /// End of that range; default now
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
     /// Name of the subject, such as host; default the host and each other subject that was unusual
     #[serde(default, skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
@@ -110,6 +116,12 @@ struct EpisodesArguments {
     /// End of the range; default now
     #[serde(default, skip_serializing_if = "Option::is_none")]
     to: Option<String>,
+    /// Name of the subject, such as host; default all subjects
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    /// Kind of the subject: host, container, log, pod or service; needed where two kinds have a subject of this name
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
 }
 
 /// Arguments of `signals`.
@@ -147,7 +159,7 @@ struct ForecastArguments {
 struct NoArguments {}
 
 /// The arguments as a query. Models write `""` or null for an argument that they leave out, and numbers for Unix time.
-fn query<A: DeserializeOwned + Serialize>(mut arguments: Arguments) -> Result<String, String> {
+fn query<A: DeserializeOwned + Serialize>(mut arguments: ToolArguments) -> Result<String, String> {
     arguments.retain(|_, value| !value.is_null() && value != "");
     for value in arguments.values_mut().filter(|it| it.is_number()) {
         *value = Value::String(value.to_string());
@@ -162,7 +174,7 @@ fn query<A: DeserializeOwned + Serialize>(mut arguments: Arguments) -> Result<St
 }
 
 /// The query for a forecast of [`FORECAST_VALUES`] values.
-fn forecast_query(arguments: Arguments) -> Result<String, String> {
+fn forecast_query(arguments: ToolArguments) -> Result<String, String> {
     let horizon =
         arguments.get("horizon").and_then(Value::as_str).filter(|it| !it.is_empty()).unwrap_or("1h");
     // The API says what is wrong with a horizon that is malformed.
@@ -171,12 +183,12 @@ fn forecast_query(arguments: Arguments) -> Result<String, String> {
     Ok(query::<ForecastArguments>(arguments)? + &step)
 }
 
-fn first(found: Vec<Answer>) -> Answer {
+fn first(found: Vec<ToolAnswer>) -> ToolAnswer {
     found.into_iter().next().unwrap_or_else(|| Err("no answer".into()))
 }
 
 /// The reply of `status`, with the assessment of the host if there is one; the signals have a tool of their own.
-fn status(found: Vec<Answer>) -> Answer {
+fn status(found: Vec<ToolAnswer>) -> ToolAnswer {
     let mut found = found.into_iter();
     let mut status = found.next().unwrap_or_else(|| Err("no answer".into()))?;
     if let Some(Ok(mut host)) = found.next() {
@@ -189,7 +201,7 @@ fn status(found: Vec<Answer>) -> Answer {
 }
 
 /// The signals, those outside their range first, then by contribution to the score.
-fn signals(found: Vec<Answer>) -> Answer {
+fn signals(found: Vec<ToolAnswer>) -> ToolAnswer {
     let mut found = first(found)?;
     if let Some(signals) = found.get_mut("signals").and_then(Value::as_array_mut) {
         let contribution = |it: &Value| it["contribution"].as_f64().unwrap_or(0.0);
@@ -218,7 +230,7 @@ mod tests {
         check(&json!({"at": 1_790_000_000, "subject": "a&b"}), "?at=1790000000&subject=a%26b");
         check(
             &json!({"time": "now"}),
-            "the arguments are malformed: unknown field `time`, expected one of `at`, `window`, `subject`, `kind`",
+            "the arguments are malformed: unknown field `time`, expected one of `at`, `window`, `from`, `to`, `subject`, `kind`",
         );
         check(&json!({"subject": "web", "kind": "service"}), "?kind=service&subject=web");
         check(&json!({"at": [1]}), "the arguments are malformed: invalid type: sequence, expected a string");

@@ -136,7 +136,7 @@ fn inactive_models_are_records_until_activated() {
     let id = |day: usize| format!("197001{:02}T000000Z", day + 1);
     (0..5).for_each(|day| add(&mut registry, day, 0.9));
     assert_eq!(stages(&registry), "current shadow");
-    let kept: Vec<bool> = (0..5).map(|day| registry.rests(&id(day))).collect();
+    let kept: Vec<bool> = (0..5).map(|day| registry.is_inactive(&id(day))).collect();
     assert_eq!(kept, [false, true, true, true, false]);
     let records: Vec<VersionRecord> = registry
         .take_changes()
@@ -148,7 +148,7 @@ fn inactive_models_are_records_until_activated() {
     assert!(registry.activate(version(2)) && !registry.activate(version(2)), "it wakes once");
     registry.promote(&id(2)).unwrap();
     assert_eq!(stages(&registry), "current shadow");
-    assert!(registry.rests(&id(0)) && !registry.rests(&id(2)));
+    assert!(registry.is_inactive(&id(0)) && !registry.is_inactive(&id(2)));
     assert_eq!(registry.before(HOST).unwrap().as_str(), id(1));
     // A restart restores the same.
     let mut restored = ModelRegistry::new(3_600.0).drop_models(true);
@@ -167,7 +167,7 @@ fn inactive_models_are_records_until_activated() {
     assert!(
         matches!(registry.take_changes().last(), Some(RegistryChange::Gone(gone)) if gone.as_str() == id(0))
     );
-    assert!(!registry.rests(&id(0)) && !registry.activate(version(0)));
+    assert!(!registry.is_inactive(&id(0)) && !registry.activate(version(0)));
 }
 
 #[test]

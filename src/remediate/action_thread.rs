@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::action_outcome::ActionOutcome;
 use super::cluster_access::ClusterAddress;
-use super::outbox::{Outbox, OutboxError, OutboxRow, Settlement};
-use super::outcome::Outcome;
+use super::outbox::{AttemptResult, ClaimedAction, Outbox, OutboxError};
 use super::plan::ActionInput;
-use super::rules::{Action, ActionSettings, RemediationRules};
+use super::rules::{ActionSettings, RemediationRules, RuleAction};
 use super::rules_file::RetrySection;
 use super::send_rate::{SendRate, WINDOW_SECONDS};
 use super::{github, kubernetes, remediation_log, webhook};
@@ -52,7 +52,7 @@ impl ActionThreads {
         };
         for (idx, action) in rules.actions().enumerate() {
             let since = now().0 - WINDOW_SECONDS;
-            let tried = outbox.tried_since(&action.id, since).map_err(io::Error::other)?;
+            let tried = outbox.attempt_times_since(&action.id, since).map_err(io::Error::other)?;
             let per_minute = match &action.settings {
                 ActionSettings::GithubIssue(it) => it.per_minute,
                 ActionSettings::Webhook(it) => it.per_minute,
@@ -68,7 +68,7 @@ impl ActionThreads {
                 paused_until: 0.0,
                 tidies: (idx == 0).then(|| {
                     let known = rules.actions().map(|it| it.id.clone()).collect();
-                    Tidying { known, retention_seconds: rules.retention_seconds, due_at: 0.0 }
+                    OutboxCleanup { known, retention_seconds: rules.retention_seconds, due_at: 0.0 }
                 }),
                 now,
             };
@@ -88,14 +88,14 @@ impl ActionThreads {
 }
 
 /// What one of the threads does besides.
-struct Tidying {
+struct OutboxCleanup {
     known: Vec<String>,
     retention_seconds: f64,
     due_at: f64,
 }
 
 struct ActionThread {
-    action: Action,
+    action: RuleAction,
     retry: RetrySection,
     cluster: ClusterAddress,
     outbox: Arc<Outbox>,
@@ -103,7 +103,7 @@ struct ActionThread {
     rate: SendRate,
     /// Unix time until which the server asked to wait.
     paused_until: f64,
-    tidies: Option<Tidying>,
+    tidies: Option<OutboxCleanup>,
     now: fn() -> Timestamp,
 }
 
@@ -131,7 +131,7 @@ impl ActionThread {
             return Ok(seconds(wait));
         }
         let most = if matches!(self.action.settings, ActionSettings::Log(_)) { LINES_MAX } else { 1 };
-        let rows = self.outbox.claim(&self.action.id, now, most)?;
+        let rows = self.outbox.claim_due_actions(&self.action.id, now, most)?;
         if rows.is_empty() {
             let next = self.outbox.next_at(&self.action.id)?;
             return Ok(next.map_or(PAUSE_MAX, |at| seconds(at - now)));
@@ -142,26 +142,28 @@ impl ActionThread {
         Ok(Duration::ZERO)
     }
 
-    fn send(&mut self, rows: Vec<OutboxRow>, now: f64) -> Vec<(OutboxRow, Outcome)> {
+    fn send(&mut self, rows: Vec<ClaimedAction>, now: f64) -> Vec<(ClaimedAction, ActionOutcome)> {
         let mut outcomes = Vec::new();
         let mut due = Vec::new();
         for row in rows {
             if now - row.created_at > self.retry.max_age.as_seconds() {
                 let reason = format!("older than retry.max_age of {}", self.retry.max_age);
-                outcomes.push((row, Outcome::Drop(reason)));
+                outcomes.push((row, ActionOutcome::Drop(reason)));
                 continue;
             }
             match serde_json::from_str::<ActionInput>(&row.payload) {
                 Ok(payload) => due.push((row, payload)),
-                Err(error) => outcomes.push((row, Outcome::Drop(format!("it cannot be read: {error}")))),
+                Err(error) => {
+                    outcomes.push((row, ActionOutcome::Drop(format!("it cannot be read: {error}"))));
+                }
             }
         }
         let at = Timestamp(now);
         if let ActionSettings::Log(settings) = &self.action.settings {
             let outcome = match remediation_log::append(settings, &due, at) {
-                Ok(()) => Outcome::Done("written".into()),
+                Ok(()) => ActionOutcome::Done("written".into()),
                 Err(error) => {
-                    Outcome::Retry(format!("{} cannot be written: {error}", settings.path.display()))
+                    ActionOutcome::Retry(format!("{} cannot be written: {error}", settings.path.display()))
                 }
             };
             outcomes.extend(due.into_iter().map(|(row, _)| (row, outcome.clone())));
@@ -171,13 +173,14 @@ impl ActionThread {
             let outcome = match &self.action.settings {
                 ActionSettings::Webhook(settings) => webhook::send(settings, &row, &payload),
                 ActionSettings::GithubIssue(settings) => {
-                    github::send(settings, &self.outbox, &row, &payload, now)
+                    let own = (self.action.id.as_str(), settings);
+                    github::send(own, &self.outbox, &row, &payload, now)
                 }
                 ActionSettings::Kubernetes(settings) => {
                     let own = (self.action.id.as_str(), settings);
                     kubernetes::send(own, &self.cluster, &self.outbox, &row, &payload, at)
                 }
-                ActionSettings::Log(_) => Outcome::Done(String::new()),
+                ActionSettings::Log(_) => ActionOutcome::Done(String::new()),
             };
             (row, outcome)
         }));
@@ -185,7 +188,7 @@ impl ActionThread {
     }
 
     /// Writes and counts what became of actions.
-    fn settle(&mut self, outcomes: &[(OutboxRow, Outcome)]) -> Result<(), OutboxError> {
+    fn settle(&mut self, outcomes: &[(ClaimedAction, ActionOutcome)]) -> Result<(), OutboxError> {
         let now = (self.now)().0;
         let mut settled = Vec::new();
         for (row, outcome) in outcomes {
@@ -196,12 +199,17 @@ impl ActionThread {
             let (action, lane) = (self.action.id.as_str(), row.lane.as_str());
             let counts = self.outbox.counts();
             match (outcome, settlement) {
-                (Outcome::Done(how), _) => {
+                (ActionOutcome::Done(how), _) => {
                     counts.change(action, |it| it.sent += 1);
                     tracing::info!(action, lane, how, "action done");
                 }
-                (Outcome::Retry(reason) | Outcome::Wait(reason, _) | Outcome::Drop(reason), it) => {
-                    if *it == Settlement::Dropped {
+                (
+                    ActionOutcome::Retry(reason)
+                    | ActionOutcome::Wait(reason, _)
+                    | ActionOutcome::Drop(reason),
+                    it,
+                ) => {
+                    if *it == AttemptResult::Dropped {
                         counts.dropped(action, 1);
                         tracing::error!(action, lane, reason, "action dropped");
                     } else {
@@ -214,14 +222,14 @@ impl ActionThread {
         Ok(())
     }
 
-    fn settlement(&mut self, row: &OutboxRow, outcome: &Outcome, now: f64) -> Settlement {
+    fn settlement(&mut self, row: &ClaimedAction, outcome: &ActionOutcome, now: f64) -> AttemptResult {
         match outcome {
-            Outcome::Done(_) => Settlement::Done,
-            Outcome::Drop(_) => Settlement::Dropped,
-            Outcome::Retry(_) => Settlement::Retry(now + self.backoff(row.attempts)),
-            Outcome::Wait(_, wait) => {
+            ActionOutcome::Done(_) => AttemptResult::Done,
+            ActionOutcome::Drop(_) => AttemptResult::Dropped,
+            ActionOutcome::Retry(_) => AttemptResult::Retry(now + self.backoff(row.attempts)),
+            ActionOutcome::Wait(_, wait) => {
                 self.paused_until = now + wait.as_secs_f64();
-                Settlement::Retry(self.paused_until)
+                AttemptResult::Retry(self.paused_until)
             }
         }
     }

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::action_outcome::ActionOutcome;
 use super::cluster_access::ClusterAddress;
-use super::outbox::{Outbox, OutboxRow};
-use super::outcome::Outcome;
+use super::outbox::{ClaimedAction, Outbox};
 use super::plan::{ActionInput, hash};
 use super::rules_file::KubernetesSection;
 use super::webhook::client_options;
@@ -30,24 +30,24 @@ pub(super) fn send(
     (action, settings): (&str, &KubernetesSection),
     cluster: &ClusterAddress,
     outbox: &Outbox,
-    row: &OutboxRow,
+    row: &ClaimedAction,
     payload: &ActionInput,
     now: Timestamp,
-) -> Outcome {
-    let target = match Target::of(settings, &payload.alert.labels) {
+) -> ActionOutcome {
+    let target = match KubernetesTarget::of(settings, &payload.alert.labels) {
         Ok(target) => target,
-        Err(reason) => return Outcome::Drop(reason),
+        Err(reason) => return ActionOutcome::Drop(reason),
     };
     if now.0 - row.created_at > AGE_SECONDS_MAX {
-        return Outcome::Drop(format!("{target} was asked for more than 15 minutes ago"));
+        return ActionOutcome::Drop(format!("{target} was asked for more than 15 minutes ago"));
     }
     match outbox.take_permit(action, &row.key, settings.per_hour, now.0) {
         Ok(true) => {}
         Ok(false) => {
             let most = settings.per_hour;
-            return Outcome::Drop(format!("{target} would exceed the limit of {most} an hour"));
+            return ActionOutcome::Drop(format!("{target} would exceed the limit of {most} an hour"));
         }
-        Err(error) => return Outcome::Retry(error.to_string()),
+        Err(error) => return ActionOutcome::Retry(error.to_string()),
     }
     let connected = cluster.connection(settings).and_then(|(url, connection)| {
         RemoteClient::new(&connection, client_options())
@@ -56,23 +56,23 @@ pub(super) fn send(
     });
     let (url, client) = match connected {
         Ok(connected) => connected,
-        Err(reason) => return Outcome::Retry(reason),
+        Err(reason) => return ActionOutcome::Retry(reason),
     };
     let api = ClusterApi { url, client, is_dry: settings.dry_run };
     match target.act(&api, outbox, row, payload, now) {
-        Ok(text) => Outcome::Done(text),
+        Ok(text) => ActionOutcome::Done(text),
         Err(outcome) => outcome,
     }
 }
 
 /// What an action is about. Its names are those of Kubernetes, so that they can stand in a path.
 #[derive(Debug, PartialEq, Eq)]
-enum Target {
+enum KubernetesTarget {
     Node(String),
     Pod { namespace: String, name: String },
 }
 
-impl std::fmt::Display for Target {
+impl std::fmt::Display for KubernetesTarget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Node(name) => write!(f, "cordoning node {name}"),
@@ -81,7 +81,7 @@ impl std::fmt::Display for Target {
     }
 }
 
-impl Target {
+impl KubernetesTarget {
     fn of(settings: &KubernetesSection, labels: &BTreeMap<String, String>) -> Result<Self, String> {
         let named = |label: &str| match labels.get(label) {
             Some(value) if is_name(value) => Ok(value.clone()),
@@ -105,10 +105,10 @@ impl Target {
         &self,
         api: &ClusterApi,
         outbox: &Outbox,
-        row: &OutboxRow,
+        row: &ClaimedAction,
         payload: &ActionInput,
         now: Timestamp,
-    ) -> Result<String, Outcome> {
+    ) -> Result<String, ActionOutcome> {
         let uid = match self {
             Self::Node(name) => {
                 let change = json!({"spec": {"unschedulable": true}});
@@ -147,9 +147,9 @@ impl Target {
         api: &ClusterApi,
         path: &str,
         outbox: &Outbox,
-        row: &OutboxRow,
+        row: &ClaimedAction,
         payload: &ActionInput,
-    ) -> Result<Option<String>, Outcome> {
+    ) -> Result<Option<String>, ActionOutcome> {
         let found = api.request("GET", path, None)?;
         if found.status == 404 {
             return Ok(None);
@@ -178,7 +178,7 @@ impl Target {
     fn event(
         &self,
         uid: &str,
-        row: &OutboxRow,
+        row: &ClaimedAction,
         payload: &ActionInput,
         now: Timestamp,
         is_dry: bool,
@@ -240,7 +240,12 @@ struct ClusterApi {
 }
 
 impl ClusterApi {
-    fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<RemoteResponse, Outcome> {
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<RemoteResponse, ActionOutcome> {
         let dry = if self.is_dry && method != "GET" { "?dryRun=All" } else { "" };
         let url = format!("{}{path}{dry}", self.url);
         let content_type = match method {
@@ -251,21 +256,22 @@ impl ClusterApi {
         let body = body.map(Value::to_string).unwrap_or_default();
         self.client
             .send(method, &url, &headers, body.as_bytes())
-            .map_err(|error| Outcome::of_error(&error, "the API server was not reached"))
+            .map_err(|error| ActionOutcome::of_error(&error, "the API server was not reached"))
     }
 
-    fn read(&self, response: &RemoteResponse) -> Result<Value, Outcome> {
+    fn read(&self, response: &RemoteResponse) -> Result<Value, ActionOutcome> {
         if response.status == 404 {
-            return Err(Outcome::Drop("the API server does not know the object".into()));
+            return Err(ActionOutcome::Drop("the API server does not know the object".into()));
         }
         if !response.is_success() {
-            return Err(Outcome::of_refusal(response, "the API server refused"));
+            return Err(ActionOutcome::of_refusal(response, "the API server refused"));
         }
-        serde_json::from_slice(&response.body)
-            .map_err(|error| Outcome::Retry(format!("the response of the API server is not JSON: {error}")))
+        serde_json::from_slice(&response.body).map_err(|error| {
+            ActionOutcome::Retry(format!("the response of the API server is not JSON: {error}"))
+        })
     }
 
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Outcome> {
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, ActionOutcome> {
         self.read(&self.request(method, path, body)?)
     }
 }
@@ -279,9 +285,9 @@ mod tests {
         yaml_serde::from_str(yaml).unwrap()
     }
 
-    fn target(yaml: &str, labels: &[(&str, &str)]) -> Result<Target, String> {
+    fn target(yaml: &str, labels: &[(&str, &str)]) -> Result<KubernetesTarget, String> {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Target::of(&settings(yaml), &labels)
+        KubernetesTarget::of(&settings(yaml), &labels)
     }
 
     #[test]

@@ -13,7 +13,7 @@ const MATCHER_BYTES_MAX: usize = 1024;
 
 /// A condition on a label. A missing label is an empty one.
 #[derive(Debug, Clone)]
-pub(super) struct Matcher {
+pub(super) struct AlertMatcher {
     name: String,
     is_negated: bool,
     wanted: Wanted,
@@ -25,7 +25,7 @@ enum Wanted {
     Pattern(Regex),
 }
 
-impl Matcher {
+impl AlertMatcher {
     /// Whether the alert satisfies it.
     pub(super) fn matches(&self, alert: &Alert) -> bool {
         let value = alert.label(&self.name);
@@ -37,7 +37,7 @@ impl Matcher {
     }
 }
 
-impl FromStr for Matcher {
+impl FromStr for AlertMatcher {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -89,7 +89,7 @@ fn unquoted(value: &str) -> Option<String> {
     }
 }
 
-impl<'de> Deserialize<'de> for Matcher {
+impl<'de> Deserialize<'de> for AlertMatcher {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
@@ -119,7 +119,7 @@ pub(super) mod tests {
     fn as_alertmanager_matches() {
         let alert = alert(&[("severity", "critical"), ("kind", "host"), ("odd", "a\"b")]);
         let check = |matcher: &str, expect: bool| {
-            assert_eq!(matcher.parse::<Matcher>().unwrap().matches(&alert), expect, "{matcher}");
+            assert_eq!(matcher.parse::<AlertMatcher>().unwrap().matches(&alert), expect, "{matcher}");
         };
         check("severity=\"critical\"", true);
         check("severity = critical", true);
@@ -135,7 +135,7 @@ pub(super) mod tests {
     #[test]
     fn errors_say_what_is_expected() {
         let check = |matcher: &str, expect: &str| {
-            let reason = matcher.parse::<Matcher>().unwrap_err();
+            let reason = matcher.parse::<AlertMatcher>().unwrap_err();
             assert!(reason.contains(expect), "{matcher}: {reason}");
         };
         check("severity", "is malformed: expected a label");
@@ -149,7 +149,7 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn nothing_makes_it_panic(text in "[\\PCa-z=!~\"\\\\]{0,40}") {
-            if let Ok(matcher) = text.parse::<Matcher>() {
+            if let Ok(matcher) = text.parse::<AlertMatcher>() {
                 let _ = matcher.matches(&alert(&[]));
             }
         }
@@ -157,7 +157,7 @@ pub(super) mod tests {
         #[test]
         fn a_quoted_value_is_that_value(value in "[^\\\\]{0,20}") {
             let quoted = format!("a=\"{}\"", value.replace('"', "\\\""));
-            prop_assert!(quoted.parse::<Matcher>().unwrap().matches(&alert(&[("a", &value)])));
+            prop_assert!(quoted.parse::<AlertMatcher>().unwrap().matches(&alert(&[("a", &value)])));
         }
     }
 }

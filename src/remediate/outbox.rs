@@ -12,16 +12,16 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use super::plan::PlannedAction;
 
-mod counts;
+mod action_counts;
 mod error;
 mod issues;
 
-pub(super) use counts::OutboxCounts;
+pub(super) use action_counts::OutboxCounts;
 pub use error::OutboxError;
-pub(super) use issues::KnownIssue;
+pub(super) use issues::AlertIssue;
 
 /// The schema's version, in `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Most actions that are removed in one transaction.
 const REMOVED_MAX: u32 = 5_000;
 /// The file.
@@ -48,7 +48,7 @@ impl Default for OutboxLimits {
 
 /// An action that is being sent.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct OutboxRow {
+pub(super) struct ClaimedAction {
     pub(super) id: i64,
     pub(super) key: String,
     pub(super) lane: String,
@@ -63,7 +63,7 @@ pub(super) struct OutboxRow {
 
 /// What is written about an action that was tried.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Settlement {
+pub(super) enum AttemptResult {
     /// It is done.
     Done,
     /// It is tried again at this time.
@@ -108,9 +108,13 @@ impl Outbox {
         connection.pragma_update(None, "max_page_count", pages)?;
         let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         match version {
-            0 => {
+            // Issues of version 1 are found again by their markers.
+            0 | 1 => {
                 let transaction = connection.unchecked_transaction()?;
-                transaction.execute_batch(include_str!("outbox/schema.sql"))?;
+                let before =
+                    if version == 0 { include_str!("outbox/schema.sql") } else { "DROP TABLE issue" };
+                transaction.execute_batch(before)?;
+                transaction.execute_batch(include_str!("outbox/issues.sql"))?;
                 transaction.pragma_update(None, "user_version", VERSION)?;
                 transaction.commit()?;
             }
@@ -170,7 +174,12 @@ impl Outbox {
     ///
     /// # Errors
     /// If that cannot be committed; then nothing may be sent.
-    pub(super) fn claim(&self, action: &str, now: f64, most: u32) -> Result<Vec<OutboxRow>, OutboxError> {
+    pub(super) fn claim_due_actions(
+        &self,
+        action: &str,
+        now: f64,
+        most: u32,
+    ) -> Result<Vec<ClaimedAction>, OutboxError> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let rows = {
@@ -181,7 +190,7 @@ impl Outbox {
                  ORDER BY id LIMIT ?3",
             )?;
             let rows = select.query_map(params![action, now, most], |row| {
-                Ok(OutboxRow {
+                Ok(ClaimedAction {
                     id: row.get(0)?,
                     key: row.get(1)?,
                     lane: row.get(2)?,
@@ -210,14 +219,14 @@ impl Outbox {
     }
 
     /// Writes what became of actions.
-    pub(super) fn settle(&self, settled: &[(i64, Settlement)]) -> Result<(), OutboxError> {
+    pub(super) fn settle(&self, settled: &[(i64, AttemptResult)]) -> Result<(), OutboxError> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for (id, settlement) in settled {
             let (state, next_at) = match settlement {
-                Settlement::Done => (2, None),
-                Settlement::Dropped => (3, None),
-                Settlement::Retry(at) => (0, Some(*at)),
+                AttemptResult::Done => (2, None),
+                AttemptResult::Dropped => (3, None),
+                AttemptResult::Retry(at) => (0, Some(*at)),
             };
             let mut update = transaction.prepare_cached(
                 "UPDATE action SET state = ?2, next_at = coalesce(?3, next_at), payload = iif(?2 < 2, payload, '')
@@ -241,7 +250,7 @@ impl Outbox {
     }
 
     /// The times of attempts since a time, oldest first.
-    pub(super) fn tried_since(&self, action: &str, since: f64) -> Result<Vec<f64>, OutboxError> {
+    pub(super) fn attempt_times_since(&self, action: &str, since: f64) -> Result<Vec<f64>, OutboxError> {
         let connection = self.lock();
         let mut select = connection.prepare_cached(
             "SELECT tried_at FROM action WHERE action = ?1 AND tried_at > ?2 ORDER BY tried_at",

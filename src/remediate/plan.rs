@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::notification::{Alert, AlertStatus, Notification};
-use super::rules::{Action, ActionKind, ActionSettings, RemediationRules};
+use super::rules::{ActionKind, ActionSettings, RemediationRules, RuleAction};
 
 /// An action to do for an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub fn plan(rules: &RemediationRules, notification: &Notification) -> Vec<Planne
     planned
 }
 
-fn one(action: &Action, alert: &Alert, payload: &impl Fn() -> ActionInput) -> Option<PlannedAction> {
+fn one(action: &RuleAction, alert: &Alert, payload: &impl Fn() -> ActionInput) -> Option<PlannedAction> {
     let is_resolved = alert.status == AlertStatus::Resolved;
     let mut is_done = true;
     match &action.settings {

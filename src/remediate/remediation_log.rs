@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::outbox::OutboxRow;
+use super::outbox::ClaimedAction;
 use super::plan::{ActionInput, hash};
 use super::rules_file::LogSection;
 use crate::reading::Timestamp;
@@ -25,7 +25,7 @@ const TAIL_BYTES_MAX: u64 = 4 << 20;
 /// If they are not on the disk; then none of them is there.
 pub(super) fn append(
     settings: &LogSection,
-    rows: &[(OutboxRow, ActionInput)],
+    rows: &[(ClaimedAction, ActionInput)],
     now: Timestamp,
 ) -> io::Result<()> {
     let mut file = open(&settings.path)?;
@@ -63,7 +63,7 @@ pub(super) fn append(
 }
 
 /// The identifier of an action in its line.
-fn line_id(row: &OutboxRow) -> String {
+fn line_id(row: &ClaimedAction) -> String {
     format!("{:016x}-{:x}", hash(&row.key), row.id)
 }
 
@@ -158,9 +158,9 @@ mod tests {
     use super::*;
     use crate::byte_size::ByteSize;
 
-    fn row(id: i64, attempts: u32) -> (OutboxRow, ActionInput) {
+    fn row(id: i64, attempts: u32) -> (ClaimedAction, ActionInput) {
         let key = format!("k{id}");
-        let row = OutboxRow {
+        let row = ClaimedAction {
             id,
             lane: key.clone(),
             key,
@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn settings(folder: &Path) -> LogSection {
-        LogSection { path: folder.join("log.jsonl"), max_size: ByteSize::mebibytes(1), files: 2 }
+        LogSection { path: folder.join("log.jsonl"), max_size: ByteSize::from_mebibytes(1), files: 2 }
     }
 
     fn text(path: &Path) -> String {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::cluster_access::{AllowedActions, ClusterAddress};
-use super::matcher::Matcher;
+use super::matcher::AlertMatcher;
 use super::notification::Alert;
 use super::rules_file::{
     ActionSection, GithubSection, KubernetesSection, LogSection, RetrySection, RuleSection, RulesFile,
@@ -39,13 +39,13 @@ pub struct RemediationRules {
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub(super) name: String,
-    matchers: Vec<Matcher>,
-    pub(super) actions: Vec<Action>,
+    matchers: Vec<AlertMatcher>,
+    pub(super) actions: Vec<RuleAction>,
 }
 
 /// One action of a rule.
 #[derive(Debug, Clone)]
-pub(super) struct Action {
+pub(super) struct RuleAction {
     /// `RULE/POSITION/KIND`, which names it in the outbox.
     pub(super) id: String,
     pub(super) settings: ActionSettings,
@@ -189,7 +189,7 @@ impl RemediationRules {
     }
 
     /// The actions of all rules.
-    pub(super) fn actions(&self) -> impl Iterator<Item = &Action> {
+    pub(super) fn actions(&self) -> impl Iterator<Item = &RuleAction> {
         self.rules.iter().flat_map(|it| &it.actions)
     }
 }
@@ -208,7 +208,7 @@ fn rule(section: RuleSection) -> Result<Rule, String> {
     for (idx, section) in actions.into_iter().enumerate() {
         let settings = action(section).map_err(|reason| format!("action {idx}: {reason}"))?;
         let id = format!("{name}/{idx}/{}", settings.kind().word());
-        checked.push(Action { id, settings });
+        checked.push(RuleAction { id, settings });
     }
     Ok(Rule { name, matchers, actions: checked })
 }

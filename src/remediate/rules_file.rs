@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::matcher::Matcher;
+use super::matcher::AlertMatcher;
 use crate::byte_size::ByteSize;
 use crate::duration::HumanDuration;
 use crate::remote::ServerConnection;
@@ -41,7 +41,7 @@ pub(super) struct RetrySection {
 pub(super) struct RuleSection {
     pub(super) name: String,
     #[serde(default)]
-    pub(super) matchers: Vec<Matcher>,
+    pub(super) matchers: Vec<AlertMatcher>,
     pub(super) actions: Vec<ActionSection>,
 }
 
@@ -156,7 +156,7 @@ fn default_retention() -> HumanDuration {
 }
 
 fn default_log_size() -> ByteSize {
-    ByteSize::mebibytes(10)
+    ByteSize::from_mebibytes(10)
 }
 
 fn default_log_files() -> u32 {

@@ -58,13 +58,13 @@ pub(super) fn check(body: &Value, secrets: &BTreeMap<String, std::path::PathBuf>
     visit(body, 0, &mut |text| {
         for part in parts(text)? {
             match part {
-                Part::Name(name) if !known(name) => {
+                TemplatePart::Name(name) if !known(name) => {
                     return Err(format!(
                         "{{{{ {name} }}}} is unknown; expected {}, labels, annotations, labels.NAME, annotations.NAME or secrets.NAME",
                         NAMES.join(", ")
                     ));
                 }
-                Part::Name(_) | Part::Text(_) => {}
+                TemplatePart::Name(_) | TemplatePart::Text(_) => {}
             }
         }
         Ok(())
@@ -91,13 +91,13 @@ fn fill_text(text: &str, values: &TemplateValues<'_>) -> Value {
         of.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect::<Map<_, _>>()
     };
     match parts[..] {
-        [Part::Name("labels")] => return object(&values.alert.labels).into(),
-        [Part::Name("annotations")] => return object(&values.alert.annotations).into(),
+        [TemplatePart::Name("labels")] => return object(&values.alert.labels).into(),
+        [TemplatePart::Name("annotations")] => return object(&values.alert.annotations).into(),
         _ => {}
     }
     let filled = parts.iter().map(|part| match part {
-        Part::Text(text) => (*text).to_owned(),
-        Part::Name(name) => values.of(name),
+        TemplatePart::Text(text) => (*text).to_owned(),
+        TemplatePart::Name(name) => values.of(name),
     });
     Value::from(filled.collect::<String>())
 }
@@ -144,22 +144,22 @@ impl TemplateValues<'_> {
 
 /// A piece of a string.
 #[derive(Debug, PartialEq, Eq)]
-enum Part<'a> {
+enum TemplatePart<'a> {
     Text(&'a str),
     Name(&'a str),
 }
 
-fn parts(text: &str) -> Result<Vec<Part<'_>>, String> {
+fn parts(text: &str) -> Result<Vec<TemplatePart<'_>>, String> {
     let (mut parts, mut rest) = (Vec::new(), text);
     while let Some((before, after)) = rest.split_once("{{") {
         let Some((name, after)) = after.split_once("}}") else {
             return Err("a placeholder has no end; write {{ name }}".into());
         };
-        parts.extend((!before.is_empty()).then_some(Part::Text(before)));
-        parts.push(Part::Name(name.trim()));
+        parts.extend((!before.is_empty()).then_some(TemplatePart::Text(before)));
+        parts.push(TemplatePart::Name(name.trim()));
         rest = after;
     }
-    parts.extend((!rest.is_empty()).then_some(Part::Text(rest)));
+    parts.extend((!rest.is_empty()).then_some(TemplatePart::Text(rest)));
     Ok(parts)
 }
 

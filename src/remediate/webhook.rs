@@ -3,9 +3,9 @@
 //! Whether a request arrived cannot be known when there was no response, or when the process ended meanwhile. It is sent
 //! again then, with the same `Idempotency-Key`, so that a server that knows the header does it once.
 
+use super::action_outcome::ActionOutcome;
 use super::notification::AlertStatus;
-use super::outbox::OutboxRow;
-use super::outcome::Outcome;
+use super::outbox::ClaimedAction;
 use super::plan::{ActionInput, hash};
 use super::rules_file::WebhookSection;
 use super::secret_files::read_secrets;
@@ -28,14 +28,14 @@ pub(super) fn client_options() -> RemoteClientOptions {
 }
 
 /// Sends an action.
-pub(super) fn send(settings: &WebhookSection, row: &OutboxRow, payload: &ActionInput) -> Outcome {
+pub(super) fn send(settings: &WebhookSection, row: &ClaimedAction, payload: &ActionInput) -> ActionOutcome {
     let (url, secrets) = match read_secrets(settings) {
         Ok(secrets) => secrets,
-        Err(reason) => return Outcome::Retry(reason),
+        Err(reason) => return ActionOutcome::Retry(reason),
     };
     let client = match RemoteClient::new(&settings.connection, client_options()) {
         Ok(client) => client,
-        Err(error) => return Outcome::Retry(error.to_string()),
+        Err(error) => return ActionOutcome::Retry(error.to_string()),
     };
     let dedup_key = dedup_key(&row.lane);
     let body = match (payload.alert.status, &settings.resolved_body) {
@@ -53,9 +53,11 @@ pub(super) fn send(settings: &WebhookSection, row: &OutboxRow, payload: &ActionI
     let key = format!("{:016x}-{:x}", hash(&row.key), row.id);
     let headers = [("content-type", "application/json"), ("idempotency-key", key.as_str())];
     let outcome = match client.send("POST", &url, &headers, body.as_bytes()) {
-        Ok(response) if response.is_success() => return Outcome::Done(format!("status {}", response.status)),
-        Ok(response) => Outcome::of_refusal(&response, "the webhook was refused"),
-        Err(error) => Outcome::of_error(&error, "the webhook was not sent"),
+        Ok(response) if response.is_success() => {
+            return ActionOutcome::Done(format!("status {}", response.status));
+        }
+        Ok(response) => ActionOutcome::of_refusal(&response, "the webhook was refused"),
+        Err(error) => ActionOutcome::of_error(&error, "the webhook was not sent"),
     };
     outcome.map_reason(|reason| without_secrets(reason, secrets.values().chain([&url])))
 }
@@ -70,7 +72,7 @@ fn without_secrets<'a>(reason: String, secrets: impl Iterator<Item = &'a String>
     secrets.fold(reason, |it, secret| it.replace(secret.as_str(), "…"))
 }
 
-impl Outcome {
+impl ActionOutcome {
     fn map_reason(self, change: impl FnOnce(String) -> String) -> Self {
         match self {
             Self::Done(reason) => Self::Done(change(reason)),

@@ -119,14 +119,13 @@ impl ServerConnection {
         Ok(builder.client_cert(self.certificate()?).build())
     }
 
-    /// The authorities of this host and those of the file; Mozilla's if the host has none, as in an empty image.
+    /// The authorities of the file, else those of this host; Mozilla's if the host has none, as in an empty image.
     fn roots(&self) -> Result<RootCerts, ServerConnectionError> {
-        let native = rustls_native_certs::load_native_certs();
-        let mut roots: Vec<_> = native.certs.iter().map(|it| Certificate::from_der(it).to_owned()).collect();
         if !self.ca_file.as_os_str().is_empty() {
-            let own = certificates(&self.ca_file)?;
-            roots.extend(own);
+            return Ok(RootCerts::from(certificates(&self.ca_file)?.into_iter()));
         }
+        let native = rustls_native_certs::load_native_certs();
+        let roots: Vec<_> = native.certs.iter().map(|it| Certificate::from_der(it).to_owned()).collect();
         Ok(if roots.is_empty() { RootCerts::WebPki } else { RootCerts::from(roots.into_iter()) })
     }
 

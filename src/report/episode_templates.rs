@@ -15,7 +15,7 @@ pub const TEMPLATE_BYTES_MAX: usize = 200;
 pub struct EpisodeTemplate {
     /// The line with everything variable masked, in one line of at most 200 bytes.
     pub text: String,
-    /// Whether it was never seen before; otherwise it came more often than usual.
+    /// Whether the template is new (true), or more frequent than usual (false).
     pub is_new: bool,
 }
 

@@ -9,8 +9,8 @@ use super::persist::PersistentState;
 use super::restore::forget_marker;
 use super::status;
 use crate::clock;
-use crate::control::{
-    CommandRefusal, CommandReply, CommandRequest, CommandResult, ControlCommand, ForecastValue,
+use crate::control_command::{
+    CommandRefusal, CommandRequest, CommandResult, ControlCommand, ControlReply, ForecastValue,
     SignalForecast, StartedJob,
 };
 use crate::engine::Engine;
@@ -23,8 +23,8 @@ use crate::store::{LEARNING, MarkerRow, StoreError, StoreWrite, TimeRange};
 use crate::training::TrainingSet;
 
 /// The immediate effect of a command.
-enum AfterCommand {
-    Reply(CommandReply),
+enum CommandEffect {
+    Reply(ControlReply),
     /// The reply follows at the end of the job.
     Job(Job),
     /// The reply has the number of the job and comes at once.
@@ -57,34 +57,34 @@ impl PendingCommands {
         train: impl FnOnce(SubjectKind, TrainingSet) -> Job,
     ) {
         let next = match &request.command {
-            ControlCommand::Status => Ok(AfterCommand::Reply(status::status(persistent, jobs, newest))),
+            ControlCommand::Status => Ok(CommandEffect::Reply(status::status(persistent, jobs, newest))),
             ControlCommand::Predict { subject, signal, horizon_seconds, step_seconds } => {
                 let now = persistent.engine.at();
                 let horizon = ForecastTimes { now, seconds: *horizon_seconds, step_seconds: *step_seconds };
                 let found = predict(&persistent.engine, subject, signal, &horizon);
-                found.ok_or_else(|| no_forecast(subject, signal, newest)).map(AfterCommand::Reply)
+                found.ok_or_else(|| no_forecast(subject, signal, newest)).map(CommandEffect::Reply)
             }
             ControlCommand::Baselines { subject } => {
-                Ok(AfterCommand::Reply(status::baselines(persistent, subject, newest)))
+                Ok(CommandEffect::Reply(status::baselines(persistent, subject, newest)))
             }
-            ControlCommand::Learn { on } => Ok(AfterCommand::Reply(learn(persistent, *on))),
-            ControlCommand::Accept => accept(persistent).map(AfterCommand::Reply),
-            ControlCommand::Maintenance => Ok(AfterCommand::Reply(persistent.maintenance_states())),
+            ControlCommand::Learn { on } => Ok(CommandEffect::Reply(learn(persistent, *on))),
+            ControlCommand::Accept => accept(persistent).map(CommandEffect::Reply),
+            ControlCommand::Maintenance => Ok(CommandEffect::Reply(persistent.maintenance_states())),
             ControlCommand::StartMaintenance { name, duration } => {
-                Ok(AfterCommand::Reply(persistent.start_maintenance(name, *duration)))
+                Ok(CommandEffect::Reply(persistent.start_maintenance(name, *duration)))
             }
-            ControlCommand::StopMaintenance => persistent.stop_maintenance().map(AfterCommand::Reply),
+            ControlCommand::StopMaintenance => persistent.stop_maintenance().map(CommandEffect::Reply),
             ControlCommand::Judge { subject, second, verdict } => {
-                persistent.judge_episode(subject, *second, *verdict).map(AfterCommand::Reply)
+                persistent.judge_episode(subject, *second, *verdict).map(CommandEffect::Reply)
             }
             ControlCommand::Forget { from, to } => {
-                forget(persistent, TimeRange { from: *from, to: *to }).map(AfterCommand::Job)
+                forget(persistent, TimeRange { from: *from, to: *to }).map(CommandEffect::Job)
             }
             ControlCommand::Train { kind, hours } => {
                 let set = persistent.engine.requested_training(*kind, *hours);
-                set.map(|set| AfterCommand::Started(train(*kind, set))).map_err(CommandRefusal::Conflict)
+                set.map(|set| CommandEffect::Started(train(*kind, set))).map_err(CommandRefusal::Conflict)
             }
-            ControlCommand::Job { id } => job_status(jobs, *id).map(AfterCommand::Reply),
+            ControlCommand::Job { id } => job_status(jobs, *id).map(CommandEffect::Reply),
             ControlCommand::Promote { model } => promote(persistent, model),
             ControlCommand::Rollback => {
                 let previous = persistent.registry.previous().map_err(CommandRefusal::from);
@@ -93,12 +93,12 @@ impl PendingCommands {
         };
         let full = || CommandRefusal::Unavailable("too many jobs are waiting; try again later".into());
         match next {
-            Ok(AfterCommand::Reply(reply)) => request.reply(Ok(reply)),
-            Ok(AfterCommand::Job(job)) => match jobs.push(job) {
+            Ok(CommandEffect::Reply(reply)) => request.reply(Ok(reply)),
+            Ok(CommandEffect::Job(job)) => match jobs.push(job) {
                 Some(id) => drop(self.0.insert(id, request)),
                 None => request.reply(Err(full())),
             },
-            Ok(AfterCommand::Started(job)) => request.reply(jobs.push(job).map(started).ok_or_else(full)),
+            Ok(CommandEffect::Started(job)) => request.reply(jobs.push(job).map(started).ok_or_else(full)),
             Err(refusal) => request.reply(Err(refusal)),
         }
     }
@@ -115,7 +115,7 @@ impl PendingCommands {
             jobs.discard_scheduled();
             persistent.take_over(*engine, "forgot");
             tracing::info!(points, "time range forgotten");
-            CommandReply::sentence(format!(
+            ControlReply::sentence(format!(
                 "forgotten: relearned from the remaining {points} stored points; a new model is being trained"
             ))
         });
@@ -160,7 +160,7 @@ fn predict(
     subject: &Subject,
     signal: &str,
     horizon: &ForecastTimes,
-) -> Option<CommandReply> {
+) -> Option<ControlReply> {
     let now = horizon.now;
     let points = engine.forecast(subject, signal, horizon)?;
     let full = engine.time_until_full(subject, signal, now);
@@ -178,7 +178,7 @@ fn predict(
         likely_full_seconds: full.and_then(|it| it.likely_seconds),
     };
     let message = format!("{} values of {signal} are forecast", forecast.points.len());
-    Some(CommandReply { message, data: serde_json::to_value(forecast).unwrap_or_default() })
+    Some(ControlReply { message, data: serde_json::to_value(forecast).unwrap_or_default() })
 }
 
 /// Why a signal has no forecast, and what to do.
@@ -200,24 +200,24 @@ fn no_forecast(subject: &Subject, signal: &str, newest: Option<&Arc<Report>>) ->
     CommandRefusal::NotFound(format!("no forecast of {signal} of {}: {reason}", subject.name()))
 }
 
-fn learn(persistent: &mut PersistentState, on: bool) -> CommandReply {
+fn learn(persistent: &mut PersistentState, on: bool) -> ControlReply {
     let word = if on { "on" } else { "off" };
     if persistent.engine.is_learning() == on {
-        return CommandReply::sentence(format!("learning is already {word}"));
+        return ControlReply::sentence(format!("learning is already {word}"));
     }
     persistent.engine.set_learning(on);
     let marker = MarkerRow { at: clock::now(), kind: LEARNING.into(), text: word.into() };
     let note = persistent.store_command(StoreWrite::Marker(marker));
     persistent.save_snapshot(Some("learning"));
     tracing::info!(learning = word, "learning switched");
-    CommandReply::sentence(match (on, note) {
+    ControlReply::sentence(match (on, note) {
         (true, note) => format!("learning is on{note}"),
         (false, "") => "learning is off, also after a restart, until `hostnorm learn on`".into(),
         (false, note) => format!("learning is off until `hostnorm learn on`{note}"),
     })
 }
 
-fn accept(persistent: &mut PersistentState) -> Result<CommandReply, CommandRefusal> {
+fn accept(persistent: &mut PersistentState) -> Result<ControlReply, CommandRefusal> {
     let accepted = persistent.engine.accept();
     if accepted.is_empty() {
         return Err(CommandRefusal::Conflict("there is no anomaly to accept".into()));
@@ -226,7 +226,7 @@ fn accept(persistent: &mut PersistentState) -> Result<CommandReply, CommandRefus
     let names: Vec<&str> = accepted.iter().map(Subject::name).collect();
     let names = names.join(", ");
     tracing::info!(subjects = names, "anomaly accepted");
-    Ok(CommandReply::sentence(format!("accepted: the current state of {names} is now normal")))
+    Ok(ControlReply::sentence(format!("accepted: the current state of {names} is now normal")))
 }
 
 fn forget(persistent: &mut PersistentState, span: TimeRange) -> Result<Job, CommandRefusal> {
@@ -240,30 +240,30 @@ fn forget(persistent: &mut PersistentState, span: TimeRange) -> Result<Job, Comm
     Ok(Job::Rebuild { blank: Box::new(persistent.engine.rebuilt()), subjects, directory, span })
 }
 
-fn started(id: JobId) -> CommandReply {
-    CommandReply {
+fn started(id: JobId) -> ControlReply {
+    ControlReply {
         message: format!("training started as job {id}; see `hostnorm models list` for the new model"),
         data: serde_json::to_value(StartedJob { job: id }).unwrap_or_default(),
     }
 }
 
-fn job_status(jobs: &Jobs, id: JobId) -> Result<CommandReply, CommandRefusal> {
+fn job_status(jobs: &Jobs, id: JobId) -> Result<ControlReply, CommandRefusal> {
     let unknown = || CommandRefusal::NotFound(format!("no job {id}; only the newest jobs are remembered"));
     let status = jobs.status(id).ok_or_else(unknown)?;
     let reason = status.reason.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
     let message = format!("job {id} ({}) is {}{reason}", status.task, status.state);
-    Ok(CommandReply { message, data: serde_json::to_value(status).unwrap_or_default() })
+    Ok(ControlReply { message, data: serde_json::to_value(status).unwrap_or_default() })
 }
 
 /// Promotes a model; one that is not in memory is loaded first.
-fn promote(persistent: &mut PersistentState, model: &str) -> Result<AfterCommand, CommandRefusal> {
-    if persistent.registry.rests(model) {
-        return Ok(AfterCommand::Job(Job::LoadModel {
+fn promote(persistent: &mut PersistentState, model: &str) -> Result<CommandEffect, CommandRefusal> {
+    if persistent.registry.is_inactive(model) {
+        return Ok(CommandEffect::Job(Job::LoadModel {
             directory: directory(persistent)?,
             id: model.to_owned(),
         }));
     }
-    set_current_model(persistent, model).map(AfterCommand::Reply)
+    set_current_model(persistent, model).map(CommandEffect::Reply)
 }
 
 fn set_current_model(persistent: &mut PersistentState, model: &str) -> CommandResult {
@@ -272,7 +272,7 @@ fn set_current_model(persistent: &mut PersistentState, model: &str) -> CommandRe
     persistent.install(kind);
     persistent.save_models();
     tracing::info!(kind = kind.name(), model = id, "model promoted by a command");
-    Ok(CommandReply::sentence(format!("model {id} is now the current model")))
+    Ok(ControlReply::sentence(format!("model {id} is now the current model")))
 }
 
 fn directory(persistent: &PersistentState) -> Result<PathBuf, CommandRefusal> {

@@ -8,29 +8,29 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use tracing::Span;
 use tracing::field::Empty;
 
-use super::throttle::JobGate;
+use super::job_throttle::JobGate;
 use crate::clock;
-use crate::control::JobStatus;
+use crate::control_command::JobStatus;
 use crate::metric::Metric;
-use crate::reading::Values;
+use crate::reading::SubjectValues;
 
-mod queue;
+mod job_queue;
 mod job;
-mod records;
+mod job_records;
 
-pub(super) use job::{Job, JobFailure, JobOutcome, States};
+pub(super) use job::{Job, JobFailure, JobOutcome, SubjectStates};
 
-use queue::{JobLane, JobQueue};
-use records::{JobRecords, OUTDATED};
+use job_queue::{JobLane, JobQueue};
+use job_records::{JobRecords, OUTDATED};
 
 /// Largest number of waiting jobs; further ones are dropped and counted.
 pub(super) const JOBS_MAX: usize = 32;
 /// Number of waiting jobs from which scheduled jobs are not queued. They stay due, which leaves room for commands.
 const SCHEDULED_MAX: usize = 8;
 
-pub(super) static WAITING: Metric = Metric::gauge("hostnorm_jobs_waiting", "Jobs waiting for the worker");
+pub(super) static WAITING: Metric = Metric::gauge("hostnorm_jobs_waiting", "Jobs waiting to run");
 pub(super) static DROPPED: Metric =
-    Metric::counter("hostnorm_jobs_dropped_total", "Jobs dropped because the queue was full");
+    Metric::counter("hostnorm_jobs_dropped_total", "Jobs that were not queued, because the queue was full");
 
 /// The number of a job, ascending.
 pub(super) type JobId = u64;
@@ -81,7 +81,7 @@ impl Jobs {
         let (worker, orders) = mpsc::channel();
         let started = std::thread::Builder::new().name("jobs".to_owned()).spawn(move || run(orders, report));
         if let Err(error) = started {
-            tracing::error!(%error, "cannot start the worker for jobs; nothing is trained");
+            tracing::error!(%error, "cannot start the thread for jobs; nothing is trained");
         }
         Self {
             queue: JobQueue::new(JOBS_MAX),
@@ -177,7 +177,7 @@ impl Jobs {
         self.gate.set(false);
     }
 
-    pub(super) fn values(&self, values: &mut Values) {
+    pub(super) fn values(&self, values: &mut SubjectValues) {
         values.set(&WAITING, self.queue.len() as f64);
         values.set(&DROPPED, self.dropped as f64);
     }

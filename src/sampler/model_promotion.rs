@@ -7,8 +7,8 @@ use super::persist::PersistentState;
 use crate::clock;
 use crate::metric::Metric;
 use crate::model_registry::{ModelRegistry, ShadowOutcome, VersionStage};
-use crate::reading::{Labels, SubjectKind, Values};
-use crate::training::{TrainError, TrainedModel};
+use crate::reading::{MetricLabels, SubjectKind, SubjectValues};
+use crate::training::{TrainModelError, TrainedModel};
 
 pub(super) static MODEL: Metric = Metric::gauge(
     "hostnorm_model_info",
@@ -16,7 +16,7 @@ pub(super) static MODEL: Metric = Metric::gauge(
 )
 .by(&["kind", "model"]);
 pub(super) static SHADOW: Metric = Metric::gauge(
-    "hostnorm_model_shadow_info",
+    "hostnorm_shadow_model_info",
     "Identifier of the shadow model; always 1, absent without one",
 )
 .by(&["kind", "model"]);
@@ -37,17 +37,17 @@ pub(super) static TRAININGS: Metric =
     Metric::counter("hostnorm_trainings_total", "Trainings, by outcome: trained or refused")
         .by(&["kind", "outcome"]);
 pub(super) static AUC: Metric = Metric::gauge(
-    "hostnorm_model_auc_ratio",
+    "hostnorm_training_auc_ratio",
     "Area under the ROC curve of the last trained model and of a second implementation, on held-out points with injected faults. The label implementation is hostnorm or extended-isolation-forest",
 )
 .by(&["kind", "implementation"]);
 
 /// Results of training and shadow mode, by kind.
 #[derive(Debug)]
-pub(super) struct ModelMetrics(BTreeMap<SubjectKind, KindFigures>);
+pub(super) struct ModelMetrics(BTreeMap<SubjectKind, ModelKindMetrics>);
 
 #[derive(Debug, Default)]
-struct KindFigures {
+struct ModelKindMetrics {
     trained: u64,
     refused: u64,
     /// Duration of the last training.
@@ -64,7 +64,7 @@ struct KindFigures {
 
 impl ModelMetrics {
     pub(super) fn new(kinds: impl Iterator<Item = SubjectKind>) -> Self {
-        Self(kinds.map(|it| (it, KindFigures::default())).collect())
+        Self(kinds.map(|it| (it, ModelKindMetrics::default())).collect())
     }
 
     /// Trainings of a kind so far.
@@ -77,7 +77,7 @@ impl ModelMetrics {
         &mut self,
         persistent: &mut PersistentState,
         kind: SubjectKind,
-        result: Result<TrainedModel, JobFailure<TrainError>>,
+        result: Result<TrainedModel, JobFailure<TrainModelError>>,
         seconds: f64,
     ) {
         let figures = self.0.entry(kind).or_default();
@@ -102,7 +102,7 @@ impl ModelMetrics {
             Err(reason) => {
                 figures.refused += 1;
                 persistent.engine.refused(kind);
-                if let JobFailure::Refused(TrainError::Blind { own, peer }) = reason {
+                if let JobFailure::Refused(TrainModelError::Blind { own, peer }) = reason {
                     (figures.auc, figures.auc_peer) = (Some(own), peer);
                 }
                 if !std::mem::replace(&mut figures.is_failing, true) {
@@ -144,18 +144,18 @@ impl ModelMetrics {
         }
     }
 
-    pub(super) fn values(&self, registry: &ModelRegistry, values: &mut Values) {
+    pub(super) fn values(&self, registry: &ModelRegistry, values: &mut SubjectValues) {
         for (kind, it) in &self.0 {
             let name = kind.name();
             if let Some(current) = registry.current(*kind) {
-                values.set_by(&MODEL, &Labels::new([name, current.id.as_str()]), 1.0);
-                values.set_by(&TRAINED_AT, &Labels::new([name]), current.created.0);
+                values.set_by(&MODEL, &MetricLabels::new([name, current.id.as_str()]), 1.0);
+                values.set_by(&TRAINED_AT, &MetricLabels::new([name]), current.created.0);
             }
             if let Some(shadow) = registry.shadow(*kind) {
-                values.set_by(&SHADOW, &Labels::new([name, shadow.id.as_str()]), 1.0);
+                values.set_by(&SHADOW, &MetricLabels::new([name, shadow.id.as_str()]), 1.0);
             }
             if let Some(seconds) = it.seconds {
-                values.set_by(&TRAINING_SECONDS, &Labels::new([name]), seconds);
+                values.set_by(&TRAINING_SECONDS, &MetricLabels::new([name]), seconds);
             }
             for (metric, outcome, count) in [
                 (&TRIALS, "promoted", it.trials_promoted),
@@ -163,11 +163,11 @@ impl ModelMetrics {
                 (&TRAININGS, "trained", it.trained),
                 (&TRAININGS, "refused", it.refused),
             ] {
-                values.set_by(metric, &Labels::new([name, outcome]), count as f64);
+                values.set_by(metric, &MetricLabels::new([name, outcome]), count as f64);
             }
             for (implementation, auc) in [("hostnorm", it.auc), ("extended-isolation-forest", it.auc_peer)] {
                 if let Some(auc) = auc {
-                    values.set_by(&AUC, &Labels::new([name, implementation]), auc);
+                    values.set_by(&AUC, &MetricLabels::new([name, implementation]), auc);
                 }
             }
         }

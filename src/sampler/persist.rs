@@ -1,18 +1,22 @@
 //! Persists the engine's state and the models in the store.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock;
 use crate::engine::{Engine, SUBJECTS_MAX};
+use crate::log_stream::LogStream;
 use crate::logs::LogPositions;
 use crate::maintenance::MaintenanceCalendar;
 use crate::model_registry::{ModelRegistry, RegistryChange, VersionRecord};
 use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::report::Report;
 use crate::silence::SilenceCalendar;
-use crate::store::{self, BaselineRow, LogPositionRow, SnapshotRow, Store, StoreWrite, SubjectStateRow};
+use crate::store::{
+    self, BaselineRow, LogPositionRow, LogStateRow, SnapshotRow, Store, StoreWrite, SubjectStateRow,
+};
 
-/// Seconds between two commits of the baselines.
+/// Seconds between two commits of the baselines, and of what logs taught.
 const BASELINES_SECONDS: f64 = 600.0;
 /// Seconds between two commits of the positions in logs: a crash reads their lines again.
 const LOG_POSITIONS_SECONDS: f64 = 5.0;
@@ -48,8 +52,7 @@ impl PersistentState {
 
     /// Saves a report; baselines and a snapshot from time to time. `ticks` is the number of this report.
     pub(super) fn save_tick(&mut self, report: &Report, ticks: u64, interval: Duration) {
-        // The cast saturates; the settings refuse an interval of 0.
-        let ticks_in = |seconds: f64| ((seconds / interval.as_secs_f64()) as u64).max(1);
+        let ticks_in = |seconds: f64| ticks_in(seconds, interval);
         self.store.append(report);
         if ticks.is_multiple_of(ticks_in(BASELINES_SECONDS)) {
             self.save_baselines();
@@ -126,7 +129,25 @@ impl PersistentState {
             position: position.clone(),
         };
         if !self.store.put(StoreWrite::LogPositions(changes.iter().map(row).collect())) {
-            self.log_positions.give_back(changes);
+            self.log_positions.return_unstored(changes);
+        }
+    }
+
+    /// Saves what logs taught, as often as the baselines.
+    pub(super) fn save_log_states(&self, logs: &[Arc<LogStream>], ticks: u64, interval: Duration) {
+        if ticks.is_multiple_of(ticks_in(BASELINES_SECONDS, interval)) {
+            self.save_states_of(logs);
+        }
+    }
+
+    fn save_states_of(&self, logs: &[Arc<LogStream>]) {
+        if self.store.directory().is_none() {
+            return;
+        }
+        for it in logs {
+            if let Some(bytes) = it.learned() {
+                self.store.put(StoreWrite::LogState(LogStateRow { log: it.name().to_string(), bytes }));
+            }
         }
     }
 
@@ -169,14 +190,20 @@ impl PersistentState {
     }
 
     /// Saves everything and closes the store.
-    pub(super) fn close(mut self) {
+    pub(super) fn close(mut self, logs: &[Arc<LogStream>]) {
         self.save_log_positions();
+        self.save_states_of(logs);
         self.save_baselines();
         self.save_snapshot(None);
         let states = self.engine.checkpoint(0.0, SUBJECTS_MAX);
         self.save_subjects(states);
         self.store.close();
     }
+}
+
+/// Number of ticks in so many seconds, at least 1. The cast saturates; the settings refuse an interval of 0.
+fn ticks_in(seconds: f64, interval: Duration) -> u64 {
+    ((seconds / interval.as_secs_f64()) as u64).max(1)
 }
 
 /// Changes of a registry, as entries of the store.

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::log_templates::{self, StoredTemplates};
-use super::maintenance;
+use super::log_episode_templates::{self, StoredTemplates};
+use super::maintenance_commands;
 use super::persist::{PersistentState, SNAPSHOT_SECONDS, record};
 use super::verdicts;
 use crate::clock;
-use crate::detect::exponential_moments::Moments;
+use crate::detect::exponential_moments::SignalMoments;
 use crate::engine::Engine;
 use crate::maintenance::ManualMaintenance;
 use crate::metric::Metric;
 use crate::model_registry::{ModelRegistry, ModelVersion};
 use crate::reading::{Subject, SubjectKind, SubjectTurnover, Timestamp};
-use crate::scorer::StoredPoint;
+use crate::scorer::HistoryPoint;
 use crate::store::{self, BORROWED, IMPORTED, MarkerRow, PointRow, StoreError, StoreReader, TimeRange};
 use crate::window::Point;
 
@@ -65,9 +65,9 @@ pub fn restore(
             Ok(reader) => {
                 let (engine, registry) = blank();
                 let knows_host = reader.newest_point(&Subject::Host)?.is_some();
-                let started = maintenance::started(reader)?;
+                let started = maintenance_commands::started(reader)?;
                 let source = RestoreSource::Points(0);
-                let templates = log_templates::stored(reader)?;
+                let templates = log_episode_templates::stored(reader)?;
                 let mut restored =
                     RestoredEngine { engine, registry, source, started, templates, knows_host };
                 restored.restore_all(reader, &metrics)?;
@@ -195,7 +195,7 @@ impl RestoredEngine {
             // them.
             reading.subjects.retain(|it, _| it.kind().turnover() == SubjectTurnover::Permanent);
             if is_after && reading.at != at {
-                self.engine.step(reading);
+                self.engine.replay(reading);
                 count += 1;
             } else {
                 self.engine.resume_from(reading.into());
@@ -207,20 +207,20 @@ impl RestoredEngine {
 }
 
 /// The marker for the statistics of another host, by the names of its signals.
-pub fn borrowed_marker(at: Timestamp, known: &BTreeMap<String, Moments>) -> MarkerRow {
-    let row = |(name, it): (&String, &Moments)| (name.clone(), [it.mean, it.variance, it.points]);
+pub fn borrowed_marker(at: Timestamp, known: &BTreeMap<String, SignalMoments>) -> MarkerRow {
+    let row = |(name, it): (&String, &SignalMoments)| (name.clone(), [it.mean, it.variance, it.points]);
     let rows: BTreeMap<String, [f64; 3]> = known.iter().map(row).collect();
     let text = serde_json::to_string(&rows).unwrap_or_default();
     MarkerRow { at, kind: BORROWED.into(), text }
 }
 
 /// The statistics of another host, if they were borrowed.
-fn borrowed_statistics(reader: &StoreReader) -> Result<Option<BTreeMap<String, Moments>>, StoreError> {
+fn borrowed_statistics(reader: &StoreReader) -> Result<Option<BTreeMap<String, SignalMoments>>, StoreError> {
     let Some(marker) = reader.markers(BORROWED)?.pop() else { return Ok(None) };
     let rows = serde_json::from_str::<BTreeMap<String, [f64; 3]>>(&marker.text).unwrap_or_default();
     let known = |(name, [mean, variance, points]): (String, [f64; 3])| {
         let is_valid = mean.is_finite() && variance.is_finite() && variance >= 0.0 && points >= 0.0;
-        is_valid.then(|| (name, Moments { mean, variance, points, ..Moments::default() }))
+        is_valid.then(|| (name, SignalMoments { mean, variance, points, ..SignalMoments::default() }))
     };
     Ok(Some(rows.into_iter().filter_map(known).collect()))
 }
@@ -252,7 +252,7 @@ pub(super) fn fold(
     for subject in subjects {
         let found = fold_one(reader, engine, subject, forgotten)?;
         if found == 0 {
-            engine.start_anew(subject);
+            engine.reset_learned_state(subject);
         }
         points += found;
     }
@@ -267,7 +267,7 @@ fn fold_one(
 ) -> Result<usize, StoreError> {
     let names = names(engine, subject);
     let Some(until) = reader.newest_point(subject)? else { return Ok(0) };
-    let Some(mut warming) = engine.warming(subject, until) else { return Ok(0) };
+    let Some(mut warming) = engine.start_state_rebuild(subject, until) else { return Ok(0) };
     let seconds = match subject.kind().turnover() {
         SubjectTurnover::Permanent => f64::INFINITY,
         SubjectTurnover::Changing => FOLD_SECONDS,
@@ -297,7 +297,7 @@ pub fn fold_and_judge(
 ) -> Result<(), StoreError> {
     let names = names(engine, subject);
     let Some(until) = reader.newest_point(subject)? else { return Ok(()) };
-    let Some(mut warming) = engine.warming(subject, until) else { return Ok(()) };
+    let Some(mut warming) = engine.start_state_rebuild(subject, until) else { return Ok(()) };
     each_point(reader, subject, &names, TimeRange::ALL, &forgotten(reader)?, |past| {
         if until.0 - past.point.at.0 > seconds {
             warming.push(past);
@@ -318,10 +318,10 @@ fn each_point(
     names: &[&str],
     between: TimeRange,
     forgotten: &[TimeRange],
-    mut each: impl FnMut(&StoredPoint),
+    mut each: impl FnMut(&HistoryPoint),
 ) -> Result<(), StoreError> {
     let mut columns = Columns::default();
-    let mut past = StoredPoint { point: Point::unknown(names.len()), ..StoredPoint::default() };
+    let mut past = HistoryPoint { point: Point::unknown(names.len()), ..HistoryPoint::default() };
     reader.points::<StoreError>(between, Some(subject), |row| {
         if !forgotten.iter().any(|it| it.from <= row.at && row.at <= it.to) && row.weight > 0.0 {
             columns.read(&row, names, &mut past);
@@ -340,12 +340,12 @@ struct Columns {
 }
 
 impl Columns {
-    fn read(&mut self, row: &PointRow, names: &[&str], past: &mut StoredPoint) {
+    fn read(&mut self, row: &PointRow, names: &[&str], past: &mut HistoryPoint) {
         if self.names[..] != row.signals[..] {
             self.names = row.signals.to_vec();
             self.places = names.iter().map(|name| row.signals.iter().position(|it| it == name)).collect();
         }
-        let StoredPoint { point, in_anomaly, weight, score } = past;
+        let HistoryPoint { point, in_anomaly, weight, score } = past;
         (point.at, *in_anomaly, *weight, *score) = (row.at, row.in_anomaly, row.weight, row.score);
         let own = point.values.iter_mut().zip(&mut point.missing);
         for ((value, missing), place) in own.zip(&self.places) {

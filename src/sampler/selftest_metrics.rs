@@ -2,8 +2,8 @@
 
 use super::jobs::JobFailure;
 use crate::metric::Metric;
-use crate::reading::{Labels, Timestamp, Values};
-use crate::selftest::{Inconclusive, SelftestResult};
+use crate::reading::{MetricLabels, SubjectValues, Timestamp};
+use crate::selftest::{InconclusiveReason, SelftestResult};
 
 pub(super) static RECALL: Metric = Metric::gauge(
     "hostnorm_selftest_recall_ratio",
@@ -24,7 +24,7 @@ pub(super) static DETECTOR: Metric = Metric::gauge(
 .by(&["detector"]);
 pub(super) static TESTS: Metric = Metric::counter(
     "hostnorm_selftests_total",
-    "Self-tests, by outcome: passed, failed, or inconclusive if the copy reports an anomaly without an injected fault",
+    "Self-tests, by outcome: passed, failed, or inconclusive (the last hour is incomplete, is anomalous without an injected fault, or has no signal that varies)",
 )
 .by(&["outcome"]);
 
@@ -52,7 +52,7 @@ impl SelftestMetrics {
         &mut self,
         at: Timestamp,
         subject: &str,
-        result: Result<SelftestResult, JobFailure<Inconclusive>>,
+        result: Result<SelftestResult, JobFailure<InconclusiveReason>>,
         seconds: f64,
     ) {
         let findings = match result {
@@ -88,10 +88,10 @@ impl SelftestMetrics {
     }
 
     /// Adds the metrics; none before the first test.
-    pub(super) fn values(&self, values: &mut Values) {
+    pub(super) fn values(&self, values: &mut SubjectValues) {
         if self.count() > 0 {
             for (outcome, count) in OUTCOMES.into_iter().zip(self.counts) {
-                values.set_by(&TESTS, &Labels::new([outcome]), count as f64);
+                values.set_by(&TESTS, &MetricLabels::new([outcome]), count as f64);
             }
         }
         if let Some(at) = self.success {
@@ -104,7 +104,7 @@ impl SelftestMetrics {
         }
         for (row, auc) in findings.detectors.described() {
             if let Some(auc) = *auc {
-                values.set_by(&DETECTOR, &Labels::new([row.name]), auc);
+                values.set_by(&DETECTOR, &MetricLabels::new([row.name]), auc);
             }
         }
     }
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::detect::PerDetector;
 
-    fn findings(recall: f64, eif: f64) -> Result<SelftestResult, JobFailure<Inconclusive>> {
+    fn findings(recall: f64, eif: f64) -> Result<SelftestResult, JobFailure<InconclusiveReason>> {
         let detectors = PerDetector { forest: Some(eif), ..PerDetector::default() };
         Ok(SelftestResult { faults: 20, recall, delay: Some(60.0), detectors })
     }
@@ -125,25 +125,25 @@ mod tests {
         let mut tests = SelftestMetrics::default();
         let mut check = |at, result, expect: [Option<f64>; 3]| {
             tests.note(Timestamp(at), "host", result, 0.1);
-            let mut values = Values::default();
+            let mut values = SubjectValues::default();
             tests.values(&mut values);
-            let eif = values.get_by(&DETECTOR, &Labels::new(["eif"]));
+            let eif = values.get_by(&DETECTOR, &MetricLabels::new(["eif"]));
             assert_eq!([values.get(&RECALL), eif, values.get(&SUCCESS)], expect, "at {at}");
-            OUTCOMES.map(|it| values.get_by(&TESTS, &Labels::new([it])).unwrap() as u64)
+            OUTCOMES.map(|it| values.get_by(&TESTS, &MetricLabels::new([it])).unwrap() as u64)
         };
-        check(1.0, Err(JobFailure::Refused(Inconclusive::Alarm)), [None, None, None]);
+        check(1.0, Err(JobFailure::Refused(InconclusiveReason::Alarm)), [None, None, None]);
         check(2.0, findings(1.0, 0.5), [Some(1.0), Some(0.5), None]);
         check(3.0, findings(0.8, 0.6), [Some(0.8), Some(0.6), Some(3.0)]);
         check(4.0, findings(0.6, 0.9), [Some(0.6), Some(0.9), Some(3.0)]);
-        check(5.0, Err(JobFailure::Refused(Inconclusive::Alarm)), [Some(0.6), Some(0.9), Some(3.0)]);
+        check(5.0, Err(JobFailure::Refused(InconclusiveReason::Alarm)), [Some(0.6), Some(0.9), Some(3.0)]);
         let counts = check(6.0, Err(JobFailure::Panicked), [Some(0.6), Some(0.9), Some(3.0)]);
         assert_eq!(counts, [1, 3, 2]);
     }
 
     #[test]
     fn nothing_is_shown_before_the_first() {
-        let mut values = Values::default();
+        let mut values = SubjectValues::default();
         SelftestMetrics::default().values(&mut values);
-        assert!(values.get_by(&TESTS, &Labels::new(["passed"])).is_none());
+        assert!(values.get_by(&TESTS, &MetricLabels::new(["passed"])).is_none());
     }
 }

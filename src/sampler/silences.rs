@@ -3,7 +3,7 @@
 use super::persist::PersistentState;
 use crate::clock;
 use crate::metric::Metric;
-use crate::reading::{Reading, Subject, Values};
+use crate::reading::{Reading, Subject, SubjectValues};
 use crate::silence::{self, Silence};
 
 pub(super) static UP: Metric = Metric::gauge(
@@ -13,12 +13,12 @@ pub(super) static UP: Metric = Metric::gauge(
 
 /// What is known of the server.
 #[derive(Debug, Default)]
-pub(super) struct AlertmanagerState {
+pub(super) struct AlertmanagerStatus {
     /// Whether it gave the last answer; `None` before the first.
     is_up: Option<bool>,
 }
 
-impl AlertmanagerState {
+impl AlertmanagerStatus {
     /// Takes an answer. A failure is said once.
     pub(super) fn answered(
         &mut self,
@@ -41,7 +41,7 @@ impl AlertmanagerState {
     }
 
     /// Its metric.
-    pub(super) fn values(&self, values: &mut Values) {
+    pub(super) fn values(&self, values: &mut SubjectValues) {
         self.is_up.iter().for_each(|it| values.set(&UP, f64::from(u8::from(*it))));
     }
 }

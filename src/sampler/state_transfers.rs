@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::jobs::{Job, JobFailure, Jobs, States};
+use super::jobs::{Job, JobFailure, Jobs, SubjectStates};
 use super::persist::PersistentState;
-use crate::engine::{Engine, StateHandover, SubjectCounts};
+use crate::engine::{Engine, SubjectCounts, SubjectStateHandover};
 use crate::metric::Metric;
-use crate::reading::{Labels, Subject, SubjectKind, Values};
+use crate::reading::{MetricLabels, Subject, SubjectKind, SubjectValues};
 use crate::store::StoreError;
 
 /// Largest number of states that one job loads.
@@ -22,7 +22,7 @@ pub(super) static SUBJECTS: Metric = Metric::gauge(
 .by(&["kind", "state"]);
 pub(super) static EVICTED: Metric = Metric::counter(
     "hostnorm_subjects_evicted_total",
-    "Subjects evicted from memory, because they were gone or others needed the room",
+    "Subjects evicted from memory, because they were gone or other subjects needed the space",
 )
 .by(&["kind"]);
 pub(super) static RESTORED: Metric = Metric::counter(
@@ -31,7 +31,7 @@ pub(super) static RESTORED: Metric = Metric::counter(
 )
 .by(&["kind"]);
 pub(super) static UNJUDGED: Metric = Metric::counter(
-    "hostnorm_readings_unscored_total",
+    "hostnorm_subject_readings_unscored_total",
     "Readings of subjects not scored, because the maximum number of subjects was reached",
 )
 .by(&["kind"]);
@@ -50,7 +50,7 @@ pub(super) struct StateTransfers {
 impl StateTransfers {
     /// Starts the transfers that the last step requested.
     pub(super) fn update(&mut self, persistent: &mut PersistentState, jobs: &mut Jobs) {
-        let StateHandover { evicted, wanted } = persistent.engine.take_handover();
+        let SubjectStateHandover { evicted, wanted } = persistent.engine.take_handover();
         let Some(directory) = persistent.store.directory().map(std::path::Path::to_owned) else {
             wanted.iter().for_each(|it| persistent.engine.absent(it));
             return;
@@ -83,10 +83,14 @@ impl StateTransfers {
     }
 
     /// Passes the loaded states to the engine.
-    pub(super) fn loaded(&mut self, result: Result<States, JobFailure<StoreError>>, engine: &mut Engine) {
+    pub(super) fn loaded(
+        &mut self,
+        result: Result<SubjectStates, JobFailure<StoreError>>,
+        engine: &mut Engine,
+    ) {
         let states = result.unwrap_or_else(|reason| {
             tracing::warn!(%reason, "stored states of subjects unreadable; learning from live data");
-            States::new()
+            SubjectStates::new()
         });
         for subject in std::mem::take(&mut self.reading) {
             return_state(engine, &subject, states.get(&subject).map(Vec::as_slice));
@@ -98,7 +102,7 @@ impl StateTransfers {
         self.recent.clear();
     }
 
-    pub(super) fn values(engine: &Engine, values: &mut Values) {
+    pub(super) fn values(engine: &Engine, values: &mut SubjectValues) {
         for (kind, it) in engine.subject_counts() {
             // A kind without subjects would add series to each host.
             if it == SubjectCounts::default() && kind != SubjectKind::Host {
@@ -108,12 +112,12 @@ impl StateTransfers {
             let states =
                 [("learning", it.learning), ("ready", it.ready), ("gone", it.gone), ("waiting", it.waiting)];
             for (state, count) in states {
-                values.set_by(&SUBJECTS, &Labels::new([kind, state]), count as f64);
+                values.set_by(&SUBJECTS, &MetricLabels::new([kind, state]), count as f64);
             }
             for (metric, count) in
                 [(&EVICTED, it.evicted), (&RESTORED, it.restored), (&UNJUDGED, it.unscored)]
             {
-                values.set_by(metric, &Labels::new([kind]), count as f64);
+                values.set_by(metric, &MetricLabels::new([kind]), count as f64);
             }
         }
     }

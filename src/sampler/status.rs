@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::jobs::Jobs;
 use super::persist::PersistentState;
 use crate::clock;
-use crate::control::{CommandReply, JobCounts, ProgramStatus, SignalBaseline, SubjectStatus};
-use crate::cost_limit::{self, Part};
+use crate::control_command::{ControlReply, JobCounts, ProgramStatus, SignalBaseline, SubjectStatus};
+use crate::cost_limit::{self, OptionalFeature};
 use crate::duration::HumanDuration;
 use crate::episode_text;
 use crate::maintenance;
@@ -28,7 +28,7 @@ pub(super) fn status(
     persistent: &PersistentState,
     jobs: &Jobs,
     newest: Option<&Arc<Report>>,
-) -> CommandReply {
+) -> ControlReply {
     let uptime = STARTED.elapsed().as_secs_f64();
     let learning = persistent.engine.is_learning();
     let store = persistent.store.directory().map(|it| it.display().to_string());
@@ -45,8 +45,9 @@ pub(super) fn status(
     let reading = newest.map(|it| &it.reading);
     let maintenance: Vec<String> = reading.map(|it| maintenance::active_names(it)).unwrap_or_default();
     let silenced_until = reading.and_then(|it| persistent.silences.host_until(it.at));
-    let parts =
-        Part::ORDER.into_iter().filter(|part| reading.is_some_and(|it| !cost_limit::is_active(it, *part)));
+    let parts = OptionalFeature::ORDER
+        .into_iter()
+        .filter(|part| reading.is_some_and(|it| !cost_limit::is_active(it, *part)));
     let parts_off: Vec<String> = parts.map(|it| it.name().to_owned()).collect();
     let mut message = format!(
         "hostnorm {VERSION}, up {}, {}, learning {}, {count} subject{}, {} jobs waiting, {} running, {}",
@@ -79,7 +80,7 @@ pub(super) fn status(
         silenced_until: silenced_until.map(|it| it.0),
         parts_off,
     };
-    CommandReply { message, data: serde_json::to_value(status).unwrap_or_default() }
+    ControlReply { message, data: serde_json::to_value(status).unwrap_or_default() }
 }
 
 /// The baseline of each signal of a subject, as a list of [`SignalBaseline`]; empty for a subject that is not live.
@@ -87,7 +88,7 @@ pub(super) fn baselines(
     persistent: &PersistentState,
     subject: &Subject,
     newest: Option<&Arc<Report>>,
-) -> CommandReply {
+) -> ControlReply {
     let last_updated = newest.map_or(0.0, |it| it.reading.at.0);
     let finite = |value: f64| value.is_finite().then_some(value);
     let of_subject = persistent.engine.baselines().filter(|(of, _, _)| *of == subject);
@@ -105,5 +106,5 @@ pub(super) fn baselines(
         })
         .collect();
     let message = format!("{} signals have a baseline", baselines.len());
-    CommandReply { message, data: serde_json::to_value(baselines).unwrap_or_default() }
+    ControlReply { message, data: serde_json::to_value(baselines).unwrap_or_default() }
 }

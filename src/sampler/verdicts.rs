@@ -2,13 +2,13 @@
 
 use super::persist::PersistentState;
 use crate::clock;
-use crate::control::{CommandRefusal, CommandReply};
+use crate::control_command::{CommandRefusal, ControlReply};
 use crate::engine::{Engine, PastEpisode};
-use crate::episode_pattern::{RECENT_MAX, REJECTED_SECONDS, Verdict};
+use crate::episode_pattern::{OperatorVerdict, RECENT_MAX, REJECTED_SECONDS};
 use crate::episode_text;
 use crate::explanation::{Cause, EpisodeRecord};
 use crate::reading::{Subject, SubjectTurnover, Timestamp};
-use crate::report::Direction;
+use crate::report::DeviationDirection;
 use crate::store::{StoreError, StoreReader, StoreWrite, VerdictRow};
 
 impl PersistentState {
@@ -20,8 +20,8 @@ impl PersistentState {
         &mut self,
         subject: &Subject,
         second: Timestamp,
-        verdict: Verdict,
-    ) -> Result<CommandReply, CommandRefusal> {
+        verdict: OperatorVerdict,
+    ) -> Result<ControlReply, CommandRefusal> {
         let id = episode_text::id(subject, second);
         if !self.engine.judge_episode(subject, second, verdict) {
             let name = episode_text::name(subject);
@@ -34,11 +34,11 @@ impl PersistentState {
         self.save_snapshot(Some("verdict"));
         tracing::info!(episode = id, verdict = verdict.name(), "verdict recorded");
         let days = REJECTED_SECONDS / 86_400.0;
-        Ok(CommandReply::sentence(match verdict {
-            Verdict::Rejected => {
+        Ok(ControlReply::sentence(match verdict {
+            OperatorVerdict::Rejected => {
                 format!("episode {id} is rejected; scores like it are discounted for {days} days{note}")
             }
-            Verdict::Confirmed => {
+            OperatorVerdict::Confirmed => {
                 format!("episode {id} is confirmed; scores like it are never discounted{note}")
             }
         }))
@@ -59,10 +59,10 @@ pub(super) fn recall(reader: &StoreReader, engine: &mut Engine) -> Result<(), St
 
 fn past_episode(record: &EpisodeRecord) -> PastEpisode {
     let part = |it: &Cause| {
-        let is_high = it.direction.as_deref()? == Direction::High.name();
+        let is_high = it.direction.as_deref()? == DeviationDirection::High.name();
         Some((it.signal.clone(), is_high, it.contribution.filter(|it| *it > 0.0)?))
     };
-    let verdict = record.verdict.as_deref().and_then(Verdict::read);
+    let verdict = record.verdict.as_deref().and_then(OperatorVerdict::read);
     PastEpisode {
         since: Timestamp(record.began),
         peak: record.peak,

@@ -1,7 +1,7 @@
 //! The fuzzer's way to the parsers of the files of processes and of the kernel's log.
 
 use super::process_files::{parse_io, parse_stat};
-use super::{kernel_log, owner};
+use super::{container_or_service, kernel_log};
 
 /// Parses a file of a process, or a record of the kernel's log. The first byte chooses the parser.
 ///
@@ -16,8 +16,8 @@ pub fn parse(bytes: &[u8]) {
         1 => {
             let _ = parse_io(bytes);
         }
-        2 => assert!(owner::parse(bytes).is_none_or(|it| is_text(&it.name))),
-        _ => assert!(kernel_log::class(bytes).is_none_or(|it| is_text(it.name()))),
+        2 => assert!(container_or_service::parse(bytes).is_none_or(|it| is_text(&it.name))),
+        _ => assert!(kernel_log::parse(bytes).is_none_or(|it| is_text(it.class.name()))),
     }
 }
 

@@ -8,10 +8,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::owner;
+use super::OwnerNames;
+use super::container_or_service;
 use super::process_files::{ProcessCounters, ProcessStat, parse_io, parse_stat};
 use crate::clock;
-use crate::culprit::{GroupKey, Measure, Owner, ProcessGroup, Usage};
+use crate::culprit::{ContainerOrService, ProcessNameKey, SameNameProcesses, UsageMeasure};
+
+mod group_sum;
+mod private_count;
+
+use group_sum::GroupSum;
+use private_count::{PrivateCount, count_descriptors};
 
 /// Largest number of processes that a pass reads; further ones are counted.
 pub(super) const PROCESSES_MAX: usize = 8_192;
@@ -25,11 +32,13 @@ const FILE_BYTES: usize = 4 << 10;
 const KNOWN_PASSES_MAX: u64 = 8;
 /// Processes between two looks at the CPU time.
 const CHECKED_EVERY: usize = 16;
+/// Part of the CPU time of a pass for what is read of every process; the rest is for bytes and descriptors.
+const COUNTERS_PART: f64 = 0.7;
 
 /// The result of one pass.
 #[derive(Debug, Default)]
-pub(super) struct Pass {
-    pub(super) groups: Vec<ProcessGroup>,
+pub(super) struct ProcessTablePass {
+    pub(super) groups: Vec<SameNameProcesses>,
     /// Number of processes.
     pub(super) processes: u32,
     /// Processes that were not read.
@@ -52,30 +61,25 @@ pub(super) struct ProcessTable {
     last_pass: Option<Instant>,
     /// Whether the last pass read every process.
     is_complete: bool,
+    names: Arc<OwnerNames>,
     buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct KnownProcess {
     start: u64,
+    /// Whether it ran between the last two times it was read, or was new.
+    has_run: bool,
     parent: u32,
-    key: GroupKey,
+    /// With the ID of its container, whose name may be known later.
+    key: ProcessNameKey,
     counters: ProcessCounters,
     threads: u32,
-    disk_bytes: DiskBytes,
+    disk_bytes: PrivateCount,
     /// When it was read.
     at: Instant,
     /// The pass that read it last.
     pass: u64,
-}
-
-/// The bytes that a process read from and wrote to disks so far.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum DiskBytes {
-    Unread,
-    /// Only its user or root may read them.
-    Denied,
-    Total(u64),
 }
 
 /// A process of this pass that is not finished: what it used is known, but not what its ended children used.
@@ -85,8 +89,8 @@ struct ReadProcess {
     stat: ProcessStat,
     /// The process before, if it is the same one.
     before: Option<KnownProcess>,
-    disk_bytes: DiskBytes,
-    descriptors: Option<f64>,
+    disk_bytes: PrivateCount,
+    descriptors: PrivateCount,
     at: Instant,
 }
 
@@ -94,30 +98,46 @@ impl ProcessTable {
     pub(super) fn new(procfs: &Path) -> Self {
         let buffer = vec![0; FILE_BYTES];
         let (procfs, known) = (procfs.to_owned(), BTreeMap::new());
-        Self { procfs, known, passes: 0, last_pass: None, is_complete: false, buffer }
+        Self { procfs, known, passes: 0, last_pass: None, is_complete: false, names: Arc::default(), buffer }
+    }
+
+    /// Takes the names of containers.
+    pub(super) fn set_names(&mut self, names: Arc<OwnerNames>) {
+        self.names = names;
     }
 
     /// Reads all processes, as far as the CPU time suffices.
-    pub(super) fn pass(&mut self, cpu_max: Duration) -> Pass {
+    pub(super) fn pass(&mut self, cpu_max: Duration) -> ProcessTablePass {
         let started = clock::thread_cpu().unwrap_or_default();
         let spent = || clock::thread_cpu().unwrap_or_default().saturating_sub(started);
+        let counters_max = cpu_max.mul_f64(COUNTERS_PART);
+        let goes_on = |most| move |read: usize| !read.is_multiple_of(CHECKED_EVERY) || spent() < most;
+        let pass = self.pass_while(&goes_on(counters_max), &goes_on(cpu_max));
+        ProcessTablePass { cpu: spent(), ..pass }
+    }
+
+    /// Reads processes, and then the details of each, while these say so of the number that was read.
+    fn pass_while(
+        &mut self,
+        reads_on: &dyn Fn(usize) -> bool,
+        reads_details_on: &dyn Fn(usize) -> bool,
+    ) -> ProcessTablePass {
         let began = clock::instant();
         self.passes += 1;
-        let (pids, beyond) = self.pids();
-        let mut processes = Vec::with_capacity(pids.len());
-        let mut unread = beyond;
-        for (idx, pid) in pids.iter().enumerate() {
-            if idx % CHECKED_EVERY == 0 && spent() >= cpu_max {
-                unread += pids.len() - idx;
+        let pids = pids(&self.procfs);
+        let mut processes = Vec::new();
+        let mut unread = pids.len();
+        for (idx, pid) in self.reading_order(&pids).into_iter().enumerate() {
+            if !reads_on(idx) {
                 break;
             }
-            processes.extend(self.read(*pid));
+            unread -= 1;
+            processes.extend(self.read(pid));
         }
         // Idle processes have nothing new; those that ran come first.
-        processes
-            .sort_by_key(|it| it.before.as_ref().is_some_and(|before| before.counters == it.stat.counters));
+        processes.sort_by_key(|it| !it.has_run());
         for (idx, it) in processes.iter_mut().enumerate() {
-            if idx % CHECKED_EVERY == 0 && spent() >= cpu_max {
+            if !reads_details_on(idx) {
                 break;
             }
             self.read_details(it);
@@ -127,33 +147,34 @@ impl ProcessTable {
         let groups = self.conclude(processes, &pids);
         (self.last_pass, self.is_complete) = (Some(began), unread == 0);
         let count = |it: usize| u32::try_from(it).unwrap_or(u32::MAX);
-        Pass {
+        ProcessTablePass {
             groups,
-            processes: count(pids.len() + beyond),
+            processes: count(pids.len()),
             unread: count(unread),
             sees_kernel,
             has_rates,
-            cpu: spent(),
+            cpu: Duration::ZERO,
         }
     }
 
-    /// The numbers of the processes, and how many more there are.
-    fn pids(&self) -> (Vec<u32>, usize) {
-        let entries = fs::read_dir(&self.procfs).into_iter().flatten().flatten();
-        let pids = entries.filter_map(|it| it.file_name().to_str()?.parse().ok());
-        let mut pids: Vec<u32> = pids.collect();
-        pids.sort_unstable();
-        let beyond = pids.len().saturating_sub(PROCESSES_MAX);
-        pids.truncate(PROCESSES_MAX);
-        (pids, beyond)
+    /// The processes to read, at most [`PROCESSES_MAX`], those that may be behind an anomaly ahead: new ones, the newest
+    /// first, then those that ran when they were last read, then the others, the one read longest ago first. One that is not
+    /// read for [`KNOWN_PASSES_MAX`] passes counts as new.
+    fn reading_order(&self, pids: &[u32]) -> Vec<u32> {
+        let mut order: Vec<u32> = pids.iter().rev().copied().collect();
+        let rank = |it: &KnownProcess| if it.has_run { (0, u64::MAX - it.pass) } else { (1, it.pass) };
+        order.sort_by_cached_key(|pid| self.known.get(pid).map(rank));
+        order.truncate(PROCESSES_MAX);
+        order
     }
 
     /// Reads what is needed of every process; `None` if it has ended.
     fn read(&mut self, pid: u32) -> Option<ReadProcess> {
         let stat = self.file(pid, "stat").ok().and_then(parse_stat)?;
         let before = self.known.remove(&pid).filter(|it| it.start == stat.start);
-        let disk_bytes = before.as_ref().map_or(DiskBytes::Unread, |it| it.disk_bytes);
-        Some(ReadProcess { pid, stat, before, disk_bytes, descriptors: None, at: clock::instant() })
+        let disk_bytes = before.as_ref().map_or(PrivateCount::Unread, |it| it.disk_bytes);
+        let descriptors = PrivateCount::Unread;
+        Some(ReadProcess { pid, stat, before, disk_bytes, descriptors, at: clock::instant() })
     }
 
     /// Reads bytes and descriptors, where this user may.
@@ -161,16 +182,13 @@ impl ProcessTable {
         if process.stat.is_kernel_thread {
             return;
         }
-        if process.disk_bytes != DiskBytes::Denied {
+        if process.disk_bytes != PrivateCount::Denied {
             process.disk_bytes = match self.file(process.pid, "io") {
-                Ok(bytes) => parse_io(bytes).map_or(DiskBytes::Unread, DiskBytes::Total),
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => DiskBytes::Denied,
-                Err(_) => DiskBytes::Unread,
+                Ok(bytes) => parse_io(bytes).map_or(PrivateCount::Unread, PrivateCount::Total),
+                Err(error) => PrivateCount::failed(&error),
             };
         }
-        // Since Linux 6.2 the size of the directory is the number of descriptors. Their names are not read.
-        let length = fs::metadata(self.path(process.pid, "fd")).map(|it| it.len());
-        process.descriptors = length.ok().filter(|it| *it > 0).map(|it| it as f64);
+        process.descriptors = count_descriptors(&self.path(process.pid, "fd"));
     }
 
     fn path(&self, pid: u32, name: &str) -> PathBuf {
@@ -185,30 +203,34 @@ impl ProcessTable {
     }
 
     /// Sums the processes by group, and remembers them for the next pass.
-    fn conclude(&mut self, processes: Vec<ReadProcess>, pids: &[u32]) -> Vec<ProcessGroup> {
+    fn conclude(&mut self, processes: Vec<ReadProcess>, pids: &[u32]) -> Vec<SameNameProcesses> {
         let ended = self.ended_children(pids);
-        let mut keys: BTreeMap<u32, GroupKey> = BTreeMap::new();
+        let mut keys: BTreeMap<u32, [ProcessNameKey; 2]> = BTreeMap::new();
         for it in &processes {
             let key = self.key(it);
-            keys.insert(it.pid, key);
+            let owner = key.owner.as_ref().map(|it| self.names.owner(it));
+            let named = ProcessNameKey { command: Arc::clone(&key.command), owner };
+            keys.insert(it.pid, [key, named]);
         }
-        let mut groups: BTreeMap<GroupKey, GroupSum> = BTreeMap::new();
+        let mut groups: BTreeMap<ProcessNameKey, GroupSum> = BTreeMap::new();
         for it in processes {
-            let Some(key) = keys.get(&it.pid) else { continue };
+            let Some([unnamed, key]) = keys.get(&it.pid) else { continue };
             let sum = groups.entry(key.clone()).or_insert_with(|| GroupSum::new(key));
             sum.add(&it);
             let started =
                 self.add_rates(&mut sum.group, &it, ended.get(&it.pid).copied().unwrap_or_default());
             if started > 0.0 {
                 // Who starts many processes is their parent.
-                let parent = keys.get(&it.stat.parent).filter(|_| it.before.is_none()).unwrap_or(key);
+                let parent = keys.get(&it.stat.parent).filter(|_| it.before.is_none());
+                let parent = parent.map_or(key, |[_, parent]| parent);
                 let sum = groups.entry(parent.clone()).or_insert_with(|| GroupSum::new(parent));
-                sum.group.now.add(Measure::Starts, started);
+                sum.group.now.add(UsageMeasure::Starts, started);
             }
             let known = KnownProcess {
                 start: it.stat.start,
+                has_run: it.has_run(),
                 parent: it.stat.parent,
-                key: key.clone(),
+                key: unnamed.clone(),
                 counters: it.stat.counters,
                 threads: it.stat.threads,
                 disk_bytes: it.disk_bytes,
@@ -239,23 +261,26 @@ impl ProcessTable {
     }
 
     /// The group of a process. Its control group is read again when it executes another command.
-    fn key(&mut self, process: &ReadProcess) -> GroupKey {
+    fn key(&mut self, process: &ReadProcess) -> ProcessNameKey {
         let known = process.before.as_ref().filter(|it| *it.key.command == *process.stat.command);
         known.map_or_else(
-            || GroupKey { command: Arc::from(process.stat.command.as_str()), owner: self.owner(process) },
+            || ProcessNameKey {
+                command: Arc::from(process.stat.command.as_str()),
+                owner: self.owner(process),
+            },
             |it| it.key.clone(),
         )
     }
 
-    fn owner(&mut self, process: &ReadProcess) -> Option<Owner> {
+    fn owner(&mut self, process: &ReadProcess) -> Option<ContainerOrService> {
         if process.stat.is_kernel_thread {
             return None;
         }
-        self.file(process.pid, "cgroup").ok().and_then(owner::parse)
+        self.file(process.pid, "cgroup").ok().and_then(container_or_service::parse)
     }
 
     /// Adds what a process used per second since the pass before; returns the processes and threads started per second.
-    fn add_rates(&self, group: &mut ProcessGroup, it: &ReadProcess, ended: ProcessCounters) -> f64 {
+    fn add_rates(&self, group: &mut SameNameProcesses, it: &ReadProcess, ended: ProcessCounters) -> f64 {
         // A process that was not there in a complete pass started since, and used all that it used.
         let nothing = ProcessCounters::default();
         let (before, threads, bytes, elapsed) = match &it.before {
@@ -263,7 +288,7 @@ impl ProcessTable {
                 let elapsed = it.at.saturating_duration_since(before.at).as_secs_f64();
                 (before.counters, before.threads, before.disk_bytes, elapsed)
             }
-            None if self.is_complete => (nothing, 0, DiskBytes::Total(0), self.elapsed(it)),
+            None if self.is_complete => (nothing, 0, PrivateCount::Total(0), self.elapsed(it)),
             None => return 0.0,
         };
         if elapsed <= 0.0 {
@@ -278,14 +303,14 @@ impl ProcessTable {
         let user = own(now.user, before.user) + children(now.child_user, before.child_user, ended.user);
         let child_faults = children(now.child_faults, before.child_faults, ended.faults);
         let faults = own(now.faults, before.faults) + child_faults;
-        group.now.add(Measure::Cpu, (user + system) / TICKS_PER_SECOND / elapsed);
-        group.now.add(Measure::SystemCpu, system / TICKS_PER_SECOND / elapsed);
-        group.now.add(Measure::Faults, faults / elapsed);
-        if let (DiskBytes::Total(now), DiskBytes::Total(before)) = (it.disk_bytes, bytes) {
-            group.now.add(Measure::DiskBytes, own(now, before) / elapsed);
+        group.now.add(UsageMeasure::Cpu, (user + system) / TICKS_PER_SECOND / elapsed);
+        group.now.add(UsageMeasure::SystemCpu, system / TICKS_PER_SECOND / elapsed);
+        group.now.add(UsageMeasure::Faults, faults / elapsed);
+        if let (PrivateCount::Total(now), PrivateCount::Total(before)) = (it.disk_bytes, bytes) {
+            group.now.add(UsageMeasure::DiskBytes, own(now, before) / elapsed);
         }
         // Children that started and ended between two passes left only their page faults.
-        group.now.add(Measure::Starts, child_faults / FAULTS_OF_A_START / elapsed);
+        group.now.add(UsageMeasure::Starts, child_faults / FAULTS_OF_A_START / elapsed);
         f64::from(it.stat.threads.saturating_sub(threads)) / elapsed
     }
 
@@ -295,55 +320,19 @@ impl ProcessTable {
     }
 }
 
-/// The sum over the processes of a group.
-#[derive(Debug)]
-struct GroupSum {
-    group: ProcessGroup,
-    /// Whether the bytes, or the descriptors, of a process are not known. A sum without a part is no sum.
-    lacks_bytes: bool,
-    lacks_descriptors: bool,
-}
-
-impl GroupSum {
-    fn new(key: &GroupKey) -> Self {
-        let group = ProcessGroup { key: key.clone(), now: Usage::NONE, ..ProcessGroup::default() };
-        Self { group, lacks_bytes: false, lacks_descriptors: false }
-    }
-
-    /// Adds what a process has at this instant.
-    fn add(&mut self, it: &ReadProcess) {
-        let group = &mut self.group;
-        group.processes += 1;
-        group.threads = group.threads.saturating_add(it.stat.threads);
-        group.blocked += u32::from(it.stat.state == b'D');
-        group.now.add(Measure::Memory, it.stat.resident_pages as f64 * page_bytes());
-        if it.stat.is_kernel_thread {
-            return;
-        }
-        group.now.add(Measure::Descriptors, it.descriptors.unwrap_or(0.0));
-        self.lacks_descriptors |= it.descriptors.is_none();
-        self.lacks_bytes |= !matches!(it.disk_bytes, DiskBytes::Total(_));
-    }
-
-    fn concluded(mut self) -> ProcessGroup {
-        if self.lacks_bytes {
-            self.group.now.clear(Measure::DiskBytes);
-        }
-        if self.lacks_descriptors {
-            self.group.now.clear(Measure::Descriptors);
-        }
-        self.group
+impl ReadProcess {
+    /// Whether it ran since it was read before, or was not read before.
+    fn has_run(&self) -> bool {
+        self.before.as_ref().is_none_or(|it| it.counters != self.stat.counters)
     }
 }
 
-#[cfg(unix)]
-fn page_bytes() -> f64 {
-    rustix::param::page_size() as f64
-}
-
-#[cfg(not(unix))]
-fn page_bytes() -> f64 {
-    4_096.0
+/// The numbers of all processes, in order.
+fn pids(procfs: &Path) -> Vec<u32> {
+    let entries = fs::read_dir(procfs).into_iter().flatten().flatten();
+    let mut pids: Vec<u32> = entries.filter_map(|it| it.file_name().to_str()?.parse().ok()).collect();
+    pids.sort_unstable();
+    pids
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! What detectors see of a point, and what they say of it.
+//! What detectors see of a point, say of it and learn from it.
 
-use super::{Outputs, Scorer, ScorerSettings};
-use crate::detect::DetectorInput;
-use crate::detect::expectation::Distances;
+use super::{DetectorOutputs, POINTS_MIN, Scorer, ScorerSettings};
+use crate::detect::eif::clip;
+use crate::detect::expected_values::SignalDistances;
+use crate::detect::{DetectorInput, LearnOptions};
 use crate::window::Point;
 
 impl Scorer {
@@ -10,10 +11,10 @@ impl Scorer {
     pub(super) fn judge(
         &mut self,
         point: &Point,
-        distances: &Distances,
+        distances: &SignalDistances,
         elapsed: f64,
         settings: &ScorerSettings,
-    ) -> Outputs {
+    ) -> DetectorOutputs {
         self.habituation.forget_until(point.at, elapsed);
         let mut outputs = self.detectors.judge(&self.view(point, distances));
         settings.detectors.silence(&mut outputs);
@@ -21,8 +22,33 @@ impl Scorer {
     }
 
     /// A point as detectors see it.
-    pub(super) fn view<'a>(&self, point: &'a Point, distances: &'a Distances) -> DetectorInput<'a> {
-        let Distances { z, noise, .. } = distances;
+    pub(super) fn view<'a>(&self, point: &'a Point, distances: &'a SignalDistances) -> DetectorInput<'a> {
+        let SignalDistances { z, noise, .. } = distances;
         DetectorInput { point, z, noise, threshold_factor: self.threshold_factor }
+    }
+
+    /// Learns a point. `whole` is its weight outside an episode, `ready` whether there is a score.
+    pub(super) fn learn(
+        &mut self,
+        point: &Point,
+        distances: &SignalDistances,
+        lesson: LearnOptions,
+        whole: f64,
+        ready: bool,
+    ) {
+        let view = self.view(point, distances);
+        self.detectors.learn(&view, lesson);
+        // Distances from a borrowed mean show how subjects differ, not how one subject varies.
+        if !lesson.in_anomaly && self.points >= POINTS_MIN && !self.is_borrowed() {
+            let rows = if ready { &mut self.history } else { &mut self.early };
+            rows.push(point.at, clip(&distances.z).into_iter().map(|it| it as f32));
+        }
+        self.ranking.learn(point, lesson);
+        if self.points >= POINTS_MIN {
+            self.first_week.learn(point, &distances.z, lesson);
+            let local = self.expectation.local_seconds(point.at);
+            self.earlier_days.learn(local, point, lesson);
+        }
+        self.expectation.learn(point, distances, lesson, whole);
     }
 }

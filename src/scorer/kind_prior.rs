@@ -1,7 +1,7 @@
 //! The statistics that a new subject borrows from its kind until it has its own.
 
 use super::Scorer;
-use crate::detect::exponential_moments::Moments;
+use crate::detect::exponential_moments::SignalMoments;
 use crate::detect::small_sample;
 
 /// Weight of the statistics that a new subject borrows from its kind, in points; a warm-up has the same weight.
@@ -11,11 +11,11 @@ const PRIOR_SHARE_MIN: f64 = 0.1;
 
 impl Scorer {
     /// Starts from the statistics of its kind, which weigh at most a tenth of a day of points.
-    pub fn borrow(&mut self, known: &[Moments], points_per_day: f64) {
+    pub fn borrow(&mut self, known: &[SignalMoments], points_per_day: f64) {
         let share = PRIOR_SHARE_MIN * points_per_day;
         let points = PRIOR_WEIGHT_POINTS.min(share);
-        let known: Vec<Moments> =
-            known.iter().map(|it| Moments { points: points.min(it.points), ..*it }).collect();
+        let known: Vec<SignalMoments> =
+            known.iter().map(|it| SignalMoments { points: points.min(it.points), ..*it }).collect();
         self.expectation.borrow(&known);
         (self.points, self.kind_prior_points) = (points, points);
         self.threshold_factor = small_sample::width(points);
@@ -32,7 +32,7 @@ impl Scorer {
     }
 
     /// Statistics of each signal.
-    pub fn moments(&self) -> &[Moments] {
+    pub fn moments(&self) -> &[SignalMoments] {
         self.expectation.plain().moments()
     }
 }

@@ -4,10 +4,10 @@
 //! that it represents: they count half at most, and a sample preserves mean and variance. Averages of several points
 //! would not, because they vary less. Novelty and correlations use the last week only.
 
-use super::{POINTS_AFTER_ACCEPTANCE, POINTS_MIN, Scorer, ScorerSettings, StoredPoint};
+use super::{HistoryPoint, POINTS_AFTER_ACCEPTANCE, POINTS_MIN, Scorer, ScorerSettings};
 use crate::detect::LearnOptions;
-use crate::detect::expectation::Distances;
-use crate::detect::joint_score::{self, RaiseLevels};
+use crate::detect::expected_values::SignalDistances;
+use crate::detect::joint_score::{self, MinimumScores};
 use crate::reading::Timestamp;
 use crate::window::Point;
 
@@ -44,12 +44,12 @@ impl HistoryLearner {
     }
 
     /// Seconds from this point to the newest.
-    pub fn age(&self, past: &StoredPoint) -> f64 {
+    pub fn age(&self, past: &HistoryPoint) -> f64 {
         self.until.0 - past.point.at.0
     }
 
     /// Passes the next point to the scorer, oldest first.
-    pub fn push(&mut self, scorer: &mut Scorer, past: &StoredPoint) {
+    pub fn push(&mut self, scorer: &mut Scorer, past: &HistoryPoint) {
         self.spend(scorer, past);
         let sheltered = self.settings.shelter_short_memory;
         if self.was_accepted(scorer, past) && sheltered {
@@ -74,7 +74,7 @@ impl HistoryLearner {
     }
 
     /// Whether an episode ended before this point because it was accepted: any other would have ended earlier.
-    fn was_accepted(&mut self, scorer: &Scorer, past: &StoredPoint) -> bool {
+    fn was_accepted(&mut self, scorer: &Scorer, past: &HistoryPoint) -> bool {
         let last = self.last.replace(past.point.at);
         if last.is_some_and(|it| past.point.at.0 - it.0 > GAP_POINTS * self.settings.point_seconds) {
             self.since = None;
@@ -88,20 +88,20 @@ impl HistoryLearner {
     }
 
     /// Adjusts the alert level of the budget with the scores of that time, as far as they are stored.
-    fn spend(&mut self, scorer: &mut Scorer, past: &StoredPoint) {
+    fn spend(&mut self, scorer: &mut Scorer, past: &HistoryPoint) {
         let Some(score) = past.score else { return };
         let (elapsed, rule) = (self.settings.point_seconds, &self.settings.alert);
         let in_alert = past.in_anomaly && score >= scorer.alert_level(&self.settings);
         let has_begun = !std::mem::replace(&mut self.in_alert, in_alert) && in_alert;
-        let score = score * scorer.young_factor(&self.settings);
+        let score = score * scorer.new_host_threshold_factor(&self.settings);
         scorer.alert.learn(elapsed, score, has_begun, rule);
     }
 }
 
 impl Scorer {
     /// Learns a historical point with its original weight, and clears the scores that this leaves behind.
-    fn learn_point(&mut self, past: &StoredPoint, settings: &ScorerSettings) {
-        let StoredPoint { point, in_anomaly, weight, .. } = past;
+    fn learn_point(&mut self, past: &HistoryPoint, settings: &ScorerSettings) {
+        let HistoryPoint { point, in_anomaly, weight, .. } = past;
         let distances = self.expectation.distances(point);
         if self.points >= POINTS_MIN {
             self.recount_excursions(point, &distances, settings);
@@ -113,16 +113,16 @@ impl Scorer {
     }
 
     /// Counts the excursions of a historical point, as if it were scored.
-    fn recount_excursions(&mut self, point: &Point, distances: &Distances, settings: &ScorerSettings) {
+    fn recount_excursions(&mut self, point: &Point, distances: &SignalDistances, settings: &ScorerSettings) {
         let outputs = self.judge(point, distances, settings.point_seconds, settings);
-        let levels = RaiseLevels { threshold: settings.threshold, alert: settings.threshold };
+        let levels = MinimumScores { threshold: settings.threshold, alert: settings.threshold };
         let joint = joint_score::joint_score(&distances.z, &outputs, self.habituation.factor(), levels);
         self.count_excursion(joint.unscaled, settings.point_seconds, settings);
     }
 
     /// Learns the expectations from a point that represents `count` points.
-    fn learn_coarse_point(&mut self, past: &StoredPoint, count: f64, sheltered: bool) {
-        let StoredPoint { point, in_anomaly, weight, .. } = past;
+    fn learn_coarse_point(&mut self, past: &HistoryPoint, count: f64, sheltered: bool) {
+        let HistoryPoint { point, in_anomaly, weight, .. } = past;
         let distances = self.expectation.distances(point);
         let lesson =
             LearnOptions { weight: weight * count, step: true, in_anomaly: *in_anomaly && sheltered };

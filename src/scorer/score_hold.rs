@@ -16,13 +16,13 @@ pub enum ScoreHold {
 }
 
 /// Contributions to a score, by signal index.
-pub(super) type Parts = Vec<(usize, f64)>;
+pub(super) type SignalContributions = Vec<(usize, f64)>;
 
 /// The held scores.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct RecentPeaks {
     /// Scores that no later one exceeds, newest last; a single one with a half-life.
-    held: VecDeque<(Timestamp, f64, Parts)>,
+    held: VecDeque<(Timestamp, f64, SignalContributions)>,
 }
 
 impl RecentPeaks {
@@ -32,7 +32,13 @@ impl RecentPeaks {
     }
 
     /// Takes a score; returns the held one.
-    pub(super) fn hold(&mut self, at: Timestamp, score: f64, of: Parts, hold: ScoreHold) -> (f64, Parts) {
+    pub(super) fn hold(
+        &mut self,
+        at: Timestamp,
+        score: f64,
+        of: SignalContributions,
+        hold: ScoreHold,
+    ) -> (f64, SignalContributions) {
         match hold {
             ScoreHold::HalfLife(points) => {
                 let fade = 0.5_f64.powf(1.0 / points);

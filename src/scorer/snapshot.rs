@@ -12,7 +12,7 @@ impl Scorer {
         }
         kept.expectation.complete(&self.expectation);
         kept.detectors.seasonal.complete(&self.detectors.seasonal);
-        kept.detectors.forest.keep_model_of(self.detectors.forest);
+        kept.detectors.forest.take_model_from(self.detectors.forest);
         if let Some(model) = self.shadow.and_then(|it| it.model) {
             kept.try_out(&model);
         }
@@ -24,6 +24,7 @@ impl Scorer {
         self.alert.fits(&settings.alert)
             && self.habituation.fits()
             && self.first_week.fits(width)
+            && self.earlier_days.fits(width)
             && self.expectation.fits(&fresh.expectation)
             && self.detectors.fits(&fresh.detectors)
             && self.ranking.fits(&fresh.ranking)

@@ -1,11 +1,11 @@
 //! The steps of scoring one point.
 
 use super::ScoreHold;
-use crate::alert::AlertRule;
+use crate::alert::AlertStartRule;
 use crate::detect::PerDetector;
 use crate::detect::absence::Absence;
 use crate::detect::detector_settings::DetectorSettings;
-use crate::episode::ResolveRule;
+use crate::episode::EpisodeEndRule;
 use crate::report::{EpisodeTransition, ShadowScore};
 use crate::window::Point;
 
@@ -17,17 +17,17 @@ pub struct ScorerSettings {
     /// Threshold on the raw scale of the joint score.
     pub threshold: f64,
     /// When an episode is worth an alert.
-    pub alert: AlertRule,
+    pub alert: AlertStartRule,
     /// Which detectors count, and what decides.
     pub detectors: DetectorSettings,
     /// When an episode ends.
-    pub resolve: ResolveRule,
+    pub resolve: EpisodeEndRule,
     /// Half-life of the smoothed score, in points.
     pub smoothing: f64,
     /// How a high score is held.
     pub score_hold: ScoreHold,
     /// Weight with which a point inside an episode is learned.
-    pub anomaly_weight: f64,
+    pub anomaly_learning_weight: f64,
     /// Whether points inside an episode are kept out of short memories, of the rows for the forest and of the growth
     /// of a new host, because a fault must not change what is learned about it (ADR 007).
     pub shelter_short_memory: bool,
@@ -55,7 +55,7 @@ pub struct StepOptions {
 
 /// A stored whole point.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct StoredPoint {
+pub struct HistoryPoint {
     /// The point.
     pub point: Point,
     /// Whether it was inside an episode, or would have been without grace.

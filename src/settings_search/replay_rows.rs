@@ -4,7 +4,7 @@ use super::SettingsCombination;
 use crate::reading::Timestamp;
 use crate::replay::{Replay, ReplaySettings};
 use crate::report::EpisodeTransition;
-use crate::training::{self, TrainError};
+use crate::training::{self, TrainModelError};
 
 /// A replay in progress.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ impl CombinationReplay {
         at: Option<Timestamp>,
         values: &[f64],
         missing: &[bool],
-    ) -> Result<Option<EpisodeTransition>, TrainError> {
+    ) -> Result<Option<EpisodeTransition>, TrainModelError> {
         for ((sum, count), (value, missing)) in self.sums.iter_mut().zip(values.iter().zip(missing)) {
             if !missing {
                 *sum += value;

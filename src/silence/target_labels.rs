@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::Matcher;
+use super::SilenceMatcher;
 use crate::reading::{Subject, SubjectKind};
 
 /// An alert of the shipped rules that tells of an anomaly.
@@ -155,7 +155,7 @@ impl<'a> AlertLabels<'a> {
     }
 
     /// Whether somebody is told of it. Silences for everything of severity info are common and say nothing about a host.
-    pub(super) fn is_loud(self) -> bool {
+    pub(super) fn notifies_somebody(self) -> bool {
         self.shipped.is_none_or(|it| it.severity != INFO)
     }
 }
@@ -177,7 +177,7 @@ impl TargetLabels {
     }
 
     /// Whether the label that the matcher names has such a value in this alert.
-    pub(super) fn fit(&self, matcher: &Matcher, alert: AlertLabels<'_>) -> LabelFit {
+    pub(super) fn fit(&self, matcher: &SilenceMatcher, alert: AlertLabels<'_>) -> LabelFit {
         let is = |value: &str| matcher.matches_any([value].into_iter()).into();
         if let Some(value) = self.labels.get(&matcher.name) {
             return is(value);

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+pub enum FaultKind {
     /// A job runs out of control for some minutes.
     Spike,
     /// The level changes suddenly: a deploy, a lost peer.
@@ -32,7 +32,7 @@ pub enum Fault {
     StoppedCounter,
 }
 
-impl Fault {
+impl FaultKind {
     /// All faults.
     pub const ALL: [Self; 10] = [
         Self::Spike,
@@ -119,7 +119,7 @@ impl Fault {
 /// Number of rows in which a resource fills up.
 const SATURATED_AFTER: usize = 3;
 
-impl fmt::Display for Fault {
+impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
@@ -131,14 +131,14 @@ pub struct UnknownFault(pub String);
 
 impl fmt::Display for UnknownFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = Fault::ALL.iter().map(|it| it.name()).collect();
+        let names: Vec<_> = FaultKind::ALL.iter().map(|it| it.name()).collect();
         write!(f, "unknown fault {}; expected one of {}", self.0, names.join(", "))
     }
 }
 
 impl std::error::Error for UnknownFault {}
 
-impl FromStr for Fault {
+impl FromStr for FaultKind {
     type Err = UnknownFault;
 
     fn from_str(text: &str) -> Result<Self, UnknownFault> {
@@ -152,21 +152,21 @@ mod tests {
 
     #[test]
     fn names_parse_and_others_are_refused() {
-        for fault in Fault::ALL {
+        for fault in FaultKind::ALL {
             assert_eq!(fault.name().parse(), Ok(fault));
             assert!(fault.seconds()[0] < fault.seconds()[1] && fault.size()[0] <= fault.size()[1]);
         }
-        let error = "gremlin".parse::<Fault>().unwrap_err().to_string();
+        let error = "gremlin".parse::<FaultKind>().unwrap_err().to_string();
         assert!(error.starts_with("unknown fault gremlin; expected one of spike, level-shift,"), "{error}");
     }
 
     #[test]
     fn shapes_stay_within_one() {
-        for fault in Fault::ALL {
+        for fault in FaultKind::ALL {
             for rows in [1, 2, 7, 500] {
                 let shapes: Vec<f64> = (0..rows).map(|step| fault.shape(step, rows)).collect();
                 assert!(shapes.iter().all(|it| it.abs() <= 1.0) && shapes[0] > 0.0, "{fault} {rows}");
-                if fault != Fault::Oscillation {
+                if fault != FaultKind::Oscillation {
                     assert!((shapes[rows - 1] - 1.0).abs() < 1e-9, "{fault} {rows}");
                 }
             }

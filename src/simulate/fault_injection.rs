@@ -1,6 +1,6 @@
 //! Injects one fault into the rows of any table: the simulated host, the last hour of a host, a file.
 
-use super::fault::Fault;
+use super::fault::FaultKind;
 use super::signal_groups::{FILLS, SignalGroup, devices, groups};
 use super::signal_scale::{SignalScale, SignalScales};
 use crate::detect::seeded_rng::SeededRng;
@@ -23,7 +23,7 @@ const UNEVEN: f64 = 0.1;
 /// A fault with its signals and size.
 #[derive(Debug, Clone)]
 pub struct FaultInjection {
-    fault: Fault,
+    fault: FaultKind,
     rows: usize,
     struck: Vec<usize>,
     /// The effect on each of `struck`.
@@ -50,12 +50,12 @@ enum FaultEffect {
 impl FaultInjection {
     /// A fault of `rows` rows for a table with these scales; `None` if none of its signals could show it, for example
     /// if all are constant.
-    pub fn new(fault: Fault, rows: usize, scales: &SignalScales, random: &mut SeededRng) -> Option<Self> {
+    pub fn new(fault: FaultKind, rows: usize, scales: &SignalScales, random: &mut SeededRng) -> Option<Self> {
         let mut injection = Self { fault, rows: rows.max(1), struck: Vec::new(), effects: Vec::new() };
         match fault {
-            Fault::FlatLine => injection.device(scales, random, FaultEffect::Hold(None)),
-            Fault::VanishedDevice => injection.device(scales, random, FaultEffect::Vanish),
-            Fault::StoppedCounter => {
+            FaultKind::FlatLine => injection.device(scales, random, FaultEffect::Hold(None)),
+            FaultKind::VanishedDevice => injection.device(scales, random, FaultEffect::Vanish),
+            FaultKind::StoppedCounter => {
                 let counts: Vec<usize> = indices(scales, counts);
                 injection.strike(*pick(&counts, random)?, FaultEffect::Stop);
             }
@@ -65,7 +65,7 @@ impl FaultInjection {
     }
 
     /// The kind of fault.
-    pub fn fault(&self) -> Fault {
+    pub fn fault(&self) -> FaultKind {
         self.fault
     }
 
@@ -75,7 +75,7 @@ impl FaultInjection {
     }
 
     /// The affected signals, in the order of the table.
-    pub fn struck(&self) -> Vec<usize> {
+    pub fn affected_signals(&self) -> Vec<usize> {
         let mut struck = self.struck.clone();
         struck.sort_unstable();
         struck
@@ -154,7 +154,7 @@ impl FaultInjection {
         };
         for (name, factor) in group.follow {
             if let Some(signal) = scales.find(name) {
-                let fills = self.fault == Fault::LogBurst && *name == FILLS;
+                let fills = self.fault == FaultKind::LogBurst && *name == FILLS;
                 self.strike(
                     signal,
                     if fills { FaultEffect::Fill(by * factor) } else { FaultEffect::Move(by * factor) },
@@ -166,7 +166,7 @@ impl FaultInjection {
     fn any(&mut self, scales: &SignalScales, random: &mut SeededRng) {
         let mut able = indices(scales, moves);
         let count = match self.fault {
-            Fault::NoisyNeighbor => able.len().div_ceil(3).clamp(STRUCK_MAX, NEIGHBORED_MAX),
+            FaultKind::NoisyNeighbor => able.len().div_ceil(3).clamp(STRUCK_MAX, NEIGHBORED_MAX),
             _ => 1 + random.below(STRUCK_MAX),
         };
         for _ in 0..count.min(able.len()) {
@@ -182,14 +182,14 @@ impl FaultInjection {
     fn effect(&self, scale: &SignalScale, random: &mut SeededRng) -> FaultEffect {
         let [least, most] = self.fault.size();
         let size = (least + (most - least) * f64::from(random.uniform())) * scale.unit();
-        if self.fault == Fault::Saturation {
+        if self.fault == FaultKind::Saturation {
             // The maximum is used only if it is far above the usual level; otherwise a plateau.
             let plateau = scale.level + size;
             return FaultEffect::Reach(if scale.max.is_finite() { scale.max } else { plateau });
         }
         // Traffic that stops is as much a fault as traffic that explodes. All other faults increase a signal. Without
         // room above, as with almost full memory, they decrease it.
-        let falls = self.fault == Fault::LevelShift && random.uniform() < FALLS;
+        let falls = self.fault == FaultKind::LevelShift && random.uniform() < FALLS;
         let (below, above) = (scale.level - scale.min, scale.max - scale.level);
         let down = if falls { below >= size } else { above < size && below > above };
         FaultEffect::Move(if down { -size } else { size })

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::fault::Fault;
+use super::fault::FaultKind;
 use crate::detect::seeded_rng::SeededRng;
 
 /// Largest number of faults in a schedule.
@@ -27,7 +27,7 @@ pub struct FreeRows {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScheduledFault {
     /// Its kind.
-    pub fault: Fault,
+    pub fault: FaultKind,
     /// Its first row.
     pub from: usize,
     /// Number of rows, at least 1.
@@ -50,7 +50,7 @@ pub enum ScheduleError {
     /// The faults do not fit into the rows.
     TooShort {
         /// The fault that does not fit.
-        fault: Fault,
+        fault: FaultKind,
         /// Rows for each fault, including the fault-free ones.
         slot: usize,
         /// Rows that this fault needs.
@@ -87,7 +87,7 @@ impl FaultSchedule {
     ///
     /// # Errors
     /// If the faults do not fit.
-    pub fn new(seed: u64, space: FreeRows, count: usize, kinds: &[Fault]) -> Result<Self, ScheduleError> {
+    pub fn new(seed: u64, space: FreeRows, count: usize, kinds: &[FaultKind]) -> Result<Self, ScheduleError> {
         if count == 0 {
             return Ok(Self::quiet());
         }
@@ -100,7 +100,7 @@ impl FaultSchedule {
         let mut random = SeededRng::new(seed);
         let slot = space.rows / count;
         let mut placed = Vec::with_capacity(count);
-        let mut turn: Vec<Fault> = Vec::new();
+        let mut turn: Vec<FaultKind> = Vec::new();
         for idx in 0..count {
             if turn.is_empty() {
                 turn.extend(kinds);
@@ -123,7 +123,7 @@ impl FaultSchedule {
     }
 
     /// All faults, in order.
-    pub fn placed(&self) -> &[ScheduledFault] {
+    pub fn scheduled_faults(&self) -> &[ScheduledFault] {
         &self.placed
     }
 }
@@ -147,29 +147,33 @@ mod tests {
 
     #[test]
     fn kinds_take_turns() {
-        let schedule = FaultSchedule::new(7, DAYS, 20, &Fault::ALL).unwrap();
-        for fault in Fault::ALL {
-            assert_eq!(schedule.placed().iter().filter(|it| it.fault == fault).count(), 2, "{fault}");
+        let schedule = FaultSchedule::new(7, DAYS, 20, &FaultKind::ALL).unwrap();
+        for fault in FaultKind::ALL {
+            assert_eq!(
+                schedule.scheduled_faults().iter().filter(|it| it.fault == fault).count(),
+                2,
+                "{fault}"
+            );
         }
-        assert_eq!(FaultSchedule::new(7, DAYS, 20, &Fault::ALL).unwrap(), schedule);
-        assert_ne!(FaultSchedule::new(8, DAYS, 20, &Fault::ALL).unwrap(), schedule);
+        assert_eq!(FaultSchedule::new(7, DAYS, 20, &FaultKind::ALL).unwrap(), schedule);
+        assert_ne!(FaultSchedule::new(8, DAYS, 20, &FaultKind::ALL).unwrap(), schedule);
     }
 
     #[test]
     fn faults_that_do_not_fit_are_refused() {
-        let check = |rows, count, kinds: &[Fault], expect: &str| {
+        let check = |rows, count, kinds: &[FaultKind], expect: &str| {
             let error = FaultSchedule::new(1, FreeRows { rows, ..DAYS }, count, kinds).unwrap_err();
             assert_eq!(error.to_string(), expect);
         };
         check(
             1440,
             10,
-            &[Fault::Leak],
+            &[FaultKind::Leak],
             "leak with the quiet around it needs 240 rows, and each fault has 144; ask for fewer faults, for a \
              longer time or for shorter kinds of faults",
         );
         check(9, 1, &[], "no kinds of faults given");
-        check(9, 10_001, &Fault::ALL, "10001 faults are too many; the maximum is 10000");
+        check(9, 10_001, &FaultKind::ALL, "10001 faults are too many; the maximum is 10000");
         assert_eq!(FaultSchedule::new(1, DAYS, 0, &[]), Ok(FaultSchedule::quiet()));
     }
 
@@ -179,14 +183,14 @@ mod tests {
             seed: u64, rows in 0_usize..50_000, count in 1_usize..60, every in 0.5..7200.0,
         ) {
             let space = FreeRows { from: 5, rows, every };
-            if let Ok(schedule) = FaultSchedule::new(seed, space, count, &Fault::ALL) {
+            if let Ok(schedule) = FaultSchedule::new(seed, space, count, &FaultKind::ALL) {
                 let mut free = space.from;
-                for placed in schedule.placed() {
+                for placed in schedule.scheduled_faults() {
                     prop_assert!(placed.from >= free && placed.rows > 0);
                     free = placed.from + placed.rows + (placed.rows / 2).max(1);
                 }
-                prop_assert!(free <= space.from + rows + schedule.placed()[count - 1].rows);
-                prop_assert_eq!(schedule.placed().len(), count);
+                prop_assert!(free <= space.from + rows + schedule.scheduled_faults()[count - 1].rows);
+                prop_assert_eq!(schedule.scheduled_faults().len(), count);
             }
         }
     }

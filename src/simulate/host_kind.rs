@@ -49,7 +49,7 @@ impl HostKind {
     }
 
     /// The jobs that people or a queue start.
-    pub(super) fn irregular(self) -> Option<IrregularJobs> {
+    pub(super) fn irregular_jobs(self) -> Option<IrregularJobs> {
         let jobs = match self {
             Self::BatchNode => {
                 IrregularJobs { per_day: 40.0, lasts: [300.0, 1_800.0], ..IrregularJobs::BATCH }

@@ -1,6 +1,6 @@
 //! Injects a schedule of faults into a stream of rows.
 
-use super::fault::Fault;
+use super::fault::FaultKind;
 use super::fault_injection::FaultInjection;
 use super::fault_schedule::{FaultSchedule, ScheduledFault};
 use super::signal_scale::SignalScales;
@@ -10,7 +10,7 @@ use crate::detect::seeded_rng::SeededRng;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InjectedCause {
     /// The kind of fault.
-    pub fault: Fault,
+    pub fault: FaultKind,
     /// Its first row.
     pub from: usize,
     /// The row after its last.
@@ -40,7 +40,11 @@ impl ScheduledFaultInjector {
     }
 
     /// Changes the next row. Returns the current fault, and its details at its first row.
-    pub fn apply(&mut self, row: &mut [f64], missing: &mut [bool]) -> (Option<Fault>, Option<InjectedCause>) {
+    pub fn apply(
+        &mut self,
+        row: &mut [f64],
+        missing: &mut [bool],
+    ) -> (Option<FaultKind>, Option<InjectedCause>) {
         let mut begun = None;
         if let Some(placed) = self.next.filter(|it| it.from <= self.row) {
             let injection = FaultInjection::new(placed.fault, placed.rows, &self.scales, &mut self.random);
@@ -48,7 +52,7 @@ impl ScheduledFaultInjector {
                 fault: placed.fault,
                 from: placed.from,
                 to: placed.from + placed.rows,
-                signals: it.struck(),
+                signals: it.affected_signals(),
             });
             self.now = injection.map(|it| (placed, it));
             self.next = self.schedule.next();

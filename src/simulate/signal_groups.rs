@@ -3,7 +3,7 @@
 //! A fault has one leading signal; others follow in their own units. User CPU time, for example, is also CPU usage, and a
 //! megabyte written is a number of operations.
 
-use super::fault::Fault;
+use super::fault::FaultKind;
 
 /// A leading signal with those that follow it.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ const MEMORY_FULL: SignalGroup = SignalGroup {
     lead: "memory_used_ratio",
     follow: &[
         ("pressure_memory_ratio", 0.8),
-        ("page_major_faults_per_second", 3_000.0),
+        ("major_page_faults_per_second", 3_000.0),
         ("pressure_io_ratio", 0.5),
         ("disk_read_bytes_per_second", 60e6),
     ],
@@ -102,23 +102,23 @@ const LOG: SignalGroup = SignalGroup {
 pub(super) const FILLS: &str = "filesystem_used_ratio";
 
 /// The groups that a fault may affect, one of which is drawn; none for faults of whole devices.
-pub(super) fn groups(fault: Fault) -> &'static [&'static SignalGroup] {
+pub(super) fn groups(fault: FaultKind) -> &'static [&'static SignalGroup] {
     match fault {
-        Fault::Spike | Fault::Oscillation => &[&PROGRAMS, &DISK, &NETWORK, &CONNECTIONS],
-        Fault::LevelShift => &[&PROGRAMS, &MEMORY, &DISK, &NETWORK, &CONNECTIONS],
-        Fault::Leak => &[&MEMORY, &FILESYSTEM, &CONNECTIONS],
-        Fault::Saturation => &[&PROCESSORS, &MEMORY_FULL, &DISK_FULL],
-        Fault::NoisyNeighbor => &[&NEIGHBOR],
-        Fault::LogBurst => &[&LOG],
-        Fault::FlatLine | Fault::VanishedDevice | Fault::StoppedCounter => &[],
+        FaultKind::Spike | FaultKind::Oscillation => &[&PROGRAMS, &DISK, &NETWORK, &CONNECTIONS],
+        FaultKind::LevelShift => &[&PROGRAMS, &MEMORY, &DISK, &NETWORK, &CONNECTIONS],
+        FaultKind::Leak => &[&MEMORY, &FILESYSTEM, &CONNECTIONS],
+        FaultKind::Saturation => &[&PROCESSORS, &MEMORY_FULL, &DISK_FULL],
+        FaultKind::NoisyNeighbor => &[&NEIGHBOR],
+        FaultKind::LogBurst => &[&LOG],
+        FaultKind::FlatLine | FaultKind::VanishedDevice | FaultKind::StoppedCounter => &[],
     }
 }
 
 /// Prefixes of the signals of one collector, which hang or vanish together.
-pub(super) fn devices(fault: Fault) -> &'static [&'static str] {
+pub(super) fn devices(fault: FaultKind) -> &'static [&'static str] {
     match fault {
-        Fault::FlatLine => &["cpu_", "disk_", "network_", "memory_", "tcp_connections_"],
-        Fault::VanishedDevice => &["disk_", "network_", "filesystem_"],
+        FaultKind::FlatLine => &["cpu_", "disk_", "network_", "memory_", "tcp_connections_"],
+        FaultKind::VanishedDevice => &["disk_", "network_", "filesystem_"],
         _ => &[],
     }
 }

@@ -1,6 +1,6 @@
 //! The size and variability of a table's signals, to scale faults.
 
-use super::signal_column::SignalLimits;
+use super::simulated_signals::SignalSpec;
 
 /// The usual distribution of one signal.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,7 @@ impl SignalScale {
         own.max(self.floor)
     }
 
-    fn measure(column: &SignalLimits<'_>, values: &mut [f64]) -> Self {
+    fn measure(column: &SignalSpec<'_>, values: &mut [f64]) -> Self {
         let mut scale = Self {
             name: column.name.to_owned(),
             level: 0.0,
@@ -78,7 +78,7 @@ impl SignalScales {
     /// Measures the rows of a table: values, and which of them are missing. Missing cells of short rows, and values
     /// that are not finite, count as missing.
     pub fn measure<'a>(
-        columns: &[SignalLimits<'_>],
+        columns: &[SignalSpec<'_>],
         rows: impl Iterator<Item = (&'a [f64], &'a [bool])>,
     ) -> Self {
         let mut present = vec![Vec::new(); columns.len()];
@@ -137,7 +137,7 @@ impl SignalScales {
 mod tests {
     use super::*;
 
-    fn check(column: SignalLimits<'_>, values: &[f64], expect: [f64; 5]) {
+    fn check(column: SignalSpec<'_>, values: &[f64], expect: [f64; 5]) {
         let present = [false];
         let rows: Vec<[f64; 1]> = values.iter().map(|it| [*it]).collect();
         let scales = SignalScales::measure(&[column], rows.iter().map(|it| (&it[..], &present[..])));
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_signal_is_measured() {
-        let named = SignalLimits::named("a");
+        let named = SignalSpec::named("a");
         check(named, &[], [0.0, 0.0, 0.0, f64::NEG_INFINITY, 0.0]);
         check(named, &[7.0], [7.0, 7.0, 0.0, 0.0, 0.0]);
         check(named, &[1.0, 2.0, 3.0, 4.0, 5.0], [3.0, 1.0, 1.0, 0.0, 1.0]);
@@ -163,7 +163,7 @@ mod tests {
             &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 8.0],
             [0.0, 0.0, 0.125, 0.0, 2.514_157_444_218_835],
         );
-        check(SignalLimits { floor: 4.0, ..named }, &[1.0, 2.0, 3.0], [2.0, 1.0, 1.0, 0.0, 4.0]);
+        check(SignalSpec { floor: 4.0, ..named }, &[1.0, 2.0, 3.0], [2.0, 1.0, 1.0, 0.0, 4.0]);
         let widest = [f64::MIN, f64::MAX];
         let scales =
             SignalScales::measure(&[named], widest.iter().map(|it| (std::slice::from_ref(it), &[][..])));

@@ -5,11 +5,13 @@
 //! with the answer, and another thread reads the others. At most [`STUCK_MAX`] threads of a source are abandoned; beyond
 //! that, the source reads nothing until one of them ends.
 //!
-//! A late answer counts nevertheless, so that a slow sensor has a value: it is then used until it is [`AGE_SECONDS_MAX`] old.
-//! A round over many slow paths takes as long as all of them together. A path whose turn has not come yet is not silent: its
-//! value is used for [`ROUND_SECONDS_MAX`].
+//! Slow paths do not delay others: while all threads of a source are busy, another one reads, up to [`read_queue::THREADS_MAX`]. It ends
+//! when there is no more to read. Paths of one lane, such as the sensors of a bus, are read one after the other, because they
+//! would wait for each other in the kernel and only look stuck.
+//!
+//! A late answer counts nevertheless, so that a slow sensor has a value. No value is used once it is [`AGE_SECONDS_MAX`] old.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,11 @@ use std::time::{Duration, Instant};
 use super::SourceError;
 use crate::clock;
 use crate::open_files;
+use crate::reading::ReadingOmission;
+
+mod read_queue;
+
+use read_queue::{ReadQueue, RunningRead, WaitingRead};
 
 /// Seconds without an answer after which a path is stuck.
 pub(super) const ANSWER_SECONDS_MAX: u64 = 3;
@@ -28,31 +35,25 @@ pub(super) const ANSWER_SECONDS_MAX: u64 = 3;
 /// Age from which on a value is not used any more, in seconds.
 pub(super) const AGE_SECONDS_MAX: u64 = 60;
 
-/// Age up to which a value is used while its path waits for its turn, in seconds: more than the longest round over all
-/// sensors.
-pub(super) const ROUND_SECONDS_MAX: u64 = 600;
-
 /// Largest number of stuck paths of a source, each with its waiting thread.
 pub(super) const STUCK_MAX: usize = 64;
 
 /// File descriptors of the process for each path that may be stuck: it holds one, and the others stay for the rest.
 const DESCRIPTORS_PER_STUCK: usize = 16;
 
-/// Longest wait of the first reading of a source, so that it is complete on a healthy host.
+/// Longest of the waits in the first reading of a source, so that it is complete on a healthy host.
 pub(super) const FIRST_WAIT: Duration = Duration::from_millis(250);
 
 /// The thread beside the loop of one source, shared by its readers.
 #[derive(Clone)]
 pub struct BlockingReads {
-    shared: Arc<Shared>,
+    shared: Arc<SharedReadQueue>,
     /// Ends the thread when the last reader is gone.
     _owner: Arc<ThreadOwner>,
-    /// Largest number of stuck paths.
-    stuck_max: usize,
 }
 
 #[derive(Default)]
-struct Shared {
+struct SharedReadQueue {
     queue: Mutex<ReadQueue>,
     /// Signals a new read, or the end.
     work: Condvar,
@@ -60,46 +61,7 @@ struct Shared {
     done: Condvar,
 }
 
-/// Identifies a reader and a path.
-type ReadKey = (usize, PathBuf);
-
-/// One read; it sends its answer itself.
-type ReadJob = Box<dyn FnOnce() + Send>;
-
-/// State shared by threads and loop; not locked during a read.
-#[derive(Default)]
-struct ReadQueue {
-    /// Number of readers so far.
-    readers: usize,
-    /// The waiting reads of each reader.
-    waiting: BTreeMap<usize, VecDeque<(PathBuf, ReadJob)>>,
-    /// The reader whose read was started last.
-    last: usize,
-    /// Reads that wait, run or are stuck.
-    pending: BTreeSet<ReadKey>,
-    /// The running read, and since when.
-    running: Option<(ReadKey, Instant)>,
-    /// Reads with abandoned threads.
-    stuck: BTreeSet<ReadKey>,
-    /// Number of the thread that may read; others are abandoned.
-    thread: u64,
-    /// Whether that thread exists.
-    is_alive: bool,
-    is_closed: bool,
-}
-
-impl ReadQueue {
-    /// The next read; readers take turns.
-    fn next(&mut self) -> Option<(ReadKey, ReadJob)> {
-        let later = self.waiting.range(self.last + 1..).find(|it| !it.1.is_empty());
-        let reader = *later.or_else(|| self.waiting.iter().find(|it| !it.1.is_empty()))?.0;
-        let (path, job) = self.waiting.get_mut(&reader)?.pop_front()?;
-        self.last = reader;
-        Some(((reader, path), job))
-    }
-}
-
-struct ThreadOwner(Arc<Shared>);
+struct ThreadOwner(Arc<SharedReadQueue>);
 
 impl Drop for ThreadOwner {
     /// A thread that waits for work ends at once; one that reads ends with its answer.
@@ -109,7 +71,7 @@ impl Drop for ThreadOwner {
     }
 }
 
-impl Shared {
+impl SharedReadQueue {
     /// A thread that panicked leaves a consistent state, because each change is complete.
     fn queue(&self) -> MutexGuard<'_, ReadQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -118,9 +80,10 @@ impl Shared {
 
 impl Default for BlockingReads {
     fn default() -> Self {
-        let shared = Arc::<Shared>::default();
-        let stuck_max = (open_files::descriptors_max() / DESCRIPTORS_PER_STUCK).clamp(1, STUCK_MAX);
-        Self { _owner: Arc::new(ThreadOwner(Arc::clone(&shared))), shared, stuck_max }
+        let shared = Arc::<SharedReadQueue>::default();
+        let affordable = open_files::descriptors_max() / DESCRIPTORS_PER_STUCK;
+        shared.queue().stuck_max = affordable.clamp(1, STUCK_MAX);
+        Self { _owner: Arc::new(ThreadOwner(Arc::clone(&shared))), shared }
     }
 }
 
@@ -138,6 +101,28 @@ impl fmt::Debug for BlockingReads {
 }
 
 impl BlockingReads {
+    /// With room for this many stuck paths, and so for as many that are read.
+    #[cfg(test)]
+    pub(super) fn with_stuck_max(stuck_max: usize) -> Self {
+        let reads = Self::default();
+        reads.shared.queue().stuck_max = stuck_max;
+        reads
+    }
+
+    /// Waits until a read is running, and lets it be late.
+    #[cfg(test)]
+    pub(super) fn make_late(&self) {
+        loop {
+            let mut queue = self.shared.queue();
+            if let Some(running) = queue.running.values_mut().next() {
+                running.since -= Duration::from_secs(ANSWER_SECONDS_MAX);
+                return;
+            }
+            drop(queue);
+            thread::yield_now();
+        }
+    }
+
     /// A reader of its own for a source.
     pub(super) fn reader<T>(&self) -> BlockingReader<T> {
         let mut queue = self.shared.queue();
@@ -148,62 +133,72 @@ impl BlockingReads {
         BlockingReader { reads: self.clone(), number, send, answers, newest: BTreeMap::new() }
     }
 
-    /// Abandons the thread if its read takes too long.
+    /// Abandons the threads whose reads take too long.
     fn abandon_late(&self, now: Instant) {
         let mut queue = self.shared.queue();
         let limit = Duration::from_secs(ANSWER_SECONDS_MAX);
-        let is_late = |(_, since): &(ReadKey, Instant)| limit <= now.saturating_duration_since(*since);
-        if let Some((key, _)) = queue.running.take_if(|it| is_late(it)) {
-            queue.stuck.insert(key);
-            queue.thread += 1;
-            queue.is_alive = false;
+        let is_late = |it: &RunningRead| limit <= now.saturating_duration_since(it.since);
+        let (late, running) = std::mem::take(&mut queue.running).into_iter().partition(|it| is_late(&it.1));
+        queue.running = running;
+        let late: BTreeMap<u64, RunningRead> = late;
+        if late.is_empty() {
+            return;
         }
+        queue.alive -= late.len();
+        queue.stuck.extend(late.into_values().map(|it| it.key));
+        // Its lane is free.
+        self.shared.work.notify_all();
     }
 
-    /// Starts the thread if there is work and none exists.
+    /// Starts a thread if there is work and all others are busy, or none exists.
     fn start_thread(&self) -> io::Result<()> {
         let mut queue = self.shared.queue();
-        let is_idle = queue.waiting.values().all(VecDeque::is_empty);
-        if queue.is_alive || is_idle || self.stuck_max <= queue.stuck.len() {
+        if !queue.needs_thread(clock::instant()) {
             return Ok(());
         }
-        let (number, shared) = (queue.thread, Arc::clone(&self.shared));
-        queue.is_alive = true;
+        queue.threads += 1;
+        queue.alive += 1;
+        let (number, shared) = (queue.threads, Arc::clone(&self.shared));
         drop(queue);
         let started =
             thread::Builder::new().name("blocking reads".into()).spawn(move || work(&shared, number));
-        started.map(drop).inspect_err(|_| self.shared.queue().is_alive = false)
+        started.map(drop).inspect_err(|_| self.shared.queue().alive -= 1)
     }
 }
 
-/// Reads until there are no readers, or this thread is abandoned.
-fn work(shared: &Shared, number: u64) {
+/// Reads until there are no readers, another thread is enough, or this thread is abandoned.
+fn work(shared: &SharedReadQueue, number: u64) {
     let mut queue = shared.queue();
     loop {
-        if queue.is_closed || queue.thread != number {
+        if queue.is_closed {
             return;
         }
-        let Some((key, job)) = queue.next() else {
+        let Some((key, job)) = queue.start_next(number) else {
+            if 1 < queue.alive {
+                queue.alive -= 1;
+                return;
+            }
             queue = shared.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
             continue;
         };
-        queue.running = Some((key.clone(), clock::instant()));
         drop(queue);
         job();
         queue = shared.queue();
         queue.pending.remove(&key);
-        if queue.thread == number {
-            queue.running = None;
-        } else {
-            queue.stuck.remove(&key);
-        }
+        let is_abandoned = queue.running.remove(&number).is_none();
         shared.done.notify_all();
+        if is_abandoned {
+            queue.stuck.remove(&key);
+            // There may have been too many stuck paths to read on.
+            shared.work.notify_all();
+            return;
+        }
     }
 }
 
 /// The newest answer of a path.
 #[derive(Debug)]
-struct Answer<T> {
+struct PathAnswer<T> {
     value: T,
     at: Instant,
     /// Whether an answer was late once.
@@ -212,11 +207,13 @@ struct Answer<T> {
 
 /// What is known of a path.
 #[derive(Debug, PartialEq)]
-pub(super) enum Known<T> {
+pub(super) enum PathState<T> {
     /// Nothing yet.
     Pending,
     /// Its newest answer.
     Answered(T),
+    /// Its newest answer is too old, because others take so long.
+    Outdated,
     /// It does not answer any more, or never did.
     Silent,
 }
@@ -227,7 +224,7 @@ pub(super) struct BlockingReader<T> {
     number: usize,
     send: Sender<(PathBuf, Duration, T)>,
     answers: Receiver<(PathBuf, Duration, T)>,
-    newest: BTreeMap<PathBuf, Answer<T>>,
+    newest: BTreeMap<PathBuf, PathAnswer<T>>,
 }
 
 impl<T: Send + 'static> BlockingReader<T> {
@@ -237,6 +234,19 @@ impl<T: Send + 'static> BlockingReader<T> {
     /// If no thread can be started.
     pub(super) fn ask(
         &self,
+        path: &Path,
+        read: impl FnOnce(&Path) -> T + Send + 'static,
+    ) -> Result<(), SourceError> {
+        self.ask_in_lane(path, path, read)
+    }
+
+    /// As [`Self::ask`], and after the other paths of its lane.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub(super) fn ask_in_lane(
+        &self,
+        lane: &Path,
         path: &Path,
         read: impl FnOnce(&Path) -> T + Send + 'static,
     ) -> Result<(), SourceError> {
@@ -251,7 +261,8 @@ impl<T: Send + 'static> BlockingReader<T> {
                 // Without its reader, nobody needs the answer.
                 let _ = send.send((path, started.elapsed(), answer));
             };
-            queue.waiting.entry(self.number).or_default().push_back((own, Box::new(job)));
+            let read = WaitingRead { path: own, lane: lane.to_owned(), job: Box::new(job) };
+            queue.waiting.entry(self.number).or_default().push_back(read);
             self.reads.shared.work.notify_one();
         }
         drop(queue);
@@ -266,8 +277,19 @@ impl<T: Send + 'static> BlockingReader<T> {
         while let Ok((path, took, value)) = self.answers.try_recv() {
             let was_slow = self.newest.get(&path).is_some_and(|it| it.is_slow);
             let is_slow = was_slow || Duration::from_secs(ANSWER_SECONDS_MAX) <= took;
-            self.newest.insert(path, Answer { value, at: now, is_slow });
+            self.newest.insert(path, PathAnswer { value, at: now, is_slow });
         }
+    }
+
+    /// Takes the newest answer of a path, which is not known any more then.
+    pub(super) fn take(&mut self, path: &Path) -> Option<T> {
+        self.newest.remove(path).map(|it| it.value)
+    }
+
+    /// Makes all answers old.
+    #[cfg(test)]
+    pub(super) fn make_old(&mut self) {
+        self.newest.values_mut().for_each(|it| it.at -= Duration::from_secs(AGE_SECONDS_MAX));
     }
 
     /// Forgets the answers of other paths.
@@ -276,27 +298,23 @@ impl<T: Send + 'static> BlockingReader<T> {
     }
 
     /// What is known of a path.
-    pub(super) fn known(&self, path: &Path, now: Instant) -> Known<&T> {
-        let (is_stuck, is_waiting) = self.state_of(path);
-        let is_older =
-            |it: &Answer<T>, seconds| Duration::from_secs(seconds) <= now.saturating_duration_since(it.at);
+    pub(super) fn known(&self, path: &Path, now: Instant) -> PathState<&T> {
+        let is_stuck = self.is_stuck(path);
+        let is_fresh =
+            |it: &PathAnswer<T>| now.saturating_duration_since(it.at) < Duration::from_secs(AGE_SECONDS_MAX);
         match self.newest.get(path) {
-            Some(it) if is_stuck && !it.is_slow => Known::Silent,
-            Some(it) if !is_older(it, AGE_SECONDS_MAX) => Known::Answered(&it.value),
-            Some(it) if is_waiting && !is_older(it, ROUND_SECONDS_MAX) => Known::Answered(&it.value),
-            _ if is_stuck => Known::Silent,
+            Some(it) if is_stuck && !it.is_slow => PathState::Silent,
+            Some(it) if is_fresh(it) => PathState::Answered(&it.value),
+            _ if is_stuck => PathState::Silent,
             // Nobody asked it since, so it is not known whether it would answer.
-            _ => Known::Pending,
+            Some(_) => PathState::Outdated,
+            None => PathState::Pending,
         }
     }
 
-    /// Whether a path is stuck, and whether it waits for a turn that will come.
-    fn state_of(&self, path: &Path) -> (bool, bool) {
-        let queue = self.reads.shared.queue();
-        let key = (self.number, path.to_owned());
-        let is_stuck = queue.stuck.contains(&key);
-        let has_turns = queue.stuck.len() < self.reads.stuck_max;
-        (is_stuck, !is_stuck && has_turns && queue.pending.contains(&key))
+    /// Whether a path does not answer.
+    pub(super) fn is_stuck(&self, path: &Path) -> bool {
+        self.reads.shared.queue().stuck.contains(&(self.number, path.to_owned()))
     }
 
     /// Waits until all reads of this reader are over or stuck, up to `most`.
@@ -307,6 +325,17 @@ impl<T: Send + 'static> BlockingReader<T> {
         };
         drop(self.reads.shared.done.wait_timeout_while(queue, most, is_busy));
     }
+}
+
+/// What a reading does not show of a source with outdated values: the first path, and how many others there are.
+pub(super) fn outdated(paths: &[&Path]) -> Option<ReadingOmission> {
+    let (first, others) = paths.split_first()?;
+    let others = match others.len() {
+        0 => String::new(),
+        count => format!("; {} paths are late", count + 1),
+    };
+    let what = format!("no new value from {} within {AGE_SECONDS_MAX} s{others}", first.display());
+    Some(ReadingOmission { key: "outdated".to_owned(), what, count: paths.len() })
 }
 
 /// The error of a source with silent paths: the first one, and how many others there are.

@@ -10,44 +10,52 @@ use serde::{Deserialize, Serialize};
 
 use super::blocking_reads::ANSWER_SECONDS_MAX;
 use super::cpu_throttling::THROTTLED;
-use super::exclude_pattern::{ExcludePattern, IncludePattern};
+use super::filter_pattern::{ExcludePattern, IncludePattern};
 use super::kernel_file::FileReader;
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
+use crate::reading::{MetricLabels, Reading, Subject, SubjectKind, Timestamp};
 
 mod group_class;
-mod hierarchy;
+mod cgroup_hierarchy;
 mod discovery;
 mod workload;
 mod podman_storage;
 mod names_on_disk;
 mod container_names;
-mod identity;
+mod cgroup_identity;
 mod parse;
-mod group_values;
-mod member_process;
+pub(super) mod group_values;
+mod restarts;
+mod representative_process;
 mod group_files;
 mod live_group;
+mod throttled_time;
 mod signals;
+mod impacts;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 
+pub(super) use impacts::IMPACTS;
 pub(super) use signals::SIGNALS;
 
+use cgroup_hierarchy::Hierarchies;
+use cgroup_identity::{CgroupIdentities, NamedGroup};
 use container_names::{ContainerNames, GroupName};
-use discovery::{FoundGroup, find_groups};
-use group_files::{BlockDevices, Cadence, FileFault, GroupFiles, GroupPresence, GroupReader};
-use hierarchy::Hierarchies;
-use identity::{Identities, NamedGroup};
-use live_group::{GroupDirectory, LiveGroup, PastGroups};
-use member_process::HostProcesses;
+use discovery::{FoundCgroup, find_groups};
+use group_files::{
+    CgroupFiles, CgroupPresence, CgroupReader, FileFault, FileReadCadence, StackedBlockDevices,
+};
+use live_group::{GoneCgroups, GroupDirectory, LiveCgroup};
+use representative_process::HostProcesses;
+use restarts::Restarts;
+use throttled_time::ThrottledTime;
 
 static GROUPS: Metric =
-    Metric::gauge("hostnorm_cgroup_groups", "Containers, pods and services that are read").by(&["kind"]);
+    Metric::gauge("hostnorm_cgroups", "Containers, pods and services that are read").by(&["kind"]);
 static DROPPED: Metric = Metric::gauge(
-    "hostnorm_cgroup_groups_dropped",
-    "Containers, pods and services that are not read, because there are more than the setting cgroup.subjects_max",
+    "hostnorm_cgroups_omitted",
+    "Containers, pods and services that are not read, because there are more than cgroup.subjects_max. Includes directories of control groups beyond 4,096, which are not searched",
 );
 pub(super) static METRICS: &[&Metric] = &[
     &GROUPS,
@@ -68,12 +76,16 @@ pub(super) static METRICS: &[&Metric] = &[
     &group_values::WRITTEN,
     &group_values::TASKS,
     &group_values::PRESSURE_CPU,
+    &group_values::STALLED_CPU,
     &group_values::PRESSURE_MEMORY,
+    &group_values::STALLED_MEMORY,
     &group_values::PRESSURE_IO,
+    &group_values::STALLED_IO,
     &group_values::RECEIVED,
     &group_values::SENT,
     &group_values::STARTED,
     &group_values::RESTARTS,
+    &group_values::RECENT_RESTARTS,
 ];
 
 /// Largest value of `cgroup.subjects_max`: less than the number of subjects of all kinds that the engine can hold.
@@ -125,20 +137,20 @@ pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
         names: ContainerNames::new(&roots.rootfs, &settings.blocking),
         settings: cgroup.clone(),
         hierarchies: None,
-        identities: Identities::default(),
+        identities: CgroupIdentities::default(),
         groups: Vec::new(),
-        past: PastGroups::default(),
+        past: GoneCgroups::default(),
         searched: None,
         readings: 0,
         turn: (settings.window / TURNS_MIN).clamp(1, TURN_MAX),
         dropped: 0,
         throttled: 0.0,
-        reader: GroupReader {
+        reader: CgroupReader {
             files: FileReader::default(),
-            devices: BlockDevices::new(roots.sysfs.join("dev/block")),
+            devices: StackedBlockDevices::new(roots.sysfs.join("dev/block")),
             processes: HostProcesses::new(roots.procfs.clone()),
         },
-        kinds: KINDS.map(|it| (it, Labels::new([it.name()]))),
+        kinds: KINDS.map(|it| (it, MetricLabels::new([it.name()]))),
     })
 }
 
@@ -152,11 +164,11 @@ struct Cgroup {
     settings: CgroupSettings,
     /// As of the last search.
     hierarchies: Option<Hierarchies>,
-    identities: Identities,
+    identities: CgroupIdentities,
     /// The groups that are read, in the order of the last search.
-    groups: Vec<LiveGroup>,
+    groups: Vec<LiveCgroup>,
     /// Subjects whose groups are gone.
-    past: PastGroups,
+    past: GoneCgroups,
     /// Time of the last search.
     searched: Option<Timestamp>,
     /// Readings so far.
@@ -167,8 +179,8 @@ struct Cgroup {
     dropped: usize,
     /// Seconds for which the groups were throttled so far.
     throttled: f64,
-    reader: GroupReader,
-    kinds: [(SubjectKind, Labels); KINDS.len()],
+    reader: CgroupReader,
+    kinds: [(SubjectKind, MetricLabels); KINDS.len()],
 }
 
 impl Source for Cgroup {
@@ -196,17 +208,17 @@ impl Source for Cgroup {
                 "there are more than {} groups (setting cgroup.subjects_max)",
                 self.settings.subjects_max
             );
-            into.omit(self.dropped, "groups", what);
+            into.note_omission(self.dropped, "groups", what);
         }
         if let Some((count, paths)) = self.names.silence() {
             let path = paths.first().map(|it| it.display().to_string()).unwrap_or_default();
             let what = format!(
                 "no answer from {path} within {ANSWER_SECONDS_MAX} s; containers are read when their names are known"
             );
-            into.omit(count, path, what);
+            into.note_omission(count, path, what);
         }
         let host = into.host();
-        if self.groups.iter().any(|it| it.throttled.is_some()) {
+        if self.groups.iter().any(|it| it.throttled.is_known()) {
             host.set(&THROTTLED, self.throttled);
         }
         outcome
@@ -219,17 +231,17 @@ impl Cgroup {
         let mut outcome = Ok(());
         self.readings = self.readings.wrapping_add(1);
         let Self { groups, past, reader, throttled, readings, turn, .. } = self;
-        let otherwise = (groups.len() <= FREQUENT_MAX).then_some(Cadence::Frequent);
+        let otherwise = (groups.len() <= FREQUENT_MAX).then_some(FileReadCadence::Frequent);
         let mut place = *readings;
         groups.retain_mut(|group| {
             place = place.wrapping_add(1);
-            let due = if place.is_multiple_of(*turn) { Some(Cadence::Slow) } else { otherwise };
+            let due = if place.is_multiple_of(*turn) { Some(FileReadCadence::Slow) } else { otherwise };
             let (presence, faults) = group.files.read(due, reader);
             for fault in faults {
                 match fault {
                     // One odd file costs its values, and one odd line its own.
                     FileFault::File(error @ SourceError::Parse { .. }) => {
-                        into.omit(1, error.path().display().to_string(), error.to_string());
+                        into.note_omission(1, error.path().display().to_string(), error.to_string());
                     }
                     FileFault::Lines(lines) => into.omissions.push(lines),
                     FileFault::File(error) => {
@@ -237,14 +249,12 @@ impl Cgroup {
                     }
                 }
             }
-            if presence == GroupPresence::Gone {
+            if presence == CgroupPresence::Gone {
                 past.add(group, into.at);
                 return false;
             }
-            let total = group.files.values().frequent.throttled_seconds.filter(|it| it.is_finite());
-            let gained = |before: f64| total.map_or(0.0, |it| (it - before).max(0.0));
-            *throttled += group.throttled.map_or(0.0, gained);
-            group.throttled = total;
+            let total = group.files.values().frequent.throttled_seconds;
+            *throttled += group.throttled.step(into.at, total, due.is_some());
             group.set(into);
             true
         });
@@ -259,9 +269,9 @@ impl Cgroup {
         self.reader.processes.refresh(&mut self.reader.files);
         let Some(hierarchies) = self.hierarchies.clone() else { return self.groups.clear() };
         let discovery = find_groups(&hierarchies);
-        let mut before: BTreeMap<PathBuf, LiveGroup> =
+        let mut before: BTreeMap<PathBuf, LiveCgroup> =
             self.groups.drain(..).map(|it| (it.path.clone(), it)).collect();
-        let new: Vec<&FoundGroup> =
+        let new: Vec<&FoundCgroup> =
             discovery.groups.iter().filter(|it| !before.contains_key(&it.path)).collect();
         let mut names = self.names.of(&new).into_iter();
         let mut wanted = Vec::new();
@@ -282,12 +292,12 @@ impl Cgroup {
         wanted.truncate(groups_max);
         let named: Vec<NamedGroup> = wanted.iter().map(|it| it.2.clone()).collect();
         let subjects = self.identities.assign(&named);
-        let owners: BTreeMap<Subject, (PathBuf, u32)> =
-            before.values().map(|it| (it.subject.clone(), (it.path.clone(), it.restarts))).collect();
+        let owners: BTreeMap<Subject, (PathBuf, Restarts)> =
+            before.values().map(|it| (it.subject.clone(), (it.path.clone(), it.restarts.clone()))).collect();
         for ((_, _, _, name, group), subject) in wanted.into_iter().zip(subjects) {
-            let owner = owners.get(&subject).map(|it| (it.0 == group.path, it.1));
+            let owner = owners.get(&subject).map(|it| (it.0 == group.path, it.1.clone()));
             let live = before.remove(&group.path);
-            let group = self.group(&hierarchies, group, name, live, (subject, owner));
+            let group = self.group(&hierarchies, group, name, live, (subject, owner), at);
             self.groups.push(group);
         }
         for group in before.values().filter(|it| !self.groups.iter().any(|new| new.subject == it.subject)) {
@@ -300,11 +310,12 @@ impl Cgroup {
     fn group(
         &mut self,
         hierarchies: &Hierarchies,
-        found: FoundGroup,
+        found: FoundCgroup,
         name: GroupName,
-        live: Option<LiveGroup>,
-        (subject, owner): (Subject, Option<(bool, u32)>),
-    ) -> LiveGroup {
+        live: Option<LiveCgroup>,
+        (subject, owner): (Subject, Option<(bool, Restarts)>),
+        at: Timestamp,
+    ) -> LiveCgroup {
         let directory = GroupDirectory::find(hierarchies, &found.path);
         let live = live.filter(|it| !directory.replaces(&it.directory));
         let is_new = live.is_none();
@@ -312,16 +323,21 @@ impl Cgroup {
         let (same, restarts) = owner.or(past.map(|it| (false, it))).unzip();
         // A group that moves to the number of another one did not restart.
         let is_successor = same.is_some_and(|same| !same || is_new);
-        let restarts = restarts.map_or(0, |it| it.saturating_add(u32::from(is_new)));
+        let restarts = restarts.map(|it| if is_new { it.with_one(at) } else { it }).unwrap_or_default();
         let labels = [found.class.runtime(), &name.namespace, &name.pod, &name.container, &name.id];
-        let info = Labels::new(labels);
-        let fresh =
-            || (GroupFiles::new(hierarchies, &found.path, found.class.owns_network()), directory, None);
+        let info = MetricLabels::new(labels);
+        let fresh = || {
+            (
+                CgroupFiles::new(hierarchies, &found.path, found.class.has_own_network_namespace()),
+                directory,
+                ThrottledTime::default(),
+            )
+        };
         // The time of creation is kept, because the kernel may forget it.
         let (files, directory, throttled) =
             live.map_or_else(fresh, |it| (it.files, it.directory, it.throttled));
         let path = found.path;
-        LiveGroup { path, name, subject, info, files, directory, throttled, restarts, is_successor }
+        LiveCgroup { path, name, subject, info, files, directory, throttled, restarts, is_successor }
     }
 }
 

@@ -1,20 +1,26 @@
 //! Reasons for grace periods: boot, suspend, clock steps, package upgrades, deploys.
 //!
-//! They come from `/proc/uptime` and `/proc/locks` (`Documentation/filesystems/proc.rst`, §1.1), the clocks that do and do
-//! not count suspend (clock_gettime(2)), and the modification time of the deploy marker. The lock files of package managers
-//! are never opened: closing one would release a lock of the same process, and only root may.
+//! They come from `/proc/sys/kernel/random/boot_id` (random(4)), `/proc/uptime` and `/proc/locks`
+//! (`Documentation/filesystems/proc.rst`, §1.1), from the clock that counts suspend and the one that does not
+//! (clock_gettime(2)), and from the modification time of the deploy marker. The lock files of package managers are never
+//! opened: closing one would release a lock of the same process, and only root may.
+//!
+//! The boot ID, the uptime and the clocks are read in the loop. The others are read beside it (see
+//! [`blocking_reads`](super::blocking_reads)) and count at the next reading: filesystems may hang, and `/proc/locks` waits
+//! for each CPU.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::blocking_reads::{BlockingReader, Known, silence};
-use super::kernel_file::{KernelFile, KernelFileLine, KernelText, SkippedLines, optional};
+use super::blocking_reads::{BlockingReader, FIRST_WAIT, PathState, silence};
+use super::file_locks::{LockedFiles, WatchedFile, identity, locked_files};
+use super::kernel_file::{KernelFile, optional};
 use super::{Source, SourceError, SourceSettings};
 use crate::clock;
-use crate::grace::{GraceReason, GraceTrigger};
+use crate::grace::{BOOT, GraceReason, GraceTrigger, is_same_boot};
 use crate::metric::Metric;
-use crate::reading::{Labels, Omission, Reading, Timestamp, Values};
+use crate::reading::{MetricLabels, Reading, SubjectValues, Timestamp};
 use crate::signal::Signal;
 
 /// No host is up for a century.
@@ -26,10 +32,12 @@ static UPTIME: Metric =
 static SUSPENDED: Metric = Metric::counter(
     "hostnorm_suspended_seconds_total",
     "Time the machine was suspended since boot, in seconds",
-);
+)
+// The hours of a night pass between two readings.
+.gains_without_limit();
 static LOCK_HELD: Metric = Metric::gauge(
     "hostnorm_package_lock_held",
-    "Whether the package manager holds its lock, as during an upgrade; absent if it is not installed",
+    "Whether the package manager, dpkg or rpm, holds its lock, as during an upgrade; absent if it is not installed",
 )
 .by(&["manager"]);
 static MARKER: Metric = Metric::gauge(
@@ -37,7 +45,7 @@ static MARKER: Metric = Metric::gauge(
     "Unix time of the last change of the deploy marker (setting context.deploy_marker), in seconds",
 );
 
-pub(super) static METRICS: &[&Metric] = &[&UPTIME, &SUSPENDED, &LOCK_HELD, &MARKER];
+pub(super) static METRICS: &[&Metric] = &[&BOOT, &UPTIME, &SUSPENDED, &LOCK_HELD, &MARKER];
 /// Reasons for grace are no signals.
 pub(super) static SIGNALS: &[Signal] = &[];
 
@@ -59,10 +67,11 @@ pub(super) static CUES: &[GraceTrigger] = &[
     GraceTrigger {
         reason: GraceReason::ClockStep,
         last_seen: |before, now| {
+            // The uptimes of two boots, and one that decreased, tell nothing.
             let passed = now.host_values()?.get(&UPTIME)? - before.host_values()?.get(&UPTIME)?;
-            // An uptime that decreased is another boot, with stored readings before it.
             let stepped = (now.at.0 - before.at.0 - passed).abs() >= STEP_MIN;
-            (passed >= 0.0 && stepped).then_some(0.0)
+            let is_same = is_same_boot(before, now).unwrap_or(true);
+            (passed >= 0.0 && stepped && is_same).then_some(0.0)
         },
     },
     GraceTrigger {
@@ -81,131 +90,159 @@ static LOCK_FILES: [(&str, &str); 2] =
     [("dpkg", "var/lib/dpkg/lock-frontend"), ("rpm", "var/lib/rpm/.rpm.lock")];
 
 pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
-    let roots = &settings.roots;
-    let marker = &settings.deploy_marker;
-    let below = |path: &Path| roots.rootfs.join(path.strip_prefix("/").unwrap_or(path));
-    Box::new(Context {
-        uptime: KernelFile::new(roots.procfs.join("uptime")),
-        locks: KernelFile::new(roots.procfs.join("locks")),
-        managers: LOCK_FILES.map(|(name, path)| (Labels::new([name]), roots.rootfs.join(path))),
-        marker: (!marker.as_os_str().is_empty()).then(|| below(marker)),
-        touched: settings.blocking.reader(),
-        identities: settings.blocking.reader(),
-        malformed: None,
-        asked: None,
-    })
+    Box::new(GraceContextSource::new(settings))
+}
+
+impl GraceContextSource {
+    fn new(settings: &SourceSettings) -> Self {
+        let roots = &settings.roots;
+        let marker = &settings.deploy_marker;
+        let below = |path: &Path| roots.rootfs.join(path.strip_prefix("/").unwrap_or(path));
+        Self {
+            uptime: KernelFile::new(roots.procfs.join("uptime")),
+            boot: KernelFile::new(roots.procfs.join("sys/kernel/random/boot_id")),
+            lock_list: roots.procfs.join("locks"),
+            managers: LOCK_FILES.map(|(name, path)| (MetricLabels::new([name]), roots.rootfs.join(path))),
+            marker: (!marker.as_os_str().is_empty()).then(|| below(marker)),
+            is_first: true,
+            touched: settings.blocking.reader(),
+            identities: settings.blocking.reader(),
+            locks: settings.blocking.reader(),
+            asked: None,
+            held: None,
+        }
+    }
 }
 
 #[derive(Debug)]
-struct Context {
+struct GraceContextSource {
     uptime: KernelFile,
-    locks: KernelFile,
+    boot: KernelFile,
+    /// The kernel's list of file locks.
+    lock_list: PathBuf,
     /// Labels and lock file of each package manager.
-    managers: [(Labels, PathBuf); LOCK_FILES.len()],
+    managers: [(MetricLabels, PathBuf); LOCK_FILES.len()],
     marker: Option<PathBuf>,
-    /// When the marker was touched, as asked beside the loop, because it may be on a network share.
+    /// Whether this is the first reading, which waits for answers so that it is complete on a healthy host.
+    is_first: bool,
+    /// When the marker was touched; it may be on a network share.
     touched: BlockingReader<Result<Option<SystemTime>, SourceError>>,
-    /// The lock files, as asked beside the loop: the root filesystem may hang, too.
+    /// The lock files of the package managers; the root filesystem may hang, too.
     identities: BlockingReader<Result<Option<WatchedFile>, SourceError>>,
-    /// Malformed lines of the last query of locks.
-    malformed: Option<Omission>,
-    /// Time of the last query of locks, and whether each present manager held its own.
-    asked: Option<(Timestamp, Vec<(Labels, bool)>)>,
+    /// Which of the lock files are locked.
+    locks: BlockingReader<Result<LockedFiles, SourceError>>,
+    /// Time of the last query of locks.
+    asked: Option<Timestamp>,
+    /// The newest answer about locks.
+    held: Option<Result<LockedFiles, SourceError>>,
 }
 
-/// Seconds for which the result of a query of locks is used, because the kernel blocks all file locking for some
-/// milliseconds.
+/// Seconds between two queries of locks, because the kernel blocks all file locking for some milliseconds.
 const LOCKS_SECONDS: f64 = 10.0;
 
-/// Longest wait for an answer of the filesystem; a later answer counts at the next reading.
-const ANSWER_WAIT: Duration = Duration::from_millis(20);
-
-impl Source for Context {
+impl Source for GraceContextSource {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let at = into.at;
         let host = into.host();
         let text = self.uptime.read()?;
         host.set(&UPTIME, parse_uptime(text.text).ok_or_else(|| text.error())?);
-        if let Some(seconds) = clock::asleep() {
+        if let Some(seconds) = clock::suspended_seconds() {
             host.set(&SUSPENDED, seconds);
         }
+        let boot = self.set_boot(host);
         let locks = self.set_locks(at, host);
         let marker = self.set_marker(host);
-        into.omissions.extend(self.malformed.clone());
-        locks.and(marker)
+        self.is_first = false;
+        if let Some(Ok(it)) = &self.held {
+            into.omissions.extend(it.malformed.clone());
+        }
+        boot.and(locks).and(marker)
     }
 }
 
-impl Context {
-    fn set_locks(&mut self, at: Timestamp, into: &mut Values) -> Result<(), SourceError> {
-        let stands = |it: &&(Timestamp, _)| (0.0..LOCKS_SECONDS).contains(&(at.0 - it.0.0));
-        if self.asked.as_ref().filter(stands).is_none() {
-            // Without an answer yet, the last one stands.
-            if let Some(held) = self.held()? {
-                self.asked = Some((at, held));
+impl GraceContextSource {
+    fn set_boot(&mut self, into: &mut SubjectValues) -> Result<(), SourceError> {
+        // A container may hide it.
+        let Some(text) = optional(self.boot.read())? else { return Ok(()) };
+        let id = parse_boot_id(text.text).ok_or_else(|| text.error())?;
+        into.set_by(&BOOT, &MetricLabels::new([id]), 1.0);
+        Ok(())
+    }
+
+    fn set_locks(&mut self, at: Timestamp, into: &mut SubjectValues) -> Result<(), SourceError> {
+        let is_recent = |it: Timestamp| (0.0..LOCKS_SECONDS).contains(&(at.0 - it.0));
+        if !self.asked.is_some_and(is_recent) {
+            self.ask_locks(at)?;
+        }
+        self.locks.update(clock::instant());
+        if let Some(answer) = self.locks.take(&self.lock_list) {
+            self.held = Some(answer);
+        }
+        if self.locks.is_stuck(&self.lock_list) {
+            return silence(&[&self.lock_list]);
+        }
+        match &self.held {
+            None => Ok(()),
+            Some(Err(error)) => Err(error.duplicate_error()),
+            Some(Ok(LockedFiles { files, .. })) => {
+                for (file, is_held) in files {
+                    let manager = self.managers.iter().find(|it| it.1 == *file);
+                    let value = f64::from(u8::from(*is_held));
+                    manager.into_iter().for_each(|it| into.set_by(&LOCK_HELD, &it.0, value));
+                }
+                Ok(())
             }
         }
-        for (labels, held) in self.asked.iter().flat_map(|(_, held)| held) {
-            into.set_by(&LOCK_HELD, labels, f64::from(u8::from(*held)));
+    }
+
+    /// Asks which lock files there are, and which of those known so far are locked.
+    fn ask_locks(&mut self, at: Timestamp) -> Result<(), SourceError> {
+        for (_, path) in &self.managers {
+            self.identities.ask(path, |path| optional_metadata(path, identity))?;
+        }
+        if self.is_first {
+            self.identities.wait(FIRST_WAIT);
+        }
+        let now = clock::instant();
+        self.identities.update(now);
+        let mut wanted = Vec::with_capacity(self.managers.len());
+        for (_, path) in &self.managers {
+            match self.identities.known(path, now) {
+                PathState::Answered(Ok(Some(file))) => wanted.push((path.clone(), *file)),
+                PathState::Answered(Ok(None)) => {}
+                PathState::Answered(Err(error)) => return Err(error.duplicate_error()),
+                // The next reading asks again.
+                PathState::Pending | PathState::Outdated => return Ok(()),
+                PathState::Silent => return silence(&[path]),
+            }
+        }
+        self.asked = Some(at);
+        self.locks.ask(&self.lock_list, move |path| locked_files(path, &wanted))?;
+        if self.is_first {
+            self.locks.wait(FIRST_WAIT);
         }
         Ok(())
     }
 
-    /// Whether each present package manager holds its lock; empty if the kernel does not say, `None` if the filesystem did
-    /// not answer yet.
-    fn held(&mut self) -> Result<Option<Vec<(Labels, bool)>>, SourceError> {
-        for (_, path) in &self.managers {
-            self.identities.ask(path, |path| optional_metadata(path, identity))?;
-        }
-        self.identities.wait(ANSWER_WAIT);
-        let now = clock::instant();
-        self.identities.update(now);
-        let mut wanted = Vec::with_capacity(self.managers.len());
-        for (labels, path) in &self.managers {
-            match self.identities.known(path, now) {
-                Known::Answered(Ok(Some(file))) => wanted.push((labels, *file, false)),
-                Known::Answered(Ok(None)) => {}
-                Known::Answered(Err(error)) => return Err(error.again()),
-                Known::Pending => return Ok(None),
-                Known::Silent => return silence(&[path]).map(|()| None),
-            }
-        }
-        if wanted.is_empty() {
-            return Ok(Some(Vec::new()));
-        }
-        let Some(text) = optional(self.locks.read())? else { return Ok(Some(Vec::new())) };
-        let (mut skipped, mut is_list) = (SkippedLines::default(), text.text.trim_ascii().is_empty());
-        for lock in locks(text) {
-            let Some(lock) = skipped.take(lock) else { continue };
-            is_list = true;
-            for (_, file, held) in &mut wanted {
-                *held |= lock.is_held && lock.file.is(*file);
-            }
-        }
-        if !is_list {
-            return Err(skipped.fail(text.error()));
-        }
-        self.malformed = skipped.omission();
-        Ok(Some(wanted.into_iter().map(|(labels, _, held)| (labels.clone(), held)).collect()))
-    }
-
-    fn set_marker(&mut self, into: &mut Values) -> Result<(), SourceError> {
+    fn set_marker(&mut self, into: &mut SubjectValues) -> Result<(), SourceError> {
         let Some(path) = &self.marker else { return Ok(()) };
         self.touched.ask(path, |path| optional_metadata(path, |it| it.modified()))?;
-        self.touched.wait(ANSWER_WAIT);
+        if self.is_first {
+            self.touched.wait(FIRST_WAIT);
+        }
         let now = clock::instant();
         self.touched.update(now);
         match self.touched.known(path, now) {
-            Known::Pending | Known::Answered(Ok(None)) => Ok(()),
-            Known::Silent => silence(&[path]),
-            Known::Answered(Ok(Some(touched))) => {
+            PathState::Pending | PathState::Outdated | PathState::Answered(Ok(None)) => Ok(()),
+            PathState::Silent => silence(&[path]),
+            PathState::Answered(Ok(Some(touched))) => {
                 // A time before 1970 does not come from a deploy.
                 if let Ok(since) = touched.duration_since(UNIX_EPOCH) {
                     into.set(&MARKER, since.as_secs_f64());
                 }
                 Ok(())
             }
-            Known::Answered(Err(error)) => Err(error.again()),
+            PathState::Answered(Err(error)) => Err(error.duplicate_error()),
         }
     }
 }
@@ -222,69 +259,11 @@ fn optional_metadata<T>(
     }
 }
 
-/// Identity of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct WatchedFile {
-    major: u64,
-    minor: u64,
-    inode: u64,
-}
-
-impl WatchedFile {
-    /// Filesystems without a device of their own (major 0, such as btrfs and overlay) show different device numbers in
-    /// both places.
-    fn is(self, other: Self) -> bool {
-        let same_device = (self.major, self.minor) == (other.major, other.minor);
-        self.inode == other.inode && (same_device || self.major == 0 || other.major == 0)
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn identity(of: &std::fs::Metadata) -> io::Result<WatchedFile> {
-    use std::os::linux::fs::MetadataExt;
-    let device = of.st_dev();
-    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
-    Ok(WatchedFile { major: major.into(), minor: minor.into(), inode: of.st_ino() })
-}
-
-#[cfg(not(target_os = "linux"))]
-fn identity(_: &std::fs::Metadata) -> io::Result<WatchedFile> {
-    Err(ErrorKind::NotFound.into())
-}
-
-/// One line of `/proc/locks`.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct KernelLock {
-    file: WatchedFile,
-    /// Whether it is a held write lock; others are waiting or read locks.
-    is_held: bool,
-}
-
-pub(super) fn locks(text: KernelText<'_>) -> impl Iterator<Item = Result<KernelLock, SourceError>> {
-    let lines = text.lines().filter(|it| !it.text.is_empty());
-    lines.map(|line: KernelFileLine<'_>| parse_lock(line.text).ok_or_else(|| line.error()))
-}
-
-/// `1: POSIX  ADVISORY  WRITE 3568 fd:00:2531452 0 EOF`, with `->` after the number for a waiting one.
-fn parse_lock(line: &str) -> Option<KernelLock> {
-    let mut fields = line.split_ascii_whitespace();
-    fields.next()?.strip_suffix(':')?.parse::<u64>().ok()?;
-    let kind = fields.next()?;
-    let waits = kind == "->";
-    let mode = fields.nth(if waits { 2 } else { 1 })?;
-    let file = fields.nth(1)?;
-    let mut parts = file.split(':');
-    let file = match (parts.next()?, parts.next()?, parts.next()) {
-        // A lock of a deleted file.
-        ("<none>", _, None) => WatchedFile { major: 0, minor: 0, inode: 0 },
-        (major, minor, Some(inode)) => WatchedFile {
-            major: u64::from_str_radix(major, 16).ok()?,
-            minor: u64::from_str_radix(minor, 16).ok()?,
-            inode: inode.parse().ok()?,
-        },
-        _ => return None,
-    };
-    Some(KernelLock { file, is_held: !waits && mode == "WRITE" })
+/// An ID as the kernel writes it: `6f1e8d8a-3c5b-4c0e-9d5b-2a7f4b1c9e30`.
+pub(super) fn parse_boot_id(text: &str) -> Option<&str> {
+    let id = text.trim_ascii();
+    let is_id = id.len() == 36 && id.bytes().all(|it| it.is_ascii_hexdigit() || it == b'-');
+    is_id.then_some(id)
 }
 
 pub(super) fn parse_uptime(text: &str) -> Option<f64> {
@@ -293,39 +272,12 @@ pub(super) fn parse_uptime(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::reading::Timestamp;
-
-    fn check(line: &str, expect: Option<(u64, u64, u64, bool)>) {
-        let expect = expect.map(|(major, minor, inode, is_held)| KernelLock {
-            file: WatchedFile { major, minor, inode },
-            is_held,
-        });
-        assert_eq!(parse_lock(line), expect, "{line}");
-    }
-
-    #[test]
-    fn reads_the_lines_of_the_kernel() {
-        check("1: POSIX  ADVISORY  WRITE 3568 fd:00:2531452 0 EOF", Some((0xfd, 0, 2_531_452, true)));
-        check("2: -> POSIX  ADVISORY  WRITE 9 08:1a:7 0 EOF", Some((8, 0x1a, 7, false)));
-        check("3: FLOCK  ADVISORY  READ  77 00:1b:12 0 EOF", Some((0, 0x1b, 12, false)));
-        check("4: OFDLCK ADVISORY  WRITE -1 103:02:12 128 128", Some((0x103, 2, 12, true)));
-        check("5: LEASE  ACTIVE    READ 7 <none>:0 0 EOF", Some((0, 0, 0, false)));
-        for line in ["", "1", "1: POSIX", "x: POSIX  ADVISORY  WRITE 3568 fd:00:1 0 EOF", "1: a b c d e f"] {
-            check(line, None);
-        }
-    }
-
-    #[test]
-    fn a_device_without_number_is_told_by_its_inode() {
-        let file = |major, minor, inode| WatchedFile { major, minor, inode };
-        assert!(file(8, 1, 7).is(file(8, 1, 7)));
-        assert!(!file(8, 1, 7).is(file(8, 2, 7)));
-        assert!(file(0, 31, 7).is(file(0, 44, 7)));
-        assert!(!file(0, 31, 7).is(file(0, 31, 8)));
-    }
 
     /// Values of the previous and the present reading, seconds between them, and the expected active triggers with
     /// their age.
@@ -333,7 +285,11 @@ mod tests {
         let reading = |at: f64, values: &[(&'static Metric, f64)]| {
             let mut reading = Reading::new(Timestamp(1e9 + at));
             for (metric, value) in values {
-                let labels = if metric.labels.is_empty() { Labels::NONE } else { Labels::new(["dpkg"]) };
+                let labels = match metric.labels {
+                    [] => MetricLabels::NONE,
+                    _ if **metric == BOOT => MetricLabels::new([value.to_string().as_str()]),
+                    _ => MetricLabels::new(["dpkg"]),
+                };
                 reading.host().set_by(metric, &labels, *value);
             }
             reading
@@ -351,6 +307,14 @@ mod tests {
         check_cues(&[(&UPTIME, 7.0)], &[(&UPTIME, 8.0)], 3600.0, "boot 8, clock_step 0");
         check_cues(&[(&UPTIME, 7.0)], &[(&UPTIME, 8.0)], -5.0, "boot 8, clock_step 0");
         check_cues(&[(&UPTIME, 7e5)], &[(&UPTIME, 8.0)], 3600.0, "boot 8");
+        // The host booted while hostnorm was stopped, and is up for longer than before.
+        check_cues(&[(&UPTIME, 100.0), (&BOOT, 1.0)], &[(&UPTIME, 300.0), (&BOOT, 2.0)], 3600.0, "boot 300");
+        check_cues(
+            &[(&UPTIME, 100.0), (&BOOT, 1.0)],
+            &[(&UPTIME, 300.0), (&BOOT, 1.0)],
+            3600.0,
+            "boot 300, clock_step 0",
+        );
         check_cues(&[(&SUSPENDED, 0.0)], &[(&SUSPENDED, 0.4)], 1.0, "");
         check_cues(&[(&SUSPENDED, 0.0)], &[(&SUSPENDED, 3599.0)], 3600.0, "resume 0");
         check_cues(&[], &[(&LOCK_HELD, 1.0)], 1.0, "upgrade 0");
@@ -359,11 +323,58 @@ mod tests {
         check_cues(&[], &[(&MARKER, 2e9)], 1.0, "");
     }
 
+    #[test]
+    fn an_id_of_a_boot_is_what_the_kernel_writes() {
+        let id = "6f1e8d8a-3c5b-4c0e-9d5b-2a7f4b1c9e30";
+        assert_eq!(parse_boot_id(&format!("{id}\n")), Some(id));
+        for text in ["", "\n", "6f1e8d8a", "6f1e8d8a-3c5b-4c0e-9d5b-2a7f4b1c9e3x", &id.repeat(2)] {
+            assert_eq!(parse_boot_id(text), None, "{text}");
+        }
+    }
+
+    /// What a reading says while what `ask` asks for does not answer.
+    #[expect(clippy::disallowed_methods, reason = "tests make files")]
+    fn while_it_hangs(ask: impl Fn(&GraceContextSource, Receiver<()>)) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("uptime"), "9.00 1.00\n").unwrap();
+        let mut settings = SourceSettings { deploy_marker: "/share/deployed".into(), ..Default::default() };
+        settings.roots.procfs = dir.path().into();
+        settings.roots.rootfs = dir.path().into();
+        let mut source = GraceContextSource::new(&settings);
+        let (release, released) = channel();
+        ask(&source, released);
+        settings.blocking.make_late();
+        let mut reading = Reading::default();
+        let error = source.read(&mut reading).unwrap_err().to_string();
+        assert_eq!(reading.host().get(&UPTIME), Some(9.0));
+        drop(release);
+        error.replace(&*dir.path().display().to_string(), "")
+    }
+
+    #[test]
+    fn a_deploy_marker_that_hangs_is_named_and_delays_nothing() {
+        let said = while_it_hangs(|source, released| {
+            let hang = move |_: &Path| released.recv().map(|()| None).or(Ok(None));
+            source.touched.ask(source.marker.as_ref().unwrap(), hang).unwrap();
+        });
+        assert_eq!(said, "cannot read /share/deployed: no answer within 3 s");
+    }
+
+    #[test]
+    fn a_list_of_locks_that_hangs_is_named_and_delays_nothing() {
+        let said = while_it_hangs(|source, released| {
+            let hang = move |_: &Path| {
+                released.recv().map(|()| LockedFiles::default()).or(Ok(LockedFiles::default()))
+            };
+            source.locks.ask(&source.lock_list, hang).unwrap();
+        });
+        assert_eq!(said, "cannot read /locks: no answer within 3 s");
+    }
+
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in "([0-9a-f: ]|->|POSIX|WRITE|\\PC){0,60}") {
-            let _ = parse_lock(&text);
-            let _ = parse_uptime(&text);
+        fn no_text_makes_it_panic(text in "\\PC{0,60}") {
+            let _ = (parse_uptime(&text), parse_boot_id(&text));
         }
     }
 }

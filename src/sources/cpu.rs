@@ -3,17 +3,24 @@
 use super::kernel_file::{KernelFile, KernelText, SkippedLines, count};
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, SubjectKind, Values};
+use crate::reading::{MetricLabels, Reading, SubjectKind, SubjectValues};
 use crate::signal::{ReadingPair, Signal, SignalUnit, share};
 
-pub(super) static SECONDS: Metric =
-    Metric::counter("hostnorm_cpu_seconds_total", "CPU time of all CPUs in seconds, by mode")
-        .by(&["mode"])
-        .gains_at_most_per(1.0, &COUNT);
+pub(super) static SECONDS: Metric = Metric::counter(
+    "hostnorm_cpu_seconds_total",
+    "CPU time of all CPUs in seconds, by mode: user, nice, system, idle, iowait, irq, softirq or steal",
+)
+.by(&["mode"])
+.gains_at_most_per(1.0, &COUNT, CPUS_MAX);
 pub(super) static COUNT: Metric = Metric::gauge("hostnorm_cpus_online", "CPUs online").within(1.0, CPUS_MAX);
 
 /// More CPUs than any kernel supports.
-const CPUS_MAX: f64 = 65_536.0;
+pub(super) const CPUS_MAX: f64 = 65_536.0;
+
+/// More events than a CPU can count per second: the shortest take about a tenth of a microsecond.
+pub(super) const EVENTS_PER_CPU: f64 = 1e7;
+/// The same for all CPUs where their number is not known.
+pub(super) const EVENTS_MAX: f64 = 1e9;
 
 pub(super) static METRICS: &[&Metric] = &[&SECONDS, &COUNT];
 
@@ -24,10 +31,7 @@ pub(super) const MODES: [&str; 8] = ["user", "nice", "system", "idle", "iowait",
 const TICKS_PER_SECOND: f64 = 100.0;
 
 pub(super) static SIGNALS: &[Signal] = &[
-    ratio("cpu_busy_ratio", "CPU usage", "Share of CPU time neither idle nor waiting for I/O", |it| {
-        let idle = ratio_of(it, &["idle", "iowait"])?;
-        Some(1.0 - idle)
-    }),
+    ratio("cpu_busy_ratio", "CPU usage", "Share of CPU time neither idle nor waiting for I/O", busy_ratio),
     ratio("cpu_user_ratio", "user CPU", "Share of CPU time in user mode", |it| {
         ratio_of(it, &["user", "nice"])
     }),
@@ -65,6 +69,11 @@ const fn ratio(
     }
 }
 
+/// Share of CPU time neither idle nor waiting for I/O.
+pub(super) fn busy_ratio(change: &ReadingPair<'_>) -> Option<f64> {
+    Some(1.0 - ratio_of(change, &["idle", "iowait"])?)
+}
+
 /// Share of these modes in the elapsed time; `None` if the system reports none of them, or the time of any mode is unknown.
 fn ratio_of(change: &ReadingPair<'_>, modes: &[&str]) -> Option<f64> {
     let (mut part, mut whole, mut known) = (None, 0.0, 0);
@@ -75,7 +84,7 @@ fn ratio_of(change: &ReadingPair<'_>, modes: &[&str]) -> Option<f64> {
             part = Some(part.unwrap_or(0.0) + rate);
         }
     }
-    let modes_of = |values: &Values| values.each(&SECONDS).count();
+    let modes_of = |values: &SubjectValues| values.each(&SECONDS).count();
     if known < modes_of(change.before).max(modes_of(change.now)) {
         return None;
     }
@@ -85,14 +94,14 @@ fn ratio_of(change: &ReadingPair<'_>, modes: &[&str]) -> Option<f64> {
 pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
     Box::new(Cpu {
         stat: KernelFile::new(settings.roots.procfs.join("stat")),
-        labels: MODES.map(|mode| Labels::new([mode])),
+        labels: MODES.map(|mode| MetricLabels::new([mode])),
     })
 }
 
 #[derive(Debug)]
 struct Cpu {
     stat: KernelFile,
-    labels: [Labels; MODES.len()],
+    labels: [MetricLabels; MODES.len()],
 }
 
 impl Source for Cpu {
@@ -105,8 +114,8 @@ impl Source for Cpu {
 /// Sets the time of each mode and the number of CPUs. Of several lines of all CPUs, the first one counts.
 pub(super) fn set(
     text: KernelText<'_>,
-    labels: &[Labels; MODES.len()],
-    into: &mut Values,
+    labels: &[MetricLabels; MODES.len()],
+    into: &mut SubjectValues,
 ) -> Result<SkippedLines, SourceError> {
     let mut skipped = SkippedLines::default();
     let mut total = None;
@@ -117,28 +126,31 @@ pub(super) fn set(
         }
     }
     let Some(ticks) = total else { return Err(skipped.fail(text.error())) };
-    for (labels, ticks) in labels.iter().zip(ticks) {
+    for ((labels, ticks), mode) in labels.iter().zip(ticks).zip(MODES) {
+        if ticks.is_nan() {
+            skipped.lacks(text, mode);
+        }
         into.set_by(&SECONDS, labels, ticks / TICKS_PER_SECOND);
     }
     match count_cpus(text) {
         // Some containers have no line for each CPU.
-        0 => {}
+        0 => skipped.lacks(text, "cpuN"),
         cpus => into.set(&COUNT, cpus as f64),
     }
     Ok(skipped)
 }
 
-/// The number of lines `cpuN …`, each CPU once; they are in order.
+/// The number of lines `cpuN …`, each CPU once, in any order: a damaged copy of a line may stand before the others.
 pub(super) fn count_cpus(text: KernelText<'_>) -> usize {
-    let mut last = None;
+    let mut seen = [0_u64; CPUS_MAX as usize / 64];
     let cpus =
-        text.lines().filter_map(|it| it.text.strip_prefix("cpu")?.split(' ').next()?.parse::<u32>().ok());
-    let is_next = |cpu: &u32| {
-        let is_next = last.is_none_or(|it| it < *cpu);
-        last = last.max(Some(*cpu));
-        is_next
-    };
-    cpus.filter(is_next).count()
+        text.lines().filter_map(|it| it.text.strip_prefix("cpu")?.split(' ').next()?.parse::<usize>().ok());
+    for cpu in cpus {
+        if let Some(word) = seen.get_mut(cpu / 64) {
+            *word |= 1 << (cpu % 64);
+        }
+    }
+    seen.iter().map(|it| it.count_ones() as usize).sum()
 }
 
 /// Modes that every kernel has: user, nice, system and idle. Some containers show no others.
@@ -187,8 +199,8 @@ mod tests {
     fn odd_lines_cost_themselves() {
         let text =
             "\0\0\0\ncpu x\ncpu  1 2 3 4 5 6 7 8\ncpu  9 9 9 9 9 9 9 9\ncpu0 1\n\0\ncpu2 1\ncpu0 1\ncpu2 1\n";
-        let mut values = Values::default();
-        let labels = MODES.map(|mode| Labels::new([mode]));
+        let mut values = SubjectValues::default();
+        let labels = MODES.map(|mode| MetricLabels::new([mode]));
         let mut reading = Reading::default();
         set(KernelText::of(Path::new("stat"), text), &labels, &mut values).unwrap().note(&mut reading);
         assert_eq!(values.get_by(&SECONDS, &labels[0]), Some(0.01));
@@ -199,8 +211,10 @@ mod tests {
     #[test]
     fn a_mode_of_unknown_time_makes_all_shares_unknown() {
         let read = |modes: &[(&str, f64)]| {
-            let mut values = Values::default();
-            modes.iter().for_each(|(mode, seconds)| values.set_by(&SECONDS, &Labels::new([*mode]), *seconds));
+            let mut values = SubjectValues::default();
+            modes
+                .iter()
+                .for_each(|(mode, seconds)| values.set_by(&SECONDS, &MetricLabels::new([*mode]), *seconds));
             values
         };
         let before = read(&[("user", 1.0), ("idle", 1.0), ("iowait", 1.0)]);

@@ -1,11 +1,12 @@
 //! The devices in a file: filters them, and caches their labels.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::exclude_pattern::ExcludePattern;
+use super::filter_pattern::ExcludePattern;
 use super::kernel_file::visible;
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, name_hash};
+use crate::reading::{MetricLabels, MetricSample, Reading, with_name_hash};
 use crate::signal::ReadingPair;
 
 /// Largest number of devices of one file that are exposed; further ones are dropped and counted.
@@ -19,10 +20,10 @@ const NAMES_MAX: usize = 4;
 
 /// The devices of one file.
 #[derive(Debug)]
-pub(super) struct Devices {
+pub(super) struct IncludedDevices {
     exclude: ExcludePattern,
     /// Devices that are exposed.
-    known: Vec<Device>,
+    known: Vec<IncludedDevice>,
     /// Devices that the settings leave out.
     excluded: BTreeSet<Box<str>>,
     /// Expected index of the next device: files keep their order from tick to tick.
@@ -36,14 +37,14 @@ pub(super) struct Devices {
 }
 
 #[derive(Debug)]
-struct Device {
+struct IncludedDevice {
     name: Box<str>,
-    labels: Labels,
+    labels: MetricLabels,
     /// The last reading that contained it.
     reading: u64,
 }
 
-impl Devices {
+impl IncludedDevices {
     pub(super) fn new(exclude: ExcludePattern) -> Self {
         Self {
             exclude,
@@ -64,8 +65,13 @@ impl Devices {
         self.reading += 1;
     }
 
+    /// Whether the settings leave out a device.
+    pub(super) fn is_left_out(&mut self, name: &str) -> bool {
+        self.excluded.contains(name) || (self.find(name).is_none() && self.excludes(name))
+    }
+
     /// The labels of a device; `None` if it is left out, dropped, or a duplicate.
-    pub(super) fn labels(&mut self, name: &str) -> Option<&Labels> {
+    pub(super) fn labels(&mut self, name: &str) -> Option<&MetricLabels> {
         // Most devices of a large host are left out.
         if !self.is_next(name) && self.excluded.contains(name) {
             return None;
@@ -79,12 +85,12 @@ impl Devices {
     }
 
     /// The same for a device that the settings do not leave out, although its name says so.
-    pub(super) fn labels_of_included(&mut self, name: &str) -> Option<&Labels> {
+    pub(super) fn labels_of_included(&mut self, name: &str) -> Option<&MetricLabels> {
         let idx = self.find(name).or_else(|| self.admit(name))?;
         self.use_device(idx)
     }
 
-    fn use_device(&mut self, idx: usize) -> Option<&Labels> {
+    fn use_device(&mut self, idx: usize) -> Option<&MetricLabels> {
         self.next = idx + 1;
         let device = self.known.get_mut(idx)?;
         let is_duplicate = device.reading == self.reading;
@@ -118,14 +124,14 @@ impl Devices {
     pub(super) fn note_dropped(&self, into: &mut Reading) {
         let (count, name) = &self.repeated;
         if 0 < *count {
-            into.omit(
+            into.note_omission(
                 *count,
                 "repeated",
                 format!("device {} is listed more than once; the first row counts", visible(name)),
             );
         }
         if self.dropped > 0 {
-            into.omit(self.dropped, "devices", format!("there are more than {DEVICES_MAX} devices"));
+            into.note_omission(self.dropped, "devices", format!("there are more than {DEVICES_MAX} devices"));
         }
     }
 
@@ -140,7 +146,7 @@ impl Devices {
             "no device is judged, because the setting {setting} leaves out {}{more}; the others only pass on what these count",
             names.join(", ")
         );
-        into.omit(self.known.len(), "unjudged", what);
+        into.note_omission(self.known.len(), "unjudged", what);
     }
 
     /// Ends a reading: removes devices that are gone, so that they do not fill the table.
@@ -158,28 +164,53 @@ impl Devices {
     }
 
     fn admit(&mut self, name: &str) -> Option<usize> {
-        if DEVICES_MAX <= self.known.len() {
+        if DEVICES_MAX <= self.known.len() && !self.forget_unused() {
             self.dropped += 1;
             return None;
         }
         let place = self.next.min(self.known.len());
-        let device = Device { name: name.into(), labels: self.distinct_labels(name), reading: 0 };
-        self.known.insert(place, device);
+        let labels = MetricLabels::new([&*distinct_text(visible(name), name.as_bytes())]);
+        self.known.insert(place, IncludedDevice { name: name.into(), labels, reading: 0 });
         Some(place)
     }
 
-    /// The name as people see it; of names that look alike, all but the first end with a hash.
-    fn distinct_labels(&self, name: &str) -> Labels {
-        let labels = Labels::new([&*visible(name)]);
-        if self.known.iter().any(|it| it.labels == labels) {
-            return Labels::new([format!("{}~{}", visible(name), name_hash(name.as_bytes())).as_str()]);
+    /// Forgets the last known device that this reading has not listed so far, to make room for the next one. Returns whether
+    /// there was such a device.
+    fn forget_unused(&mut self) -> bool {
+        let reading = self.reading;
+        let Some(idx) = self.known.iter().rposition(|it| it.reading != reading) else { return false };
+        self.known.remove(idx);
+        if idx < self.next {
+            self.next -= 1;
         }
-        labels
+        true
     }
 }
 
-/// The rates of a counter of the devices for which `counted` is 1 in both readings, each `None` while its gain is unknown;
-/// `None` if the newer reading does not say which devices are counted.
+/// Sorts the rows of devices if there are too many, so that the excess is of the highest rank. Rows of devices that the
+/// settings leave out are removed first.
+pub(super) fn most_important_first<T>(
+    rows: &mut Vec<T>,
+    mut is_left_out: impl FnMut(&T) -> bool,
+    rank: impl Fn(&T) -> usize,
+) {
+    if rows.len() <= DEVICES_MAX {
+        return;
+    }
+    rows.retain(|it| !is_left_out(it));
+    if DEVICES_MAX < rows.len() {
+        rows.sort_by_cached_key(rank);
+    }
+}
+
+/// The label of a name that people see as this text. A name that is no text ends with a hash, so that its label does not
+/// depend on other names that look like it.
+pub(super) fn distinct_text<'a>(text: Cow<'a, str>, name: &[u8]) -> Cow<'a, str> {
+    if text.contains(char::REPLACEMENT_CHARACTER) { with_name_hash(&text, name).into() } else { text }
+}
+
+/// The rates of a counter of the devices for which `counted` is 1, each `None` while its gain is unknown, as that of a device
+/// that only one of the readings has, or whose kind is not known; `None` if the newer reading does not say which devices are counted.
 pub(super) fn counted_rates<'a>(
     change: &ReadingPair<'a>,
     counter: &'static Metric,
@@ -193,13 +224,13 @@ pub(super) fn counted_devices<'a>(
     change: &ReadingPair<'a>,
     counter: &'static Metric,
     counted: &'static Metric,
-) -> Option<impl Iterator<Item = (&'a Labels, Option<f64>)> + use<'a>> {
+) -> Option<impl Iterator<Item = (&'a MetricLabels, Option<f64>)> + use<'a>> {
     let ReadingPair { before, now, elapsed } = *change;
     now.each(counted).next()?;
     // Both list the devices in the same order.
     let mut rates = change.rates(counter).peekable();
     let mut earlier = before.each(counted).peekable();
-    Some(now.each(counted).filter_map(move |device| {
+    let present = now.each(counted).filter(|it| it.value > 0.0).filter_map(move |device| {
         let labels = &device.labels;
         let rate = match rates.next_if(|it| it.0 == labels) {
             Some((_, rate)) => Some(rate),
@@ -209,8 +240,20 @@ pub(super) fn counted_devices<'a>(
             Some(it) => Some(it.value),
             None => before.get_by(counted, labels),
         };
-        (device.value > 0.0 && was_counted.is_some_and(|it| it > 0.0)).then_some((labels, rate))
-    }))
+        // What a device gained before it was counted, another one counted.
+        was_counted.is_none_or(|it| it > 0.0).then_some((labels, was_counted.and(rate)))
+    });
+    // A device that is gone may be back in the next reading, and one whose kind is not known yet may be counted.
+    let is_known = move |metric, it: &MetricSample| now.get_by(metric, &it.labels).is_some();
+    let is_gone =
+        move |it: &&MetricSample| it.value > 0.0 && !is_known(counted, it) && !is_known(counter, it);
+    let mut kinds = now.each(counted).peekable();
+    let is_unknown = move |it: &&MetricSample| {
+        kinds.next_if(|kind| kind.labels == it.labels).is_none() && !is_known(counted, it)
+    };
+    let gone = before.each(counted).filter(is_gone);
+    let unknown = now.each(counter).filter(is_unknown);
+    Some(present.chain(gone.chain(unknown).map(|it| (&it.labels, None))))
 }
 
 /// Number of devices of a reading beyond the maximum.
@@ -224,81 +267,4 @@ impl From<DroppedDevices> for f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn check(devices: &mut Devices, names: &[&str], shown: &[&str], dropped: usize) {
-        devices.begin();
-        let labels = names.iter().filter_map(|it| devices.labels(it).cloned()).collect::<Vec<_>>();
-        let seen = labels.iter().map(|it| &*it.values()[0]).collect::<Vec<_>>();
-        assert_eq!(seen, shown);
-        assert_eq!(devices.end(), DroppedDevices(dropped));
-    }
-
-    #[test]
-    fn devices_come_go_and_change_places() {
-        let mut devices = Devices::new(ExcludePattern::known("^loop"));
-        check(&mut devices, &["sda", "loop0", "sdb"], &["sda", "sdb"], 0);
-        check(&mut devices, &["sdb", "loop0", "sdc"], &["sdb", "sdc"], 0);
-        check(&mut devices, &["sda", "sdb", "sdc"], &["sda", "sdb", "sdc"], 0);
-        check(&mut devices, &[], &[], 0);
-    }
-
-    #[test]
-    fn a_device_is_shown_once() {
-        check(&mut Devices::new(ExcludePattern::default()), &["sda", "sda", "sda"], &["sda"], 0);
-    }
-
-    #[test]
-    fn a_second_row_of_a_name_is_counted() {
-        let mut devices = Devices::new(ExcludePattern::default());
-        for _ in 0..2 {
-            check(&mut devices, &["sda", "sdb", "sdb", "sda"], &["sda", "sdb"], 0);
-            let mut reading = Reading::default();
-            devices.note_dropped(&mut reading);
-            let expect = "device sdb is listed more than once; the first row counts";
-            assert_eq!((reading.omissions[0].count, &*reading.omissions[0].what), (2, expect));
-        }
-    }
-
-    #[test]
-    fn the_excess_is_counted() {
-        let names = (0..DEVICES_MAX + 7).map(|it| format!("sd{it}")).collect::<Vec<_>>();
-        let names = names.iter().map(String::as_str).collect::<Vec<_>>();
-        let mut devices = Devices::new(ExcludePattern::default());
-        check(&mut devices, &names, &names[..DEVICES_MAX], 7);
-        check(
-            &mut devices,
-            &names[20..],
-            &[&names[20..DEVICES_MAX], &names[DEVICES_MAX..]].concat()[..DEVICES_MAX - 20],
-            7,
-        );
-    }
-
-    #[test]
-    fn devices_that_are_left_out_do_not_count() {
-        let names = (0..5 * EXCLUDED_MAX / 4).map(|it| format!("tap{it}")).collect::<Vec<_>>();
-        let names = names.iter().map(String::as_str).chain(["eno1"]).collect::<Vec<_>>();
-        let mut devices = Devices::new(ExcludePattern::known("^tap"));
-        for _ in 0..2 {
-            check(&mut devices, &names, &["eno1"], 0);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_is_not_left_out_is_shown_or_counted_and_distinct(
-            names in prop::collection::btree_set("(tap|e)[a-c\u{10FF80}-\u{10FF82}]{0,3}(x{130})?", 0..400),
-        ) {
-            let mut devices = Devices::new(ExcludePattern::known("^tap"));
-            devices.begin();
-            let labels: Vec<Labels> = names.iter().filter_map(|it| devices.labels(it).cloned()).collect();
-            let wanted = names.iter().filter(|it| !it.starts_with("tap")).count();
-            prop_assert_eq!(f64::from(devices.end()) as usize + labels.len(), wanted);
-            let distinct: BTreeSet<&Labels> = labels.iter().collect();
-            prop_assert_eq!(distinct.len(), labels.len());
-        }
-    }
-}
+mod tests;

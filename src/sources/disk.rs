@@ -4,21 +4,24 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::device_filter::{Devices, counted_devices};
+use super::device_filter::{self, IncludedDevices, counted_devices};
 use super::disk_device::{self, DiskKinds};
-use super::exclude_pattern::ExcludePattern;
+use super::filter_pattern::ExcludePattern;
 use super::kernel_file::{KernelFile, KernelText, SkippedLines, number};
 use super::{Source, SourceError};
 use crate::clock;
 use crate::culprit::Resource;
 use crate::impact::ImpactFormula;
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, SubjectKind, Values};
-use crate::signal::{ReadingPair, Signal, SignalUnit, highest, share_of_time};
+use crate::reading::{MetricLabels, Reading, SubjectKind, SubjectValues};
+use crate::signal::{ReadingPair, Signal, SignalUnit, device_with_highest, share_of_time};
 
 /// More bytes, and more operations, per second than any disk.
 pub(super) const BYTES_MAX: f64 = 1e11;
-const OPERATIONS_MAX: f64 = 1e8;
+pub(super) const OPERATIONS_MAX: f64 = 1e8;
+
+/// More I/Os in progress than the queues of any disk hold.
+const IN_PROGRESS_MAX: f64 = 1e5;
 
 static READ: Metric =
     Metric::counter("hostnorm_disk_read_bytes_total", "Bytes read").by(&["device"]).gains_at_most(BYTES_MAX);
@@ -41,14 +44,15 @@ static WEIGHTED: Metric = Metric::counter(
     "hostnorm_disk_io_time_weighted_seconds_total",
     "Time with I/O in progress, multiplied by the number of I/Os, in seconds",
 )
-.by(&["device"]);
+.by(&["device"])
+.gains_at_most(IN_PROGRESS_MAX);
 static COUNTED: Metric = Metric::gauge(
     "hostnorm_disk_device_counted",
     "Whether the signals contain the I/O of the device (1), or other devices count the same I/O (0)",
 )
 .by(&["device"]);
 static DROPPED: Metric =
-    Metric::gauge("hostnorm_disk_devices_dropped", "Disks not exposed because there are too many");
+    Metric::gauge("hostnorm_disk_devices_omitted", "Disks not exposed because there are too many");
 
 pub(super) static METRICS: &[&Metric] =
     &[&READ, &WRITTEN, &READS, &WRITES, &IO_TIME, &WEIGHTED, &COUNTED, &DROPPED];
@@ -64,7 +68,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         // 1.
         floor: 0.15,
         device: Some(|it| physical(it, &IO_TIME).unwrap_or_default()),
-        formula: |it| share_of_time(highest(physical(it, &IO_TIME)?.into_iter())?.1),
+        formula: |it| share_of_time(device_with_highest(physical(it, &IO_TIME)?.into_iter())?.1),
     },
     Signal {
         kind: SubjectKind::Host,
@@ -130,7 +134,7 @@ fn sum(change: &ReadingPair<'_>, counters: &[&'static Metric]) -> Option<f64> {
 /// Rates of physical disks only: I/O through a mapper or an array is counted again by its disks, and that of a partition by
 /// its disk. `None` while a gain is unknown.
 fn physical<'a>(change: &ReadingPair<'a>, counter: &'static Metric) -> Option<Vec<(&'a str, f64)>> {
-    let name_of = |labels: &'a Labels| labels.values().first().map(|it| &**it);
+    let name_of = |labels: &'a MetricLabels| labels.values().first().map(|it| &**it);
     if let Some(counted) = counted_devices(change, counter, &COUNTED) {
         return counted.map(|(labels, rate)| Some((name_of(labels)?, rate?))).collect();
     }
@@ -174,13 +178,12 @@ struct Disk {
 impl Source for Disk {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let text = self.diskstats.read()?;
-        self.disks.kinds.update(text, clock::instant());
+        let DiskList { devices, kinds, .. } = &mut self.disks;
+        kinds.update(text, clock::instant(), |it| devices.is_left_out(it));
         set(text, &mut self.disks, into.host())?.note(into);
         self.disks.devices.note_dropped(into);
-        if !self.disks.leaves_out_partitions {
-            let is_any_judged = into.host().each(&COUNTED).any(|it| it.value > 0.0);
-            self.disks.devices.note_unjudged(is_any_judged, "disk.device_exclude", into);
-        }
+        let is_any_judged = into.host().each(&COUNTED).any(|it| it.value > 0.0);
+        self.disks.devices.note_unjudged(is_any_judged, "disk.device_exclude", into);
         Ok(())
     }
 }
@@ -188,7 +191,7 @@ impl Source for Disk {
 /// The disks of the file.
 #[derive(Debug)]
 pub(super) struct DiskList {
-    devices: Devices,
+    devices: IncludedDevices,
     kinds: DiskKinds,
     /// Whether the settings leave out partitions as hostnorm does on its own.
     leaves_out_partitions: bool,
@@ -198,11 +201,11 @@ impl DiskList {
     /// Disks without those of this pattern, described below this directory.
     pub(super) fn new(exclude: ExcludePattern, block: PathBuf) -> Self {
         let leaves_out_partitions = exclude == DiskSettings::default().device_exclude;
-        Self { devices: Devices::new(exclude), kinds: DiskKinds::new(block), leaves_out_partitions }
+        Self { devices: IncludedDevices::new(exclude), kinds: DiskKinds::new(block), leaves_out_partitions }
     }
 
     /// The labels of a device that is shown. One that only looks like a partition is not left out with them.
-    fn labels(&mut self, name: &str) -> Option<&Labels> {
+    fn labels(&mut self, name: &str) -> Option<&MetricLabels> {
         if self.leaves_out_partitions && self.kinds.only_looks_like_partition(name) {
             self.devices.labels_of_included(name)
         } else {
@@ -215,11 +218,10 @@ impl DiskList {
 pub(super) fn set(
     text: KernelText<'_>,
     disks: &mut DiskList,
-    into: &mut Values,
+    into: &mut SubjectValues,
 ) -> Result<SkippedLines, SourceError> {
     let mut skipped = SkippedLines::default();
-    let mut shown = Vec::new();
-    let mut is_list = false;
+    let (mut rows, mut shown) = (Vec::new(), Vec::new());
     disks.devices.begin();
     for line in text.lines().filter(|it| !it.text.trim_ascii().is_empty()) {
         let mut fields = line.text.split_ascii_whitespace();
@@ -228,7 +230,17 @@ pub(super) fn set(
             skipped.add(line.error());
             continue;
         };
-        is_list = true;
+        rows.push((name, values));
+    }
+    let is_list = !rows.is_empty();
+    let DiskList { devices, kinds, leaves_out_partitions } = disks;
+    let looks_left_out = |name: &str| *leaves_out_partitions && kinds.only_looks_like_partition(name);
+    device_filter::most_important_first(
+        &mut rows,
+        |it| !looks_left_out(it.0) && devices.is_left_out(it.0),
+        |it| kinds.rank(it.0),
+    );
+    for (name, values) in rows {
         let Some(labels) = disks.labels(name) else { continue };
         for (metric, value) in METRICS.iter().zip(values) {
             into.set_by(metric, labels, value);
@@ -281,10 +293,10 @@ mod tests {
     fn bytes_that_pass_several_layers_count_once() {
         let names =
             ["sda", "sda1", "sdaa", "mmcblk0", "mmcblk0p2", "nvme0n1", "nvme0n10", "md0", "dm-1", "dm-10"];
-        let mut values = [Values::default(), Values::default()];
+        let mut values = [SubjectValues::default(), SubjectValues::default()];
         for (idx, values) in values.iter_mut().enumerate() {
             for name in names {
-                values.set_by(&READ, &Labels::new([name]), idx as f64);
+                values.set_by(&READ, &MetricLabels::new([name]), idx as f64);
             }
         }
         let change = ReadingPair::new(&values[0], &values[1], 1.0).unwrap();
@@ -294,10 +306,10 @@ mod tests {
 
     #[test]
     fn the_busiest_disk_is_named() {
-        let mut values = [Values::default(), Values::default()];
+        let mut values = [SubjectValues::default(), SubjectValues::default()];
         for (name, seconds) in [("sda", 0.25), ("sdb", 1.5), ("dm-0", 2.0)] {
-            values[0].set_by(&IO_TIME, &Labels::new([name]), 0.0);
-            values[1].set_by(&IO_TIME, &Labels::new([name]), seconds);
+            values[0].set_by(&IO_TIME, &MetricLabels::new([name]), 0.0);
+            values[1].set_by(&IO_TIME, &MetricLabels::new([name]), seconds);
         }
         let change = ReadingPair::new(&values[0], &values[1], 1.0).unwrap();
         assert_eq!((SIGNALS[0].formula)(&change), Some(1.0));

@@ -2,7 +2,8 @@
 //! I/O again. Where sysfs does not say, names and the other devices of the list do.
 #![expect(clippy::disallowed_methods, reason = "looks up entries of sysfs, which asks no hardware")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,70 +12,103 @@ use super::kernel_file::KernelText;
 /// Seconds between two looks at all devices: they are rebuilt rarely.
 const ASK_SECONDS: u64 = 10;
 
-/// Largest number of devices that are looked up; the names of others count.
+/// Largest number of shown devices that are looked up.
 const KNOWN_MAX: usize = 4096;
 
 /// Largest number of members of a device that are used.
 const MEMBERS_MAX: usize = 64;
+
+/// Largest number of layers below a device that are followed.
+const LAYERS_MAX: usize = 8;
 
 /// The block devices of sysfs.
 #[derive(Debug)]
 pub(super) struct DiskKinds {
     directory: PathBuf,
     known: BTreeMap<String, DiskKind>,
-    asked: Option<Instant>,
+    /// The kind of those layers over unknown devices that are counted, as the height in [`LAYERS`].
+    lowest: Option<u8>,
+    /// Time of the last look, and a hash of the list then.
+    asked: Option<(Instant, u64)>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+/// What a device is, the most important first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum DiskKind {
-    /// A disk of its own.
+    /// A disk of its own, or the lowest device of its data that is listed.
     Whole,
-    /// A partition of a listed disk.
-    Partition,
-    /// It consists of listed devices, or of none.
-    Layer,
     /// One path of several to the disk of this name.
     PathTo(String),
+    /// It consists of others, and nobody says of which.
+    LayerOfUnknown,
+    /// It consists of listed devices.
+    Layer,
+    /// A partition of a listed disk.
+    Partition,
+}
+
+/// What is below a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Below {
+    /// Nothing, or devices that are not listed.
+    Unlisted,
+    /// A file of a filesystem, which may be on any disk.
+    File,
+    /// A listed device, which counts the same I/O.
+    Listed,
 }
 
 impl DiskKinds {
     pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory, known: BTreeMap::new(), asked: None }
+        Self { directory, known: BTreeMap::new(), lowest: None, asked: None }
     }
 
-    /// Looks at the devices of a list, if one is new or it is time.
-    pub(super) fn update(&mut self, list: KernelText<'_>, now: Instant) {
+    /// Looks at the devices of a list that are shown, if the list changed or it is time.
+    pub(super) fn update(
+        &mut self,
+        list: KernelText<'_>,
+        now: Instant,
+        mut is_left_out: impl FnMut(&str) -> bool,
+    ) {
         let names = || list.lines().filter_map(|it| it.text.split_ascii_whitespace().nth(2));
-        let is_fresh = |asked| now.saturating_duration_since(asked) < Duration::from_secs(ASK_SECONDS);
-        let is_known = || names().take(KNOWN_MAX).all(|it| self.known.contains_key(it));
-        if self.asked.is_some_and(is_fresh) && is_known() {
+        let mut hasher = DefaultHasher::new();
+        names().for_each(|it| it.hash(&mut hasher));
+        let hash = hasher.finish();
+        let is_fresh = |at| now.saturating_duration_since(at) < Duration::from_secs(ASK_SECONDS);
+        if self.asked.is_some_and(|(at, of)| of == hash && is_fresh(at)) {
             return;
         }
-        self.asked = Some(now);
-        let all: Vec<&str> = names().take(KNOWN_MAX).collect();
-        self.known = all.iter().map(|name| ((*name).to_owned(), self.kind_of(name, &all))).collect();
+        self.asked = Some((now, hash));
+        let listed: BTreeSet<&str> = names().collect();
+        let is_listed = |name: &str| listed.contains(name);
+        // A device that only looks like a partition is shown.
+        let mut shown: Vec<&str> =
+            names().filter(|it| looks_like_partition(it) || !is_left_out(it)).collect();
+        // Disks first, if there are too many.
+        shown.sort_by_key(|it| layer_of(it).is_some());
+        shown.truncate(KNOWN_MAX);
+        self.known = shown.iter().map(|it| ((*it).to_owned(), self.kind_of(it, &is_listed))).collect();
+        self.lowest = lowest_layer(&self.known, listed.into_iter());
     }
 
-    fn kind_of(&self, name: &str, all: &[&str]) -> DiskKind {
+    fn kind_of(&self, name: &str, is_listed: &dyn Fn(&str) -> bool) -> DiskKind {
         // Slashes in names are exclamation marks in sysfs: `cciss/c0d0`.
         let entry = self.directory.join(name.replace('/', "!"));
         if entry.symlink_metadata().is_err() {
-            return kind_by_name(name, all);
+            return kind_by_name(name, is_listed);
         }
         if entry.join("partition").exists() {
-            return DiskKind::Partition;
+            let disk = disk_of(&entry);
+            let is_part = disk.as_deref().or(disk_of_partition(name)).is_some_and(is_listed);
+            return if is_part { DiskKind::Partition } else { DiskKind::Whole };
         }
-        let members = std::fs::read_dir(entry.join("slaves")).into_iter().flatten().take(MEMBERS_MAX);
-        let members: Vec<PathBuf> = members.filter_map(|it| Some(it.ok()?.path())).collect();
-        let is_listed = |member: &PathBuf| {
-            let own = name_of(member);
-            own.is_some_and(|it| all.contains(&it)) || disk_of(member).is_some_and(|it| all.contains(&&*it))
-        };
-        match members.is_empty() {
-            true if is_virtual(name) => DiskKind::Layer,
-            true => disk_of_path(name, all).map_or(DiskKind::Whole, DiskKind::PathTo),
-            false if members.iter().any(is_listed) => DiskKind::Layer,
-            false => DiskKind::Whole,
+        let members = members(&entry);
+        match members.iter().map(|it| below(it, is_listed, LAYERS_MAX)).max() {
+            None if layer_of(name).is_some() => DiskKind::LayerOfUnknown,
+            None => disk_of_path(name, is_listed).map_or(DiskKind::Whole, DiskKind::PathTo),
+            Some(Below::Listed) => DiskKind::Layer,
+            Some(Below::File) => DiskKind::LayerOfUnknown,
+            Some(Below::Unlisted) => DiskKind::Whole,
         }
     }
 
@@ -93,8 +127,20 @@ impl DiskKinds {
                     |it: &&String| self.known.get(*it) == Some(&DiskKind::PathTo(name.to_owned()));
                 is_used(name) || !self.known.keys().filter(is_own_path).any(|it| is_used(it))
             }
+            Some(DiskKind::LayerOfUnknown) => height_of(name) == self.lowest,
             Some(DiskKind::Partition | DiskKind::Layer) => false,
             None => true,
+        }
+    }
+
+    /// A number that is smaller for devices that are shown first if there are too many: disks before what is made of them.
+    pub(super) fn rank(&self, name: &str) -> usize {
+        match self.known.get(name) {
+            Some(DiskKind::Whole) => 0,
+            Some(DiskKind::PathTo(_)) => 1,
+            Some(DiskKind::LayerOfUnknown) => 2,
+            Some(DiskKind::Layer) => 3,
+            Some(DiskKind::Partition) | None => 4,
         }
     }
 }
@@ -103,30 +149,110 @@ fn name_of(path: &Path) -> Option<&str> {
     path.file_name()?.to_str()
 }
 
-/// The disk that a member is a partition of.
-fn disk_of(member: &Path) -> Option<String> {
-    let device = member.canonicalize().ok()?;
+/// The disk of a partition, with the path of the partition.
+fn disk_of(partition: &Path) -> Option<String> {
+    let device = partition.canonicalize().ok()?;
     device.join("partition").exists().then(|| name_of(device.parent()?).map(str::to_owned))?
+}
+
+/// The devices that a device consists of.
+fn members(device: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(device.join("slaves")).into_iter().flatten().take(MEMBERS_MAX);
+    let mut members: Vec<PathBuf> = entries.filter_map(|it| Some(it.ok()?.path())).collect();
+    if members.is_empty() {
+        // `bcache` has a link into its backing device instead, which has the directory itself.
+        let backing = device.join("bcache").canonicalize().ok();
+        let is_other = |it: &&Path| device.canonicalize().is_ok_and(|own| own != **it);
+        members.extend(backing.as_deref().and_then(Path::parent).filter(is_other).map(Path::to_owned));
+    }
+    members
+}
+
+/// What counts the I/O of a member, or of the devices below it.
+fn below(member: &Path, is_listed: &dyn Fn(&str) -> bool, layers: usize) -> Below {
+    let Some(name) = name_of(member) else { return Below::Unlisted };
+    match layer_of(name).map(|it| it.0) {
+        Some(Medium::File) => return Below::File,
+        Some(Medium::Memory) => return Below::Unlisted,
+        Some(Medium::Devices) | None => {}
+    }
+    if is_listed(name) || disk_of(member).is_some_and(|it| is_listed(&it)) {
+        return Below::Listed;
+    }
+    if layers == 0 {
+        return Below::Unlisted;
+    }
+    let lower = members(member);
+    lower.iter().map(|it| below(it, is_listed, layers - 1)).max().unwrap_or(Below::Unlisted)
 }
 
 /// Whether the I/O of a device is counted, where sysfs does not say what it is.
 pub(super) fn is_counted_by_name(name: &str, all: &[&str]) -> bool {
-    kind_by_name(name, all) == DiskKind::Whole
-}
-
-fn kind_by_name(name: &str, all: &[&str]) -> DiskKind {
-    if is_virtual(name) {
-        DiskKind::Layer
-    } else if disk_of_partition(name).is_some_and(|it| all.contains(&it)) {
-        DiskKind::Partition
-    } else {
-        disk_of_path(name, all).map_or(DiskKind::Whole, DiskKind::PathTo)
+    let kind = |name: &str| kind_by_name(name, &|it| all.contains(&it));
+    match kind(name) {
+        DiskKind::LayerOfUnknown => {
+            let known = all.iter().map(|it| ((*it).to_owned(), kind(it))).collect();
+            height_of(name) == lowest_layer(&known, all.iter().copied())
+        }
+        kind => kind == DiskKind::Whole,
     }
 }
 
-/// Whether a device consists of others (`Documentation/admin-guide/devices.txt`; `zd` is a volume of ZFS).
-fn is_virtual(name: &str) -> bool {
-    ["dm-", "md", "bcache", "drbd", "zd", "loop", "ram", "zram"].iter().any(|it| name.starts_with(it))
+fn kind_by_name(name: &str, is_listed: &dyn Fn(&str) -> bool) -> DiskKind {
+    if disk_of_partition(name).is_some_and(is_listed) {
+        DiskKind::Partition
+    } else if layer_of(name).is_some() {
+        DiskKind::LayerOfUnknown
+    } else {
+        disk_of_path(name, is_listed).map_or(DiskKind::Whole, DiskKind::PathTo)
+    }
+}
+
+/// The layers over unknown devices that count their I/O: none beside a disk that may be below them, otherwise those that are
+/// usually the lowest ones.
+fn lowest_layer<'a>(
+    known: &BTreeMap<String, DiskKind>,
+    mut listed: impl Iterator<Item = &'a str>,
+) -> Option<u8> {
+    // Nothing is built on floppies and CDs.
+    let is_base = |name: &str| layer_of(name).is_none() && !name.starts_with("fd") && !name.starts_with("sr");
+    let is_whole = |(name, kind): (&String, &DiskKind)| *kind == DiskKind::Whole && layer_of(name).is_some();
+    if listed.any(is_base) || known.iter().any(is_whole) {
+        return None;
+    }
+    let layers = known.iter().filter(|it| *it.1 == DiskKind::LayerOfUnknown);
+    layers.filter_map(|(name, _)| height_of(name)).min()
+}
+
+/// Where a kind of device stores its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Medium {
+    Devices,
+    File,
+    Memory,
+}
+
+/// Names of devices that consist of others (`Documentation/admin-guide/devices.txt`; `zd` is a volume of ZFS), each with a
+/// height: mapped devices are usually above the arrays and caches of a host, and loop devices above all.
+const LAYERS: [(&str, Medium, u8); 8] = [
+    ("md", Medium::Devices, 0),
+    ("drbd", Medium::Devices, 0),
+    ("bcache", Medium::Devices, 0),
+    ("zd", Medium::Devices, 0),
+    ("dm-", Medium::Devices, 1),
+    ("loop", Medium::File, 2),
+    ("zram", Medium::Memory, 2),
+    ("ram", Medium::Memory, 2),
+];
+
+/// The medium and the height of a device, if it has the name of a layer.
+fn layer_of(name: &str) -> Option<(Medium, u8)> {
+    LAYERS.iter().find(|it| name.starts_with(it.0)).map(|it| (it.1, it.2))
+}
+
+/// The height of a device in [`LAYERS`].
+fn height_of(name: &str) -> Option<u8> {
+    layer_of(name).map(|it| it.1)
 }
 
 /// The disk that a device is a partition of, by its name: the number follows a `p` if the name of the disk ends with a digit
@@ -155,7 +281,7 @@ fn looks_like_partition(name: &str) -> bool {
 }
 
 /// The disk of several paths, as `nvme0n1` of `nvme0c1n1`, if it is listed (`drivers/nvme/host/multipath.c`).
-fn disk_of_path(name: &str, all: &[&str]) -> Option<String> {
+fn disk_of_path(name: &str, is_listed: &dyn Fn(&str) -> bool) -> Option<String> {
     let (subsystem, rest) = name.strip_prefix("nvme")?.split_once('c')?;
     let (controller, namespace) = rest.split_once('n')?;
     let is_number = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
@@ -163,101 +289,8 @@ fn disk_of_path(name: &str, all: &[&str]) -> Option<String> {
         return None;
     }
     let disk = format!("nvme{subsystem}n{namespace}");
-    all.contains(&&*disk).then_some(disk)
+    is_listed(&disk).then_some(disk)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn kinds(directory: &Path, names: &[&str]) -> DiskKinds {
-        let lines: String = names.iter().map(|it| format!("8 0 {it} 1\n")).collect();
-        let mut kinds = DiskKinds::new(directory.into());
-        kinds.update(KernelText::of(Path::new("diskstats"), &lines), crate::clock::instant());
-        kinds
-    }
-
-    fn check(directory: &Path, names: &[&str], counted: &[&str]) {
-        let kinds = kinds(directory, names);
-        let found: Vec<&str> = names.iter().filter(|it| kinds.is_counted(it, |_| true)).copied().collect();
-        assert_eq!(found, counted, "of {names:?}");
-    }
-
-    #[test]
-    fn without_sysfs_names_and_the_list_say_what_a_device_is() {
-        let none = Path::new("/nonexistent");
-        check(none, &["sda", "sda1", "sdaa", "sdb2"], &["sda", "sdaa", "sdb2"]);
-        check(none, &["xvda1", "xvda2"], &["xvda1", "xvda2"]);
-        check(
-            none,
-            &["nvme0n1", "nvme0n1p1", "nvme0n10", "nvme1n1p1"],
-            &["nvme0n1", "nvme0n10", "nvme1n1p1"],
-        );
-        check(none, &["mmcblk0", "mmcblk0p2", "mmcblk0boot0"], &["mmcblk0", "mmcblk0boot0"]);
-        check(none, &["dm-0", "md127", "md127p1", "loop0", "zd16"], &[]);
-    }
-
-    #[test]
-    fn a_multipath_disk_is_counted_once() {
-        let names = ["nvme0c0n1", "nvme0c1n1", "nvme0n1"];
-        check(Path::new("/nonexistent"), &names, &["nvme0n1"]);
-        let kinds = kinds(Path::new("/nonexistent"), &names);
-        let of_paths: Vec<bool> = names.iter().map(|it| kinds.is_counted(it, |it| it != "nvme0n1")).collect();
-        assert_eq!(of_paths, [true, true, false], "older kernels count at the paths");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn sysfs_says_what_a_device_is() {
-        use std::fs;
-        use std::os::unix::fs::symlink;
-
-        let dir = tempfile::tempdir().unwrap();
-        let (block, devices) = (dir.path().join("class"), dir.path().join("devices"));
-        fs::create_dir_all(&block).unwrap();
-        let add = |name: &str, path: &str, members: &[&str]| {
-            let device = devices.join(path);
-            fs::create_dir_all(device.join("slaves")).unwrap();
-            members.iter().for_each(|it| symlink(block.join(it), device.join("slaves").join(it)).unwrap());
-            symlink(&device, block.join(name)).unwrap();
-        };
-        add("sda", "sda", &[]);
-        add("sda1", "sda/sda1", &[]);
-        fs::write(devices.join("sda/sda1/partition"), "1\n").unwrap();
-        add("xvdb1", "xvdb1", &[]);
-        add("md5", "md5", &["sda1"]);
-        add("dm-0", "dm-0", &["md5"]);
-        // The disk below it is not listed.
-        add("dm-1", "dm-1", &["sdz"]);
-        add("nvmedisk", "nvmedisk", &[]);
-        let names = ["sda", "sda1", "xvdb1", "md5", "dm-0", "dm-1", "nvmedisk", "vdc1"];
-        check(&block, &names, &["sda", "xvdb1", "dm-1", "nvmedisk", "vdc1"]);
-        let kinds = kinds(&block, &names);
-        let alike: Vec<&str> = names.into_iter().filter(|it| kinds.only_looks_like_partition(it)).collect();
-        assert_eq!(alike, ["xvdb1", "vdc1"]);
-        // A partition whose disk is not listed is counted by its array only if that is listed.
-        check(&block, &["sda", "md5"], &["sda"]);
-    }
-
-    proptest! {
-        #[test]
-        fn no_name_makes_it_panic(name in ".{0,20}", other in ".{0,20}") {
-            let _ = kind_by_name(&name, &[&other]);
-            let _ = looks_like_partition(&name);
-        }
-
-        #[test]
-        fn each_disk_of_a_list_is_counted(
-            names in prop::collection::btree_set("(sd|xvd)[ab][12]?|nvme[01]n1(p[12])?|md0", 1..10),
-        ) {
-            let all: Vec<&str> = names.iter().map(String::as_str).collect();
-            for name in &all {
-                // It is counted, or a part of another that is.
-                let disk = disk_of_partition(name).filter(|it| all.contains(it));
-                prop_assert_eq!(is_counted_by_name(name, &all), disk.is_none() && *name != "md0");
-            }
-        }
-    }
-}
+mod tests;

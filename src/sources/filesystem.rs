@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::blocking_reads::{BlockingReader, FIRST_WAIT, Known, silence};
-use super::exclude_pattern::ExcludePattern;
+use super::blocking_reads::{BlockingReader, FIRST_WAIT, PathState, outdated, silence};
+use super::device_filter::distinct_text;
+use super::filter_pattern::ExcludePattern;
 use super::kernel_file::{KernelFile, SkippedLines};
 use super::mounts::{self, MOUNTS_MAX, Mount, MountFilter};
 use super::{Source, SourceError, excerpt};
 use crate::clock;
 use crate::metric::Metric;
-use crate::reading::{Labels, Omission, Reading, SubjectKind, Values, name_hash};
-use crate::signal::{ReadingPair, Signal, SignalUnit, highest, share};
+use crate::reading::{MetricLabels, Reading, ReadingOmission, SubjectKind, SubjectValues};
+use crate::signal::{Signal, SignalUnit, device_with_highest, share};
 
 const LABELS: &[&str] = &["device", "mountpoint", "fstype"];
 
@@ -43,7 +44,7 @@ pub(super) static READ_ONLY: Metric =
 static ERROR: Metric =
     Metric::gauge("hostnorm_filesystem_error", "Whether the filesystem could not be queried").by(LABELS);
 static DROPPED: Metric =
-    Metric::gauge("hostnorm_filesystem_mounts_dropped", "Filesystems not exposed because there are too many");
+    Metric::gauge("hostnorm_filesystem_mounts_omitted", "Filesystems not exposed because there are too many");
 
 pub(super) static METRICS: &[&Metric] =
     &[&SIZE, &FREE, &AVAILABLE, &INODES, &INODES_FREE, &READ_ONLY, &ERROR, &DROPPED];
@@ -57,32 +58,36 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::Ratio,
         // A package upgrade or a day of logs on a small root.
         floor: 0.05,
-        // Blocks reserved for root count as used, as in `df`.
-        device: Some(|it| used(it, &SIZE, &FREE, Some(&AVAILABLE))),
-        formula: |it| Some(highest(used(it, &SIZE, &FREE, Some(&AVAILABLE)).into_iter())?.1),
+        device: Some(|it| space_used(it.now)),
+        formula: |it| Some(device_with_highest(space_used(it.now).into_iter())?.1),
     },
     Signal {
         kind: SubjectKind::Host,
         name: "filesystem_inodes_used_ratio",
         title: "inodes used",
-        help: "Share of inodes used on the filesystem with the fewest left",
+        help: "Share of inodes used on the writable filesystem where this share is highest",
         unit: SignalUnit::Ratio,
         // Some 60,000 files on a small root filesystem.
         floor: 0.05,
-        device: Some(|it| used(it, &INODES, &INODES_FREE, None)),
-        formula: |it| Some(highest(used(it, &INODES, &INODES_FREE, None).into_iter())?.1),
+        device: Some(|it| used(it.now, &INODES, &INODES_FREE, None)),
+        formula: |it| Some(device_with_highest(used(it.now, &INODES, &INODES_FREE, None).into_iter())?.1),
     },
 ];
 
+/// The mount points with the share of space in use. Blocks reserved for root count as used, as in `df`.
+pub(super) fn space_used(values: &SubjectValues) -> Vec<(&str, f64)> {
+    used(values, &SIZE, &FREE, Some(&AVAILABLE))
+}
+
 /// The mount points with the share in use, without read-only filesystems, which are full by nature.
 fn used<'a>(
-    change: &ReadingPair<'a>,
+    values: &'a SubjectValues,
     whole: &'static Metric,
     free: &'static Metric,
     available: Option<&'static Metric>,
 ) -> Vec<(&'a str, f64)> {
-    let used = change.now.each(whole).filter_map(|it| {
-        let value = |metric| change.now.get_by(metric, &it.labels);
+    let used = values.each(whole).filter_map(|it| {
+        let value = |metric| values.get_by(metric, &it.labels);
         if value(&READ_ONLY)? > 0.0 {
             return None;
         }
@@ -144,21 +149,27 @@ struct FilesystemUsage {
 }
 
 pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
-    let super::RootPaths { procfs, rootfs, .. } = &settings.roots;
-    Box::new(Filesystem {
-        mountinfo: KernelFile::first_of([procfs.join("1/mountinfo"), procfs.join("self/mountinfo")]),
-        filter: MountFilter {
-            points: settings.filesystem.mount_exclude.clone(),
-            fstypes: settings.filesystem.fstype_exclude.clone(),
-            rootfs: rootfs.clone(),
-        },
-        rootfs: rootfs.as_path().into(),
-        usages: settings.blocking.reader(),
-        asked: None,
-        dropped: 0,
-        malformed: None,
-        mounts: Vec::new(),
-    })
+    Box::new(Filesystem::new(settings))
+}
+
+impl Filesystem {
+    fn new(settings: &super::SourceSettings) -> Self {
+        let super::RootPaths { procfs, rootfs, .. } = &settings.roots;
+        Self {
+            mountinfo: KernelFile::first_of([procfs.join("1/mountinfo"), procfs.join("self/mountinfo")]),
+            filter: MountFilter {
+                points: settings.filesystem.mount_exclude.clone(),
+                fstypes: settings.filesystem.fstype_exclude.clone(),
+                rootfs: rootfs.clone(),
+            },
+            rootfs: rootfs.as_path().into(),
+            usages: settings.blocking.reader(),
+            asked: None,
+            dropped: 0,
+            malformed: None,
+            mounts: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -166,14 +177,14 @@ struct Filesystem {
     mountinfo: KernelFile,
     filter: MountFilter,
     rootfs: Arc<Path>,
-    /// Queries mounts by their mount points; `None` for one that cannot be queried.
-    usages: BlockingReader<Option<FilesystemUsage>>,
+    /// Queries mounts by their mount points; the reason of one that cannot be queried.
+    usages: BlockingReader<Result<FilesystemUsage, String>>,
     /// Start of the last round of queries.
     asked: Option<Instant>,
     /// Mounts beyond the maximum, in the newest list.
     dropped: usize,
     /// Malformed lines of the newest list.
-    malformed: Option<Omission>,
+    malformed: Option<ReadingOmission>,
     /// The newest list.
     mounts: Vec<ShownMount>,
 }
@@ -182,7 +193,7 @@ struct Filesystem {
 #[derive(Debug)]
 struct ShownMount {
     point: PathBuf,
-    labels: Labels,
+    labels: MetricLabels,
     read_only: bool,
 }
 
@@ -203,23 +214,29 @@ impl Source for Filesystem {
             }
         }
         self.usages.update(now);
-        let host = into.host();
-        let mut silent: Vec<&Path> = Vec::new();
+        let (mut silent, mut old) = (Vec::<&Path>::new(), Vec::<&Path>::new());
         for mount in &self.mounts {
             match self.usages.known(&mount.point, now) {
-                Known::Pending => {}
-                Known::Answered(usage) => mount.set(*usage, host),
-                Known::Silent => {
-                    mount.set(None, host);
+                PathState::Pending => {}
+                PathState::Outdated => old.push(&mount.point),
+                PathState::Answered(usage) => {
+                    mount.set(usage.as_ref().ok().copied(), into.host());
+                    if let Err(reason) = usage {
+                        into.note_omission(1, mount.point.display().to_string(), reason.clone());
+                    }
+                }
+                PathState::Silent => {
+                    mount.set(None, into.host());
                     silent.push(&mount.point);
                 }
             }
         }
-        host.set(&DROPPED, self.dropped as f64);
+        into.host().set(&DROPPED, self.dropped as f64);
         into.omissions.extend(self.malformed.clone());
+        into.omissions.extend(outdated(&old));
         if self.dropped > 0 {
             let what = format!("there are more than {MOUNTS_MAX} filesystems");
-            into.omit(self.dropped, "filesystems", what);
+            into.note_omission(self.dropped, "filesystems", what);
         }
         outcome.and(silence(&silent))
     }
@@ -245,31 +262,27 @@ impl Filesystem {
         mounts.iter().try_for_each(|mount| {
             let root = Arc::clone(&self.rootfs);
             self.usages.ask(&mount.point, move |point| {
-                ask(&root.join(point.strip_prefix("/").unwrap_or(point))).ok()
+                let usage = ask(&root.join(point.strip_prefix("/").unwrap_or(point)));
+                usage.map_err(|source| SourceError::Read { path: point.into(), source }.to_string())
             })
         })
     }
 }
 
-/// The mounts with their labels. Mount points that differ only in bytes that are no text end with a hash of theirs, but the
-/// first one.
+/// The mounts with their labels.
 fn shown(mounts: Vec<Mount>) -> Vec<ShownMount> {
-    let mut shown: Vec<ShownMount> = Vec::with_capacity(mounts.len());
-    for Mount { device, point, fstype, read_only } in mounts {
-        let text = point.to_string_lossy();
-        let mut labels = Labels::new([&*device, &*text, &*fstype]);
-        if shown.iter().any(|it| it.labels.values().get(1) == labels.values().get(1)) {
-            let distinct = format!("{text}~{}", name_hash(point.as_os_str().as_encoded_bytes()));
-            labels = Labels::new([&*device, &*distinct, &*fstype]);
-        }
-        shown.push(ShownMount { point, labels, read_only });
-    }
-    shown
+    let label = |Mount { device, point, fstype, read_only }: Mount| {
+        let text = distinct_text(point.to_string_lossy(), point.as_os_str().as_encoded_bytes());
+        let labels = MetricLabels::new([&*device, &*text, &*fstype]);
+        drop(text);
+        ShownMount { point, labels, read_only }
+    };
+    mounts.into_iter().map(label).collect()
 }
 
 impl ShownMount {
     /// Sets what is known of the filesystem; without usage, that it cannot be queried.
-    fn set(&self, usage: Option<FilesystemUsage>, into: &mut Values) {
+    fn set(&self, usage: Option<FilesystemUsage>, into: &mut SubjectValues) {
         let mut set = |metric, value| into.set_by(metric, &self.labels, value);
         set(&READ_ONLY, f64::from(u8::from(self.read_only)));
         set(&ERROR, f64::from(u8::from(usage.is_none())));
@@ -304,74 +317,4 @@ fn ask(_: &Path) -> io::Result<FilesystemUsage> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(filesystems: &[(f64, f64, f64, bool)], expected: Option<(&str, f64)>) {
-        let mut values = Values::default();
-        for (idx, (size, free, available, read_only)) in filesystems.iter().enumerate() {
-            let labels = Labels::new(["d", format!("/{idx}").as_str(), "f"]);
-            let usage = FilesystemUsage {
-                size: *size,
-                free: *free,
-                available: *available,
-                inodes: 0.0,
-                inodes_free: 0.0,
-            };
-            ShownMount { point: PathBuf::new(), labels, read_only: *read_only }.set(Some(usage), &mut values);
-        }
-        let change = ReadingPair::new(&values, &values, 1.0).unwrap();
-        assert_eq!((SIGNALS[0].formula)(&change), expected.map(|it| it.1));
-        assert_eq!(SIGNALS[0].highest_device(&change), expected.map(|it| it.0));
-        assert_eq!((SIGNALS[1].formula)(&change), None, "no inodes");
-    }
-
-    #[test]
-    fn the_fullest_is_what_a_user_cannot_fill() {
-        check(&[], None);
-        check(&[(100.0, 60.0, 40.0, false)], Some(("/0", 0.5)));
-        check(&[(100.0, 60.0, 40.0, false), (100.0, 10.0, 10.0, false)], Some(("/1", 0.9)));
-        check(&[(100.0, 0.0, 0.0, true), (0.0, 0.0, 0.0, false)], None);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn mount_points_stay_distinct() {
-        use std::ffi::OsStr;
-        use std::os::unix::ffi::OsStrExt;
-
-        let long = "/x".repeat(100);
-        let points = [&b"/a\xff"[..], b"/a\xfe", long.as_bytes(), &[long.as_bytes(), b"y"].concat()];
-        let mount = |point: &[u8]| Mount {
-            device: "d".into(),
-            point: OsStr::from_bytes(point).into(),
-            fstype: "f".into(),
-            read_only: false,
-        };
-        let labels: Vec<Labels> = shown(points.map(mount).into()).into_iter().map(|it| it.labels).collect();
-        assert_eq!(&*labels[0].values()[1], "/a\u{FFFD}");
-        for (idx, one) in labels.iter().enumerate() {
-            assert!(labels[..idx].iter().all(|it| it != one), "{one:?}");
-        }
-    }
-
-    #[test]
-    fn the_defaults_are_those_of_node_exporter() {
-        let FilesystemSettings { mount_exclude, fstype_exclude } = FilesystemSettings::default();
-        for point in [
-            "/dev",
-            "/dev/shm",
-            "/proc",
-            "/sys/fs/cgroup",
-            "/var/lib/docker/overlay2/ab",
-            "/run/credentials/x",
-        ] {
-            assert!(mount_exclude.matches(point), "{point}");
-        }
-        for point in ["/", "/devel", "/home", "/var/lib/docker", "/run"] {
-            assert!(!mount_exclude.matches(point), "{point}");
-        }
-        assert!(fstype_exclude.matches("overlay") && fstype_exclude.matches("cgroup2"));
-        assert!(!fstype_exclude.matches("ext4") && !fstype_exclude.matches("tmpfs"));
-    }
-}
+mod tests;

@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use super::context::{locks, parse_uptime};
-use super::device_filter::Devices;
+use super::context::parse_uptime;
+use super::device_filter::IncludedDevices;
+use super::file_locks::locks;
 use super::kernel_file::{KernelText, SkippedLines};
 use super::mounts::{self, MOUNTS_MAX, MountFilter};
 use super::{
     FilesystemSettings, SOURCES, SourceError, SourceSettings, cpu, disk, load, memory, network, pressure,
     process_self, stat, tcp,
 };
-use crate::reading::{Labels, Values};
+use crate::reading::{MetricLabels, SubjectValues};
 use crate::signal::ReadingPair;
 
 /// Longest message; a line of the file is shortened to 80 characters.
@@ -18,11 +19,11 @@ const MESSAGE_CHARS_MAX: usize = 600;
 
 pub use super::cgroup::fuzzing::parse as parse_cgroup;
 
-type Parser = fn(KernelText<'_>, &mut Values) -> Result<SkippedLines, SourceError>;
+type Parser = fn(KernelText<'_>, &mut SubjectValues) -> Result<SkippedLines, SourceError>;
 
 /// The parsers of text, chosen by the first byte.
 const PARSERS: [Parser; 14] = [
-    |text, into| cpu::set(text, &cpu::MODES.map(|mode| Labels::new([mode])), into),
+    |text, into| cpu::set(text, &cpu::MODES.map(|mode| MetricLabels::new([mode])), into),
     |text, into| whole(load::set(text, into)),
     |text, into| memory::set(text, &memory::MEMINFO, Some(memory::KILOBYTES), into),
     |text, into| memory::set(text, &memory::VMSTAT, None, into),
@@ -32,12 +33,13 @@ const PARSERS: [Parser; 14] = [
         disk::set(text, &mut disk::DiskList::new(exclude, "/nonexistent".into()), into)
     },
     |text, into| {
-        network::set(text, &mut Devices::new(SourceSettings::default().network.device_exclude), into)
+        let mut devices = IncludedDevices::new(SourceSettings::default().network.device_exclude);
+        network::set(text, &mut devices, str::len, into)
     },
     tcp::set_snmp,
     tcp::set_sockstat,
     stat::set_stat,
-    |text, into| whole(stat::set_files(text, into)),
+    stat::set_files,
     |text, _| whole(locks(text).try_for_each(|it| it.map(|_| ()))),
     |text, _| {
         assert!(parse_uptime(text.text).is_none_or(|it| it.is_finite() && it >= 0.0));
@@ -63,7 +65,7 @@ pub fn parse(bytes: &[u8]) {
     };
     let mut readings =
         bytes.splitn(2, |it| *it == 0).filter_map(|it| std::str::from_utf8(it).ok()).map(|text| {
-            let mut values = Values::default();
+            let mut values = SubjectValues::default();
             if let Err(error) = parser(KernelText::of(Path::new("/proc/file"), text), &mut values) {
                 let message = error.to_string();
                 assert!(
@@ -83,7 +85,7 @@ pub fn parse(bytes: &[u8]) {
 }
 
 /// Each series has one value, finite and not negative.
-fn check(values: &Values) {
+fn check(values: &SubjectValues) {
     let mut series: Vec<_> = values.iter().map(|it| (it.metric.name, &it.labels)).collect();
     series.sort();
     assert!(series.windows(2).all(|it| it[0] != it[1]), "a series comes twice: {series:?}");

@@ -5,7 +5,7 @@
 //! hypervisors print such values now and then: more memory available than there is, less than no connections.
 
 use crate::metric::{self, Metric};
-use crate::reading::{Labels, Reading, Sample, Subject, Values};
+use crate::reading::{MetricLabels, MetricSample, Reading, Subject, SubjectValues};
 
 /// How much a reading has before a source is read.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +16,10 @@ pub(super) struct CountsBeforeSource {
 
 impl CountsBeforeSource {
     pub(super) fn of(reading: &Reading) -> Self {
-        Self { host_values: reading.host_values().map_or(0, Values::count), subjects: reading.subjects.len() }
+        Self {
+            host_values: reading.host_values().map_or(0, SubjectValues::count),
+            subjects: reading.subjects.len(),
+        }
     }
 }
 
@@ -48,7 +51,7 @@ pub(super) fn drop_from(reading: &mut Reading, before: CountsBeforeSource) {
     for Impossible { metric, labels, why } in found {
         let labels =
             if labels.values().is_empty() { String::new() } else { format!("{:?}", labels.values()) };
-        reading.omit(
+        reading.note_omission(
             1,
             metric.name,
             format!("{metric}{labels} is {why}, which cannot be; it counts as missing"),
@@ -58,14 +61,14 @@ pub(super) fn drop_from(reading: &mut Reading, before: CountsBeforeSource) {
 
 struct Impossible {
     metric: &'static Metric,
-    labels: Labels,
+    labels: MetricLabels,
     why: String,
 }
 
 /// Why a value cannot be.
-fn impossible(all: &Values, sample: &Sample) -> Option<String> {
-    let Sample { metric, labels, value } = sample;
-    if !metric.can_be(*value) {
+fn impossible(all: &SubjectValues, sample: &MetricSample) -> Option<String> {
+    let MetricSample { metric, labels, value } = sample;
+    if !metric.is_possible(*value) {
         return Some(format!("{value:e}"));
     }
     let whole = metric.whole?;

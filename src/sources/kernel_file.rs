@@ -6,14 +6,14 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _};
 #[cfg(unix)]
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::{SourceError, excerpt};
 use crate::open_files;
-use crate::reading::{Omission, Reading};
+use crate::reading::{Reading, ReadingOmission};
 
 /// Largest size of a file; the kernel's are far smaller on any known machine.
 pub(super) const FILE_BYTES_MAX: usize = 4 << 20;
@@ -83,11 +83,12 @@ impl KernelFile {
 
     /// Reads the file into the buffer; returns the length of the text.
     fn refill(&mut self) -> io::Result<usize> {
-        if self.open.is_none() {
+        let is_new = self.open.is_none();
+        if is_new {
             self.open = Some(self.open_first()?);
         }
         let Some(file) = &self.open else { return Err(ErrorKind::NotFound.into()) };
-        let filled = fill(file, &mut self.buffer);
+        let filled = fill(file, is_new, &mut self.buffer);
         if !may_stay_open(file, open_files::descriptors_max()) {
             self.open = None;
         }
@@ -132,15 +133,23 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Reads a file from its start into the buffer; returns the length of the text.
-fn fill(file: &File, buffer: &mut Vec<u8>) -> io::Result<usize> {
+/// Reads a file from its start into the buffer; returns the length of the text. A file that was just opened is read from where
+/// it is, as any program does, so that a library that is loaded before, to act as another kernel, sees it.
+fn fill(mut file: &File, is_new: bool, buffer: &mut Vec<u8>) -> io::Result<usize> {
     let mut filled = 0;
     while filled <= FILE_BYTES_MAX {
         if filled == buffer.len() {
             buffer.resize((2 * filled).max(BUFFER_BYTES), 0);
         }
         // A short read may be followed by more, because the kernel returns many files page by page.
-        match read_at(file, buffer.get_mut(filled..).unwrap_or_default(), filled as u64) {
+        let rest = buffer.get_mut(filled..).unwrap_or_default();
+        let first = if is_new && filled == 0 { file.read(rest) } else { Ok(0) };
+        // A pipe, of which there is nothing to read, refuses an offset.
+        let read = match first {
+            Ok(0) => read_at(file, rest, filled as u64),
+            first => first,
+        };
+        match read {
             Ok(0) => return Ok(filled),
             Ok(count) => filled += count,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -158,7 +167,7 @@ fn fill_once(file: &File, buffer: &mut Vec<u8>) -> io::Result<usize> {
     }
     match read_at(file, buffer, 0) {
         Ok(count) if count < buffer.len() => Ok(count),
-        _ => fill(file, buffer),
+        _ => fill(file, false, buffer),
     }
 }
 
@@ -286,11 +295,14 @@ pub(super) fn optional<T>(outcome: Result<T, SourceError>) -> Result<Option<T>, 
     }
 }
 
-/// Lines of a file that are not used because they are malformed.
+/// Lines of a file that are not used because they are malformed, and fields that it lacks.
 #[derive(Debug, Default)]
 pub(super) struct SkippedLines {
     count: usize,
     first: Option<SourceError>,
+    /// Fields that the file lacks, and its path.
+    lacking: Vec<&'static str>,
+    file: String,
 }
 
 impl SkippedLines {
@@ -304,6 +316,21 @@ impl SkippedLines {
         outcome.map_err(|it| self.add(it)).ok()
     }
 
+    /// Notes that a file lacks a field.
+    pub(super) fn lacks(&mut self, text: KernelText<'_>, field: &'static str) {
+        if self.lacking.is_empty() {
+            self.file = text.path.display().to_string();
+        }
+        self.lacking.push(field);
+    }
+
+    /// Takes a field from those that are lacking, because another value stands in for it, and returns the sentence that it is.
+    pub(super) fn take_lacking(&mut self, field: &str) -> Option<String> {
+        let at = self.lacking.iter().position(|it| *it == field)?;
+        self.lacking.remove(at);
+        Some(format!("{} has no {field}", self.file))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -313,20 +340,24 @@ impl SkippedLines {
         self.first.unwrap_or(otherwise)
     }
 
-    /// Adds the lines to what a reading does not show.
+    /// Adds the lines and fields to what a reading does not show.
     pub(super) fn note(self, into: &mut Reading) {
+        if !self.lacking.is_empty() {
+            let what = format!("{} has no {}", self.file, self.lacking.join(", "));
+            into.note_omission(self.lacking.len(), what.clone(), what);
+        }
         into.omissions.extend(self.omission());
     }
 
     /// The lines as something that a reading does not show.
-    pub(super) fn omission(self) -> Option<Omission> {
+    pub(super) fn omission(self) -> Option<ReadingOmission> {
         let error = self.first?;
         let what = error.to_string();
         let key = match error {
             SourceError::Parse { path, .. } => path.display().to_string(),
             _ => what.clone(),
         };
-        Some(Omission { key, what, count: self.count })
+        Some(ReadingOmission { key, what, count: self.count })
     }
 }
 

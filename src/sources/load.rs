@@ -7,7 +7,7 @@ use super::kernel_file::{KernelFile, KernelText};
 use super::stat::TASKS_MAX;
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
-use crate::reading::{Reading, Values};
+use crate::reading::{Reading, SubjectValues};
 use crate::signal::Signal;
 
 static LOAD1: Metric = Metric::gauge("hostnorm_load1", "Load average over 1 minute").within(0.0, TASKS_MAX);
@@ -19,22 +19,22 @@ pub(super) static METRICS: &[&Metric] = &[&LOAD1, &LOAD5, &LOAD15];
 pub(super) static SIGNALS: &[Signal] = &[];
 
 pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
-    Box::new(Load { loadavg: KernelFile::new(settings.roots.procfs.join("loadavg")) })
+    Box::new(LoadSource { loadavg: KernelFile::new(settings.roots.procfs.join("loadavg")) })
 }
 
 #[derive(Debug)]
-struct Load {
+struct LoadSource {
     loadavg: KernelFile,
 }
 
-impl Source for Load {
+impl Source for LoadSource {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         set(self.loadavg.read()?, into.host())
     }
 }
 
 /// Sets the three averages.
-pub(super) fn set(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
+pub(super) fn set(text: KernelText<'_>, into: &mut SubjectValues) -> Result<(), SourceError> {
     let values = parse(text.text).ok_or_else(|| text.error())?;
     for (metric, value) in METRICS.iter().zip(values) {
         into.set(metric, value);

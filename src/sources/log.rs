@@ -16,12 +16,13 @@ static BYTES: Metric =
     Metric::counter("hostnorm_log_bytes_total", "Bytes of the lines of the log, without line breaks")
         .of_process();
 static ERRORS: Metric =
-    Metric::counter("hostnorm_log_errors_total", "Lines of the log that are errors or worse").of_process();
+    Metric::counter("hostnorm_log_error_lines_total", "Lines of the log that are errors or worse")
+        .of_process();
 static WARNINGS: Metric =
-    Metric::counter("hostnorm_log_warnings_total", "Lines of the log that are warnings").of_process();
+    Metric::counter("hostnorm_log_warning_lines_total", "Lines of the log that are warnings").of_process();
 static NEW_TEMPLATES: Metric = Metric::counter(
     "hostnorm_log_new_templates_total",
-    "Templates that were seen for the first time, not counting the first minutes of the log",
+    "New templates, without those of the first ten minutes and the first 50 lines of a log",
 )
 .of_process();
 static NEW_LINES: Metric = Metric::counter(
@@ -30,16 +31,23 @@ static NEW_LINES: Metric = Metric::counter(
 )
 .of_process();
 static NEW_ERRORS: Metric = Metric::counter(
-    "hostnorm_log_new_template_errors_total",
+    "hostnorm_log_new_template_error_lines_total",
     "Errors whose template was new within the last ten minutes",
 )
 .of_process();
-static DROPPED: Metric =
-    Metric::counter("hostnorm_log_lines_lost_total", "Lines of the log that were skipped because of a limit")
-        .of_process();
+static DROPPED: Metric = Metric::counter(
+    "hostnorm_log_lines_lost_total",
+    "Lines of the log that were not read: beyond a maximum, or entries of the journal that cannot be decompressed",
+)
+.of_process();
+static TRUNCATED: Metric = Metric::counter(
+    "hostnorm_log_lines_truncated_total",
+    "Lines of the log longer than 64 KiB, of which only the first 64 KiB were read",
+)
+.of_process();
 static NOT_LOOKED_AT: Metric = Metric::counter(
-    "hostnorm_log_lines_not_looked_at_total",
-    "Lines that were counted, but not looked at for severity and template, because there were too many within a second",
+    "hostnorm_log_lines_unexamined_total",
+    "Lines that were counted, but not examined for severity and template, because there were too many within a second",
 )
 .of_process();
 static MEAN_LENGTH: Metric =
@@ -64,8 +72,13 @@ static UNUSUAL_SILENCE: Metric = Metric::gauge(
     "Time since the last line if it is more than 12 times the usual silence and at least 5 s, else 0, in seconds",
 );
 static ERROR_BURST: Metric = Metric::gauge(
-    "hostnorm_log_error_burst",
-    "Errors within the last 30 seconds if they are improbably many for the rate of the last hour, else 0",
+    "hostnorm_log_burst_errors",
+    "Errors within the last 30 seconds if there are far more than the rate of the last hours explains, else 0",
+);
+
+static WARNING_RISE: Metric = Metric::gauge(
+    "hostnorm_log_rising_warnings",
+    "Warnings since they began to come far more often than the rate of the last hours explains, else 0",
 );
 
 pub(super) static METRICS: &[&Metric] = &[
@@ -77,6 +90,7 @@ pub(super) static METRICS: &[&Metric] = &[
     &NEW_LINES,
     &NEW_ERRORS,
     &DROPPED,
+    &TRUNCATED,
     &NOT_LOOKED_AT,
     &MEAN_LENGTH,
     &ERROR_SHARE,
@@ -88,19 +102,20 @@ pub(super) static METRICS: &[&Metric] = &[
     &SILENCE,
     &UNUSUAL_SILENCE,
     &ERROR_BURST,
+    &WARNING_RISE,
 ];
 
 pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
     let subject = |it: &Arc<LogStream>| (Subject::Log(Arc::clone(it.name())), Arc::clone(it));
-    Box::new(Log { streams: settings.logs.iter().map(subject).collect() })
+    Box::new(LogSubjectSource { streams: settings.logs.iter().map(subject).collect() })
 }
 
 #[derive(Debug)]
-struct Log {
+struct LogSubjectSource {
     streams: Vec<(Subject, Arc<LogStream>)>,
 }
 
-impl Source for Log {
+impl Source for LogSubjectSource {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         for (subject, stream) in &self.streams {
             let recent = stream.recent(into.at);
@@ -116,6 +131,7 @@ impl Source for Log {
             values.set(&NEW_LINES, totals.new_lines as f64);
             values.set(&NEW_ERRORS, totals.new_errors as f64);
             values.set(&DROPPED, totals.dropped as f64);
+            values.set(&TRUNCATED, totals.truncated as f64);
             values.set(&NOT_LOOKED_AT, totals.not_looked_at as f64);
             if let Some(length) = recent.mean_length {
                 values.set(&MEAN_LENGTH, length);
@@ -129,6 +145,7 @@ impl Source for Log {
             values.set(&SILENCE, silence);
             values.set(&UNUSUAL_SILENCE, recent.unusual_silence);
             values.set(&ERROR_BURST, recent.error_burst as f64);
+            values.set(&WARNING_RISE, recent.warning_rise as f64);
         }
         Ok(())
     }

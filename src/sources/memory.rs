@@ -1,12 +1,15 @@
 //! Memory, swap and page faults, from `/proc/meminfo` and `/proc/vmstat`
 //! (`Documentation/filesystems/proc.rst`, §1.3; `mm/vmstat.c`).
 
-use super::kernel_file::{KernelFile, KernelText, SkippedLines, count, optional};
+use super::cpu::{self, EVENTS_MAX, EVENTS_PER_CPU};
+use super::disk::{BYTES_MAX, OPERATIONS_MAX};
+use super::kernel_file::{KernelFile, KernelText, SkippedLines, count};
+use super::several_files::{note_files, set_if_there};
 use super::{Source, SourceError, SourceSettings};
 use crate::culprit::Resource;
 use crate::impact::ImpactFormula;
 use crate::metric::{COUNT_MAX, Metric, fits};
-use crate::reading::{Reading, SubjectKind, Values};
+use crate::reading::{Reading, SubjectKind, SubjectValues};
 use crate::signal::{ReadingPair, Signal, SignalUnit, share};
 
 pub(super) static TOTAL: Metric =
@@ -35,12 +38,23 @@ static SLAB: Metric =
 pub(super) static SWAP_SIZE: Metric = Metric::gauge("hostnorm_swap_size_bytes", "Total swap space in bytes");
 pub(super) static SWAP_FREE: Metric =
     Metric::gauge("hostnorm_swap_free_bytes", "Unused swap space in bytes").part_of(&SWAP_SIZE);
-static FAULTS: Metric = Metric::counter("hostnorm_page_faults_total", "Page faults, minor and major");
+static FAULTS: Metric = Metric::counter("hostnorm_page_faults_total", "Page faults, minor and major")
+    .gains_at_most_per(EVENTS_PER_CPU, &cpu::COUNT, EVENTS_MAX);
 static MAJOR_FAULTS: Metric =
-    Metric::counter("hostnorm_page_major_faults_total", "Major page faults, which read from disk");
-static SWAP_IN: Metric = Metric::counter("hostnorm_swap_in_pages_total", "Pages read from swap");
-static SWAP_OUT: Metric = Metric::counter("hostnorm_swap_out_pages_total", "Pages written to swap");
-static OOM_KILLS: Metric = Metric::counter("hostnorm_oom_kills_total", "Processes killed for lack of memory");
+    Metric::counter("hostnorm_major_page_faults_total", "Major page faults, which read from disk")
+        .gains_at_most(OPERATIONS_MAX)
+        .part_of(&FAULTS);
+static SWAP_IN: Metric = Metric::counter("hostnorm_swap_in_pages_total", "Pages read from swap")
+    .gains_at_most(BYTES_MAX / PAGE_BYTES_MIN);
+static SWAP_OUT: Metric = Metric::counter("hostnorm_swap_out_pages_total", "Pages written to swap")
+    .gains_at_most(BYTES_MAX / PAGE_BYTES_MIN);
+static OOM_KILLS: Metric = Metric::counter("hostnorm_oom_kills_total", "Processes killed for lack of memory")
+    .gains_at_most(KILLS_MAX);
+
+/// Size of the smallest pages of any architecture, in bytes.
+const PAGE_BYTES_MIN: f64 = 4_096.0;
+/// More processes per second than the kernel kills: it looks at all of them each time.
+pub(super) const KILLS_MAX: f64 = 1e4;
 
 pub(super) static METRICS: &[&Metric] = &[
     &TOTAL,
@@ -83,7 +97,7 @@ pub(super) static SIGNALS: &[Signal] = &[
     },
     Signal {
         kind: SubjectKind::Host,
-        name: "page_major_faults_per_second",
+        name: "major_page_faults_per_second",
         title: "major page faults",
         help: "Major page faults per second, which read from disk",
         unit: SignalUnit::PerSecond,
@@ -106,7 +120,7 @@ pub(super) static SIGNALS: &[Signal] = &[
 /// Pages read from swap per second at which work stands still: 40 MB per second.
 const SWAP_IN_MAX: f64 = 10_000.0;
 /// Seconds for which work stands still when a process is killed.
-const OOM_KILL_SECONDS: f64 = 10.0;
+pub(super) const OOM_KILL_SECONDS: f64 = 10.0;
 
 pub(super) static IMPACTS: &[ImpactFormula] = &[
     ImpactFormula {
@@ -148,19 +162,19 @@ pub(super) static VMSTAT: [(&str, &Metric); 5] = [
 
 pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
     let procfs = &settings.roots.procfs;
-    Box::new(Memory {
+    Box::new(MemorySource {
         meminfo: KernelFile::new(procfs.join("meminfo")),
         vmstat: KernelFile::new(procfs.join("vmstat")),
     })
 }
 
 #[derive(Debug)]
-struct Memory {
+struct MemorySource {
     meminfo: KernelFile,
     vmstat: KernelFile,
 }
 
-impl Source for Memory {
+impl Source for MemorySource {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let host = into.host();
         let memory = self.meminfo.read().and_then(|text| {
@@ -172,42 +186,46 @@ impl Source for Memory {
         {
             host.set(&USED, (total - available).max(0.0));
         }
-        let events = optional(self.vmstat.read()).and_then(|text| match text {
-            Some(text) => set(text, &VMSTAT, None, host),
-            None => Ok(SkippedLines::default()),
-        });
-        let memory = memory.map(|(skipped, available)| {
-            skipped.note(into);
-            if available == Availability::Estimated {
-                into.omit(1, "MemAvailable", "this kernel does not say how much memory is available; it is estimated from free and cached memory");
+        let events = set_if_there(&mut self.vmstat, |text, host| set(text, &VMSTAT, None, host), host);
+        let memory = memory.map(|(mut skipped, available)| {
+            if available == Availability::Estimated
+                && let Some(what) = skipped.take_lacking("MemAvailable")
+            {
+                let what = format!("{what}; available memory is estimated from free and cached memory");
+                into.note_omission(1, what.clone(), what);
             }
+            skipped
         });
-        memory.and(events.map(|it| it.note(into)))
+        note_files([memory, events], into)
     }
 }
 
 /// Where the available memory is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Availability {
-    /// The kernel, or nobody.
-    Given,
+    /// The kernel, or nobody; the fields that are lacking are named.
+    GivenOrUnknown,
     /// An estimate, because kernels before 3.14, and some containers, do not say.
     Estimated,
 }
 
 /// Estimates the available memory if the file lacks it: what is free, and the page cache without shared memory, which cannot
 /// be dropped.
-fn set_available(text: KernelText<'_>, into: &mut Values) -> Availability {
+fn set_available(text: KernelText<'_>, into: &mut SubjectValues) -> Availability {
     let value = |key: &str| {
-        let line = text.lines().find(|it| it.text.split(':').next() == Some(key))?;
-        let mut fields = line.text.split_ascii_whitespace().skip(1);
-        let kilobytes = count(fields.next()?)?;
-        (kilobytes.is_finite() && fields.next() == Some(KILOBYTES)).then_some(kilobytes * 1024.0)
+        let mut lines = text.lines().filter(|it| it.text.split(':').next() == Some(key));
+        lines.find_map(|line| {
+            let mut fields = line.text.split_ascii_whitespace().skip(1);
+            let kilobytes = count(fields.next()?)?;
+            (kilobytes.is_finite() && fields.next() == Some(KILOBYTES)).then_some(kilobytes * 1024.0)
+        })
     };
     if text.lines().any(|it| it.text.starts_with("MemAvailable:")) {
-        return Availability::Given;
+        return Availability::GivenOrUnknown;
     }
-    let (Some(free), Some(cached)) = (into.get(&FREE), into.get(&CACHED)) else { return Availability::Given };
+    let (Some(free), Some(cached)) = (into.get(&FREE), into.get(&CACHED)) else {
+        return Availability::GivenOrUnknown;
+    };
     let shared = value("Shmem").unwrap_or(0.0);
     into.set(&AVAILABLE, free + into.get(&BUFFERS).unwrap_or(0.0) + (cached - shared).max(0.0));
     Availability::Estimated
@@ -217,9 +235,9 @@ fn set_available(text: KernelText<'_>, into: &mut Values) -> Availability {
 /// this kernel lacks stays missing; a file without any of the keys is an error.
 pub(super) fn set<const N: usize>(
     text: KernelText<'_>,
-    table: &[(&str, &'static Metric); N],
+    table: &[(&'static str, &'static Metric); N],
     unit: Option<&str>,
-    into: &mut Values,
+    into: &mut SubjectValues,
 ) -> Result<SkippedLines, SourceError> {
     let factor = if unit == Some(KILOBYTES) { 1024.0 } else { 1.0 };
     let mut skipped = SkippedLines::default();
@@ -246,5 +264,13 @@ pub(super) fn set<const N: usize>(
             break;
         }
     }
-    if left == N { Err(skipped.fail(text.error())) } else { Ok(skipped) }
+    if left == N {
+        return Err(skipped.fail(text.error()));
+    }
+    // A key whose only line is malformed is there.
+    let lines = |name: &str| text.lines().any(|it| it.text.split([':', ' ']).next() == Some(name));
+    for (name, _) in missing.into_iter().flatten().filter(|it| !lines(it.0)) {
+        skipped.lacks(text, name);
+    }
+    Ok(skipped)
 }

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::exclude_pattern::ExcludePattern;
+use super::filter_pattern::ExcludePattern;
 
 /// Largest number of mounts that are queried; further ones are dropped and counted.
 pub(super) const MOUNTS_MAX: usize = 128;

@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::device_filter::{Devices, counted_rates};
-use super::exclude_pattern::ExcludePattern;
+use super::device_filter::{self, IncludedDevices, counted_rates};
+use super::filter_pattern::ExcludePattern;
 use super::kernel_file::{KernelFile, KernelText, SkippedLines, number};
 use super::network_device::{self, NetworkLinks};
 use super::{Source, SourceError};
@@ -13,29 +13,50 @@ use crate::clock;
 use crate::culprit::Resource;
 use crate::impact::ImpactFormula;
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, Sample, SubjectKind, Values};
+use crate::reading::{MetricLabels, MetricSample, Reading, SubjectKind, SubjectValues};
 use crate::signal::{ReadingPair, Signal, SignalUnit};
+
+/// More bytes per second than any link, or several of them together: 1.6 Tbit/s.
+const SPEED_MAX: f64 = 2e11;
+/// Bytes per second of a link whose speed is unknown, as of virtual machines.
+pub(super) const LINK_BYTES_MAX: f64 = 1e11;
+/// Length of the shortest frames, in bytes.
+const FRAME_BYTES_MIN: f64 = 64.0;
+/// More packets per second than all CPUs of a host can handle.
+pub(super) const PACKETS_MAX: f64 = 1e8;
 
 pub(super) static RECEIVED: Metric =
     Metric::counter("hostnorm_network_receive_bytes_total", "Bytes received")
         .by(&["device"])
-        .gains_at_most_per(1.0, &SPEED);
+        .gains_at_most_per(1.0, &SPEED, LINK_BYTES_MAX);
 pub(super) static RECEIVED_PACKETS: Metric =
-    Metric::counter("hostnorm_network_receive_packets_total", "Packets received").by(&["device"]);
+    Metric::counter("hostnorm_network_receive_packets_total", "Packets received")
+        .by(&["device"])
+        .gains_at_most_per(1.0 / FRAME_BYTES_MIN, &SPEED, PACKETS_MAX);
 pub(super) static RECEIVE_ERRORS: Metric =
-    Metric::counter("hostnorm_network_receive_errors_total", "Receive errors").by(&["device"]);
+    Metric::counter("hostnorm_network_receive_errors_total", "Receive errors")
+        .by(&["device"])
+        .gains_at_most_per(1.0 / FRAME_BYTES_MIN, &SPEED, PACKETS_MAX);
 static RECEIVE_DROPS: Metric =
-    Metric::counter("hostnorm_network_receive_drops_total", "Received packets dropped").by(&["device"]);
+    Metric::counter("hostnorm_network_receive_drops_total", "Received packets dropped")
+        .by(&["device"])
+        .gains_at_most_per(1.0 / FRAME_BYTES_MIN, &SPEED, PACKETS_MAX);
 pub(super) static SENT: Metric = Metric::counter("hostnorm_network_transmit_bytes_total", "Bytes sent")
     .by(&["device"])
-    .gains_at_most_per(1.0, &SPEED);
+    .gains_at_most_per(1.0, &SPEED, LINK_BYTES_MAX);
 pub(super) static SENT_PACKETS: Metric =
-    Metric::counter("hostnorm_network_transmit_packets_total", "Packets sent").by(&["device"]);
+    Metric::counter("hostnorm_network_transmit_packets_total", "Packets sent")
+        .by(&["device"])
+        .gains_at_most_per(1.0 / FRAME_BYTES_MIN, &SPEED, PACKETS_MAX);
 pub(super) static SEND_ERRORS: Metric =
-    Metric::counter("hostnorm_network_transmit_errors_total", "Transmit errors").by(&["device"]);
+    Metric::counter("hostnorm_network_transmit_errors_total", "Transmit errors")
+        .by(&["device"])
+        .gains_at_most_per(1.0 / FRAME_BYTES_MIN, &SPEED, PACKETS_MAX);
+// Programs may send more than the link takes.
 static SEND_DROPS: Metric =
     Metric::counter("hostnorm_network_transmit_drops_total", "Packets dropped before transmission")
-        .by(&["device"]);
+        .by(&["device"])
+        .gains_at_most(PACKETS_MAX);
 static COUNTED: Metric = Metric::gauge(
     "hostnorm_network_device_counted",
     "Whether the signals contain the traffic of the device (1), or other devices count the same packets (0)",
@@ -45,9 +66,10 @@ static SPEED: Metric = Metric::gauge(
     "hostnorm_network_speed_bytes_per_second",
     "Speed of the link in bytes per second; absent if the driver does not say",
 )
-.by(&["device"]);
+.by(&["device"])
+.within(0.0, SPEED_MAX);
 static DROPPED: Metric = Metric::gauge(
-    "hostnorm_network_devices_dropped",
+    "hostnorm_network_devices_omitted",
     "Network devices not exposed because there are too many",
 );
 
@@ -171,7 +193,7 @@ fn physical(change: &ReadingPair<'_>, counters: &[&'static Metric]) -> Option<f6
     sum
 }
 
-fn name_of(sample: &Sample) -> Option<&str> {
+fn name_of(sample: &MetricSample) -> Option<&str> {
     sample.labels.values().first().map(|it| &**it)
 }
 
@@ -191,34 +213,35 @@ impl Default for NetworkSettings {
 }
 
 pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
-    Box::new(Network {
+    Box::new(NetworkSource {
         dev: KernelFile::first_of(settings.roots.of_process_1("1/net/dev", "net/dev")),
-        devices: Devices::new(settings.network.device_exclude.clone()),
+        devices: IncludedDevices::new(settings.network.device_exclude.clone()),
         is_own_pattern: settings.network != NetworkSettings::default(),
         links: NetworkLinks::new(settings.roots.sysfs.join("class/net"), &settings.blocking),
     })
 }
 
 #[derive(Debug)]
-struct Network {
+struct NetworkSource {
     dev: KernelFile,
-    devices: Devices,
+    devices: IncludedDevices,
     links: NetworkLinks,
     /// Whether the settings leave out other devices than by default.
     is_own_pattern: bool,
 }
 
-impl Source for Network {
+impl Source for NetworkSource {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
-        set(self.dev.read()?, &mut self.devices, into.host())?.note(into);
+        let rank = |name: &str| self.links.rank(name);
+        set(self.dev.read()?, &mut self.devices, rank, into.host())?.note(into);
         self.devices.note_dropped(into);
         let now = clock::instant();
         let host = into.host();
-        let labels: Vec<Labels> = host.each(&RECEIVED).map(|it| it.labels.clone()).collect();
+        let labels: Vec<MetricLabels> = host.each(&RECEIVED).map(|it| it.labels.clone()).collect();
         let names: Vec<&str> = labels.iter().filter_map(|it| Some(&**it.values().first()?)).collect();
         let outcome = self.links.update(&names, now);
         // Rates across a replaced device would be wrong.
-        let replaced = self.links.replaced();
+        let replaced = self.links.replaced_devices();
         host.keep(0, |_, it| {
             it.metric.labels != RECEIVED.labels
                 || !METRICS.contains(&it.metric)
@@ -228,7 +251,7 @@ impl Source for Network {
             if let Some(is_counted) = self.links.is_counted(name, &names) {
                 host.set_by(&COUNTED, labels, f64::from(u8::from(is_counted)));
             }
-            host.set_by(&SPEED, labels, self.links.speed(name, now).unwrap_or(f64::NAN));
+            host.set_by(&SPEED, labels, self.links.link_speed(name, now).unwrap_or(f64::NAN));
         }
         let is_any_judged = host.each(&COUNTED).any(|it| it.value > 0.0);
         let is_known = host.each(&COUNTED).next().is_some();
@@ -240,14 +263,15 @@ impl Source for Network {
     }
 }
 
-/// Sets the counters of each network device.
+/// Sets the counters of each network device; those of the lowest ranks first, if there are too many.
 pub(super) fn set(
     text: KernelText<'_>,
-    devices: &mut Devices,
-    into: &mut Values,
+    devices: &mut IncludedDevices,
+    rank: impl Fn(&str) -> usize,
+    into: &mut SubjectValues,
 ) -> Result<SkippedLines, SourceError> {
     let mut skipped = SkippedLines::default();
-    let mut is_list = false;
+    let (mut is_list, mut rows) = (false, Vec::new());
     devices.begin();
     for line in text.lines().filter(|it| !it.text.trim_ascii().is_empty()) {
         let row = line.text.rsplit_once(':').and_then(|(name, columns)| Some((name, parse(columns)?)));
@@ -260,7 +284,11 @@ pub(super) fn set(
             continue;
         };
         is_list = true;
-        let Some(labels) = devices.labels(name.trim_ascii_start()) else { continue };
+        rows.push((name.trim_ascii_start(), values));
+    }
+    device_filter::most_important_first(&mut rows, |it| devices.is_left_out(it.0), |it| rank(it.0));
+    for (name, values) in rows {
+        let Some(labels) = devices.labels(name) else { continue };
         for (metric, value) in METRICS.iter().zip(values) {
             into.set_by(metric, labels, value);
         }
@@ -303,9 +331,9 @@ mod tests {
     fn an_odd_line_costs_itself() {
         let text = "\0\0\na|b\nwe|rd: 1 2 3 4 5 6 7 8 9 10 11 12\neth0: 1 2 3 4 5 6 7 8 9 10 11 12\neth1: 1 2 3\nno colon\n\neth2: -5 2 3 4 5 6 7 8 9 10 11 12\n";
         let mut reading = Reading::default();
-        let mut devices = Devices::new(ExcludePattern::default());
+        let mut devices = IncludedDevices::new(ExcludePattern::default());
         let text = KernelText::of(Path::new("dev"), text);
-        set(text, &mut devices, reading.host()).unwrap().note(&mut reading);
+        set(text, &mut devices, |_| 0, reading.host()).unwrap().note(&mut reading);
         assert_eq!(reading.host().each(&RECEIVED).count(), 2);
         assert_eq!(reading.host().each(&SENT).count(), 3);
         assert_eq!(reading.omissions[0].count, 3);
@@ -323,12 +351,12 @@ mod tests {
 
     #[test]
     fn packets_that_pass_several_devices_count_once() {
-        let mut values = [Values::default(), Values::default()];
+        let mut values = [SubjectValues::default(), SubjectValues::default()];
         for (idx, values) in values.iter_mut().enumerate() {
             for name in
                 ["lo", "eth0", "eth0.7", "eth1", "bond0", "docker0", "br-1234", "wg0", "wlan0", "enp3s0"]
             {
-                values.set_by(&SENT, &Labels::new([name]), idx as f64);
+                values.set_by(&SENT, &MetricLabels::new([name]), idx as f64);
             }
         }
         let change = ReadingPair::new(&values[0], &values[1], 1.0).unwrap();

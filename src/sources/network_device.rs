@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::SourceError;
-use super::blocking_reads::{ANSWER_SECONDS_MAX, BlockingReader, BlockingReads, FIRST_WAIT, Known};
+use super::blocking_reads::{ANSWER_SECONDS_MAX, BlockingReader, BlockingReads, FIRST_WAIT, PathState};
 use super::kernel_file::FileReader;
 use crate::reading::Reading;
 
@@ -32,13 +32,13 @@ pub(super) struct NetworkLinks {
     /// Names of ports, where several devices are one piece of hardware.
     ports: BlockingReader<Option<String>>,
     asked: Option<Instant>,
-    known: BTreeMap<String, KnownDevice>,
+    known: BTreeMap<String, KnownNetworkDevice>,
     /// Devices that were replaced since the last reading by others of the same names.
     replaced: BTreeSet<String>,
 }
 
 #[derive(Debug)]
-struct KnownDevice {
+struct KnownNetworkDevice {
     path: PathBuf,
     /// The number of its entry in sysfs, which another device of the name does not share; 0 without an entry.
     entry: u64,
@@ -79,7 +79,7 @@ impl NetworkLinks {
     }
 
     /// Devices that were replaced since the last reading.
-    pub(super) fn replaced(&self) -> &BTreeSet<String> {
+    pub(super) fn replaced_devices(&self) -> &BTreeSet<String> {
         &self.replaced
     }
 
@@ -110,8 +110,13 @@ impl NetworkLinks {
                 self.links.ask(&path, |path| Some(read_link(path)))?;
             }
             if before != Some(entry) {
-                let device =
-                    KnownDevice { path, entry, link: None, is_pending: entry != 0, is_port_of_guest: false };
+                let device = KnownNetworkDevice {
+                    path,
+                    entry,
+                    link: None,
+                    is_pending: entry != 0,
+                    is_port_of_guest: false,
+                };
                 self.known.insert((*name).to_owned(), device);
             }
         }
@@ -127,9 +132,9 @@ impl NetworkLinks {
         self.ports.update(now);
         for device in self.known.values_mut() {
             match self.links.known(&device.path, now) {
-                Known::Pending => {}
-                Known::Answered(link) => (device.link, device.is_pending) = (link.clone(), false),
-                Known::Silent => (device.link, device.is_pending) = (None, false),
+                PathState::Pending | PathState::Outdated => {}
+                PathState::Answered(link) => (device.link, device.is_pending) = (link.clone(), false),
+                PathState::Silent => (device.link, device.is_pending) = (None, false),
             }
         }
         let hardware: Vec<PathBuf> =
@@ -146,7 +151,7 @@ impl NetworkLinks {
                     FileReader::default().read(path).ok().map(|it| it.text.trim().to_owned())
                 })?;
             }
-            if let Known::Answered(Some(name)) = self.ports.known(&port, now) {
+            if let PathState::Answered(Some(name)) = self.ports.known(&port, now) {
                 device.is_port_of_guest = is_guest_port(name);
             }
         }
@@ -158,12 +163,26 @@ impl NetworkLinks {
         Ok(())
     }
 
+    /// A number that is smaller for devices that are shown first if there are too many: hardware, then its virtual functions,
+    /// then what is made of them.
+    pub(super) fn rank(&self, name: &str) -> usize {
+        let entry = self.directory.join(name);
+        let exists = |path: &str| entry_number(&entry.join(path)) != 0;
+        match (entry_number(&entry) != 0, exists("device"), exists("device/physfn")) {
+            (true, true, false) => 0,
+            (true, true, true) => 1,
+            (true, false, _) => 2,
+            (false, ..) if is_virtual(name) => 2,
+            (false, ..) => 0,
+        }
+    }
+
     /// The speed of a link in bytes per second.
-    pub(super) fn speed(&self, name: &str, now: Instant) -> Option<f64> {
+    pub(super) fn link_speed(&self, name: &str, now: Instant) -> Option<f64> {
         let device = self.known.get(name)?;
         match self.speeds.known(&device.path.join("speed"), now) {
-            Known::Answered(speed) => *speed,
-            Known::Pending | Known::Silent => None,
+            PathState::Answered(speed) => *speed,
+            PathState::Pending | PathState::Outdated | PathState::Silent => None,
         }
     }
 
@@ -172,13 +191,13 @@ impl NetworkLinks {
         for device in self.known.values() {
             let files = [device.path.join("speed"), device.path.join("phys_port_name")];
             let silent = [
-                matches!(self.speeds.known(&files[0], now), Known::Silent),
-                matches!(self.ports.known(&files[1], now), Known::Silent),
+                matches!(self.speeds.known(&files[0], now), PathState::Silent),
+                matches!(self.ports.known(&files[1], now), PathState::Silent),
             ];
             for (file, _) in files.iter().zip(silent).filter(|it| it.1) {
                 let path = file.display().to_string();
                 let what = format!("no answer from {path} within {ANSWER_SECONDS_MAX} s");
-                into.omit(1, path, what);
+                into.note_omission(1, path, what);
             }
         }
     }
@@ -198,8 +217,8 @@ impl NetworkLinks {
     }
 
     /// Whether another device counts the packets of this hardware.
-    fn is_repeated(&self, device: &KnownDevice, link: &NetworkLink) -> bool {
-        let is_hardware = |it: &KnownDevice| it.link.as_ref().is_some_and(|it| it.hardware.is_some());
+    fn is_repeated(&self, device: &KnownNetworkDevice, link: &NetworkLink) -> bool {
+        let is_hardware = |it: &KnownNetworkDevice| it.link.as_ref().is_some_and(|it| it.hardware.is_some());
         let is_listed = |name: &String| self.known.get(name).is_some_and(is_hardware);
         // The network device of a hypervisor counts the packets of its virtual function; a bond or bridge is no hardware.
         let of_master = link.master.as_ref().is_some_and(is_listed);
@@ -241,11 +260,14 @@ fn read_link(path: &Path) -> NetworkLink {
     }
 }
 
+/// What some drivers write for an unknown speed: -1 without its sign, in 16 and in 32 bits.
+const UNKNOWN_SPEEDS: [f64; 2] = [65_535.0, 4_294_967_295.0];
+
 /// The speed in bytes per second; a device without a link has none.
 #[expect(clippy::disallowed_methods, reason = "asks the driver, which may block")]
 fn read_speed(path: &Path) -> Option<f64> {
     let megabits: f64 = std::fs::read_to_string(path).ok()?.trim().parse().ok()?;
-    (megabits > 0.0).then_some(megabits * MEGABIT)
+    (megabits > 0.0 && !UNKNOWN_SPEEDS.contains(&megabits)).then_some(megabits * MEGABIT)
 }
 
 /// Whether a port belongs to a function of a guest: `pf0vf3`, `c1pf0sf7` (`Documentation/networking/devlink`).

@@ -11,14 +11,14 @@ use super::{
     timing,
 };
 use crate::clock;
-use crate::reading::{Labels, Reading};
+use crate::reading::{MetricLabels, Reading};
 use crate::signal::share;
 
 /// All sources, in the order in which they are read and exposed.
 pub(super) static ROWS: &[SourceInfo] = &[
     SourceInfo {
         name: "timing",
-        help: "Delay of the readings of hostnorm, and drift of the clock",
+        help: "Delay of the readings of hostnorm, and steps of the clock",
         metrics: timing::METRICS,
         signals: timing::SIGNALS,
         impacts: &[],
@@ -38,7 +38,7 @@ pub(super) static ROWS: &[SourceInfo] = &[
         metrics: memory::METRICS,
         signals: memory::SIGNALS,
         impacts: memory::IMPACTS,
-        open: |_| Box::new(Memory(System::new())),
+        open: |_| Box::new(NonLinuxMemory(System::new())),
     },
     SourceInfo {
         name: "load",
@@ -46,7 +46,7 @@ pub(super) static ROWS: &[SourceInfo] = &[
         metrics: load::METRICS,
         signals: load::SIGNALS,
         impacts: &[],
-        open: |_| Box::new(Load),
+        open: |_| Box::new(NonLinuxLoad),
     },
     SourceInfo {
         name: "filesystem",
@@ -83,26 +83,26 @@ pub(super) static ROWS: &[SourceInfo] = &[
 ];
 
 fn open_cpu(_: &SourceSettings) -> Box<dyn Source> {
-    let labels = ["user", "idle"].map(|mode| Labels::new([mode]));
+    let labels = ["user", "idle"].map(|mode| MetricLabels::new([mode]));
     Box::new(Cpu { system: System::new(), at: clock::instant(), seconds: [0.0; 2], labels })
 }
 
 /// A part of the system, or the error that the crate does not support this system.
-type Part<T> = Result<T, sysinfo::Error>;
+type SystemPart<T> = Result<T, sysinfo::Error>;
 
-fn known<T>(part: &mut Part<T>) -> Result<&mut T, SourceError> {
+fn known<T>(part: &mut SystemPart<T>) -> Result<&mut T, SourceError> {
     part.as_mut().map_err(|error| SourceError::Unavailable { path: error.to_string().into() })
 }
 
 /// The crate reports the share of busy CPU time since its last query; counters are derived from it.
 #[derive(Debug)]
 struct Cpu {
-    system: Part<System>,
+    system: SystemPart<System>,
     /// Time of the last query.
     at: Instant,
     /// Busy and idle seconds.
     seconds: [f64; 2],
-    labels: [Labels; 2],
+    labels: [MetricLabels; 2],
 }
 
 impl Source for Cpu {
@@ -129,9 +129,9 @@ impl Source for Cpu {
 }
 
 #[derive(Debug)]
-struct Memory(Part<System>);
+struct NonLinuxMemory(SystemPart<System>);
 
-impl Source for Memory {
+impl Source for NonLinuxMemory {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let system = known(&mut self.0)?;
         system.refresh_memory_specifics(MemoryRefreshKind::everything());
@@ -147,9 +147,9 @@ impl Source for Memory {
 }
 
 #[derive(Debug)]
-struct Load;
+struct NonLinuxLoad;
 
-impl Source for Load {
+impl Source for NonLinuxLoad {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let mut load = System::load_average();
         let load = known(&mut load)?;
@@ -161,7 +161,7 @@ impl Source for Load {
 }
 
 #[derive(Debug)]
-struct Filesystem(Part<Disks>, super::FilesystemSettings);
+struct Filesystem(SystemPart<Disks>, super::FilesystemSettings);
 
 impl Source for Filesystem {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
@@ -175,7 +175,7 @@ impl Source for Filesystem {
             if settings.mount_exclude.matches(&point) || settings.fstype_exclude.matches(&fstype) {
                 continue;
             }
-            let labels = Labels::new([&*disk.name().to_string_lossy(), &*point, &*fstype]);
+            let labels = MetricLabels::new([&*disk.name().to_string_lossy(), &*point, &*fstype]);
             let available = disk.available_space() as f64;
             host.set_by(&filesystem::SIZE, &labels, disk.total_space() as f64);
             host.set_by(&filesystem::FREE, &labels, available);
@@ -187,7 +187,7 @@ impl Source for Filesystem {
 }
 
 #[derive(Debug)]
-struct Network(Part<Networks>, super::NetworkSettings);
+struct Network(SystemPart<Networks>, super::NetworkSettings);
 
 impl Source for Network {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
@@ -200,7 +200,7 @@ impl Source for Network {
         devices.sort_by(|one, other| one.0.cmp(&other.0));
         let host = into.host();
         for (name, it) in devices.into_iter().take(super::device_filter::DEVICES_MAX) {
-            let labels = Labels::new([&*name]);
+            let labels = MetricLabels::new([&*name]);
             host.set_by(&network::RECEIVED, &labels, it.total_received() as f64);
             host.set_by(&network::RECEIVED_PACKETS, &labels, it.total_packets_received() as f64);
             host.set_by(&network::RECEIVE_ERRORS, &labels, it.total_errors_on_received() as f64);
@@ -213,7 +213,7 @@ impl Source for Network {
 }
 
 #[derive(Debug)]
-struct Sensors(Part<Components>);
+struct Sensors(SystemPart<Components>);
 
 impl Source for Sensors {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
@@ -222,7 +222,7 @@ impl Source for Sensors {
         let host = into.host();
         for component in components.iter() {
             if let Some(temperature) = component.temperature() {
-                let labels = Labels::new(["", component.label()]);
+                let labels = MetricLabels::new(["", component.label()]);
                 host.set_by(&sensors::TEMPERATURE, &labels, f64::from(temperature));
             }
         }

@@ -3,13 +3,13 @@
 //!
 //! Only the totals are read, because the averages lag.
 
-use super::cpu_throttling::throttled_rate;
+use super::cpu_throttling::{CpuDemand, throttled_rate, wait_beyond_limits};
 use super::kernel_file::{KernelFile, KernelText, SkippedLines, count};
 use super::{Source, SourceError, SourceSettings};
 use crate::culprit::Resource;
 use crate::impact::ImpactFormula;
 use crate::metric::Metric;
-use crate::reading::{Reading, SubjectKind, Values};
+use crate::reading::{Reading, SubjectKind, SubjectValues};
 use crate::signal::{ReadingPair, Signal, SignalUnit, share_of_time};
 
 static CPU_WAITING: Metric = Metric::counter(
@@ -62,7 +62,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Host,
         name: "pressure_cpu_ratio",
         title: "CPU pressure",
-        help: "Share of time in which at least one task waited for CPU; time that containers, pods and services waited because of their own CPU limit is subtracted",
+        help: "Share of time in which at least one task waited for CPU, without waiting for the CPU limit of its own container, pod or service",
         unit: SignalUnit::Ratio,
         // Two jobs that share a CPU for three seconds of a window are normal.
         floor: 0.10,
@@ -109,14 +109,13 @@ fn at_least_half(some: f64, change: &ReadingPair<'_>, full: &'static Metric) -> 
     Some(ratio_of(change, full).map_or(half, |full| full.max(half)))
 }
 
-/// Seconds waited for CPU per second, without those that groups waited for their own limits.
-///
-/// The kernel counts a throttled task as waiting, on the host and in the root control group alike: both show the same total.
-/// It weights CPUs by their load, so the throttled time is the most that it can have added; when much is throttled, the
-/// pressure of the host is underestimated rather than blamed on a limit.
+/// Share of time in which a task waited for CPU, without the time in which groups waited for their own limits alone.
 fn cpu_ratio(change: &ReadingPair<'_>) -> Option<f64> {
     let waited = share_of_time(change.rate(&CPU_WAITING)?)?;
-    Some((waited - throttled_rate(change).unwrap_or(0.0)).clamp(0.0, 1.0))
+    Some(match throttled_rate(change) {
+        None => waited,
+        Some(throttled) => wait_beyond_limits(waited, throttled, &CpuDemand::of(change)),
+    })
 }
 
 /// Seconds waited per second.
@@ -126,15 +125,17 @@ fn ratio_of(change: &ReadingPair<'_>, total: &'static Metric) -> Option<f64> {
 
 pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
     let dir = settings.roots.procfs.join("pressure");
-    Box::new(Pressure { files: FILES.map(|(name, metrics)| (KernelFile::new(dir.join(name)), metrics)) })
+    Box::new(PressureSource {
+        files: FILES.map(|(name, metrics)| (KernelFile::new(dir.join(name)), metrics)),
+    })
 }
 
 #[derive(Debug)]
-struct Pressure {
+struct PressureSource {
     files: [(KernelFile, [&'static Metric; 2]); FILES.len()],
 }
 
-impl Source for Pressure {
+impl Source for PressureSource {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let (mut found, mut outcome) = (false, Ok(()));
         let mut absent = Vec::new();
@@ -150,7 +151,7 @@ impl Source for Pressure {
             outcome = outcome.and(read.map(|it| it.note(into)));
         }
         if found {
-            absent.iter().for_each(|it| into.omit(1, it.to_string(), it.to_string()));
+            absent.iter().for_each(|it| into.note_omission(1, it.to_string(), it.to_string()));
         }
         match absent.into_iter().next() {
             Some(error) if !found => Err(error),
@@ -163,7 +164,7 @@ impl Source for Pressure {
 pub(super) fn set(
     text: KernelText<'_>,
     metrics: &[&'static Metric; 2],
-    into: &mut Values,
+    into: &mut SubjectValues,
 ) -> Result<SkippedLines, SourceError> {
     let mut seen = [false; 2];
     let mut skipped = SkippedLines::default();
@@ -175,13 +176,23 @@ pub(super) fn set(
             into.set(metrics[which as usize], seconds);
         }
     }
-    if seen[PressureLine::Some as usize] { Ok(skipped) } else { Err(skipped.fail(text.error())) }
+    if !seen[PressureLine::Some as usize] {
+        return Err(skipped.fail(text.error()));
+    }
+    // A line that is malformed is there.
+    if !seen[PressureLine::Full as usize] && skipped.is_empty() {
+        skipped.lacks(text, "full");
+    }
+    Ok(skipped)
 }
 
-/// The total of the line `some`, in seconds.
-pub(super) fn some_total(text: KernelText<'_>) -> Result<f64, SourceError> {
-    let lines = text.lines().filter_map(|it| parse(it.text));
-    lines.filter(|it| it.0 == PressureLine::Some).map(|it| it.1).next().ok_or_else(|| text.error())
+/// The totals of the lines `some` and `full`, in seconds.
+pub(super) fn parse_totals(text: KernelText<'_>) -> [Option<f64>; 2] {
+    let mut totals = [None; 2];
+    for (line, total) in text.lines().filter_map(|it| parse(it.text)) {
+        totals[usize::from(line == PressureLine::Full)].get_or_insert(total);
+    }
+    totals
 }
 
 /// A line of a pressure file.

@@ -12,7 +12,7 @@ use super::kernel_file::{KernelFile, KernelText, number};
 use super::{Source, SourceError, SourceSettings};
 use crate::cost_limit::CostSample;
 use crate::metric::Metric;
-use crate::reading::{Reading, Values};
+use crate::reading::{Reading, SubjectValues};
 use crate::signal::Signal;
 
 static CPU: Metric =
@@ -81,7 +81,7 @@ impl Source for ProcessSelf {
 }
 
 #[cfg(unix)]
-fn set_limits(stat: &ProcessStat, into: &mut Values) {
+fn set_limits(stat: &ProcessStat, into: &mut SubjectValues) {
     into.set(&RESIDENT, stat.resident_pages * rustix::param::page_size() as f64);
     // No limit is a missing value.
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
@@ -89,7 +89,7 @@ fn set_limits(stat: &ProcessStat, into: &mut Values) {
 }
 
 #[cfg(not(unix))]
-fn set_limits(_: &ProcessStat, _: &mut Values) {}
+fn set_limits(_: &ProcessStat, _: &mut SubjectValues) {}
 
 /// Since Linux 6.2, the size of the directory is the number of descriptors; before, entries are counted, minus the one
 /// of the listing itself.
@@ -101,8 +101,8 @@ fn count_files(fds: &Path) -> std::io::Result<f64> {
 }
 
 pub(super) fn parse_boot_time(text: KernelText<'_>) -> Option<f64> {
-    let line = text.lines().find_map(|it| it.text.strip_prefix("btime "))?;
-    number(&mut line.split_ascii_whitespace())
+    let mut lines = text.lines().filter_map(|it| it.text.strip_prefix("btime "));
+    lines.find_map(|it| number(&mut it.split_ascii_whitespace()))
 }
 
 /// The used fields of `/proc/[pid]/stat`.

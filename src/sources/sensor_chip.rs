@@ -1,5 +1,5 @@
 //! The chips below `/sys/class/hwmon`, and the inputs of their temperatures.
-#![expect(clippy::disallowed_methods, reason = "lists the chips and their inputs, which asks no hardware")]
+#![expect(clippy::disallowed_methods, reason = "lists the chips and their inputs, beside the loop")]
 
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
@@ -18,33 +18,58 @@ const ENTRIES_MAX: usize = 1024;
 pub(super) struct Sensor {
     /// Its file.
     pub(super) input: PathBuf,
+    /// What its chip shares with others, which therefore are not read at the same time.
+    pub(super) bus: PathBuf,
     /// The chip: its driver and its device, the same at each boot and whatever other chips there are.
     pub(super) chip: String,
     /// The start of its files, such as `temp1`.
     pub(super) name: String,
 }
 
-/// The temperatures of all chips, by their numbers.
-pub(super) fn list_sensors(sysfs: &Path) -> Result<Vec<Sensor>, SourceError> {
-    let mut sensors: Vec<Sensor> = Vec::new();
+/// The temperatures of all chips.
+#[derive(Debug, Default)]
+pub(super) struct SensorList {
+    /// By the numbers of their chips.
+    pub(super) sensors: Vec<Sensor>,
+    /// Chips whose files cannot be listed, each with the reason.
+    pub(super) unlisted: Vec<(PathBuf, String)>,
+}
+
+/// Lists the temperatures of all chips.
+pub(super) fn list_sensors(sysfs: &Path) -> Result<SensorList, SourceError> {
+    let mut unlisted = Vec::new();
+    // The chip without and with its number, and its files.
+    let mut chips: Vec<(String, String, PathBuf, Vec<PathBuf>)> = Vec::new();
     for directory in list(&sysfs.join(DIRECTORY))? {
-        // A chip may disappear meanwhile.
-        let Ok(entries) = list(&directory) else { continue };
+        let entries = match list(&directory) {
+            Ok(entries) => entries,
+            Err(error) => {
+                // A chip may disappear meanwhile.
+                if directory.symlink_metadata().is_ok() {
+                    unlisted.push((directory, error.to_string()));
+                }
+                continue;
+            }
+        };
         let entry = file_name(&directory);
         let device = device_of(&directory, sysfs);
         let device = device.as_deref().unwrap_or(entry);
+        let bus = PathBuf::from(bus_of(device));
         let driver = word(&directory.join("name"));
-        let mut chip = driver.map_or_else(|| device.to_owned(), |it| format!("{it} {device}"));
-        // One device may have several chips of a name.
-        if sensors.iter().any(|it| it.chip == chip) {
-            chip = format!("{chip} {entry}");
-        }
-        sensors.extend(entries.into_iter().filter_map(|input| {
-            let name = sensor_name(&input)?.to_owned();
-            Some(Sensor { input, chip: chip.clone(), name })
+        let chip = driver.map_or_else(|| device.to_owned(), |it| format!("{it} {device}"));
+        chips.push((format!("{chip} {entry}"), chip, bus, entries));
+    }
+    let mut sensors = Vec::new();
+    for (numbered, chip, bus, entries) in &chips {
+        // One device may have several chips of a name. None of them has the label that one alone would have.
+        let is_shared = chips.iter().filter(|it| it.1 == *chip).count() > 1;
+        let chip = if is_shared { numbered } else { chip };
+        sensors.extend(entries.iter().filter_map(|input| {
+            let name = sensor_name(input)?.to_owned();
+            Some(Sensor { input: input.clone(), bus: bus.clone(), chip: chip.clone(), name })
         }));
     }
-    Ok(sensors)
+    Ok(SensorList { sensors, unlisted })
 }
 
 /// The start of the name of a temperature's file.
@@ -67,6 +92,14 @@ fn device_of(chip: &Path, sysfs: &Path) -> Option<String> {
     let root = std::fs::canonicalize(sysfs).ok()?;
     let below = device.strip_prefix(root.join("devices")).unwrap_or(&device);
     Some(visible(&below.to_string_lossy()).into_owned())
+}
+
+/// The bus of the device with this path, such as `i2c-1` or `w1_bus_master1`; the device itself if it has no bus.
+fn bus_of(device: &str) -> &str {
+    /// The directories of devices that no other one connects.
+    const WITHOUT_BUS: [&str; 2] = ["platform", "virtual"];
+    let parent = device.rsplit_once('/').map(|it| it.0);
+    parent.filter(|it| !WITHOUT_BUS.contains(it)).unwrap_or(device)
 }
 
 /// The entries of a directory, by the numbers in their names.

@@ -1,9 +1,9 @@
 //! Temperatures, from `/sys/class/hwmon` (`Documentation/hwmon/sysfs-interface.rst`).
 //!
-//! The chips are read every [`ASK_SECONDS`] beside the loop (see [`blocking_reads`](super::blocking_reads)), because they are
-//! behind slow buses, and a driver may wait for sleeping hardware. They are read one after the other, as chips of one bus take
-//! turns anyway: a round over 40 sensors of 2.5 seconds takes 100 seconds. Temperatures change slowly. `sysinfo` is not used, because
-//! it only supports `/sys`.
+//! The chips are listed and read every [`ASK_SECONDS`] beside the loop (see [`blocking_reads`](super::blocking_reads)), because
+//! they are behind slow buses, and a driver may wait for sleeping hardware. Those of one bus are read one after the other, as
+//! they take turns anyway. If their round takes longer than a value may be old, values are missing meanwhile. Temperatures
+//! change slowly. `sysinfo` is not used, because it only supports `/sys`.
 #![expect(clippy::disallowed_methods, reason = "reads the inputs of the chips")]
 
 use std::collections::BTreeMap;
@@ -11,12 +11,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::blocking_reads::{BlockingReader, FIRST_WAIT, Known, silence};
-use super::sensor_chip::{self, Sensor};
+use super::blocking_reads::{BlockingReader, FIRST_WAIT, PathState, outdated, silence};
+use super::sensor_chip::{self, Sensor, SensorList};
 use super::{Source, SourceError, SourceSettings, excerpt};
 use crate::clock;
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading};
+use crate::reading::{MetricLabels, Reading};
 use crate::signal::Signal;
 
 /// The range of temperatures of hardware that works, in degrees Celsius. A sensor that is not connected gives another one.
@@ -28,13 +28,13 @@ pub(super) static TEMPERATURE: Metric =
         .by(&["chip", "sensor"])
         .within(CELSIUS_MIN, CELSIUS_MAX);
 static DROPPED: Metric =
-    Metric::gauge("hostnorm_sensors_dropped", "Temperature sensors not exposed because there are too many");
+    Metric::gauge("hostnorm_sensors_omitted", "Temperature sensors not exposed because there are too many");
 
 pub(super) static METRICS: &[&Metric] = &[&TEMPERATURE, &DROPPED];
 /// Temperatures follow the load with a delay, so they are not scored.
 pub(super) static SIGNALS: &[Signal] = &[];
 
-/// Seconds between two queries.
+/// Seconds between two lists of the chips; each sensor of a list is read once.
 const ASK_SECONDS: u64 = 10;
 
 /// Largest number of temperatures exposed.
@@ -46,79 +46,71 @@ pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
 
 #[derive(Debug)]
 struct Sensors {
+    /// The directory of the chips.
+    directory: PathBuf,
     sysfs: PathBuf,
-    answers: BlockingReader<SensorAnswer>,
-    /// Time of the last list of the chips.
+    lists: BlockingReader<Result<SensorList, SourceError>>,
+    /// Labels are read apart from inputs, which may wait for hardware: the label of a sensor depends on those of the others.
+    label_files: BlockingReader<Option<String>>,
+    answers: BlockingReader<Temperature>,
+    /// Time of the last query for the list of the chips.
     asked: Option<Instant>,
+    /// Whether there was a list; the error of the last one.
+    listed: Option<Result<(), SourceError>>,
     /// The sensors of the last list, by chip.
     sensors: Vec<Sensor>,
     /// Temperatures beyond [`SENSORS_MAX`].
     dropped: usize,
-    /// The newest label of each sensor, by its input.
-    labels: BTreeMap<PathBuf, String>,
+    /// Chips of the last list whose files cannot be listed, with the reasons.
+    unlisted: Vec<(PathBuf, String)>,
+    /// The newest label of each sensor whose label was read, by its input; `None` if it has none.
+    labels: BTreeMap<PathBuf, Option<String>>,
     had_sensors: bool,
-}
-
-/// What the files of a sensor say.
-#[derive(Debug, Clone, PartialEq)]
-struct SensorAnswer {
-    temperature: Temperature,
-    label: Option<String>,
 }
 
 impl Source for Sensors {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let now = clock::instant();
-        let is_fresh = |asked| now.saturating_duration_since(asked) < Duration::from_secs(ASK_SECONDS);
-        let mut outcome = Ok(());
-        if !self.asked.is_some_and(is_fresh) {
-            outcome = self.ask_all();
-            if self.asked.replace(now).is_none() {
-                self.answers.wait(FIRST_WAIT);
-            }
-        }
+        self.list_chips(now)?;
         self.answers.update(now);
+        self.update_labels(now);
+        for (path, reason) in &self.unlisted {
+            into.note_omission(1, path.display().to_string(), reason.clone());
+        }
+        let outcome = match &self.listed {
+            Some(Err(error)) => Err(error.duplicate_error()),
+            _ if self.lists.is_stuck(&self.directory) => silence(&[&self.directory]),
+            _ => Ok(()),
+        };
         if self.sensors.is_empty() {
             outcome?;
             // A chip may be unplugged.
-            let path = self.sysfs.join(sensor_chip::DIRECTORY).join("*/temp*_input");
-            return if self.had_sensors { Ok(()) } else { Err(SourceError::Unavailable { path }) };
+            let path = self.directory.join("*/temp*_input");
+            let is_unknown = self.had_sensors || self.listed.is_none();
+            return if is_unknown { Ok(()) } else { Err(SourceError::Unavailable { path }) };
         }
         self.had_sensors = true;
-        let mut silent = Vec::new();
-        let answers: Vec<Option<&SensorAnswer>> = (self.sensors.iter())
-            .map(|it| match self.answers.known(&it.input, now) {
-                Known::Answered(answer) => Some(answer),
-                Known::Pending => None,
-                Known::Silent => {
-                    silent.push(&*it.input);
-                    None
+        let (mut silent, mut old) = (Vec::new(), Vec::new());
+        for sensor in &self.sensors {
+            match self.answers.known(&sensor.input, now) {
+                PathState::Answered(Temperature::Celsius(celsius)) => {
+                    // Until all labels of the chip are known, it is not known either which of them are shared.
+                    let Some(label) = label_of(sensor, &self.sensors, &self.labels) else { continue };
+                    into.host().set_by(&TEMPERATURE, &MetricLabels::new([&*sensor.chip, &*label]), *celsius);
                 }
-            })
-            .collect();
-        let answers: Vec<Option<SensorAnswer>> = answers.into_iter().map(Option::<&_>::cloned).collect();
-        for (sensor, answer) in self.sensors.iter().zip(&answers) {
-            // A label that cannot be read once stays.
-            if let Some(label) = answer.as_ref().and_then(|it| it.label.as_ref()) {
-                self.labels.insert(sensor.input.clone(), label.clone());
+                PathState::Answered(Temperature::Unusable(reason)) => {
+                    into.note_omission(1, sensor.input.display().to_string(), reason.clone());
+                }
+                PathState::Answered(Temperature::Absent) | PathState::Pending => {}
+                PathState::Outdated => old.push(&*sensor.input),
+                PathState::Silent => silent.push(&*sensor.input),
             }
         }
-        for (sensor, answer) in self.sensors.iter().zip(answers) {
-            match answer.map(|it| it.temperature) {
-                Some(Temperature::Celsius(celsius)) => {
-                    let label = label_of(sensor, &self.sensors, &self.labels);
-                    into.host().set_by(&TEMPERATURE, &Labels::new([&*sensor.chip, &*label]), celsius);
-                }
-                Some(Temperature::Unusable(reason)) => {
-                    into.omit(1, sensor.input.display().to_string(), reason);
-                }
-                Some(Temperature::Absent) | None => {}
-            }
-        }
+        into.omissions.extend(outdated(&old));
         let host = into.host();
         host.set(&DROPPED, self.dropped as f64);
         if self.dropped > 0 {
-            into.omit(
+            into.note_omission(
                 self.dropped,
                 "sensors",
                 format!("there are more than {SENSORS_MAX} temperature sensors"),
@@ -129,51 +121,104 @@ impl Source for Sensors {
 }
 
 /// The label of a sensor, or its name if it has none; both where several of a chip have the same label, or where a label ends
-/// as one with a name does.
-fn label_of(sensor: &Sensor, all: &[Sensor], labels: &BTreeMap<PathBuf, String>) -> String {
-    let of = |it: &Sensor| labels.get(&it.input).unwrap_or(&it.name).clone();
-    let own = of(sensor);
-    let is_other = |it: &&Sensor| it.chip == sensor.chip && it.name != sensor.name;
-    let is_shared = all.iter().filter(is_other).any(|it| of(it) == own);
+/// as one with a name does. `None` while a label of the chip is not known.
+fn label_of(sensor: &Sensor, all: &[Sensor], labels: &BTreeMap<PathBuf, Option<String>>) -> Option<String> {
+    let of = |it: &Sensor| Some(labels.get(&it.input)?.as_ref().unwrap_or(&it.name).clone());
+    let own = of(sensor)?;
+    let mut is_shared = false;
+    for other in all.iter().filter(|it| it.chip == sensor.chip && it.name != sensor.name) {
+        is_shared |= of(other)? == own;
+    }
     let is_number = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
     let ends_with_name =
         own.rsplit_once(' ').is_some_and(|(_, end)| end.strip_prefix("temp").is_some_and(is_number));
-    if is_shared || ends_with_name { format!("{own} {}", sensor.name) } else { own }
+    Some(if is_shared || ends_with_name { format!("{own} {}", sensor.name) } else { own })
+}
+
+/// The file with the label of a sensor.
+fn label_file(sensor: &Sensor) -> PathBuf {
+    sensor.input.with_file_name(format!("{}_label", sensor.name))
 }
 
 impl Sensors {
     fn new(settings: &SourceSettings) -> Self {
         Self {
+            directory: settings.roots.sysfs.join(sensor_chip::DIRECTORY),
             sysfs: settings.roots.sysfs.clone(),
+            lists: settings.blocking.reader(),
+            label_files: settings.blocking.reader(),
             answers: settings.blocking.reader(),
             asked: None,
+            listed: None,
             sensors: Vec::new(),
             dropped: 0,
+            unlisted: Vec::new(),
             labels: BTreeMap::new(),
             had_sensors: false,
         }
     }
 
-    /// Lists the chips and asks each of their sensors.
-    fn ask_all(&mut self) -> Result<(), SourceError> {
-        self.sensors = match sensor_chip::list_sensors(&self.sysfs) {
-            Ok(sensors) => sensors,
+    /// Asks for the list of the chips if it is time, and takes a list that arrived.
+    fn list_chips(&mut self, now: Instant) -> Result<(), SourceError> {
+        let is_fresh = |asked| now.saturating_duration_since(asked) < Duration::from_secs(ASK_SECONDS);
+        let is_first = self.asked.is_none();
+        if !self.asked.is_some_and(is_fresh) {
+            self.asked = Some(now);
+            let sysfs = self.sysfs.clone();
+            self.lists.ask(&self.directory, move |_| sensor_chip::list_sensors(&sysfs))?;
+        }
+        if is_first {
+            self.lists.wait(FIRST_WAIT);
+        }
+        self.lists.update(now);
+        let Some(list) = self.lists.take(&self.directory) else { return Ok(()) };
+        self.listed = Some(Ok(()));
+        match list {
+            Ok(list) => self.ask_all(list)?,
             // A machine without chips has no such directory.
-            Err(SourceError::Unavailable { .. }) => Vec::new(),
-            Err(error) => return Err(error),
-        };
+            Err(SourceError::Unavailable { .. }) => {
+                self.sensors.clear();
+                self.unlisted.clear();
+            }
+            Err(error) => self.listed = Some(Err(error)),
+        }
+        if is_first {
+            self.label_files.wait(FIRST_WAIT);
+            self.answers.wait(FIRST_WAIT);
+        }
+        Ok(())
+    }
+
+    /// Takes the labels that arrived.
+    fn update_labels(&mut self, now: Instant) {
+        self.label_files.update(now);
+        for sensor in &self.sensors {
+            let label = match self.label_files.known(&label_file(sensor), now) {
+                PathState::Answered(label) => label.clone(),
+                // Nobody knows it any more.
+                PathState::Silent => None,
+                PathState::Pending | PathState::Outdated => continue,
+            };
+            let known = self.labels.entry(sensor.input.clone()).or_default();
+            // A label that cannot be read once stays.
+            *known = label.or_else(|| known.take());
+        }
+    }
+
+    /// Asks each sensor of a list.
+    fn ask_all(&mut self, list: SensorList) -> Result<(), SourceError> {
+        SensorList { sensors: self.sensors, unlisted: self.unlisted } = list;
         self.dropped = self.sensors.len().saturating_sub(SENSORS_MAX);
         self.sensors.truncate(SENSORS_MAX);
         let sensors = &self.sensors;
         self.answers.keep(|path| sensors.iter().any(|it| it.input == path));
         self.labels.retain(|path, _| sensors.iter().any(|it| it.input == *path));
-        sensors.iter().try_for_each(|it| {
-            let label = it.input.with_file_name(format!("{}_label", it.name));
-            self.answers.ask(&it.input, move |input| SensorAnswer {
-                temperature: temperature(input),
-                label: sensor_chip::word(&label),
-            })
-        })
+        self.label_files.keep(|path| sensors.iter().any(|it| label_file(it) == path));
+        for sensor in sensors {
+            self.label_files.ask_in_lane(&sensor.bus, &label_file(sensor), sensor_chip::word)?;
+            self.answers.ask_in_lane(&sensor.bus, &sensor.input, temperature)?;
+        }
+        Ok(())
     }
 }
 
@@ -217,169 +262,4 @@ fn temperature(input: &Path) -> Temperature {
 
 #[cfg(test)]
 #[cfg(unix)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::fs;
-    use std::os::unix::fs::symlink;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// The temperatures below a directory after each change of it, as `chip/sensor=degrees`.
-    struct Chips {
-        dir: tempfile::TempDir,
-    }
-
-    impl Chips {
-        fn new() -> Self {
-            Self { dir: tempfile::tempdir().unwrap() }
-        }
-
-        fn add(&self, chip: &str, name: &str, device: &str, files: &[(&str, &str)]) {
-            let path = self.dir.path().join("class/hwmon").join(chip);
-            fs::create_dir_all(&path).unwrap();
-            fs::write(path.join("name"), name).unwrap();
-            if !device.is_empty() {
-                symlink(Path::new("../../../devices").join(device), path.join("device")).unwrap();
-            }
-            files.iter().for_each(|(file, text)| fs::write(path.join(file), text).unwrap());
-        }
-
-        fn read(&self, sensors: &mut dyn Source) -> (Vec<String>, Result<(), SourceError>) {
-            let mut reading = Reading::default();
-            let outcome = sensors.read(&mut reading);
-            let line = |it: &crate::reading::Sample| format!("{}={}", it.labels.values().join("/"), it.value);
-            (reading.host().each(&TEMPERATURE).map(line).collect(), outcome)
-        }
-
-        fn settings(&self) -> SourceSettings {
-            let mut settings = SourceSettings::default();
-            settings.roots.sysfs = self.dir.path().into();
-            settings
-        }
-
-        fn open(&self) -> Box<dyn Source> {
-            open(&self.settings())
-        }
-
-        fn check(&self, expect: &[&str]) {
-            let (found, outcome) = self.read(&mut *self.open());
-            assert_eq!(found, expect);
-            outcome.unwrap();
-        }
-    }
-
-    #[test]
-    fn the_label_of_a_chip_follows_its_device_alone() {
-        let chips = Chips::new();
-        let hwmon = |number: usize| format!("hwmon{number}");
-        let rename = |from: usize, to: usize| {
-            let directory = chips.dir.path().join("class/hwmon");
-            fs::rename(directory.join(hwmon(from)), directory.join(hwmon(to))).unwrap();
-        };
-        chips.add(
-            "hwmon3",
-            "nvme",
-            "pci1/nvme/nvme0",
-            &[("temp1_input", "40000"), ("temp1_label", "Composite")],
-        );
-        chips.check(&["nvme pci1/nvme/nvme0/Composite=40"]);
-        // Another one of the name is plugged in, whose device has the same last part.
-        chips.add("hwmon2", "nvme", "pci2/nvme/nvme0", &[("temp1_input", "7000")]);
-        let both = ["nvme pci1/nvme/nvme0/Composite=40", "nvme pci2/nvme/nvme0/temp1=7"];
-        let sorted = |chips: &Chips| {
-            let mut found = chips.read(&mut *chips.open()).0;
-            found.sort();
-            found
-        };
-        assert_eq!(sorted(&chips), both);
-        // The next boot numbers them otherwise.
-        for (from, to) in [(2, 9), (3, 2), (9, 3)] {
-            rename(from, to);
-        }
-        assert_eq!(sorted(&chips), both);
-        chips.add("hwmon4", "nvme", "", &[("temp1_input", "8000")]);
-        chips.add("hwmon10", "nvme", "pci1/nvme/nvme0", &[("temp1_input", "9000")]);
-        let more = ["nvme hwmon4/temp1=8", "nvme pci1/nvme/nvme0 hwmon10/temp1=9", both[0], both[1]];
-        assert_eq!(sorted(&chips), more);
-    }
-
-    #[test]
-    fn sensors_of_one_label_are_told_by_their_names() {
-        let chips = Chips::new();
-        let files = [
-            ("temp1_input", "N/A"),
-            ("temp1_label", "Core 0"),
-            ("temp2_input", "51000"),
-            ("temp2_label", "Core 0"),
-            ("temp3_input", "52000"),
-        ];
-        chips.add("hwmon0", "coretemp", "coretemp.0", &files);
-        chips.check(&["coretemp coretemp.0/Core 0 temp2=51", "coretemp coretemp.0/temp3=52"]);
-    }
-
-    #[test]
-    fn an_input_that_is_no_number_is_said_and_costs_itself() {
-        let chips = Chips::new();
-        let inputs =
-            [("temp1_input", "45.5"), ("temp2_input", "N/A"), ("temp3_input", ""), ("temp4_input", "7000")];
-        chips.add("hwmon0", "odd", "", &inputs);
-        let directory = chips.dir.path().join("class/hwmon/hwmon0/temp5_input");
-        fs::create_dir_all(directory).unwrap();
-        let mut reading = Reading::default();
-        chips.open().read(&mut reading).unwrap();
-        let said: Vec<&str> =
-            reading.omissions.iter().map(|it| it.what.rsplit_once("hwmon0/").unwrap().1).collect();
-        let expect = [
-            "temp1_input:1: malformed: \"45.5\"",
-            "temp2_input:1: malformed: \"N/A\"",
-            "temp5_input: Is a directory (os error 21)",
-        ];
-        assert_eq!(said, expect);
-        assert_eq!(reading.host().each(&TEMPERATURE).count(), 1);
-    }
-
-    #[test]
-    fn a_label_that_cannot_be_read_once_stays() {
-        let chips = Chips::new();
-        chips.add("hwmon0", "core", "", &[("temp1_input", "1000"), ("temp1_label", "Pkg")]);
-        let mut sensors = Sensors::new(&chips.settings());
-        let read = |sensors: &mut Sensors| {
-            sensors.ask_all().unwrap();
-            sensors.answers.wait(Duration::from_secs(60));
-            chips.read(sensors).0
-        };
-        assert_eq!(read(&mut sensors), ["core hwmon0/Pkg=1"]);
-        chips.add("hwmon0", "core", "", &[("temp1_label", ""), ("temp1_input", "2000")]);
-        assert_eq!(read(&mut sensors), ["core hwmon0/Pkg=2"]);
-    }
-
-    proptest! {
-        #[test]
-        fn sensors_of_a_chip_are_distinct(
-            labels in prop::collection::vec(prop::option::of("(A|B|temp[1-3])( temp[1-3]){0,2}"), 1..6),
-        ) {
-            let sensor = |number| Sensor {
-                input: format!("temp{number}_input").into(),
-                chip: "chip".into(),
-                name: format!("temp{number}"),
-            };
-            let sensors: Vec<Sensor> = (1..=labels.len()).map(sensor).collect();
-            let known = sensors.iter().zip(labels).filter_map(|(it, label)| Some((it.input.clone(), label?)));
-            let known: BTreeMap<PathBuf, String> = known.collect();
-            let shown: BTreeSet<String> = sensors.iter().map(|it| label_of(it, &sensors, &known)).collect();
-            prop_assert_eq!(shown.len(), sensors.len());
-        }
-    }
-
-    #[test]
-    fn a_sleeping_sensor_is_no_failure_and_no_sensor_is() {
-        let chips = Chips::new();
-        let (found, outcome) = chips.read(&mut *chips.open());
-        assert_eq!(found, [""; 0]);
-        assert!(matches!(outcome, Err(SourceError::Unavailable { .. })));
-        chips.add("hwmon0", "iwlwifi_1", "", &[("temp1_input", "")]);
-        chips.check(&[]);
-    }
-}
+mod tests;

@@ -64,11 +64,14 @@ impl SourceError {
     }
 
     /// The same error, for another reading.
-    pub(super) fn again(&self) -> Self {
+    pub(super) fn duplicate_error(&self) -> Self {
         match self {
             Self::Unavailable { path } => Self::Unavailable { path: path.clone() },
             Self::SwitchedOff { path } => Self::SwitchedOff { path: path.clone() },
-            Self::Read { path, source } => Self::Read { path: path.clone(), source: source.kind().into() },
+            Self::Read { path, source } => {
+                let source = std::io::Error::new(source.kind(), source.to_string());
+                Self::Read { path: path.clone(), source }
+            }
             Self::Parse { path, line, text } => {
                 Self::Parse { path: path.clone(), line: *line, text: text.clone() }
             }

@@ -3,17 +3,21 @@
 //!
 //! The source `cpu` reads `/proc/stat` too; sources are independent.
 
-use super::cpu::count_cpus;
-use super::kernel_file::{IMPOSSIBLE, KernelFile, KernelText, SkippedLines, number, optional};
+use super::cpu::{self, EVENTS_MAX, EVENTS_PER_CPU, count_cpus};
+use super::kernel_file::{IMPOSSIBLE, KernelFile, KernelText, SkippedLines, number};
+use super::several_files::{note_files, set_if_there};
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
-use crate::reading::{Reading, SubjectKind, Values};
+use crate::reading::{Reading, SubjectKind, SubjectValues};
 use crate::signal::{Signal, SignalUnit};
 
 /// Largest number of tasks: the limit of their identifiers (`include/linux/threads.h`, `PID_MAX_LIMIT`).
 pub(super) const TASKS_MAX: f64 = 4_194_304.0;
 
-static RUNNING: Metric =
+/// More tasks than a CPU can start per second: each takes some microseconds.
+const FORKS_PER_CPU: f64 = 1e6;
+
+pub(super) static RUNNING: Metric =
     Metric::gauge("hostnorm_tasks_running", "Tasks running or ready to run").within(0.0, TASKS_MAX);
 static RUNNING_PER_CPU: Metric = Metric::gauge(
     "hostnorm_tasks_running_per_cpu",
@@ -22,11 +26,18 @@ static RUNNING_PER_CPU: Metric = Metric::gauge(
 .within(0.0, TASKS_MAX);
 static BLOCKED: Metric =
     Metric::gauge("hostnorm_tasks_blocked", "Tasks waiting for I/O").within(0.0, TASKS_MAX);
-static FORKS: Metric = Metric::counter("hostnorm_forks_total", "Tasks started");
-static SWITCHES: Metric = Metric::counter("hostnorm_context_switches_total", "Context switches");
-static INTERRUPTS: Metric = Metric::counter("hostnorm_interrupts_total", "Interrupts served");
-static FILES_OPEN: Metric = Metric::gauge("hostnorm_files_open", "Open file handles");
-static FILES_LIMIT: Metric = Metric::gauge("hostnorm_files_limit", "Maximum number of open file handles");
+static FORKS: Metric = Metric::counter("hostnorm_forks_total", "Tasks started").gains_at_most_per(
+    FORKS_PER_CPU,
+    &cpu::COUNT,
+    EVENTS_MAX,
+);
+static SWITCHES: Metric = Metric::counter("hostnorm_context_switches_total", "Context switches")
+    .gains_at_most_per(EVENTS_PER_CPU, &cpu::COUNT, EVENTS_MAX);
+static INTERRUPTS: Metric = Metric::counter("hostnorm_interrupts_total", "Interrupts served")
+    .gains_at_most_per(EVENTS_PER_CPU, &cpu::COUNT, EVENTS_MAX);
+static FILES_OPEN: Metric = Metric::gauge("hostnorm_file_handles_open", "Open file handles");
+static FILES_LIMIT: Metric =
+    Metric::gauge("hostnorm_file_handles_limit", "Maximum number of open file handles");
 
 pub(super) static METRICS: &[&Metric] =
     &[&RUNNING, &RUNNING_PER_CPU, &BLOCKED, &FORKS, &SWITCHES, &INTERRUPTS, &FILES_OPEN, &FILES_LIMIT];
@@ -89,31 +100,28 @@ static STAT: [(&str, &Metric); 5] = [
 
 pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
     let procfs = &settings.roots.procfs;
-    Box::new(Process {
+    Box::new(TaskSource {
         stat: KernelFile::new(procfs.join("stat")),
         file_nr: KernelFile::new(procfs.join("sys/fs/file-nr")),
     })
 }
 
 #[derive(Debug)]
-struct Process {
+struct TaskSource {
     stat: KernelFile,
     file_nr: KernelFile,
 }
 
-impl Source for Process {
+impl Source for TaskSource {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let host = into.host();
         let stat = self.stat.read().and_then(|text| set_stat(text, host));
-        let files = optional(self.file_nr.read()).and_then(|text| match text {
-            Some(text) => set_files(text, host),
-            None => Ok(()),
-        });
-        stat.map(|it| it.note(into)).and(files)
+        let files = set_if_there(&mut self.file_nr, set_files, host);
+        note_files([stat, files], into)
     }
 }
 
-pub(super) fn set_stat(text: KernelText<'_>, into: &mut Values) -> Result<SkippedLines, SourceError> {
+pub(super) fn set_stat(text: KernelText<'_>, into: &mut SubjectValues) -> Result<SkippedLines, SourceError> {
     let mut missing = STAT.map(Some);
     let mut skipped = SkippedLines::default();
     let cpus = count_cpus(text) as f64;
@@ -127,21 +135,32 @@ pub(super) fn set_stat(text: KernelText<'_>, into: &mut Values) -> Result<Skippe
         let Some(value) = skipped.take(number(&mut fields).ok_or_else(|| line.error())) else { continue };
         if let Some((_, metric)) = row.take() {
             into.set(metric, value);
-            if *metric == RUNNING && cpus > 0.0 && metric.can_be(value) {
+            if *metric == RUNNING && cpus > 0.0 && metric.is_possible(value) {
                 into.set(&RUNNING_PER_CPU, value / cpus);
             }
         }
     }
-    if missing.iter().all(Option::is_some) { Err(skipped.fail(text.error())) } else { Ok(skipped) }
+    if missing.iter().all(Option::is_some) {
+        return Err(skipped.fail(text.error()));
+    }
+    if cpus == 0.0 {
+        skipped.lacks(text, "cpuN");
+    }
+    // A key whose only line is malformed is there.
+    let has = |name: &str| text.lines().any(|it| it.text.split_ascii_whitespace().next() == Some(name));
+    for (name, _) in missing.into_iter().flatten().filter(|it| !has(it.0)) {
+        skipped.lacks(text, name);
+    }
+    Ok(skipped)
 }
 
 /// Allocated handles, allocated but unused handles (always 0 since 2.6), and the maximum.
-pub(super) fn set_files(text: KernelText<'_>, into: &mut Values) -> Result<(), SourceError> {
+pub(super) fn set_files(text: KernelText<'_>, into: &mut SubjectValues) -> Result<SkippedLines, SourceError> {
     let mut fields = text.text.split_ascii_whitespace();
     let mut next = || number(&mut fields).ok_or_else(|| text.error());
     let (allocated, unused, limit) = (next()?, next()?, next()?);
     let is_possible = allocated.is_finite() && unused <= allocated;
     into.set(&FILES_OPEN, if is_possible { allocated - unused } else { IMPOSSIBLE });
     into.set(&FILES_LIMIT, limit);
-    Ok(())
+    Ok(SkippedLines::default())
 }

@@ -1,12 +1,14 @@
 //! TCP and sockets, from `/proc/1/net/snmp` (RFC 4022 names the counters), `/proc/1/net/netstat` and
 //! `/proc/1/net/sockstat` (`net/ipv4/proc.c`), of the same network namespace as the source `network`.
 
-use super::kernel_file::{KernelFile, KernelText, SkippedLines, count, number, optional};
+use super::kernel_file::{KernelFile, KernelFileLine, KernelText, SkippedLines, count, number};
+use super::network::PACKETS_MAX;
+use super::several_files::{note_files, set_if_there};
 use super::{Source, SourceError, SourceSettings};
 use crate::culprit::Resource;
 use crate::impact::ImpactFormula;
 use crate::metric::Metric;
-use crate::reading::{Reading, SubjectKind, Values};
+use crate::reading::{Reading, SubjectKind, SubjectValues};
 use crate::signal::{ReadingPair, Signal, SignalUnit};
 
 /// More sockets than the memory of any host has room for.
@@ -15,23 +17,30 @@ const SOCKETS_MAX: f64 = 2_147_483_647.0;
 static ESTABLISHED: Metric =
     Metric::gauge("hostnorm_tcp_connections_established", "Established TCP connections")
         .within(0.0, SOCKETS_MAX);
-static RECEIVED: Metric = Metric::counter("hostnorm_tcp_segments_received_total", "TCP segments received");
+static RECEIVED: Metric = Metric::counter("hostnorm_tcp_segments_received_total", "TCP segments received")
+    .gains_at_most(PACKETS_MAX);
 static SENT: Metric =
-    Metric::counter("hostnorm_tcp_segments_sent_total", "TCP segments sent, without retransmissions");
+    Metric::counter("hostnorm_tcp_segments_sent_total", "TCP segments sent, without retransmissions")
+        .gains_at_most(PACKETS_MAX);
 static RETRANSMITTED: Metric =
-    Metric::counter("hostnorm_tcp_segments_retransmitted_total", "TCP segments retransmitted");
+    Metric::counter("hostnorm_tcp_segments_retransmitted_total", "TCP segments retransmitted")
+        .gains_at_most(PACKETS_MAX);
 static ACCEPTED: Metric = Metric::counter(
     "hostnorm_tcp_connections_accepted_total",
     "TCP connections that listening sockets accepted",
-);
+)
+.gains_at_most(PACKETS_MAX);
 static LISTEN_OVERFLOWS: Metric = Metric::counter(
     "hostnorm_tcp_listen_overflows_total",
     "Attempts to connect that found the queue of the listening socket full",
-);
+)
+.gains_at_most(PACKETS_MAX)
+.part_of(&LISTEN_DROPS);
 static LISTEN_DROPS: Metric = Metric::counter(
     "hostnorm_tcp_listen_drops_total",
     "Attempts to connect that a listening socket dropped, including overflows",
-);
+)
+.gains_at_most(PACKETS_MAX);
 static SOCKETS: Metric =
     Metric::gauge("hostnorm_sockets_used", "Sockets in use, all protocols").within(0.0, SOCKETS_MAX);
 static IN_USE: Metric =
@@ -108,7 +117,7 @@ const fn impact(formula: fn(&ReadingPair<'_>) -> Option<f64>) -> ImpactFormula {
     ImpactFormula { kind: SubjectKind::Host, resource: Resource::Network, formula }
 }
 
-/// Columns of the group `Tcp` in `snmp`.
+/// Columns of the group `TcpSource` in `snmp`.
 static SNMP: [(&str, &Metric); 5] = [
     ("PassiveOpens", &ACCEPTED),
     ("CurrEstab", &ESTABLISHED),
@@ -135,7 +144,7 @@ static SOCKSTAT: [(&str, &str, &Metric); 4] = [
 
 pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
     let file = |first, own| KernelFile::first_of(settings.roots.of_process_1(first, own));
-    Box::new(Tcp {
+    Box::new(TcpSource {
         snmp: file("1/net/snmp", "net/snmp"),
         netstat: file("1/net/netstat", "net/netstat"),
         sockstat: file("1/net/sockstat", "net/sockstat"),
@@ -143,66 +152,104 @@ pub(super) fn open(settings: &SourceSettings) -> Box<dyn Source> {
 }
 
 #[derive(Debug)]
-struct Tcp {
+struct TcpSource {
     snmp: KernelFile,
     netstat: KernelFile,
     sockstat: KernelFile,
 }
 
-impl Source for Tcp {
+impl Source for TcpSource {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let host = into.host();
         let snmp = self.snmp.read().and_then(|text| set_snmp(text, host));
         let netstat = set_if_there(&mut self.netstat, set_netstat, host);
         let sockstat = set_if_there(&mut self.sockstat, set_sockstat, host);
-        let outcomes = [snmp, netstat, sockstat].map(|it| it.map(|skipped| skipped.note(into)));
-        outcomes.into_iter().collect()
+        note_files([snmp, netstat, sockstat], into)
     }
 }
 
-type SetFn = fn(KernelText<'_>, &mut Values) -> Result<SkippedLines, SourceError>;
-
-/// Sets the values of a file that a machine may lack.
-fn set_if_there(file: &mut KernelFile, set: SetFn, into: &mut Values) -> Result<SkippedLines, SourceError> {
-    match optional(file.read())? {
-        Some(text) => set(text, into),
-        None => Ok(SkippedLines::default()),
-    }
-}
-
-pub(super) fn set_snmp(text: KernelText<'_>, into: &mut Values) -> Result<SkippedLines, SourceError> {
+pub(super) fn set_snmp(text: KernelText<'_>, into: &mut SubjectValues) -> Result<SkippedLines, SourceError> {
     set_group(text, "Tcp: ", &SNMP, into)
 }
 
-pub(super) fn set_netstat(text: KernelText<'_>, into: &mut Values) -> Result<SkippedLines, SourceError> {
+pub(super) fn set_netstat(
+    text: KernelText<'_>,
+    into: &mut SubjectValues,
+) -> Result<SkippedLines, SourceError> {
     set_group(text, "TcpExt: ", &NETSTAT, into)
 }
 
-/// Each group has two lines: the names of its columns, then their values.
+/// Largest number of lines of a group that are compared; the kernel writes two.
+const GROUP_LINES_MAX: usize = 32;
+
+/// Each group has two lines: the names of its columns, then their values. An odd line may start like them, so the pair with the
+/// most values counts; other lines of the group are malformed.
 fn set_group<const N: usize>(
     text: KernelText<'_>,
     name: &str,
-    columns: &[(&str, &'static Metric); N],
-    into: &mut Values,
+    columns: &[(&'static str, &'static Metric); N],
+    into: &mut SubjectValues,
 ) -> Result<SkippedLines, SourceError> {
-    let mut group = text.lines().filter(|it| it.text.starts_with(name));
-    let (Some(names), Some(values)) = (group.next(), group.next()) else { return Err(text.error()) };
-    let mut missing = columns.map(Some);
     let mut skipped = SkippedLines::default();
-    for (name, value) in names.text.split_ascii_whitespace().zip(values.text.split_ascii_whitespace()) {
-        let Some(row) = missing.iter_mut().find(|row| row.is_some_and(|(it, _)| it == name)) else {
-            continue;
-        };
-        let Some(value) = skipped.take(count(value).ok_or_else(|| values.error())) else { continue };
-        if let Some((_, metric)) = row.take() {
-            into.set(metric, value);
+    let group: Vec<KernelFileLine<'_>> = text.lines().filter(|it| it.text.starts_with(name)).collect();
+    let compared = group.get(..GROUP_LINES_MAX).unwrap_or(&group);
+    let mut best: Option<(usize, usize, [Option<f64>; N])> = None;
+    let known = |values: &[Option<f64>; N]| values.iter().flatten().count();
+    for (idx, names) in compared.iter().enumerate() {
+        for (offset, line) in compared.iter().enumerate().skip(idx + 1) {
+            let values = columns.map(|(column, _)| value_of(names, line, column));
+            if best.as_ref().map_or(0, |it| known(&it.2)) < known(&values) {
+                best = Some((idx, offset, values));
+            }
         }
     }
-    if missing.iter().all(Option::is_some) { Err(skipped.fail(names.error())) } else { Ok(skipped) }
+    let Some((names, values, found)) = best else {
+        return Err(group.first().map_or_else(|| text.error(), KernelFileLine::error));
+    };
+    for (idx, line) in group.iter().enumerate() {
+        // A value of the pair that is no number counts as well.
+        let is_whole = idx != values
+            || columns
+                .iter()
+                .zip(&found)
+                .all(|((column, _), value)| value.is_some() || !has_column(compared[names], column));
+        if (idx != names && idx != values) || !is_whole {
+            skipped.add(line.error());
+        }
+    }
+    for ((column, metric), value) in columns.iter().zip(found) {
+        match value {
+            Some(value) => into.set(metric, value),
+            None if !has_column(compared[names], column) => skipped.lacks(text, column),
+            None => {}
+        }
+    }
+    Ok(skipped)
+}
+
+fn has_column(names: KernelFileLine<'_>, column: &str) -> bool {
+    names.text.split_ascii_whitespace().any(|it| it == column)
+}
+
+/// The value of a column, if both lines have as many columns.
+fn value_of(names: &KernelFileLine<'_>, values: &KernelFileLine<'_>, column: &str) -> Option<f64> {
+    let (mut names, mut values) = (names.text.split_ascii_whitespace(), values.text.split_ascii_whitespace());
+    let mut found = None;
+    loop {
+        match (names.next(), values.next()) {
+            (Some(name), Some(value)) if name == column => found = found.or_else(|| count(value)),
+            (Some(_), Some(_)) => {}
+            (None, None) => return found,
+            _ => return None,
+        }
+    }
 }
 
 /// Each line is a protocol, followed by pairs of a word and a number.
-pub(super) fn set_sockstat(text: KernelText<'_>, into: &mut Values) -> Result<SkippedLines, SourceError> {
+pub(super) fn set_sockstat(
+    text: KernelText<'_>,
+    into: &mut SubjectValues,
+) -> Result<SkippedLines, SourceError> {
     let mut missing = SOCKSTAT.map(Some);
     let mut skipped = SkippedLines::default();
     for line in text.lines() {
@@ -219,7 +266,17 @@ pub(super) fn set_sockstat(text: KernelText<'_>, into: &mut Values) -> Result<Sk
             }
         }
     }
-    if missing.iter().all(Option::is_some) { Err(skipped.fail(text.error())) } else { Ok(skipped) }
+    if missing.iter().all(Option::is_some) {
+        return Err(skipped.fail(text.error()));
+    }
+    for (protocol, word, _) in missing.into_iter().flatten() {
+        let mut lines = text.lines().filter(|it| it.text.starts_with(protocol));
+        // A word whose number is malformed is there.
+        if !lines.any(|it| it.text.split_ascii_whitespace().any(|it| it == word)) {
+            skipped.lacks(text, word);
+        }
+    }
+    Ok(skipped)
 }
 
 #[cfg(test)]
@@ -231,8 +288,8 @@ mod tests {
     const NETSTAT: &str = "TcpExt: SyncookiesSent ListenOverflows ListenDrops TCPHPHits\nTcpExt: 1 OVERFLOWS DROPS 9\n\
         IpExt: InOctets\nIpExt: 5\n";
 
-    fn values(accepted: u64, overflows: u64, drops: u64) -> Values {
-        let mut values = Values::default();
+    fn values(accepted: u64, overflows: u64, drops: u64) -> SubjectValues {
+        let mut values = SubjectValues::default();
         let snmp = format!("Tcp: PassiveOpens InSegs OutSegs RetransSegs\nTcp: {accepted} 0 0 0\n");
         let netstat =
             NETSTAT.replace("OVERFLOWS", &overflows.to_string()).replace("DROPS", &drops.to_string());
@@ -259,9 +316,41 @@ mod tests {
         check((100, 6, 8), 0.0);
     }
 
+    /// The second pair of names and values is that of the kernel; a line before it is cut off, or its values are lost.
+    #[test]
+    fn an_odd_line_of_the_group_costs_itself() {
+        let names = "Tcp: PassiveOpens CurrEstab InSegs OutSegs RetransSegs InErrs\n";
+        let values = "Tcp: 1 2 3 4 5 6\n";
+        for odd in [
+            "Tcp: \0\0\0\n",
+            "Tcp: \n",
+            "Tcp: 7 8 9\n",
+            "Tcp: 7 x 9 x 9 9\n",
+            "Tcp: PassiveOpens CurrEstab\n",
+            names,
+        ] {
+            for (text, place) in [
+                ([odd, names, values].concat(), "before"),
+                ([names, odd, values].concat(), "between"),
+                ([names, values, odd].concat(), "after"),
+            ] {
+                let mut found = SubjectValues::default();
+                let skipped = set_snmp(KernelText::of(Path::new("snmp"), &text), &mut found).unwrap();
+                let found: Vec<Option<f64>> = SNMP.iter().map(|it| found.get(it.1)).collect();
+                assert_eq!(found, [1.0, 2.0, 3.0, 4.0, 5.0].map(Some), "{odd:?} {place}");
+                assert_eq!(skipped.omission().map(|it| it.count), Some(1), "{odd:?} {place}");
+            }
+        }
+        // Without a pair of the same length, nobody knows which value is whose.
+        for text in ["Tcp: \0\0\0\n", "Tcp: PassiveOpens CurrEstab\nTcp: 1\n"] {
+            let mut found = SubjectValues::default();
+            assert!(set_snmp(KernelText::of(Path::new("snmp"), text), &mut found).is_err(), "{text:?}");
+        }
+    }
+
     #[test]
     fn a_kernel_without_these_counters_has_none() {
         let text = KernelText::of(Path::new("netstat"), "IpExt: InOctets\nIpExt: 5\n");
-        assert!(set_netstat(text, &mut Values::default()).is_err());
+        assert!(set_netstat(text, &mut SubjectValues::default()).is_err());
     }
 }

@@ -8,21 +8,16 @@ use std::time::Instant;
 
 use super::{Source, SourceError, SourceSettings};
 use crate::clock;
-use crate::metric::{COUNT_MAX, Metric};
-use crate::reading::{Reading, SubjectKind};
+use crate::metric::Metric;
+use crate::reading::{CLOCK_STEP, Reading, SubjectKind};
 use crate::signal::{Signal, SignalUnit};
 
 static DELAY: Metric = Metric::gauge(
     "hostnorm_reading_delay_seconds",
-    "How late the last reading was, in seconds: the time since the previous reading, less one interval",
+    "Delay of the last reading, in seconds: the time since the previous reading, minus one interval",
 );
-static DRIFT: Metric = Metric::gauge(
-    "hostnorm_clock_drift_seconds",
-    "Time since the previous reading by the wall clock, less the same time by the monotonic clock, in seconds",
-)
-.within(-COUNT_MAX, COUNT_MAX);
 
-pub(super) static METRICS: &[&Metric] = &[&DELAY, &DRIFT];
+pub(super) static METRICS: &[&Metric] = &[&DELAY, &CLOCK_STEP];
 pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: SubjectKind::Host,
@@ -36,14 +31,14 @@ pub(super) static SIGNALS: &[Signal] = &[
     },
     Signal {
         kind: SubjectKind::Host,
-        name: "clock_drift_ratio",
-        title: "drift of the clock",
-        help: "Difference between the time that passed by the wall clock and by the monotonic clock, as a share of that time",
+        name: "clock_step_ratio",
+        title: "clock step",
+        help: "Difference between the elapsed times of the wall clock and the monotonic clock, as a share of the elapsed time",
         unit: SignalUnit::Ratio,
         // NTP slews by at most 0.0005.
         floor: 0.002,
         device: None,
-        formula: |pair| Some((pair.level(&DRIFT)?.abs() / pair.elapsed).min(1.0)),
+        formula: |pair| Some((pair.level(&CLOCK_STEP)?.abs() / pair.elapsed).min(1.0)),
     },
 ];
 
@@ -71,7 +66,7 @@ impl Source for Timing {
         if let Some(before) = self.before.replace(now).filter(|_| self.interval > 0.0) {
             let [delay, drift] = delay_and_drift(before, now, self.interval);
             into.host().set(&DELAY, delay);
-            into.host().set(&DRIFT, drift);
+            into.host().set(&CLOCK_STEP, drift);
         }
         Ok(())
     }
@@ -88,7 +83,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::reading::{Timestamp, Values};
+    use crate::reading::{SubjectValues, Timestamp};
     use crate::signal::ReadingPair;
 
     /// Delay and drift after these times by both clocks, with an interval of one second.
@@ -116,9 +111,9 @@ mod tests {
 
     #[test]
     fn signals_are_shares_of_the_time() {
-        let (before, mut now) = (Values::default(), Values::default());
+        let (before, mut now) = (SubjectValues::default(), SubjectValues::default());
         now.set(&DELAY, 0.5);
-        now.set(&DRIFT, -0.25);
+        now.set(&CLOCK_STEP, -0.25);
         let pair = ReadingPair::new(&before, &now, 2.0).unwrap();
         let values: Vec<_> = SIGNALS.iter().map(|it| (it.formula)(&pair)).collect();
         assert_eq!(values, [Some(0.25), Some(0.125)]);

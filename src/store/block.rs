@@ -42,21 +42,21 @@ struct BlockRun {
 }
 
 /// Packs readings; reuses the tables of its compressor.
-pub(super) struct BlockBuilder(ZlibEncoder<Vec<u8>>);
+pub(super) struct ReadingBlockPacker(ZlibEncoder<Vec<u8>>);
 
-impl Default for BlockBuilder {
+impl Default for ReadingBlockPacker {
     fn default() -> Self {
         Self(ZlibEncoder::new(Vec::new(), Compression::fast()))
     }
 }
 
-impl std::fmt::Debug for BlockBuilder {
+impl std::fmt::Debug for ReadingBlockPacker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Packer").finish_non_exhaustive()
+        f.debug_struct("ReadingBlockPacker").finish_non_exhaustive()
     }
 }
 
-impl BlockBuilder {
+impl ReadingBlockPacker {
     /// Packs these readings into a block.
     ///
     /// # Errors
@@ -146,7 +146,7 @@ mod tests {
             line(at, &layout, |id| f64::from(id * 1000 + t * (id % 3)))
         };
         let lines: Vec<BlockReading> = (0..60).map(row).collect();
-        let block = BlockBuilder::default().pack(&lines).unwrap();
+        let block = ReadingBlockPacker::default().pack(&lines).unwrap();
         assert_eq!(bits(&unpack(&block).unwrap()), bits(&lines));
         assert!(block.len() < 60 * 200 * VALUE / 3, "{}", block.len());
     }
@@ -166,7 +166,7 @@ mod tests {
     proptest! {
         #[test]
         fn readings_come_back_bit_by_bit(blocks in prop::collection::vec(lines(), 1..3)) {
-            let mut packer = BlockBuilder::default();
+            let mut packer = ReadingBlockPacker::default();
             for lines in blocks {
                 prop_assert_eq!(bits(&unpack(&packer.pack(&lines).unwrap()).unwrap()), bits(&lines));
             }
@@ -179,7 +179,7 @@ mod tests {
 
         #[test]
         fn a_flipped_bit_or_a_cut_is_noticed(lines in lines(), at: prop::sample::Index, bit in 0_u8..8) {
-            let block = BlockBuilder::default().pack(&lines).unwrap();
+            let block = ReadingBlockPacker::default().pack(&lines).unwrap();
             let at = at.index(block.len());
             prop_assert!(unpack(&block[..at]).is_err());
             let mut flipped = block;

@@ -22,6 +22,9 @@ pub(super) const LOG: &str = "-wal";
 const SUFFIXES: [&str; 4] = ["", LOG, "-shm", "-journal"];
 /// Separates the name of a database that was set aside from the time.
 const ASIDE: &str = ".aside-";
+/// Bytes that must be free before SQLite opens or writes the database: its schema with the log and the index of the log. The
+/// index is mapped into memory, and where the filesystem leaves holes in it, to fill one on a full disk ends the process.
+const FREE_BYTES_MIN: u64 = 256 << 10;
 /// Largest number of databases set aside; the oldest is deleted.
 pub const SET_ASIDE_MAX: usize = 2;
 
@@ -107,6 +110,14 @@ impl DataDir {
     }
 }
 
+impl Drop for DataDir {
+    /// A process that is just being started may hold a copy of the descriptor until it runs its program, so that closing
+    /// does not release the lock.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
+}
+
 fn io(path: &Path, source: std::io::Error) -> StoreError {
     StoreError::Io { path: path.to_owned(), source }
 }
@@ -121,6 +132,48 @@ pub(super) fn suffixed(database: &Path, suffix: &str) -> PathBuf {
 /// Size of a file; 0 if there is none.
 pub(super) fn size(path: &Path) -> u64 {
     path.symlink_metadata().map_or(0, |it| it.len())
+}
+
+/// Checks that the filesystem of a database has space left, and that the files of the database may grow.
+///
+/// # Errors
+/// If it is full, or the process may not write files that large, of which SQLite says "disk I/O error". A filesystem that does
+/// not say is not full.
+pub(super) fn check_space(database: &Path) -> Result<(), StoreError> {
+    let largest = || SUFFIXES.iter().map(|it| size(&suffixed(database, it))).max().unwrap_or(0);
+    if let Some(limit) = file_bytes_max().filter(|it| *it < largest() + FREE_BYTES_MIN) {
+        return Err(StoreError::FileSize { path: database.to_owned(), limit });
+    }
+    match database.parent().and_then(free_bytes) {
+        Some(free) if free < FREE_BYTES_MIN => {
+            Err(StoreError::DiskFull { path: database.to_owned(), free, needed: FREE_BYTES_MIN })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that this process may use; `None` if the filesystem does not say.
+#[cfg(unix)]
+fn free_bytes(directory: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(directory).ok().filter(|it| it.f_blocks > 0)?;
+    let blocks = if rustix::process::geteuid().is_root() { found.f_bfree } else { found.f_bavail };
+    Some(blocks.saturating_mul(found.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> Option<u64> {
+    None
+}
+
+/// Largest file that this process may write, in bytes; `None` without a limit.
+#[cfg(unix)]
+fn file_bytes_max() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Fsize).current
+}
+
+#[cfg(not(unix))]
+fn file_bytes_max() -> Option<u64> {
+    None
 }
 
 /// Device and inode of a file; `None` if there is none.
@@ -178,4 +231,20 @@ fn make_private(directory: &Path) {
 fn names(directory: &Path) -> impl Iterator<Item = String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.filter_map(|it| it.file_name().into_string().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_keep_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = DataDir::lock(folder.path()).unwrap();
+        let copy = held.lock.try_clone().unwrap();
+        assert!(matches!(DataDir::lock(folder.path()), Err(StoreError::Locked { .. })));
+        drop(held);
+        DataDir::lock(folder.path()).unwrap();
+        drop(copy);
+    }
 }

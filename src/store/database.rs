@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::block::{BlockBuilder, BlockReading};
+use super::block::{BlockReading, ReadingBlockPacker};
 use super::data_dir::{self, LOG};
 use super::episodes::OpenEpisodes;
 use super::error::StoreError;
@@ -46,7 +46,7 @@ struct OpenMinute {
     lines: Vec<BlockReading>,
     row: Option<i64>,
     is_written: bool,
-    packer: BlockBuilder,
+    packer: ReadingBlockPacker,
 }
 
 impl Database {
@@ -84,6 +84,7 @@ impl Database {
         if entries.is_empty() {
             return Ok(0);
         }
+        data_dir::check_space(&self.path)?;
         if self.log_bytes() > self.limits.log_bytes() {
             schema::checkpoint(&self.connection)?;
             if self.log_bytes() > self.limits.log_bytes() {
@@ -173,6 +174,7 @@ fn write(connection: &Connection, entry: &StoreWrite) -> Result<u64, StoreError>
         StoreWrite::Backfill(it) => drop(statements::import(connection, it)?),
         StoreWrite::Marker(it) => statements::marker(connection, it)?,
         StoreWrite::LogPositions(rows) => statements::log_positions(connection, rows)?,
+        StoreWrite::LogState(it) => statements::log_state(connection, it)?,
         StoreWrite::Verdict(it) => statements::verdict(connection, it)?,
     }
     Ok(0)

@@ -14,7 +14,7 @@ use super::store_write::AssessmentEntry;
 use crate::episode_text;
 use crate::explanation::EpisodeRecord;
 use crate::reading::{Subject, Timestamp};
-use crate::report::{Episode, EpisodeMarks, EpisodeTransition};
+use crate::report::{Episode, EpisodeCircumstances, EpisodeTransition};
 
 /// The open episodes.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ struct OpenEpisode {
     last_seen: f64,
     peak: f64,
     /// The marks in its row; none of an earlier process, which then stay until another is added.
-    marks: EpisodeMarks,
+    marks: EpisodeCircumstances,
 }
 
 impl OpenEpisodes {
@@ -46,7 +46,7 @@ impl OpenEpisodes {
                 began: row.get(1)?,
                 last_seen: row.get(2)?,
                 peak: row.get(3)?,
-                marks: EpisodeMarks::default(),
+                marks: EpisodeCircumstances::default(),
             };
             if let Some(before) = open.insert(subject, it) {
                 close(connection, &before, "interrupted")?;
@@ -197,7 +197,7 @@ fn begin(
             keep_from,
         ])?;
     let id = connection.last_insert_rowid();
-    let marks = EpisodeMarks::default();
+    let marks = EpisodeCircumstances::default();
     Ok(OpenEpisode { id, began: since, last_seen: since, peak: episode.peak, marks })
 }
 

@@ -59,6 +59,27 @@ pub enum StoreError {
         /// Path of the log.
         path: PathBuf,
     },
+    /// The filesystem of the store has too little space left.
+    DiskFull {
+        /// Path of the database.
+        path: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that must be free.
+        needed: u64,
+    },
+    /// The process may not write files as large as those of the store.
+    FileSize {
+        /// Path of the database.
+        path: PathBuf,
+        /// Largest size, in bytes.
+        limit: u64,
+    },
+    /// The process may have too few files open.
+    FewDescriptors {
+        /// How many are needed and free, and how to have more.
+        reason: String,
+    },
     /// A block of readings is corrupt.
     CorruptBlock,
     /// The integrity check of the database failed.
@@ -143,6 +164,17 @@ impl fmt::Display for StoreError {
                 "{} cannot be truncated: another process has been reading the database for too long; end it",
                 path.display()
             ),
+            Self::DiskFull { path, free, needed } => write!(
+                f,
+                "the disk of {} is full: {free} bytes are free, {needed} are needed; free space on it",
+                path.display()
+            ),
+            Self::FileSize { path, limit } => write!(
+                f,
+                "this process may not write files of more than {limit} bytes, and {} needs more; raise LimitFSIZE= in the unit or ulimit -f",
+                path.display()
+            ),
+            Self::FewDescriptors { reason } => f.write_str(reason),
             Self::CorruptBlock => f.write_str("a block of readings is corrupt"),
             Self::CorruptDatabase { problem } => write!(f, "the integrity check failed: {problem}"),
             Self::Sqlite(error) if is_full(error) => f.write_str(

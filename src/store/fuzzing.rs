@@ -1,7 +1,7 @@
 //! The fuzzer's way to the parsers of rows.
 
-use super::block::{self, BlockBuilder, BlockReading};
-use super::points::{packed, unpacked};
+use super::block::{self, BlockReading, ReadingBlockPacker};
+use super::points::{pack_values, unpacked};
 use super::row_types::subject;
 use super::series_index::labels_of;
 use crate::learned_state_codec::PackedRows;
@@ -46,7 +46,7 @@ fn check_block(readings: &[BlockReading]) {
         let fields = readings.iter().map(|it| (it.at.to_bits(), it.layout.to_vec(), bits(it)));
         fields.collect::<Vec<(u64, Vec<u32>, Vec<u64>)>>()
     };
-    let again = BlockBuilder::default().pack(readings).and_then(|it| block::unpack(&it));
+    let again = ReadingBlockPacker::default().pack(readings).and_then(|it| block::unpack(&it));
     assert_eq!(again.ok().map(|it| bits(&it)), Some(bits(readings)));
 }
 
@@ -56,7 +56,7 @@ fn check_point(bytes: &[u8]) {
     let Some((values, missing)) = unpacked(bytes, usize::from(*count)) else { return };
     assert_eq!((values.len(), missing.len()), (usize::from(*count), usize::from(*count)));
     assert!(values.iter().all(|it| it.is_finite()));
-    assert_eq!(unpacked(&packed(&values, &missing), values.len()), Some((values, missing)));
+    assert_eq!(unpacked(&pack_values(&values, &missing), values.len()), Some((values, missing)));
 }
 
 #[cfg(test)]

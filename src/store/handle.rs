@@ -8,15 +8,15 @@ use std::time::Duration;
 use super::data_dir::{DataDir, FILE};
 use super::database::Database;
 use super::error::StoreError;
-use super::queue::StoreQueue;
 use super::retention::RetentionLimits;
 use super::row_types::{BackfillCounts, BackfillPoints};
 use super::series_keys::SeriesList;
 use super::settings::StoreSettings;
-use super::status::StoreStatus;
+use super::store_health::StoreStatus;
 use super::store_write::{StoreWrite, TickEntry};
+use super::write_queue::StoreQueue;
 use super::writer::{Restore, StoreWriter};
-use crate::reading::Values;
+use crate::reading::SubjectValues;
 use crate::report::Report;
 
 /// Longest wait for the last commit.
@@ -97,7 +97,7 @@ impl Store {
     }
 
     /// Adds the metrics of the store.
-    pub fn values(&self, values: &mut Values) {
+    pub fn values(&self, values: &mut SubjectValues) {
         if let Some(RunningStore { status, .. }) = &self.0 {
             status.values(values);
         }
@@ -134,7 +134,7 @@ pub fn import(directory: &Path, history: &BackfillPoints) -> Result<BackfillCoun
 ///
 /// # Errors
 /// If there is no store, it cannot be written, or a daemon writes to it.
-pub fn amend(directory: &Path, entries: &[StoreWrite]) -> Result<(), StoreError> {
+pub fn write_entries_offline(directory: &Path, entries: &[StoreWrite]) -> Result<(), StoreError> {
     let path = directory.join(FILE);
     if !path.exists() {
         return Err(StoreError::None { path });

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row, ToSql, params};
 use super::error::StoreError;
 use super::points;
 use super::reader::StoreReader;
-use super::row_types::{BEGINNING, PointRow, ScoreRow, Skipped, TimeRange, subject_of};
+use super::row_types::{BEGINNING, PointRow, ScoreRow, SkippedDataCounts, TimeRange, subject_of};
 use crate::reading::{Subject, Timestamp};
 
 /// Number of rows in a page of points.
@@ -59,9 +59,9 @@ impl StoreReader {
         between: TimeRange,
         subject: Option<&Subject>,
         mut each: impl FnMut(PointRow) -> Result<(), E>,
-    ) -> Result<Skipped, E> {
+    ) -> Result<SkippedDataCounts, E> {
         let layouts = points::layouts(&self.0)?;
-        let mut left_out = Skipped::default();
+        let mut left_out = SkippedDataCounts::default();
         let read = |row: &Row<'_>| points::point(row, &layouts);
         self.point_pages(between, subject, [points::POINT, ""], read, |point| -> Result<(), E> {
             match point {

@@ -23,8 +23,13 @@ fn store(services: usize, instants: impl IntoIterator<Item = f64>) -> (tempfile:
     for at in instants {
         for subject in &subjects {
             let layout = points::layout(&transaction, subject, &["cpu"]).unwrap();
-            let row =
-                params![at, subject.kind().name(), subject.name(), layout, points::packed(&[0.5], &[false])];
+            let row = params![
+                at,
+                subject.kind().name(),
+                subject.name(),
+                layout,
+                points::pack_values(&[0.5], &[false])
+            ];
             transaction
                 .execute(
                     "INSERT INTO points (at, kind, subject, anomalous, weight, score, momentary, layout, \"values\") \

@@ -38,7 +38,7 @@ pub(super) fn insert(
             it.momentary.map(|_| it.episode.is_some()),
             it.confidence,
             layout(connection, &it.subject, &names)?,
-            packed(&learned.point.values, &learned.point.missing),
+            pack_values(&learned.point.values, &learned.point.missing),
         ])?;
     Ok(())
 }
@@ -104,7 +104,7 @@ pub(super) fn score(row: &Row<'_>) -> Result<Option<ScoreRow>, rusqlite::Error> 
 }
 
 /// Values as 32-bit floats, then one bit a value: 1 if it is missing.
-pub(super) fn packed(values: &[f64], missing: &[bool]) -> Vec<u8> {
+pub(super) fn pack_values(values: &[f64], missing: &[bool]) -> Vec<u8> {
     // A value outside the range of 32-bit floats counts as missing; points are bounded by 1e100.
     let mut bytes: Vec<u8> = values.iter().flat_map(|it| (*it as f32).to_le_bytes()).collect();
     let is_missing = |(value, missing): (&f64, &bool)| *missing || !(*value as f32).is_finite();
@@ -138,7 +138,7 @@ mod tests {
         fn points_come_back(values in prop::collection::vec((any::<f32>(), any::<bool>()), 0..40)) {
             let (floats, missing): (Vec<f64>, Vec<bool>) =
                 values.iter().map(|(value, missing)| (f64::from(*value), *missing)).unzip();
-            let (found, found_missing) = unpacked(&packed(&floats, &missing), floats.len()).unwrap();
+            let (found, found_missing) = unpacked(&pack_values(&floats, &missing), floats.len()).unwrap();
             for (idx, value) in floats.iter().enumerate() {
                 prop_assert_eq!(found_missing[idx], missing[idx] || !value.is_finite());
                 prop_assert!(!value.is_finite() || found[idx].to_bits() == value.to_bits());
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_value_outside_the_range_of_floats_is_missing() {
         assert_eq!(
-            unpacked(&packed(&[1e90, 2.5], &[false; 2]), 2),
+            unpacked(&pack_values(&[1e90, 2.5], &[false; 2]), 2),
             Some((vec![0.0, 2.5], vec![true, false]))
         );
     }

@@ -12,11 +12,11 @@ use super::data_dir::FILE;
 use super::episodes::{EPISODES, EPISODES_WITH_SCENES, episode, judged_episodes};
 use super::error::StoreError;
 use super::row_types::{
-    BEGINNING, BaselineRow, LEARNING, LogPositionRow, MarkerRow, ModelRow, RECORDED, Skipped,
-    SubjectStateRow, TimeRange, subject_of,
+    BEGINNING, BaselineRow, LEARNING, LogPositionRow, LogStateRow, MarkerRow, ModelRow, RECORDED,
+    SkippedDataCounts, SubjectStateRow, TimeRange, subject_of,
 };
 use super::schema;
-use super::series_index::SeriesNames;
+use super::series_index::BlockSeriesDecoder;
 use crate::explanation::EpisodeRecord;
 use crate::metric::Metric;
 use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
@@ -54,9 +54,9 @@ impl StoreReader {
         between: TimeRange,
         metrics: &[&'static Metric],
         mut each: impl FnMut(Reading) -> Result<(), E>,
-    ) -> Result<Skipped, E> {
-        let names = SeriesNames::load(&self.0, metrics)?;
-        let mut left_out = Skipped::default();
+    ) -> Result<SkippedDataCounts, E> {
+        let names = BlockSeriesDecoder::load(&self.0, metrics)?;
+        let mut left_out = SkippedDataCounts::default();
         let (from, to) = between.bounds();
         let sql = "SELECT id, block FROM readings \
                    WHERE id > ?1 AND id <= ?2 AND +last_at >= ?3 AND +first_at <= ?4 ORDER BY id LIMIT ?5";
@@ -173,6 +173,16 @@ impl StoreReader {
         let mut statement = self.0.prepare("SELECT log, part, position FROM log_positions ORDER BY id")?;
         let row =
             |row: &Row<'_>| Ok(LogPositionRow { log: row.get(0)?, part: row.get(1)?, position: row.get(2)? });
+        Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)
+    }
+
+    /// What each log taught.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn log_states(&self) -> Result<Vec<LogStateRow>, StoreError> {
+        let mut statement = self.0.prepare("SELECT log, content FROM log_states ORDER BY id")?;
+        let row = |row: &Row<'_>| Ok(LogStateRow { log: row.get(0)?, bytes: row.get(1)? });
         Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)
     }
 

@@ -1,7 +1,7 @@
 //! Retention: deletes rows that are too old, and the oldest rows if the store is too large.
 //!
-//! The age of a row is the recorded time after it, not the time on the clock: a clock that is years ahead makes no row
-//! older, and neither does the time for which the host was off. See
+//! The age of a row is how much time later rows cover (the recorded time), not its distance from the current clock: a
+//! clock that is years ahead makes no row older, and neither does the time for which the host was off. See
 //! [ADR 061](../../docs/adr/061-age-is-recorded-time.md). A pass deletes a bounded number of rows, so it is short.
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -85,7 +85,7 @@ pub(super) fn prune(connection: &Connection, keep: &RetentionLimits) -> Result<(
     )?;
     let points = older_than(connection, "points", "at", keep.points)?;
     prune_points_of_many(connection)?;
-    for table in ["points", "markers", "subject_states", "log_positions"] {
+    for table in ["points", "markers", "subject_states", "log_positions", "log_states"] {
         let sql = format!(
             "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE at < ?1 ORDER BY at LIMIT {ROWS_MAX})"
         );

@@ -12,7 +12,7 @@ use super::row_types::{SnapshotRow, TimeRange};
 use super::series_keys::SeriesList;
 use super::store_write::{AssessmentEntry, StoreWrite, TickEntry};
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, Subject, Timestamp};
+use crate::reading::{MetricLabels, Reading, Subject, Timestamp};
 use crate::report::{Episode, EpisodeTransition};
 
 static NOISE: Metric = Metric::gauge("hostnorm_test_noise", "What cannot be compressed").by(&["series"]);
@@ -31,10 +31,10 @@ fn tick(at: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> StoreWr
     for series in 0..200_u64 {
         let bits = (at as u64 * 1_000 + series).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
         let value = (bits >> 11) as f64 / 3.0;
-        reading.host().set_by(&NOISE, &Labels::new([format!("{series}").as_str()]), value);
+        reading.host().set_by(&NOISE, &MetricLabels::new([format!("{series}").as_str()]), value);
     }
     let judged = AssessmentEntry {
-        marks: crate::report::EpisodeMarks::default(),
+        marks: crate::report::EpisodeCircumstances::default(),
         scene: None,
         templates: None,
         subject: Subject::Host,
@@ -189,7 +189,7 @@ fn series_without_stored_readings_are_deleted_and_their_numbers_not_reused() {
     let mut db = open(directory.path(), KEEP);
     let other = |at: f64| {
         let mut reading = Reading::new(Timestamp(at));
-        reading.host().set_by(&NOISE, &Labels::new(["other"]), 1.0);
+        reading.host().set_by(&NOISE, &MetricLabels::new(["other"]), 1.0);
         StoreWrite::Tick(TickEntry::new(&reading, Vec::new(), &mut SeriesList::default()))
     };
     db.write(&[tick(0.0, None, None)]).unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::episode_pattern::Verdict;
+use crate::episode_pattern::OperatorVerdict;
 use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::signal::Signal;
 use crate::window::Point;
@@ -51,7 +51,7 @@ impl TimeRange {
 
 /// Counts of data that could not be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Skipped {
+pub struct SkippedDataCounts {
     /// Values of series that this program does not know.
     pub unknown: u64,
     /// Corrupt rows.
@@ -103,9 +103,9 @@ pub struct BaselineRow {
     pub subject: Subject,
     /// Name of the signal.
     pub signal: String,
-    /// Adaptive mean.
+    /// Exponentially weighted mean.
     pub mean: f64,
-    /// Adaptive standard deviation, including the noise floor.
+    /// Exponentially weighted standard deviation, including the noise floor.
     pub deviation: f64,
     /// Smallest value outside episodes.
     pub min: f64,
@@ -204,6 +204,15 @@ pub struct LogPositionRow {
     pub position: Option<String>,
 }
 
+/// What a log taught.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogStateRow {
+    /// Name of the log.
+    pub log: String,
+    /// The state, from [`LogStream::learned`](crate::log_stream::LogStream::learned).
+    pub bytes: Vec<u8>,
+}
+
 /// An event of hostnorm itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MarkerRow {
@@ -223,7 +232,7 @@ pub struct VerdictRow {
     /// Second in which the episode started.
     pub second: Timestamp,
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: OperatorVerdict,
     /// When it was given.
     pub at: Timestamp,
 }

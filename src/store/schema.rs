@@ -18,7 +18,7 @@ use super::write_ahead_log::{self, FRAME_HEADER_BYTES, HEADER_BYTES};
 const APPLICATION_ID: i64 = 0x686e_726d;
 const SCHEMA: &str = include_str!("schema.sql");
 /// Version of the schema. There are no migrations: a database of an older version is set aside.
-pub(super) const VERSION: i64 = 8;
+pub(super) const VERSION: i64 = 9;
 
 /// Longest time that a statement of the daemon waits for another process.
 const BUSY: Duration = Duration::from_secs(1);
@@ -37,6 +37,8 @@ const LOG_HEADERS: u64 = (HEADER_BYTES + FRAME_HEADER_BYTES) as u64;
 
 /// Opens a database for writing, or creates it. `check` runs a full integrity check first.
 pub(super) fn open(path: &Path, check: bool) -> Result<Connection, StoreError> {
+    // First, because what a full disk left behind looks corrupt.
+    data_dir::check_space(path)?;
     let is_empty = !data_dir::is_database_there(path)? || data_dir::size(path) == 0;
     let log = data_dir::suffixed(path, LOG);
     let log_bytes = data_dir::size(&log);
@@ -96,18 +98,18 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     if !data_dir::is_database_there(path)? || data_dir::size(path) == 0 {
         return Err(StoreError::None { path: path.to_owned() });
     }
-    let opened = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, BUSY_OF_COMMANDS);
-    let opened = opened.and_then(|it| verify(&it, path).map(|()| it));
+    let usual = || {
+        let opened = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, BUSY_OF_COMMANDS);
+        opened.and_then(|it| verify(&it, path).map(|()| it))
+    };
+    // On a full disk, the usual way may end the process; but only that way works beside a daemon.
+    let opened = match data_dir::check_space(path) {
+        Ok(()) => usual(),
+        Err(_) => without_writing(path, Duration::ZERO).or_else(|_| usual()),
+    };
     let connection = match opened {
-        // The index of the log cannot be created or grown, as on a full disk. These ways of reading write nothing.
-        Err(error) if error.is_disk() => {
-            let connection = match data_dir::size(&data_dir::suffixed(path, LOG)) {
-                0 => immutable(path)?,
-                _ => exclusive(path)?,
-            };
-            verify(&connection, path)?;
-            connection
-        }
+        // The index of the log cannot be created or grown.
+        Err(error) if error.is_disk() => without_writing(path, BUSY)?,
         opened => opened?,
     };
     match version(&connection)? {
@@ -128,6 +130,15 @@ fn connect(path: &Path, flags: OpenFlags, busy: Duration) -> Result<Connection, 
     Ok(connection)
 }
 
+/// Opens a database that no daemon writes to, without writing anything.
+fn without_writing(path: &Path, busy: Duration) -> Result<Connection, StoreError> {
+    // Beside a daemon, there is an index of the log.
+    let unused = [LOG, "-shm"].iter().all(|it| data_dir::size(&data_dir::suffixed(path, it)) == 0);
+    let connection = if unused { immutable(path)? } else { exclusive(path, busy)? };
+    verify(&connection, path)?;
+    Ok(connection)
+}
+
 /// Opens a database without a log that nobody writes to.
 fn immutable(path: &Path) -> Result<Connection, StoreError> {
     // Only these have a meaning in a URI path (RFC 3986).
@@ -137,8 +148,8 @@ fn immutable(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// Opens a database with its log, whose index is in the memory of this process: no other process can use it meanwhile.
-fn exclusive(path: &Path) -> Result<Connection, StoreError> {
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, BUSY)?;
+fn exclusive(path: &Path, busy: Duration) -> Result<Connection, StoreError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, busy)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)

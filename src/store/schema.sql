@@ -136,6 +136,15 @@ CREATE TABLE log_positions (
 );
 CREATE INDEX log_positions_at ON log_positions (at);
 
+-- What each log taught: hashes of the words of its templates, and how often errors and pauses come. It has no text.
+CREATE TABLE log_states (
+    id INTEGER PRIMARY KEY,
+    at REAL NOT NULL,        -- when it was last written
+    log TEXT NOT NULL UNIQUE, -- name of the log in the settings
+    content BLOB NOT NULL
+);
+CREATE INDEX log_states_at ON log_states (at);
+
 -- Events of hostnorm itself, such as learning turned off.
 CREATE TABLE markers (
     id INTEGER PRIMARY KEY,

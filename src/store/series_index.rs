@@ -12,7 +12,7 @@ use super::row_types::subject_of;
 use super::series_keys::{MetricSeriesKey, SeriesList};
 use super::store_write::TickEntry;
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, Subject, Timestamp, Values};
+use crate::reading::{MetricLabels, Reading, Subject, SubjectValues, Timestamp};
 
 /// Largest number of series; values of further ones are dropped and counted.
 pub(super) const SERIES_MAX: usize = 65_536;
@@ -121,9 +121,9 @@ fn known(connection: &Connection) -> Result<BTreeMap<Key, u32>, StoreError> {
 
 /// Converts lines of blocks to readings.
 #[derive(Debug)]
-pub(super) struct SeriesNames(BTreeMap<u32, (Subject, &'static Metric, Labels)>);
+pub(super) struct BlockSeriesDecoder(BTreeMap<u32, (Subject, &'static Metric, MetricLabels)>);
 
-impl SeriesNames {
+impl BlockSeriesDecoder {
     /// Loads the series of these metrics from a database.
     pub(super) fn load(connection: &Connection, metrics: &[&'static Metric]) -> Result<Self, StoreError> {
         let by_name: BTreeMap<&str, &'static Metric> = metrics.iter().map(|it| (it.name, *it)).collect();
@@ -144,7 +144,7 @@ impl SeriesNames {
     pub(super) fn reading(&self, line: &BlockReading) -> (Reading, u64) {
         let mut unknown = 0;
         let mut reading = Reading::new(Timestamp(line.at));
-        let mut newest: Option<(&Subject, Values)> = None;
+        let mut newest: Option<(&Subject, SubjectValues)> = None;
         for (id, value) in line.layout.iter().zip(line.values.iter()) {
             let Some((subject, metric, labels)) = self.0.get(id) else {
                 unknown += 1;
@@ -169,14 +169,14 @@ impl SeriesNames {
 }
 
 /// The label values in the order of the metric; `None` if its labels differ today.
-pub(super) fn labels_of(metric: &Metric, json: &str) -> Option<Labels> {
+pub(super) fn labels_of(metric: &Metric, json: &str) -> Option<MetricLabels> {
     let named: Map<String, Value> = serde_json::from_str(json).ok()?;
     if named.len() != metric.labels.len() {
         return None;
     }
     if named.is_empty() {
-        return Some(Labels::NONE);
+        return Some(MetricLabels::NONE);
     }
     let values = metric.labels.iter().map(|name| named.get(*name)?.as_str());
-    Some(Labels::new(values.collect::<Option<Vec<_>>>()?))
+    Some(MetricLabels::new(values.collect::<Option<Vec<_>>>()?))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, Sample, Subject, SubjectTurnover};
+use crate::reading::{MetricLabels, MetricSample, Reading, Subject, SubjectTurnover};
 
 /// The series of a reading, in its order. Cheap to clone; consecutive readings share them.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +18,7 @@ pub(super) struct SeriesList {
 pub(super) struct MetricSeriesKey {
     pub(super) subject: Subject,
     pub(super) metric: &'static Metric,
-    pub(super) labels: Labels,
+    pub(super) labels: MetricLabels,
 }
 
 impl SeriesList {
@@ -38,7 +38,7 @@ impl SeriesList {
         if same && known.next().is_none() {
             return;
         }
-        let series = |(subject, sample): (&Subject, &Sample)| MetricSeriesKey {
+        let series = |(subject, sample): (&Subject, &MetricSample)| MetricSeriesKey {
             subject: subject.clone(),
             metric: sample.metric,
             labels: sample.labels.clone(),
@@ -62,7 +62,10 @@ impl SeriesList {
         self.series.iter()
     }
 
-    fn samples<'a>(&self, reading: &'a Reading) -> impl Iterator<Item = (&'a Subject, &'a Sample)> + use<'a> {
+    fn samples<'a>(
+        &self,
+        reading: &'a Reading,
+    ) -> impl Iterator<Item = (&'a Subject, &'a MetricSample)> + use<'a> {
         let permanent_only = self.permanent_only;
         let listed =
             move |it: &Subject| !permanent_only || it.kind().turnover() == SubjectTurnover::Permanent;

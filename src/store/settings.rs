@@ -16,7 +16,7 @@ pub struct StoreSettings {
     /// Largest size of the whole store.
     pub max_bytes: ByteSize,
     /// Age up to which rows are kept.
-    pub retention: Retention,
+    pub retention: RetentionSettings,
     /// Size of readings that are kept longer for episodes.
     pub episode_bytes: ByteSize,
     /// Interval between commits.
@@ -25,7 +25,7 @@ pub struct StoreSettings {
 
 /// Age up to which rows are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Retention {
+pub struct RetentionSettings {
     /// Of raw readings.
     pub readings: HumanDuration,
     /// Of points, scores and episodes.
@@ -36,9 +36,12 @@ impl Default for StoreSettings {
     fn default() -> Self {
         Self {
             path: AUTO.into(),
-            max_bytes: ByteSize::mebibytes(256),
-            retention: Retention { readings: HumanDuration::days(2), points: HumanDuration::days(90) },
-            episode_bytes: ByteSize::mebibytes(64),
+            max_bytes: ByteSize::from_mebibytes(256),
+            retention: RetentionSettings {
+                readings: HumanDuration::days(2),
+                points: HumanDuration::days(90),
+            },
+            episode_bytes: ByteSize::from_mebibytes(64),
             commit_interval: HumanDuration::seconds(5),
         }
     }

@@ -6,7 +6,7 @@ use super::block;
 use super::error::StoreError;
 use super::reader::{PAGE_BLOCKS, StoreReader, bounded};
 use super::row_types::{SnapshotRow, StoredSnapshot};
-use super::series_index::SeriesNames;
+use super::series_index::BlockSeriesDecoder;
 use crate::explanation::EpisodeRecord;
 use crate::metric::Metric;
 use crate::reading::{Reading, Timestamp};
@@ -35,7 +35,7 @@ impl StoreReader {
         metrics: &[&'static Metric],
         mut each: impl FnMut(bool, Reading) -> Result<(), E>,
     ) -> Result<(), E> {
-        let names = SeriesNames::load(&self.0, metrics)?;
+        let names = BlockSeriesDecoder::load(&self.0, metrics)?;
         let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
         self.pages(
             self.ends("readings", "last_at", [-f64::INFINITY, f64::INFINITY])?,

@@ -5,8 +5,8 @@ use rusqlite::{Connection, params};
 use super::error::StoreError;
 use super::points;
 use super::row_types::{
-    BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, LogPositionRow, MarkerRow, ModelRow, RECORDED,
-    SnapshotRow, SubjectStateRow, VerdictRow,
+    BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, LogPositionRow, LogStateRow, MarkerRow, ModelRow,
+    RECORDED, SnapshotRow, SubjectStateRow, VerdictRow,
 };
 use crate::clock;
 use crate::window::Point;
@@ -19,6 +19,8 @@ const CAUSED_MAX: i64 = 8;
 pub const SUBJECT_STATES_MAX: i64 = 4_096;
 /// Largest number of positions in logs.
 pub const LOG_POSITIONS_MAX: i64 = 32_768;
+/// Largest number of logs of which is stored what they taught.
+pub const LOG_STATES_MAX: i64 = 256;
 /// Largest state of a subject, in bytes; a larger one is not stored.
 pub const SUBJECT_STATE_BYTES_MAX: usize = 4 << 20;
 
@@ -154,12 +156,21 @@ pub(super) fn log_positions(connection: &Connection, rows: &[LogPositionRow]) ->
             None => remove.execute(params![it.log, it.part])?,
         };
     }
+    delete_oldest(connection, "log_positions", LOG_POSITIONS_MAX)
+}
+
+/// Writes what a log taught; the oldest states are deleted if there are too many.
+pub(super) fn log_state(connection: &Connection, it: &LogStateRow) -> Result<(), StoreError> {
     connection
-        .prepare_cached(
-            "DELETE FROM log_positions WHERE id IN \
-             (SELECT id FROM log_positions ORDER BY at DESC, id DESC LIMIT -1 OFFSET ?1)",
-        )?
-        .execute([LOG_POSITIONS_MAX])?;
+        .prepare_cached("INSERT OR REPLACE INTO log_states (at, log, content) VALUES (?1, ?2, ?3)")?
+        .execute(params![clock::now().0, it.log, it.bytes])?;
+    delete_oldest(connection, "log_states", LOG_STATES_MAX)
+}
+
+/// Deletes the oldest rows of a table beyond a number of them.
+fn delete_oldest(connection: &Connection, table: &'static str, kept: i64) -> Result<(), StoreError> {
+    let oldest = format!("SELECT id FROM {table} ORDER BY at DESC, id DESC LIMIT -1 OFFSET ?1");
+    connection.prepare_cached(&format!("DELETE FROM {table} WHERE id IN ({oldest})"))?.execute([kept])?;
     Ok(())
 }
 
@@ -202,7 +213,7 @@ pub(super) fn import(
          VALUES (?1, ?2, ?3, ?4, 0, 1.0, ?5, ?6)",
     )?;
     for (id, it) in (begin..).zip(earlier) {
-        let packed = points::packed(&it.values, &it.missing);
+        let packed = points::pack_values(&it.values, &it.missing);
         statement.execute(params![id, it.at.0, subject.0, subject.1, layout, packed])?;
     }
     connection.execute(&format!("DELETE FROM snapshots WHERE NOT {EXPLAINING}"), [])?;

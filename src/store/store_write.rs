@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::row_types::{
-    BackfillPoints, BaselineRow, LogPositionRow, MarkerRow, ModelRow, SnapshotRow, SubjectStateRow,
-    VerdictRow,
+    BackfillPoints, BaselineRow, LogPositionRow, LogStateRow, MarkerRow, ModelRow, SnapshotRow,
+    SubjectStateRow, VerdictRow,
 };
 use super::series_keys::SeriesList;
 use crate::explanation::Cause;
 use crate::reading::{Reading, Subject, Timestamp};
-use crate::report::{Assessment, Episode, EpisodeMarks, EpisodeTransition, LearnedPoint, Report};
+use crate::report::{Assessment, Episode, EpisodeCircumstances, EpisodeTransition, LearnedPoint, Report};
 
 /// One item to write.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub enum StoreWrite {
     Marker(MarkerRow),
     /// How far logs were read.
     LogPositions(Vec<LogPositionRow>),
+    /// What a log taught; replaces what it taught before.
+    LogState(LogStateRow),
     /// A verdict on an episode.
     Verdict(VerdictRow),
 }
@@ -50,7 +52,7 @@ impl StoreWrite {
     /// Whether it replaces earlier learned state. It then does not overwrite a state that could not be read.
     pub(super) fn is_learned(&self) -> bool {
         match self {
-            Self::Baselines(_) | Self::Snapshot(_) | Self::SubjectState(_) => true,
+            Self::Baselines(_) | Self::Snapshot(_) | Self::SubjectState(_) | Self::LogState(_) => true,
             Self::Model(_) | Self::ModelState { .. } | Self::ModelGone { .. } => true,
             Self::Tick(_)
             | Self::Backfill(_)
@@ -65,6 +67,7 @@ impl StoreWrite {
         let bytes = match self {
             Self::Snapshot(it) => it.bytes.len(),
             Self::SubjectState(it) => it.bytes.len(),
+            Self::LogState(it) => it.bytes.len(),
             Self::Model(it) => it.bytes.len(),
             _ => 0,
         };
@@ -99,7 +102,7 @@ pub(super) struct AssessmentEntry {
     /// The description of the open episode.
     pub(super) description: Option<Arc<str>>,
     /// What made its episode expected.
-    pub(super) marks: EpisodeMarks,
+    pub(super) marks: EpisodeCircumstances,
     /// Its causes as JSON, with each new description.
     pub(super) causes: Option<String>,
     /// Culprits and scenes as JSON, when they changed.

@@ -12,12 +12,13 @@ use super::data_dir::{self, DataDir, FILE, LOG};
 use super::database::Database;
 use super::error::StoreError;
 use super::file_permissions::FileId;
-use super::queue::StoreQueue;
 use super::reader::StoreReader;
 use super::retention::RetentionLimits;
-use super::status::{StoreOperation, StoreStatus};
+use super::store_health::{StoreOperation, StoreStatus};
 use super::store_write::StoreWrite;
+use super::write_queue::StoreQueue;
 use crate::clock;
+use crate::open_files;
 
 /// Largest number of entries that wait for a successful commit; beyond it, the oldest readings are dropped and
 /// counted.
@@ -129,7 +130,7 @@ impl StoreWriter {
             Ok(dropped) => {
                 self.pending.clear();
                 self.status.drop_rows(dropped);
-                self.status.committed(clock::now());
+                self.status.set_committed_at(clock::now());
                 if std::mem::take(&mut self.is_failing) {
                     tracing::info!(path = %self.directory.display(), "the store works again");
                 }
@@ -178,7 +179,7 @@ impl StoreWriter {
                 Ok(database) => {
                     self.database = Some(database);
                     if !self.is_failing {
-                        self.status.works();
+                        self.status.set_healthy();
                     }
                     self.measure();
                 }
@@ -192,6 +193,7 @@ impl StoreWriter {
     }
 
     fn opened(&mut self) -> Result<Database, StoreError> {
+        check_descriptors()?;
         let data_dir = match self.data_dir.take() {
             Some(data_dir) if data_dir.is_in_place() => data_dir,
             _ => DataDir::lock(&self.directory)?,
@@ -226,7 +228,7 @@ impl StoreWriter {
         if self.restored.is_some() && (found.is_none() || self.restored == found) {
             return;
         }
-        let read = StoreReader::open(&self.directory).and_then(|reader| {
+        let read = check_descriptors().and_then(|()| StoreReader::open(&self.directory)).and_then(|reader| {
             let restored = catch_unwind(AssertUnwindSafe(|| (self.restore)(Ok(&reader))));
             restored.unwrap_or_else(|_| {
                 tracing::error!("restoring the state panicked; this is a bug in hostnorm");
@@ -269,6 +271,11 @@ impl StoreWriter {
             );
         }
     }
+}
+
+/// Checks that the store leaves descriptors for readings and clients: SQLite takes several at a time.
+fn check_descriptors() -> Result<(), StoreError> {
+    open_files::scarcity().map_or(Ok(()), |reason| Err(StoreError::FewDescriptors { reason }))
 }
 
 /// Renames the database, or only its log, and logs it.

@@ -12,7 +12,7 @@ const LEAP_SECOND_AT: std::ops::Range<usize> = 16..19;
 
 /// Content of a signal's cell.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum CellValue {
+pub enum CellValue {
     /// A valid number.
     Known(f64),
     /// Empty, or `NaN`.
@@ -24,7 +24,7 @@ pub(super) enum CellValue {
 }
 
 /// Parses the cell of a signal.
-pub(super) fn number(cell: &[u8]) -> CellValue {
+pub fn number(cell: &[u8]) -> CellValue {
     let cell = cell.trim_ascii();
     if cell.is_empty() {
         return CellValue::Missing;

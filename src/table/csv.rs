@@ -57,7 +57,7 @@ impl CsvCells<'_> {
 
 /// A separator other than the comma in the only cell of a row.
 pub(super) fn separator_in(cell: &[u8]) -> Option<char> {
-    [';', '\t'].into_iter().find(|it| cell.contains(&(*it as u8)))
+    [';', '\t', '|'].into_iter().find(|it| cell.contains(&(*it as u8)))
 }
 
 impl CsvReader {

@@ -158,10 +158,7 @@ impl fmt::Display for TableProblem {
                 write!(f, "{count} columns of numbers; the maximum is {COLUMNS_MAX}")
             }
             Self::NoSignals => f.write_str("no column of numbers"),
-            Self::Ragged { cells, header, separator } => {
-                let plural = if *cells == 1 { "" } else { "s" };
-                write!(f, "{cells} cell{plural}, the header has {header}{}", separator_hint(*separator))
-            }
+            Self::Ragged { cells, header, separator } => f.write_str(&ragged(*cells, *header, *separator)),
             Self::Order { at, before, line, file } => {
                 let (at, before) = (episode_text::instant(*at), episode_text::instant(*before));
                 let file = file.as_ref().map(|it| format!("{it}, ")).unwrap_or_default();
@@ -184,8 +181,8 @@ impl fmt::Display for TableProblem {
                 quoted(column),
                 clipped(cell)
             ),
-            Self::Time { cell, why } => {
-                let cell = quoted(cell);
+            Self::Time { cell: text, why } => {
+                let cell = quoted(text);
                 match why {
                     ParseTimestampError::Missing => {
                         f.write_str("column \"timestamp\": the cell is empty; each row needs its time")
@@ -196,7 +193,8 @@ impl fmt::Display for TableProblem {
                     ),
                     ParseTimestampError::Large => write!(
                         f,
-                        "column \"timestamp\": {cell} is too large for a Unix time in seconds; divide milliseconds by 1000"
+                        "column \"timestamp\": {cell} is too large for a Unix time in seconds{}",
+                        unit_hint(text)
                     ),
                     ParseTimestampError::Text => write!(
                         f,
@@ -208,6 +206,20 @@ impl fmt::Display for TableProblem {
     }
 }
 
+/// What is wrong with a row of another number of cells than the header.
+fn ragged(cells: usize, header: usize, separator: Option<char>) -> String {
+    let hint = match separator {
+        // The number of cells is right, and says nothing.
+        Some(_) if cells == header => return separator_hint(separator).trim_start_matches("; ").to_owned(),
+        None if header < cells => {
+            "; put quotes around cells with commas, and write numbers with a decimal point"
+        }
+        separator => separator_hint(separator),
+    };
+    let plural = if cells == 1 { "" } else { "s" };
+    format!("{cells} cell{plural}, the header has {header}{hint}")
+}
+
 /// How a cell that is no number is to be written.
 fn number_hint(cell: &str) -> String {
     match with_decimal_point(cell) {
@@ -216,14 +228,40 @@ fn number_hint(cell: &str) -> String {
             format!("write {whole} if the comma separates thousands, {number} if decimals")
         }
         Some(number) => format!("write the decimal point, {number}"),
-        None => "leave the cell of a missing value empty".to_owned(),
+        None => match without_marks(cell) {
+            Some(number) => format!("write {number}"),
+            None => "leave the cell of a missing value empty".to_owned(),
+        },
     }
+}
+
+/// A number with separators of thousands, or a percent sign, without them.
+fn without_marks(cell: &str) -> Option<String> {
+    let (cell, mut marked) = (cell.trim(), false);
+    let number = cell.strip_suffix('%').inspect(|_| marked = true).unwrap_or(cell).trim_end();
+    let (whole, fraction) = number.rsplit_once('.').unwrap_or((number, ""));
+    let is_grouped = !fraction.is_empty() && whole.contains(',') && !fraction.contains(',');
+    let number = if is_grouped { number.replace(',', "") } else { number.to_owned() };
+    ((marked || is_grouped) && number.parse::<f64>().is_ok()).then_some(number)
+}
+
+/// What to do with a number that is too large for a Unix time in seconds, by its size.
+fn unit_hint(cell: &str) -> &'static str {
+    /// Largest Unix time that is a time in seconds, with the same in smaller units.
+    const LARGEST: [(f64, &str); 3] = [
+        (1e14, "; divide milliseconds by 1000"),
+        (1e17, "; divide microseconds by 1000000"),
+        (1e20, "; divide nanoseconds by 1000000000"),
+    ];
+    let size = cell.trim().parse().map_or(f64::INFINITY, f64::abs);
+    LARGEST.into_iter().find(|it| size < it.0).map_or("", |it| it.1)
 }
 
 /// The end of a message about a row that seems to have another separator.
 pub fn separator_hint(separator: Option<char>) -> &'static str {
     match separator {
         Some(';') => "; cells are separated by commas, not by semicolons, and numbers have a decimal point",
+        Some('|') => "; cells are separated by commas, not by vertical bars",
         Some(_) => "; cells are separated by commas, not by tabs",
         None => "",
     }
@@ -275,6 +313,11 @@ mod tests {
             "a.csv, line 12: 1 cell, the header has 38; cells are separated by commas, not by tabs",
         );
         check(
+            Some(2),
+            TableProblem::Ragged { cells: 5, header: 3, separator: None },
+            "a.csv, line 2: 5 cells, the header has 3; put quotes around cells with commas, and write numbers with a decimal point",
+        );
+        check(
             Some(3),
             TableProblem::Vast { column: "cpu".into(), cell: "1e308".into() },
             "a.csv, line 3: column \"cpu\": 1e308 is beyond ±1e100, larger than any measurement; leave the cell of a missing value empty",
@@ -294,8 +337,30 @@ mod tests {
         check_cell("-12,345", "write -12345 if the comma separates thousands, -12.345 if decimals");
         check_cell("0,125", "write the decimal point, 0.125");
         check_cell("1000,125", "write the decimal point, 1000.125");
-        for cell in ["1,5,2", ",", "1,", "1,x", "x,1", "1.5,2"] {
+        check_cell("1,234.50", "write 1234.50");
+        check_cell("-1,234,567.8", "write -1234567.8");
+        check_cell("50 %", "write 50");
+        check_cell("12.5%", "write 12.5");
+        for cell in ["1,5,2", ",", "1,", "1,x", "x,1", "1.5,2", "%", "x%", "1,x.5", "1.5.5"] {
             check_cell(cell, "leave the cell of a missing value empty");
+        }
+    }
+
+    #[test]
+    fn a_time_in_another_unit_is_named() {
+        for (cell, hint) in [
+            ("1795255200000", "; divide milliseconds by 1000"),
+            ("1795255200000000", "; divide microseconds by 1000000"),
+            ("1795255200000000000", "; divide nanoseconds by 1000000000"),
+            ("inf", ""),
+        ] {
+            let problem = TableProblem::Time { cell: cell.into(), why: ParseTimestampError::Large };
+            let text = "a.csv, line 2: column \"timestamp\":";
+            check(
+                Some(2),
+                problem,
+                &format!("{text} \"{cell}\" is too large for a Unix time in seconds{hint}"),
+            );
         }
     }
 

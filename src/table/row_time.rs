@@ -1,5 +1,6 @@
 //! Times of rows: their order, also across a leap second, and times that are something else.
 
+use super::error::TableProblem;
 use crate::reading::Timestamp;
 
 /// Time around a leap second in which clocks repeat a second, in seconds.
@@ -19,6 +20,33 @@ pub(super) struct PreviousRow {
     pub(super) line: u64,
 }
 
+/// Checks that the times of rows rise.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RowOrder {
+    /// The last row with a time.
+    before: Option<PreviousRow>,
+}
+
+impl RowOrder {
+    /// Takes the time of the next row, and its line.
+    ///
+    /// # Errors
+    /// If it is not later than the row before.
+    pub fn take(&mut self, at: Timestamp, line: u64) -> Result<(), TableProblem> {
+        match self.before.replace(PreviousRow { at, line }) {
+            Some(before) if !may_follow(before.at, at) => {
+                Err(TableProblem::Order { at, before: before.at, line: before.line, file: None })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The last row with a time.
+    pub(super) fn last(&self) -> Option<PreviousRow> {
+        self.before
+    }
+}
+
 /// A hint, if the times from `first` to `last` look like numbers of days.
 pub fn day_numbers_hint(first: Timestamp, last: Timestamp) -> Option<String> {
     (DAY_NUMBERS.contains(&first.0) && DAY_NUMBERS.contains(&last.0)).then(|| {
@@ -31,7 +59,7 @@ pub fn day_numbers_hint(first: Timestamp, last: Timestamp) -> Option<String> {
 
 /// Whether a row may stand after one with the time `before`. Unix time repeats a second at a leap second, so there
 /// an equal time, or one that is less than a second earlier, is in order.
-pub(super) fn follows(before: Timestamp, at: Timestamp) -> bool {
+pub(super) fn may_follow(before: Timestamp, at: Timestamp) -> bool {
     before.0 < at.0
         || (before.0 - at.0 < LEAP_SECONDS && is_near_leap_second(before) && is_near_leap_second(at))
 }
@@ -64,7 +92,7 @@ mod tests {
     #[test]
     fn only_a_leap_second_repeats() {
         let check = |before: f64, at: f64, expect: bool| {
-            assert_eq!(follows(Timestamp(before), Timestamp(at)), expect, "{before} {at}");
+            assert_eq!(may_follow(Timestamp(before), Timestamp(at)), expect, "{before} {at}");
         };
         let midnight = 1_483_228_800.0;
         check(1.0, 2.0, true);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Table, TableProblem, TableRow, day_numbers_hint, quoted};
+use super::{TableProblem, TableReader, TableRow, day_numbers_hint, quoted};
 use crate::duration::HumanDuration;
 use crate::episode_text;
 use crate::reading::Timestamp;
@@ -16,7 +16,7 @@ mod finding;
 mod row_interval;
 
 pub use column_stats::{ColumnStats, ValuePattern, ValueRange};
-pub use finding::{EXAMPLES_MAX, FindingExample, FindingGroup, FindingKind, Severity};
+pub use finding::{EXAMPLES_MAX, FindingExample, FindingGroup, FindingKind, FindingSeverity};
 
 use column_stats::CellCounts;
 use finding::FindingList;
@@ -78,7 +78,7 @@ impl TableValidation {
     pub fn of(path: &Path, every: Option<HumanDuration>) -> Self {
         let mut findings = FindingList::default();
         let mut problems = Vec::new();
-        let table = match Table::open_with(path, &mut problems) {
+        let table = match TableReader::open_with(path, &mut problems) {
             Ok(table) => table,
             Err(error) => {
                 findings.note(FindingKind::of(&error.problem), error.line, || error.problem.to_string());
@@ -101,14 +101,14 @@ impl TableValidation {
     ) -> Self {
         let findings = findings.into_groups();
         let sum = |level| findings.iter().filter(|it| it.level == level).map(|it| it.count).sum();
-        let (errors, warnings) = (sum(Severity::Error), sum(Severity::Warning));
+        let (errors, warnings) = (sum(FindingSeverity::Error), sum(FindingSeverity::Warning));
         Self { file, compression, valid: errors == 0, errors, warnings, rows, time, columns, findings }
     }
 }
 
 /// The state of one pass.
 struct ValidationPass {
-    table: Table,
+    table: TableReader,
     findings: FindingList,
     tallies: Vec<CellCounts>,
     pace: IntervalHistogram,
@@ -117,7 +117,7 @@ struct ValidationPass {
 }
 
 impl ValidationPass {
-    fn new(table: Table, findings: FindingList) -> Self {
+    fn new(table: TableReader, findings: FindingList) -> Self {
         let tallies = vec![CellCounts::new(); table.columns().len()];
         Self { table, findings, tallies, pace: IntervalHistogram::new(), ends: None }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::episode_text::{self, NamedSignal};
-use crate::impact::Severity;
+use crate::impact::EpisodeSeverity;
 use crate::reading::{Subject, SubjectTurnover, Timestamp};
 use crate::report::{Assessment, Episode, EpisodeTransition, Report};
 
@@ -106,7 +106,7 @@ fn log_transition(report: &Report, subject: &Subject, assessment: &Assessment, t
         state,
         episode = assessment.episode.map(|it| episode_text::id(subject, it.since)),
         score = details.map(|it| short(it.momentary)),
-        severity = assessment.severity.map(Severity::name),
+        severity = assessment.severity.map(EpisodeSeverity::name),
         confidence = details.and_then(|it| it.confidence).map(short),
         signals = causes.iter().map(|it| it.state.signal.name).collect::<Vec<_>>().join(","),
         contributions = list(&causes, |it| Some(it.contribution.value)),
@@ -121,7 +121,7 @@ fn log_transition(report: &Report, subject: &Subject, assessment: &Assessment, t
 
 fn note_end(subject: &Subject, episode: &Episode, at: Timestamp, state: &'static str) {
     let message = match state {
-        "accepted" => episode_text::accepted(subject, episode, at),
+        "accepted" => episode_text::accepted_episode_message(subject, episode, at),
         _ => episode_text::ended(subject, episode, at),
     };
     tracing::info!(
@@ -129,7 +129,7 @@ fn note_end(subject: &Subject, episode: &Episode, at: Timestamp, state: &'static
         subject = subject.name(),
         state,
         episode = episode_text::id(subject, episode.since),
-        duration_seconds = episode_text::lasted(episode, at).as_seconds(),
+        duration_seconds = episode_text::rounded_episode_duration(episode, at).as_seconds(),
         peak = short(episode.peak),
         "{message}"
     );
@@ -151,7 +151,7 @@ mod tests {
     use super::super::tests::logged;
     use super::*;
     use crate::reading::{ReadProblem, Reading, SubjectKind};
-    use crate::report::{Contribution, Direction, ExpectedValue, ScoreDetails, SignalState};
+    use crate::report::{Contribution, DeviationDirection, ExpectedValue, ScoreDetails, SignalState};
     use crate::signal::{Signal, SignalUnit};
 
     static BUSY: Signal = Signal {
@@ -168,7 +168,8 @@ mod tests {
     /// A report at second 100 whose host has one signal.
     fn report(ready: bool, turn: Option<EpisodeTransition>, problems: &[(&'static str, &str)]) -> Report {
         let expected = Some(ExpectedValue { value: 1.0 / 30.0, lower: 0.0, upper: 0.09 });
-        let contributions = vec![Contribution { signal: &BUSY, direction: Direction::High, value: 1.234_56 }];
+        let contributions =
+            vec![Contribution { signal: &BUSY, direction: DeviationDirection::High, value: 1.234_56 }];
         let details = ScoreDetails {
             momentary: 1.234_56,
             confidence: Some(0.75),
@@ -179,7 +180,13 @@ mod tests {
             ready_at: Timestamp(600.0),
             ready,
             details: ready.then_some(details),
-            signals: vec![SignalState { signal: &BUSY, value: 0.97, expected, drift: None }],
+            signals: vec![SignalState {
+                signal: &BUSY,
+                value: 0.97,
+                expected,
+                expected_by_detector: Default::default(),
+                drift: None,
+            }],
             episode: Some(Episode { since: Timestamp(99.0), peak: 1.2 }),
             description: Some("Anomaly on host: CPU usage 97 %".into()),
             transition: turn,
@@ -194,7 +201,7 @@ mod tests {
     }
 
     fn check(reports: &[Report], expect: &[&str]) {
-        let found = logged(super::super::LogSettings::default(), || {
+        let found = logged(super::super::LogOutputSettings::default(), || {
             let mut diary = EventLogger::default();
             reports.iter().for_each(|it| diary.note(it));
         });

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 
 use crate::metric::Metric;
-use crate::reading::Values;
+use crate::reading::SubjectValues;
 
 /// Most lines that wait to be written; further ones are dropped.
 pub const LOG_LINES_MAX: usize = 1_000;
@@ -16,7 +16,7 @@ pub const LOG_LINES_MAX: usize = 1_000;
 const END_TIME_MAX: Duration = Duration::from_secs(1);
 
 static DROPPED: Metric = Metric::counter(
-    "hostnorm_log_lines_dropped_total",
+    "hostnorm_own_log_lines_dropped_total",
     "Lines of hostnorm's own log dropped because standard error was blocked, such as a full pipe that nobody reads",
 );
 
@@ -70,7 +70,7 @@ pub struct LogCounts(ErrorCounter);
 
 impl LogCounts {
     /// Adds the counts to hostnorm's metrics about itself.
-    pub fn values(&self, values: &mut Values) {
+    pub fn values(&self, values: &mut SubjectValues) {
         values.set(&DROPPED, self.0.dropped_lines() as f64);
     }
 }

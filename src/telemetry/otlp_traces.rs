@@ -12,6 +12,6 @@ mod context;
 
 pub use context::{join_trace, trace_of};
 pub use pipeline::{SHUTDOWN_MAX, TracePipeline, start};
-pub use settings::{Compression, OtlpSettings, Protocol, TraceSampler};
+pub use settings::{OtlpCompression, OtlpProtocol, OtlpSettings, TraceSampler};
 pub use span_counts::{METRICS, SpanCounts};
-pub use transport::{UnusableSetting, unusable};
+pub use transport::{UnusableSetting, unusable_file_setting};

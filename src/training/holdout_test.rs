@@ -2,11 +2,11 @@
 //!
 //! The result depends only on history, settings and seed.
 
-use super::TrainError;
+use super::TrainModelError;
 use crate::detect::eif::{CLIP, ForestModel};
 use crate::detect::forest::FeatureRows;
 use crate::detect::seeded_rng::SeededRng;
-use crate::detect::short_memory::TWINS;
+use crate::detect::short_term_means::TWINS;
 use crate::roc::auc;
 
 /// A forest whose area under the ROC curve is below this is refused.
@@ -88,7 +88,7 @@ fn break_relation(row: &mut [f32], other: &[f32], signals: usize, random: &mut S
 
 /// How well a forest distinguishes faults from normal points.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DetectionSkill {
+pub struct HoldoutAuc {
     /// Area under the ROC curve.
     pub auc: f64,
     /// Share of the faulty points that score above the threshold.
@@ -113,18 +113,18 @@ impl HoldoutTest {
     /// implementation; it appears in the error and has no other effect.
     ///
     /// # Errors
-    /// [`TrainError::Blind`] if the forest is refused.
-    pub fn judge(&self, model: &ForestModel, peer: Option<f64>) -> Result<DetectionSkill, TrainError> {
+    /// [`TrainModelError::Blind`] if the forest is refused.
+    pub fn judge(&self, model: &ForestModel, peer: Option<f64>) -> Result<HoldoutAuc, TrainModelError> {
         let scores = |rows: &FeatureRows| rows.iter().map(|it| model.forest.score(it)).collect::<Vec<_>>();
         let (ordinary, faulty) = (scores(&self.ordinary), scores(&self.faulty));
         let own = auc(&ordinary, &faulty);
         if own < floor(ordinary.len()) {
-            return Err(TrainError::Blind { own, peer });
+            return Err(TrainModelError::Blind { own, peer });
         }
         let above = |scores: &[f64]| {
             scores.iter().filter(|it| **it >= model.threshold).count() as f64 / scores.len().max(1) as f64
         };
-        Ok(DetectionSkill { auc: own, recall: above(&faulty), alarms: above(&ordinary) })
+        Ok(HoldoutAuc { auc: own, recall: above(&faulty), alarms: above(&ordinary) })
     }
 }
 

@@ -52,7 +52,8 @@ impl TrainedModel {
 /// If the bytes are no valid model.
 pub fn from_bytes(bytes: &[u8]) -> Result<(eif::ForestModel, DriftReference), DecodeModelError> {
     let content = learned_state_codec::open(MARK, bytes).ok_or(DecodeModelError::Corrupt)?;
-    let (format, rest) = learned_state_codec::front::<u32>(content).ok_or(DecodeModelError::Corrupt)?;
+    let (format, rest) =
+        learned_state_codec::decode_prefix::<u32>(content).ok_or(DecodeModelError::Corrupt)?;
     if format != FORMAT {
         return Err(DecodeModelError::Format(format));
     }
@@ -94,7 +95,7 @@ mod tests {
             let model = model(width);
             let (eif, reference) = from_bytes(&model.bytes()).unwrap();
             assert_eq!((&eif.forest, &reference), (&model.eif.forest, &model.reference));
-            assert!(learned_state_codec::same(eif.threshold, model.eif.threshold));
+            assert!(learned_state_codec::is_bit_equal(eif.threshold, model.eif.threshold));
             assert_eq!(eif.forest.digest(), model.evaluation.digest);
         }
     }

@@ -1,10 +1,10 @@
 //! Absent signals, scored as rows of a file: detected soon, named, soon over; and signals that rest by nature are
 //! quiet.
 
-use hostnorm::budget::Budget;
+use hostnorm::alert_budget::AlertBudget;
 use hostnorm::detect::absence::AbsenceKind;
 use hostnorm::detect::seeded_rng::SeededRng;
-use hostnorm::episode::ResolveRule;
+use hostnorm::episode::EpisodeEndRule;
 use hostnorm::replay::{Replay, ReplaySettings};
 use hostnorm::training;
 
@@ -15,12 +15,12 @@ fn settings(budget: &str) -> ReplaySettings {
         every: 60.0,
         threshold: 2.5,
         alert_level: 2.0,
-        budget: budget.parse::<Budget>().unwrap(),
+        budget: budget.parse::<AlertBudget>().unwrap(),
         detectors: Default::default(),
-        resolve: ResolveRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
+        resolve: EpisodeEndRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
         smoothing: 1.0,
         half_life: 7.0 * 86_400.0,
-        anomaly_weight: 0.5,
+        anomaly_learning_weight: 0.5,
         retrain_interval: 86_400.0,
         training: training::TrainingSettings::default(),
         seed: 1,

@@ -5,7 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 
 use hostnorm::backfill::{
-    self, FetchProgress, FetchedHistory, HistoryError, HistorySource, Mapping, RemoteHistoryQuery,
+    self, FetchHistoryError, FetchProgress, FetchedHistory, HistorySource, MetricNameMapping,
+    RemoteHistoryQuery,
 };
 use hostnorm::duration::HumanDuration;
 use hostnorm::reading::Timestamp;
@@ -19,13 +20,13 @@ const STEP: i64 = 30;
 
 /// A server that answers each request by calling `answer` with its first line and body; an empty answer closes the
 /// connection.
-struct Server {
+struct LoopbackServer {
     port: u16,
     /// The requests, with the header `authorization` if present.
     asked: mpsc::Receiver<String>,
 }
 
-impl Server {
+impl LoopbackServer {
     fn new(answer: impl Fn(&str) -> String + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -86,10 +87,10 @@ fn status(line: &str, kind: &str, body: &str) -> String {
 }
 
 /// Requests an hour; returns the result and the progress.
-fn ask(url: &str, access: &ServerConnection) -> (Result<FetchedHistory, HistoryError>, Vec<String>) {
+fn ask(url: &str, access: &ServerConnection) -> (Result<FetchedHistory, FetchHistoryError>, Vec<String>) {
     let signals: Vec<&'static Signal> = sources::host_signals(|_| true).collect();
     let metrics: Vec<_> = sources::metrics().collect();
-    let mapping = Mapping::shipped(&metrics).unwrap();
+    let mapping = MetricNameMapping::shipped(&metrics).unwrap();
     let wanted = RemoteHistoryQuery {
         metrics: &metrics,
         signals: &signals,
@@ -111,7 +112,7 @@ fn ask(url: &str, access: &ServerConnection) -> (Result<FetchedHistory, HistoryE
 
 /// Checks the message if a server answers every request like this; the port becomes PORT.
 fn check(answer: impl Fn(&str) -> String + Send + 'static, expect: &str) {
-    let server = Server::new(answer);
+    let server = LoopbackServer::new(answer);
     let url = format!("prometheus:http://anna:geheim@127.0.0.1:{}/p", server.port);
     let (past, _) = ask(&url, &ServerConnection::default());
     let said = past.unwrap_err().to_string().replace(&server.port.to_string(), "PORT");
@@ -177,7 +178,7 @@ fn each_status_has_its_error() {
 #[test]
 fn temporary_failures_are_retried() {
     let (count, tries) = mpsc::channel();
-    let server = Server::new(move |_| {
+    let server = LoopbackServer::new(move |_| {
         let _ = count.send(());
         status("503 Service Unavailable\r\nRetry-After: 0", "text/plain", "still starting")
     });
@@ -200,14 +201,14 @@ fn a_refused_connection_is_reported() {
     assert!(said.contains("cannot reach the server: ") && said.contains("check that it runs"), "{said}");
     let said = says("influxdb:http://no-such-host.invalid:8086/telegraf");
     assert!(said.starts_with("http://no-such-host.invalid:8086: unknown host name"), "{said}");
-    let server = Server::new(|_| ok("{}"));
+    let server = LoopbackServer::new(|_| ok("{}"));
     let said = says(&format!("prometheus:https://127.0.0.1:{}", server.port));
     assert!(said.contains("TLS failed: ") && said.contains("--ca-file"), "{said}");
 }
 
 #[test]
 fn a_truncated_response_is_retried_and_then_reported() {
-    let server = Server::new(|_| {
+    let server = LoopbackServer::new(|_| {
         "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nRetry-After: 0\r\nConnection: close\r\n\r\n{\"sta".into()
     });
     let (past, progress) =
@@ -235,7 +236,7 @@ fn an_empty_result_lists_what_exists() {
         "the server has several hosts (a:1, b:1); select one with --host NAME, or --match 'instance=\"NAME\"'",
     );
     // Stale series contain NaN.
-    let server = Server::new(|question| series(question, "NaN"));
+    let server = LoopbackServer::new(|question| series(question, "NaN"));
     let said = ask(&format!("prometheus:http://127.0.0.1:{}", server.port), &ServerConnection::default())
         .0
         .unwrap_err();
@@ -245,7 +246,7 @@ fn an_empty_result_lists_what_exists() {
 #[test]
 fn credentials_are_sent_and_never_shown() {
     let heard = |kind: &str, access: &ServerConnection| {
-        let server = Server::new(|_| status("401 Unauthorized", "text/plain", ""));
+        let server = LoopbackServer::new(|_| status("401 Unauthorized", "text/plain", ""));
         let url = format!("{kind}:http://anna:geheim@127.0.0.1:{}/telegraf", server.port);
         assert!(ask(&url, access).0.is_err());
         server.asked.recv().unwrap()
@@ -268,7 +269,7 @@ fn credentials_are_sent_and_never_shown() {
 
 #[test]
 fn wrong_units_are_reported() {
-    let server = Server::new(|question| match question.contains("anomaly_signal") {
+    let server = LoopbackServer::new(|question| match question.contains("anomaly_signal") {
         true if question.contains("/label/") => ok(r#"{"status":"success","data":[]}"#),
         true => ok(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#),
         false => series(question, if question.contains("MemTotal_bytes") { "4000000" } else { "1" }),

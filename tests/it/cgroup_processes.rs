@@ -1,6 +1,6 @@
 //! Traffic, age, restarts and names of control groups, which come from processes, directories and homes of users.
 
-use crate::cgroup::{Host, UID, Version, id, subjects, value};
+use crate::cgroup::{CgroupHost, UID, Version, id, subjects, value};
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,12 +9,12 @@ use hostnorm::reading::{Reading, Subject, Timestamp};
 use hostnorm::sources::CgroupSettings;
 
 const RECEIVED: &str = "hostnorm_cgroup_network_receive_bytes_total";
-const SENT: &str = "hostnorm_cgroup_network_send_bytes_total";
+const SENT: &str = "hostnorm_cgroup_network_transmit_bytes_total";
 const STARTED: &str = "hostnorm_cgroup_start_time_seconds";
 const RESTARTS: &str = "hostnorm_cgroup_restarts_total";
 
 /// A process with this network: the number of its namespace, if it is readable, and its devices.
-fn add_process(host: &Host, number: usize, namespace: Option<usize>, devices: &[(&str, u64)]) {
+fn add_process(host: &CgroupHost, number: usize, namespace: Option<usize>, devices: &[(&str, u64)]) {
     let process = format!("proc/{number}");
     let dev: String = devices
         .iter()
@@ -29,11 +29,11 @@ fn add_process(host: &Host, number: usize, namespace: Option<usize>, devices: &[
     }
 }
 
-fn put_in(host: &Host, group: &str, number: usize) {
+fn put_in(host: &CgroupHost, group: &str, number: usize) {
     host.write(&format!("sys/fs/cgroup/{group}/cgroup.procs"), &format!("{number}\n"));
 }
 
-fn read(host: &Host) -> Reading {
+fn read(host: &CgroupHost) -> Reading {
     host.write("proc/stat", "btime 1000000\n");
     let reading = host.open(CgroupSettings::default()).read_all(Timestamp(0.0));
     assert_eq!(reading.problems, []);
@@ -42,7 +42,7 @@ fn read(host: &Host) -> Reading {
 
 #[test]
 fn a_group_has_the_traffic_of_its_own_network() {
-    let host = Host::new(Version::V2);
+    let host = CgroupHost::new(Version::V2);
     let of_host: &[(&str, u64)] = &[("lo", 1), ("eth0", 500)];
     add_process(&host, 1, Some(1), of_host);
     for (number, name, namespace, devices) in [
@@ -70,7 +70,7 @@ fn a_group_has_the_traffic_of_its_own_network() {
 
 #[test]
 fn the_network_of_a_pod_is_not_that_of_its_containers() {
-    let host = Host::new(Version::V2);
+    let host = CgroupHost::new(Version::V2);
     add_process(&host, 1, Some(1), &[("lo", 1), ("eth0", 500)]);
     add_process(&host, 20, Some(2), &[("lo", 1), ("eth0", 70)]);
     let slice = host.add_pod("shop", "web-5dd5756b68-x7k2p", UID, 1);
@@ -82,7 +82,7 @@ fn the_network_of_a_pod_is_not_that_of_its_containers() {
 
 #[test]
 fn without_processes_a_group_has_the_age_of_its_directory() {
-    let host = Host::new(Version::V2);
+    let host = CgroupHost::new(Version::V2);
     host.add("lxc/hidden");
     // Of another PID namespace.
     put_in(&host, "lxc/hidden", 0);
@@ -94,7 +94,7 @@ fn without_processes_a_group_has_the_age_of_its_directory() {
 
 #[test]
 fn restarts_are_counted_and_the_subject_stays() {
-    let host = Host::new(Version::V2);
+    let host = CgroupHost::new(Version::V2);
     host.add("system.slice/web.service");
     let container = |number| format!("system.slice/docker-{}.scope", id(number));
     let add_container = |number| {
@@ -136,7 +136,7 @@ fn restarts_are_counted_and_the_subject_stays() {
 
 #[test]
 fn rootless_containers_have_the_names_that_the_podman_of_their_user_knows() {
-    let host = Host::new(Version::V2);
+    let host = CgroupHost::new(Version::V2);
     let scope = |number| {
         format!("user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{}.scope", id(number))
     };

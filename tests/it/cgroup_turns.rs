@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use hostnorm::reading::{Subject, Timestamp};
 use hostnorm::sources::CgroupSettings;
 
-use crate::cgroup::{Host, Version, value};
+use crate::cgroup::{CgroupHost, Version, value};
 
 /// Each file of a group of version 2, with a metric that shows whether it was read.
 const FILES: [(&str, &str, &str); 11] = [
     ("cpu.stat", "usage_usec N000000\n", "cpu_seconds_total"),
     ("memory.current", "N\n", "memory_usage_bytes"),
-    ("memory.stat", "inactive_file 0\npgmajfault N\n", "memory_major_faults_total"),
+    ("memory.stat", "inactive_file 0\npgmajfault N\n", "major_page_faults_total"),
     ("memory.events", "oom_kill N\n", "oom_kills_total"),
-    ("io.stat", "8:0 rbytes=N wbytes=0\n", "read_bytes_total"),
+    ("io.stat", "8:0 rbytes=N wbytes=0\n", "disk_read_bytes_total"),
     ("pids.current", "N\n", "tasks"),
     (
         "cpu.pressure",
@@ -41,7 +41,7 @@ fn service(number: usize) -> Subject {
 /// Reads this many groups some times, with other contents each time; returns the number of files read at each reading,
 /// and the largest age of a value that is no limit, in readings.
 fn files_read(groups: usize, readings: u32) -> (Vec<usize>, u32) {
-    let host = Host::new(Version::V2);
+    let host = CgroupHost::new(Version::V2);
     let mut sources = host.open_with_window(CgroupSettings::default(), 30);
     let (mut counts, mut oldest) = (Vec::new(), 0);
     let mut newest: BTreeMap<(usize, &str), u32> = BTreeMap::new();

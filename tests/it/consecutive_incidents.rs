@@ -1,13 +1,13 @@
 //! An incident of an hour must not hide the next one of a tenth of its size (ADR 012).
 
-use hostnorm::alert::{self, AlertRule};
-use hostnorm::budget::Budget;
+use hostnorm::alert::{self, AlertStartRule};
+use hostnorm::alert_budget::AlertBudget;
 use hostnorm::detect::DetectorParameters;
 use hostnorm::engine;
 use hostnorm::reading::Timestamp;
 use hostnorm::report::EpisodeTransition;
 use hostnorm::scorer::{ScoreHold, Scorer, ScorerSettings, StepOptions};
-use hostnorm::simulate::{COLUMNS, Machine, WIDTH};
+use hostnorm::simulate::{COLUMNS, SimulatedMachine, WIDTH};
 use hostnorm::training;
 use hostnorm::window::Point;
 
@@ -19,12 +19,12 @@ fn settings() -> ScorerSettings {
     ScorerSettings {
         point_seconds: POINT_SECONDS,
         threshold: live.threshold,
-        alert: AlertRule { level: alert::LEVEL, budget: Budget::OFF },
+        alert: AlertStartRule { level: alert::LEVEL, budget: AlertBudget::OFF },
         detectors: Default::default(),
         resolve: live.resolve,
         smoothing: 1.0,
         score_hold: ScoreHold::Seconds(live.score_hold),
-        anomaly_weight: live.anomaly_weight,
+        anomaly_learning_weight: live.anomaly_learning_weight,
         shelter_short_memory: true,
     }
 }
@@ -33,7 +33,8 @@ fn settings() -> ScorerSettings {
 /// more are received; `apart` hours are between the end of the first and the start of the second.
 fn found(seed: u64, bytes: [f64; 2], apart: usize) -> [bool; 2] {
     let shape = DetectorParameters::plain(COLUMNS.iter().map(|it| it.floor).collect(), 7.0 * 2_880.0);
-    let (mut scorer, mut machine) = (Scorer::new(&shape), Machine::new(seed, 1_767_571_200.0, POINT_SECONDS));
+    let (mut scorer, mut machine) =
+        (Scorer::new(&shape), SimulatedMachine::new(seed, 1_767_571_200.0, POINT_SECONDS));
     let struck = COLUMNS.iter().position(|it| it.name == "network_received_bytes_per_second").unwrap();
     let first = 3 * 24 * HOUR;
     let hours = [first..first + HOUR, first + (1 + apart) * HOUR..first + (2 + apart) * HOUR];

@@ -5,12 +5,12 @@ use crate::simulated_host;
 
 use hostnorm::duration::HumanDuration;
 use hostnorm::engine::{Engine, EngineSettings};
-use hostnorm::episode_pattern::Verdict;
+use hostnorm::episode_pattern::OperatorVerdict;
 use hostnorm::maintenance::{MaintenanceCalendar, MaintenanceWindow};
-use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
+use hostnorm::reading::{MetricLabels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{Assessment, EpisodeTransition};
-use hostnorm::scorer::StoredPoint;
-use hostnorm::silence::{self, Matcher, Silence, SilenceCalendar, TargetLabels};
+use hostnorm::scorer::HistoryPoint;
+use hostnorm::silence::{self, Silence, SilenceCalendar, SilenceMatcher, TargetLabels};
 use hostnorm::simulate::COLUMNS;
 use hostnorm::training::{self, TrainedModel};
 use hostnorm::window::Point;
@@ -29,7 +29,7 @@ fn settings() -> EngineSettings {
 fn with_memory(reading: &Reading, share: f64) -> Reading {
     let mut changed = Reading::new(reading.at);
     for sample in reading.host_values().unwrap().iter() {
-        let is_memory = sample.labels == Labels::new([COLUMNS[MEMORY].name]);
+        let is_memory = sample.labels == MetricLabels::new([COLUMNS[MEMORY].name]);
         changed.host().set_by(&VALUE, &sample.labels, if is_memory { share } else { sample.value });
     }
     changed
@@ -83,7 +83,7 @@ fn an_anomaly_is_accepted_on_request() {
 fn a_training_can_be_requested() {
     let mut engine = Engine::new(&SIGNALS, &settings());
     let refused = engine.requested_training(SubjectKind::Host, None).unwrap_err();
-    assert_eq!(refused, "too little data: the warm-up is not over");
+    assert_eq!(refused, "too little data: there is no reading of this kind yet; train after the warm-up");
     let (mut engine, _) = known(0);
     assert!(engine.due(SubjectKind::Host).is_none());
     let set = engine.requested_training(SubjectKind::Host, None).unwrap();
@@ -172,7 +172,7 @@ fn maintenance_teaches_nothing_and_marks_its_episodes() {
 fn silenced(comment: &str) -> SilenceCalendar {
     let mut calendar = SilenceCalendar::new(TargetLabels::default());
     let silence = Silence {
-        matchers: vec![Matcher::new("alertname", "HostAnomalous", false, true).unwrap()],
+        matchers: vec![SilenceMatcher::new("alertname", "HostAnomalous", false, true).unwrap()],
         starts: Timestamp(0.0),
         ends: Timestamp(f64::MAX),
         is_expected: silence::says_expected(comment),
@@ -247,8 +247,8 @@ fn scores_like_a_rejected_episode_are_discounted_and_stay_unusual() {
     let [(first, _, _), (second, text, since)] = before.as_slice() else { panic!("{before:?}") };
     assert!((first / second - 1.0).abs() < 0.3, "recurrence alone changes nothing: {first} {second}");
     assert!(*second > 1.3 && !text.contains("rejected"), "{second} {text}");
-    assert!(!engine.judge_episode(&Subject::Host, Timestamp(1.0), Verdict::Rejected), "unknown");
-    assert!(engine.judge_episode(&Subject::Host, *since, Verdict::Rejected));
+    assert!(!engine.judge_episode(&Subject::Host, Timestamp(1.0), OperatorVerdict::Rejected), "unknown");
+    assert!(engine.judge_episode(&Subject::Host, *since, OperatorVerdict::Rejected));
     // The verdict is part of the learned state.
     let mut restarted = Engine::new(&SIGNALS, &settings());
     restarted.restore(&engine.snapshot()).unwrap();
@@ -259,7 +259,7 @@ fn scores_like_a_rejected_episode_are_discounted_and_stay_unusual() {
     assert!(text.ends_with("; like 1 episode rejected before"), "{text}");
     let (again, ..) = repeated(&mut restarted, &rest[120..180])[0];
     assert!((again - discounted).abs() < 0.3 * discounted, "{again} {discounted}");
-    assert!(engine.judge_episode(&Subject::Host, *since, Verdict::Confirmed));
+    assert!(engine.judge_episode(&Subject::Host, *since, OperatorVerdict::Confirmed));
     let (confirmed, text, _) = &repeated(&mut engine, &rest[180..240])[0];
     assert!(confirmed > &(0.7 * second) && !text.contains("rejected"), "{confirmed} {text}");
 }
@@ -341,7 +341,7 @@ fn a_time_range_can_be_forgotten() {
         if idx > 0 {
             let values = assessment.signals.iter().map(|it| it.value).collect();
             let point = Point { at: reading.at, values, missing: vec![false; SIGNALS.len()] };
-            points.push(StoredPoint { point, in_anomaly: false, weight: 1.0, score: None });
+            points.push(HistoryPoint { point, in_anomaly: false, weight: 1.0, score: None });
         }
     }
     let [learned, usual] = [points.len() - 1, 1_000].map(|idx| points[idx].point.values[MEMORY]);
@@ -353,7 +353,7 @@ fn a_time_range_can_be_forgotten() {
     let at = points[points.len() - 1].point.at.0 + EVERY;
     let mut next = Reading::new(Timestamp(at));
     for (idx, value) in points[1_000].point.values.iter().enumerate() {
-        next.host().set_by(&VALUE, &Labels::new([COLUMNS[idx].name]), *value);
+        next.host().set_by(&VALUE, &MetricLabels::new([COLUMNS[idx].name]), *value);
     }
     let after = step(&mut live, next);
     let expected = after.signals[MEMORY].expected.unwrap().value;

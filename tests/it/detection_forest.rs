@@ -12,7 +12,7 @@ use hostnorm::third_party_forest;
 use hostnorm::training::holdout_test::HoldoutTest;
 use hostnorm::training::model_evaluation::ModelEvaluation;
 use hostnorm::training::{
-    TrainError, TrainedModel, TrainingSet, TrainingSettings, train, train_with_reference,
+    TrainModelError, TrainedModel, TrainingSet, TrainingSettings, train, train_with_reference,
 };
 
 const WIDTH: usize = 8;
@@ -119,12 +119,12 @@ fn a_forest_that_never_splits_is_refused() {
         let model = |forest: Forest| eif::ForestModel { forest: Arc::new(forest), threshold: 0.6 };
         let good = model(Forest::train(&rows, &ForestOptions::default(), 1).unwrap());
         let blind = model(blind(width));
-        assert_eq!(blind.forest.splits(), 0);
+        assert_eq!(blind.forest.split_node_count(), 0);
         // Regardless of the other implementation.
         for peer in [None, Some(0.0), Some(1.0)] {
             assert!(trial.judge(&good, peer).is_ok(), "{width}");
             let error = trial.judge(&blind, peer).unwrap_err();
-            let TrainError::Blind { own, peer: named } = error else { panic!("{error}") };
+            let TrainModelError::Blind { own, peer: named } = error else { panic!("{error}") };
             assert!((own - 0.5).abs() < 0.01 && named == peer, "{error}");
             assert!(error.to_string().contains("hardly distinguishes"), "{error}");
         }
@@ -132,10 +132,10 @@ fn a_forest_that_never_splits_is_refused() {
 }
 
 /// The comparable result of a training: the bytes of its model with its evaluation, or the AUC of a refused forest.
-fn outcome(trained: Result<TrainedModel, TrainError>) -> Result<(Vec<u8>, ModelEvaluation), f64> {
+fn outcome(trained: Result<TrainedModel, TrainModelError>) -> Result<(Vec<u8>, ModelEvaluation), f64> {
     match trained {
         Ok(it) => Ok((it.bytes(), ModelEvaluation { auc_peer: None, ..it.evaluation })),
-        Err(TrainError::Blind { own, .. }) => Err(own),
+        Err(TrainModelError::Blind { own, .. }) => Err(own),
         Err(error) => panic!("{error}"),
     }
 }

@@ -7,16 +7,16 @@ use std::process::{Command, Stdio};
 
 use hostnorm::commands::run;
 use hostnorm::config::{Setting, default_file, settings};
-use hostnorm::cost_limit::Part;
+use hostnorm::cost_limit::OptionalFeature;
 use hostnorm::culprit::{self, Resource};
 use hostnorm::detect::DETECTORS;
 use hostnorm::grace::GraceReason;
 use hostnorm::http;
-use hostnorm::impact::{RESOURCES, Severity};
+use hostnorm::impact::{EpisodeSeverity, RESOURCES};
 use hostnorm::logs;
 use hostnorm::metric::{Metric, MetricType};
 use hostnorm::reading::SubjectKind;
-use hostnorm::report::Direction;
+use hostnorm::report::DeviationDirection;
 use hostnorm::sampler;
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::sources::SOURCES;
@@ -55,11 +55,54 @@ fn the_metrics_are_current() {
 
 #[test]
 fn the_help_is_current() {
+    let whole = help_of(&[]);
+    let known: BTreeSet<&str> = paragraphs(&whole).into_iter().map(|(_, body)| body).collect();
+    let mut text =
+        format!("$ hostnorm --help\n\n{whole}\nBelow, options that hostnorm --help lists are left out.\n");
+    let mut waiting = commands_in(&whole, &[]);
+    waiting.reverse();
+    while let Some(command) = waiting.pop() {
+        let help = help_of(&command);
+        writeln!(text, "\n$ hostnorm {} --help", command.join(" ")).unwrap();
+        let mut heading = None;
+        for (new, body) in paragraphs(&help) {
+            heading = new.or(heading);
+            if !known.contains(body) {
+                let line = heading.take().map(|it| format!("{it}\n")).unwrap_or_default();
+                write!(text, "\n{line}{body}\n").unwrap();
+            }
+        }
+        waiting.extend(commands_in(&help, &command).into_iter().rev());
+    }
+    golden("docs/help.txt", &text);
+}
+
+/// The paragraphs of a help, each with the heading that it begins with.
+fn paragraphs(help: &str) -> Vec<(Option<&str>, &str)> {
+    let is_heading = |it: &str| it.ends_with(':') && !it.starts_with(' ');
+    let each = help.trim_end().split("\n\n");
+    each.map(|it| match it.split_once('\n') {
+        Some((heading, body)) if is_heading(heading) => (Some(heading), body),
+        _ => (None, it),
+    })
+    .collect()
+}
+
+/// The help of a command; of the program itself without words.
+fn help_of(words: &[String]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
     // Without a terminal, lines are 100 characters wide.
-    let output = command.env_clear().stdin(Stdio::null()).arg("--help").output().unwrap();
-    assert!(output.status.success());
-    golden("docs/help.txt", &String::from_utf8(output.stdout).unwrap());
+    let output = command.env_clear().stdin(Stdio::null()).args(words).arg("--help").output().unwrap();
+    assert!(output.status.success(), "{words:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The commands that this help of a command lists, each with the words before it.
+fn commands_in(help: &str, words: &[String]) -> Vec<Vec<String>> {
+    let lines = help.lines().skip_while(|it| *it != "Commands:").skip(1).take_while(|it| !it.is_empty());
+    // A line with more spaces continues the text of the previous command.
+    let names = lines.filter(|it| !it.starts_with("   ")).filter_map(|it| it.split_whitespace().next());
+    names.map(|it| [words, &[it.to_owned()]].concat()).collect()
 }
 
 #[test]
@@ -90,6 +133,88 @@ fn the_tests_that_the_table_of_other_systems_names_exist() {
         };
         assert!(read(path).contains(&format!("#[test]\nfn {name}() {{")), "no test {name} in {path}");
     }
+}
+
+/// The commands in a page, in lines of their own or in a sentence.
+fn runbook_commands(page: &str) -> impl Iterator<Item = &str> {
+    page.lines().flat_map(|line| match line.strip_prefix("    ") {
+        Some(command) => vec![command],
+        None => line.split('`').skip(1).step_by(2).collect(),
+    })
+}
+
+/// A command says where it is run, and is one that hostnorm has.
+#[test]
+fn the_commands_of_the_runbooks_exist_and_say_where_they_are_run() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbooks");
+    let mut found = BTreeSet::new();
+    for page in std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let is_own = |it: &&str| it.starts_with("hostnorm ") && !it.starts_with("hostnorm_");
+        let commands: Vec<&str> = runbook_commands(&text).filter(is_own).collect();
+        let place = text.lines().find(|it| it.contains("](../install/kubernetes.md#commands)"));
+        assert!(commands.is_empty() || place.is_some(), "{}: no place for {commands:?}", page.display());
+        assert!(place.is_none_or(|it| it.contains("as root")), "{}", page.display());
+        // Those that are copied come after it.
+        let copied = text.find("\n    hostnorm ").unwrap_or(usize::MAX);
+        let at = text.find("](../install/kubernetes.md#commands)").unwrap_or(usize::MAX);
+        assert!(at <= copied, "{}: a command before its place", page.display());
+        found.extend(commands.into_iter().map(str::to_owned));
+    }
+    for command in &found {
+        let mut words =
+            command.replace('…', "2026-11-21T10:00:00Z").replace("EPISODE", "2026-11-21T10:00:00Z");
+        // The second of two equal times is later.
+        if let Some(idx) = words.find("--to ") {
+            words.replace_range(idx.., "--to 2026-11-21T12:00:00Z");
+        }
+        let words = words.split(' ').map(std::ffi::OsString::from).collect::<Vec<_>>();
+        assert!(hostnorm::cli::parse(words).is_ok(), "{command}");
+    }
+    assert!(found.len() >= 9, "{found:?}");
+}
+
+#[test]
+fn each_situation_of_the_compatibility_page_has_a_test_that_exists() {
+    let text = page("docs/compatibility.md");
+    let is_row = |it: &&str| it.starts_with("| ") && !it.starts_with("| situation | ");
+    let rows: Vec<&str> = text.lines().filter(is_row).collect();
+    let mut situations = BTreeSet::new();
+    for row in &rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [situation, behavior, test] = cells[..] else { panic!("{row}") };
+        assert!(situations.insert(situation) && behavior.ends_with('.'), "{row}");
+        assert_tests_exist(test);
+    }
+    assert!(rows.len() >= 68 + 21, "{} situations", rows.len());
+}
+
+fn page(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|it| panic!("{}: {it}", path.display()))
+}
+
+/// Checks that there is each test of a cell of a table, `path::name`.
+fn assert_tests_exist(cell: &str) {
+    for test in cell.split(", ") {
+        let (path, name) = test.trim_matches('`').split_once("::").unwrap_or_else(|| panic!("{cell}"));
+        let start = if path.ends_with(".py") { format!("def {name}(") } else { format!("fn {name}(") };
+        assert!(page(path).contains(&start), "no test {name} in {path}");
+    }
+}
+
+#[test]
+fn each_behavior_under_attack_has_a_test_that_exists() {
+    let text = page("SECURITY.md");
+    let (_, table) = text.split_once("| situation | behavior | test |").unwrap();
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|it| it.starts_with('|')).collect();
+    for row in &rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [_, behavior, test] = cells[..] else { panic!("{row}") };
+        assert!(behavior.ends_with('.'), "{row}");
+        assert_tests_exist(test);
+    }
+    assert!(rows.len() >= 17, "{} situations", rows.len());
 }
 
 /// The text with this between the marks of a section.
@@ -139,13 +264,13 @@ fn configuration() -> String {
     let mut text = format!(
         "# Settings\n\n{GENERATED}\n\n\
          A setting has the value of the first of these places that sets it:\n\n\
-         1. a flag, the key with `-` for each `_`: `--web.listen-address=:19797`. Only `web.config_file` differs: `--web.config.file`. Booleans are `--metrics.raw` or `--no-metrics.raw`\n\
-         2. an environment variable: `HOSTNORM_WEB__LISTEN_ADDRESS=:19797`; an empty one is ignored, lists are separated by commas\n\
+         1. a flag. Its name is the key with `-` for each `_`, as in `--web.listen-address=:19797`; only `web.config_file` differs: `--web.config.file`. A boolean is set by `--metrics.raw` or `--no-metrics.raw`\n\
+         2. an environment variable, such as `HOSTNORM_WEB__LISTEN_ADDRESS=:19797`. Empty variables are ignored. The items of a list are separated by commas\n\
          3. for traces, a standard variable of OpenTelemetry ([tracing.md](tracing.md))\n\
          4. the YAML file in `--config.file` or `HOSTNORM_CONFIG__FILE`; [hostnorm.yaml](hostnorm.yaml) is an example with all defaults\n\
          5. the default\n\n\
-         To check settings, run `hostnorm check --config.file FILE`. It reports all errors, those of the web configuration file included if it is on this host, and exits with 0 or 64; `--print` shows the settings in effect and where each comes from.\n\
-         Unknown keys and invalid values are errors, but variables that Kubernetes sets for a service named hostnorm, such as `HOSTNORM_SERVICE_HOST`, are ignored.\n\n\
+         To check settings, run `hostnorm check --config.file FILE`. It reports all errors, and exits with 0 if there are none, else with 64. If the web configuration file is on this host, it also reports the errors of this file. `hostnorm check --print` shows the settings in effect, each with the place it comes from.\n\
+         Unknown keys and invalid values are errors. hostnorm ignores the variables that Kubernetes sets for a service named hostnorm, such as `HOSTNORM_SERVICE_HOST`.\n\n\
          Durations are written as in Prometheus: `100ms`, `15s`, `5m`, `1h30m`, `7d`.\n"
     );
     let defaults = default_file();
@@ -188,7 +313,7 @@ fn metrics(lists: &[(&str, &str, &[&Metric])]) -> String {
         write!(text, "\n## {name}\n\n{}\n\n", sentence(help)).unwrap();
         text.push_str(&table(metrics));
     }
-    text.push_str("\n## Signals\n\nThe values of the label `signal`. A distance from the expected value smaller than the noise floor does not count; a signal that stops changing, stops counting or vanishes is reported nevertheless.\n\n");
+    text.push_str("\n## Signals\n\nThe values of the label `signal`. A distance from the expected value does not count if it is smaller than the noise floor. A signal that stops changing, stops counting or vanishes is reported nevertheless.\n\n");
     text.push_str(
         "| signal | kind | unit | noise floor | collector | meaning |\n|---|---|---|---|---|---|\n",
     );
@@ -201,7 +326,7 @@ fn metrics(lists: &[(&str, &str, &[&Metric])]) -> String {
             writeln!(text, "| `{name}` | {kind} | {unit} | {floor} | {collector} | {help} |").unwrap();
         }
     }
-    text.push_str("\n## Detectors\n\nThe values of the label `detector`. The score of a detector is divided by its threshold, so 1 is the threshold of each.\n\n");
+    text.push_str("\n## Detectors\n\nThe values of the label `detector`. The score of each detector is divided by the threshold of that detector, so 1 is its threshold.\n\n");
     text.push_str("| detector | votes | meaning |\n|---|---|---|\n");
     for row in DETECTORS.each() {
         let votes = if row.votes { "yes" } else { "no" };
@@ -221,7 +346,7 @@ fn label_values() -> String {
         (
             "direction",
             "`anomaly_contribution`",
-            [Direction::High, Direction::Low].map(Direction::name).to_vec(),
+            [DeviationDirection::High, DeviationDirection::Low].map(DeviationDirection::name).to_vec(),
         ),
         (
             "resource",
@@ -232,12 +357,14 @@ fn label_values() -> String {
         (
             "severity",
             "`anomaly_severity_info`",
-            [Severity::Info, Severity::Warning, Severity::Critical].map(Severity::name).to_vec(),
+            [EpisodeSeverity::Info, EpisodeSeverity::Warning, EpisodeSeverity::Critical]
+                .map(EpisodeSeverity::name)
+                .to_vec(),
         ),
-        ("reason", "`anomaly_grace_active`", GraceReason::ALL.map(GraceReason::name).to_vec()),
-        ("part", "`hostnorm_part_active`", Part::ORDER.map(Part::name).to_vec()),
+        ("reason", "`hostnorm_grace_active`", GraceReason::ALL.map(GraceReason::name).to_vec()),
+        ("feature", "`hostnorm_feature_active`", OptionalFeature::ORDER.map(OptionalFeature::name).to_vec()),
     ];
-    let mut text = "\n## Values of labels\n\nThe meanings of the metrics above name the values of the other labels with few values, such as `outcome`.\n\n| label | of | values |\n|---|---|---|\n".to_owned();
+    let mut text = "\n## Values of labels\n\nLabels such as `device` have names of the host. The values of other labels, such as `outcome`, are in the meaning of their metric above.\n\n| label | of | values |\n|---|---|---|\n".to_owned();
     for (label, of, values) in rows {
         writeln!(text, "| `{label}` | {of} | `{}` |", values.join("`, `")).unwrap();
     }
@@ -245,11 +372,8 @@ fn label_values() -> String {
 }
 
 /// Metrics of the host in the lists of sources whose signals are all of other subjects.
-const OF_HOST: [&str; 3] = [
-    "hostnorm_cgroup_groups",
-    "hostnorm_cgroup_groups_dropped",
-    "hostnorm_cgroup_all_throttled_seconds_total",
-];
+const OF_HOST: [&str; 3] =
+    ["hostnorm_cgroups", "hostnorm_cgroups_omitted", "hostnorm_cpu_throttled_seconds_total"];
 
 /// The labels that the exposition adds to metrics of subjects other than the host.
 fn subject_labels(metric: &Metric) -> &'static [&'static str] {

@@ -3,7 +3,7 @@
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::grace::{GraceReason, GraceTrigger};
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
+use hostnorm::reading::{CLOCK_STEP, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{Assessment, EpisodeTransition};
 use hostnorm::selftest::SelftestInput;
 use hostnorm::signal::{Signal, SignalUnit};
@@ -94,7 +94,7 @@ fn run(seed: u64, idle: bool, seconds: usize, settings: &EngineSettings, fault: 
             let model = training::train(&set, &training::TrainingSettings::default(), seed).unwrap();
             engine.install(SubjectKind::Host, &model.eif);
         }
-        trials.extend(engine.due_trial().map(|(_, trial)| (t, trial)));
+        trials.extend(engine.take_due_selftest().map(|(_, trial)| (t, trial)));
     }
     Run { assessments, trials }
 }
@@ -283,7 +283,7 @@ static CUES: &[GraceTrigger] = &[GraceTrigger {
 
 /// Checks for an episode during a fault of two minutes, optionally after a boot this many seconds ago.
 fn began_after_boot(booted: Option<f64>, used: f64) -> Vec<usize> {
-    let mut engine = Engine::new(&SIGNALS, &EngineSettings::default()).with_cues(CUES);
+    let mut engine = Engine::new(&SIGNALS, &EngineSettings::default()).with_grace_triggers(CUES);
     let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(3), load: 0.0, idle: false };
     let mut began = Vec::new();
     for t in 0..1300 {
@@ -320,6 +320,41 @@ fn after_a_boot_an_episode_needs_a_score_of_two() {
     // Grace ends during the fault.
     let late = began_after_boot(Some(240.0), small);
     assert!(matches!(late[..], [1060..1070]), "{late:?}");
+}
+
+#[test]
+fn rates_do_not_depend_on_the_wall_clock() {
+    static BYTES: Metric = Metric::counter("hostnorm_test_bytes_total", "Bytes").gains_at_most(1e11);
+    static SIGNAL: Signal = Signal {
+        kind: SubjectKind::Host,
+        name: "bytes_per_second",
+        title: "bytes",
+        help: "Bytes per second",
+        unit: SignalUnit::BytesPerSecond,
+        floor: 1.0,
+        device: None,
+        formula: |it| it.rate(&BYTES),
+    };
+    let settings = EngineSettings { window: 1, ..EngineSettings::default() };
+    let mut engine = Engine::new([&SIGNAL], &settings);
+    let mut at = 1.7e9;
+    for t in 0..20 {
+        // Back by 0.4 s, forward by an hour, and back by a day.
+        let step = [(7, -0.4), (11, 3_600.0), (15, -86_400.0)]
+            .into_iter()
+            .find(|it| it.0 == t)
+            .map_or(0.0, |it| it.1);
+        at += 1.0 + step;
+        let mut reading = Reading::new(Timestamp(at));
+        if t > 0 {
+            reading.host().set(&CLOCK_STEP, step);
+        }
+        reading.host().set(&BYTES, f64::from(t) * 1_000.0);
+        let report = engine.step(reading);
+        let signals = &report.assessments[&Subject::Host].signals;
+        let values: Vec<f64> = signals.iter().map(|it| it.value.round()).collect();
+        assert_eq!(values, if t == 0 { vec![] } else { vec![1_000.0] }, "at {t}");
+    }
 }
 
 #[test]
@@ -374,6 +409,22 @@ fn walk(clock: fn(usize) -> f64, fault: Fault, mut see: impl FnMut(usize, &Asses
         }
         see(t, &engine.step(reading).assessments[&Subject::Host]);
     }
+}
+
+/// Every tenth reading takes five intervals, such as one of slow hardware.
+#[test]
+fn readings_that_are_late_regularly_do_not_defer_the_first_score() {
+    let mut announced = None;
+    walk(
+        |t| (t / 10) as f64 * 4.0,
+        |_, _| {},
+        |t, assessment| {
+            let ready_at = assessment.ready_at.0;
+            let announced = *announced.get_or_insert(ready_at);
+            assert!(ready_at < announced + 5.0, "at {t}: {}", ready_at - announced);
+            assert!(t < 440 || assessment.ready, "at {t}");
+        },
+    );
 }
 
 #[test]

@@ -160,6 +160,6 @@ fn the_first_hundred_episodes_are_described_and_the_others_counted() {
     let options = ExpositionOptions { raw_subjects: true, ..ExpositionOptions::default() };
     let page = RenderedReport::new(Arc::clone(&report), Arc::new(options), Arc::default());
     let text = String::from_utf8(page.body(MetricsFormat::Text, false).to_vec()).unwrap();
-    assert!(text.contains("\nanomaly_episode_info_dropped 50\n"));
+    assert!(text.contains("\nanomaly_episode_info_omitted 50\n"));
     assert!(text.contains("\nanomaly_episodes_total{kind=\"container\",subject=\"web-000\"} 1\n"));
 }

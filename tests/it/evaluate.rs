@@ -114,8 +114,8 @@ fn with_rows(dir: &TempDir) {
             fs::write(dir.path().join(format!("data/{name}.{part}.csv")), text).unwrap();
         }
     }
-    fs::write(dir.path().join("a.yaml"), "threshold: 1.0\nanomaly_weight: 1.0\n").unwrap();
-    fs::write(dir.path().join("b.yaml"), "threshold: 2.0\nanomaly_weight: 1.0\n").unwrap();
+    fs::write(dir.path().join("a.yaml"), "threshold: 1.0\nanomaly_learning_weight: 1.0\n").unwrap();
+    fs::write(dir.path().join("b.yaml"), "threshold: 2.0\nanomaly_learning_weight: 1.0\n").unwrap();
 }
 
 fn json_of(dir: &TempDir, line: &str) -> Value {
@@ -209,6 +209,114 @@ fn an_impossible_replay_has_an_error() {
         "--replay --set smd",
         1,
         "./manifest.json: unknown set \"smd\"; expected one of it",
+    );
+}
+
+#[test]
+fn scores_with_decimal_commas_are_refused() {
+    let dir = folder();
+    fs::write(dir.path().join("scores/a.csv"), "score\n0,9\n0,1\n").unwrap();
+    let (code, text, error) = run(dir.path(), FILES);
+    assert_eq!((code, text.as_str()), (1, ""));
+    assert!(error.starts_with("scores/a.csv, line 2: 2 cells, the header has 1"), "{error}");
+}
+
+/// A column of values, with the time of each row in one of the ways that tables may have it.
+fn timed(name: &str, values: impl Iterator<Item = (i64, String)>, is_text: bool) -> String {
+    let row = |(at, value): (i64, String)| match is_text {
+        true => format!("{},{value}\n", jiff::Timestamp::from_second(at).unwrap()),
+        false => format!("{at}.0,{value}\n"),
+    };
+    format!("timestamp,{name}\n") + &values.map(row).collect::<String>()
+}
+
+/// Times in any order or of another day say nothing about the labels, although each row has both.
+#[test]
+fn times_of_labels_and_scores_are_compared() {
+    let first = 1_793_491_200;
+    let label = |row: i64| (first + 60 * row, i64::from((40..50).contains(&row)).to_string());
+    let score = |row: i64, ahead: i64| {
+        (first + 60 * row + ahead, if (40..50).contains(&row) { "0.9" } else { "0.1" }.to_owned())
+    };
+    let labels = timed("label", (0..100).map(label), true);
+    let check = |labels: &str, scores: &str, expected: Option<&str>| {
+        let dir = folder();
+        fs::write(dir.path().join("labels/a.label"), labels).unwrap();
+        fs::write(dir.path().join("scores/a.csv"), scores).unwrap();
+        for line in [FILES, FOLDER] {
+            let (code, text, error) = run(dir.path(), line);
+            match expected {
+                None => assert_eq!((code, error.as_str()), (0, ""), "{scores}"),
+                Some(expected) => {
+                    assert_eq!((code, text.as_str()), (1, ""), "{line}: {scores}");
+                    assert!(error.contains(expected), "{line}: {error}");
+                }
+            }
+        }
+    };
+    for is_text in [false, true] {
+        check(&labels, &timed("score", (0..100).map(|it| score(it, 0)), is_text), None);
+        let newest_first = timed("score", (0..100).rev().map(|it| score(it, 0)), is_text);
+        let sort = "scores/a.csv, line 3: column \"timestamp\": 2026-11-01T01:38:00.000Z is not after 2026-11-01T01:39:00.000Z of line 2; sort the rows by time, oldest first";
+        check(&labels, &newest_first, Some(sort));
+        // The order counts, even if only one of the files has times.
+        check(&self::labels(), &newest_first, Some(sort));
+        let later = timed("score", (0..100).map(|it| score(it, 30_000)), is_text);
+        check(
+            &labels,
+            &later,
+            Some("scores/a.csv: row 1 is of 2026-11-01T08:20:00.000Z, but of 2026-11-01T00:00:00.000Z in "),
+        );
+        let lacking = timed("score", (0..100).filter(|it| *it != 3).map(|it| score(it, 0)), is_text);
+        check(
+            &labels,
+            &lacking,
+            Some("scores/a.csv: row 4 is of 2026-11-01T00:04:00.000Z, but of 2026-11-01T00:03:00.000Z in "),
+        );
+    }
+    let backward = timed("label", (0..100).rev().map(label), true);
+    check(&backward, &scores(), Some("labels/a.label, line 3: column \"timestamp\": "));
+    let no_time = "timestamp,score\n".to_owned() + &"yesterday,0.1\n".repeat(100);
+    check(
+        &labels,
+        &no_time,
+        Some("scores/a.csv, line 2: column \"timestamp\": \"yesterday\" is neither a Unix time"),
+    );
+    let vast = scores().replacen("0.25", "1e400", 1);
+    check(&labels, &vast, Some("scores/a.csv, line 2: the score \"1e400\" is beyond ±1e100"));
+}
+
+/// The rows that were labeled have times, too.
+#[test]
+fn times_of_scores_are_those_of_the_labeled_rows() {
+    let dir = folder();
+    with_rows(&dir);
+    let test = fs::read_to_string(dir.path().join("data/a.test.csv")).unwrap();
+    let timed_rows = |first: i64, text: &str| {
+        let with = |(row, line): (usize, &str)| match row {
+            0 => format!("timestamp,{line}\n"),
+            _ => format!("{},{line}\n", first + 60 * row as i64),
+        };
+        text.lines().enumerate().map(with).collect::<String>()
+    };
+    fs::write(dir.path().join("data/a.test.csv"), timed_rows(1_793_491_200, &test)).unwrap();
+    fs::write(dir.path().join("scores/a.csv"), timed_rows(1_793_491_200, &scores())).unwrap();
+    assert_eq!(run(dir.path(), FOLDER).0, 0);
+    fs::write(dir.path().join("scores/a.csv"), timed_rows(1_793_491_260, &scores())).unwrap();
+    let (code, _, error) = run(dir.path(), FOLDER);
+    assert_eq!(code, 1);
+    let expected = "scores/a.csv: row 1 is of 2026-11-01T00:02:00.000Z, but of 2026-11-01T00:01:00.000Z in ./data/a.test.csv; each label and its score need the same time";
+    assert!(error.starts_with(expected), "{error}");
+    // A replay scores those rows, so the labels must be theirs.
+    let labels = timed_rows(1_793_491_260, &("label\n".to_owned() + &labels()));
+    fs::write(dir.path().join("labels/a.label"), labels).unwrap();
+    let (code, _, error) = run(dir.path(), "--data . --replay");
+    assert_eq!(code, 1);
+    assert!(
+        error.contains(
+            "row 1 is of 2026-11-01T00:01:00.000Z, but of 2026-11-01T00:02:00.000Z in ./labels/a.label"
+        ),
+        "{error}"
     );
 }
 

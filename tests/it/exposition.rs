@@ -6,20 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hostnorm::commands::run;
-use hostnorm::culprit::{Culprit, EpisodeScene, Measure, Owner, OwnerKind, Resource};
+use hostnorm::culprit::{
+    ContainerOrService, ContainerOrServiceKind, Culprit, EpisodeScene, Resource, UsageMeasure,
+};
 use hostnorm::detect::{PerDetector, absence};
 use hostnorm::forecast::TimeUntilFull;
 use hostnorm::grace::{GraceDurations, GraceReason, GraceTrigger, GraceWatcher};
 use hostnorm::http::{
     BuildInfo, ExpositionOptions, METRICS, MetricsFormat, RenderedReport, SUBJECT_SERIES_MAX, ServerCounters,
 };
-use hostnorm::impact::{ResourceImpact, Severity};
+use hostnorm::impact::{EpisodeSeverity, RESOURCES, ResourceImpact};
 use hostnorm::logs;
 use hostnorm::metric::{Metric, MetricType};
-use hostnorm::reading::{CollectorResult, Labels, Reading, Subject, SubjectKind, Timestamp, Values};
+use hostnorm::reading::{
+    CollectorResult, MetricLabels, Reading, Subject, SubjectKind, SubjectValues, Timestamp,
+};
 use hostnorm::report::{
-    AbsentSignal, AlertState, Assessment, Contribution, Direction, Episode, ExpectedValue, FillingSignal,
-    Report, ScoreDetails, ShadowScore, SignalState, TickTiming, TraceIds,
+    AbsentSignal, AlertState, Assessment, Contribution, DeviationDirection, Episode, ExpectedValue,
+    FillingSignal, Report, ScoreDetails, ShadowScore, SignalState, TickTiming, TraceIds,
 };
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::telemetry::{self, otlp_traces};
@@ -62,11 +66,11 @@ fn reading() -> Reading {
         CollectorResult { source: "filesystem", success: false, seconds: 5.0, omitted: 0 },
     ];
     let host = reading.host();
-    host.set_by(&SIZE, &Labels::new(["/dev/sda1", "/"]), 1_000_204_886_016.0);
-    host.set_by(&RECEIVED, &Labels::new(["eth0"]), 1.5);
-    host.set_by(&SIZE, &Labels::new(["C:\\", "a \"quoted\"\nmount # {point} λ"]), 1e20);
+    host.set_by(&SIZE, &MetricLabels::new(["/dev/sda1", "/"]), 1_000_204_886_016.0);
+    host.set_by(&RECEIVED, &MetricLabels::new(["eth0"]), 1.5);
+    host.set_by(&SIZE, &MetricLabels::new(["C:\\", "a \"quoted\"\nmount # {point} λ"]), 1e20);
     host.set(&LOAD, 0.1);
-    host.set_by(&RECEIVED, &Labels::new([""]), 9_007_199_254_740_993.0);
+    host.set_by(&RECEIVED, &MetricLabels::new([""]), 9_007_199_254_740_993.0);
     host.set(&RESIDENT, 4_194_304.0);
     for name in ["web", "db\"\\\n"] {
         let container = reading.subjects.entry(Subject::Container(name.into())).or_default();
@@ -76,14 +80,20 @@ fn reading() -> Reading {
 }
 
 /// Metrics added by the sampler.
-fn own() -> Values {
-    let mut own = Values::default();
+fn own() -> SubjectValues {
+    let mut own = SubjectValues::default();
     own.set(&TICKS, 42.0);
     own
 }
 
 fn learning() -> Report {
-    let signals = vec![SignalState { signal: &BUSY, value: 0.5, expected: None, drift: None }];
+    let signals = vec![SignalState {
+        signal: &BUSY,
+        value: 0.5,
+        expected: None,
+        expected_by_detector: Default::default(),
+        drift: None,
+    }];
     let assessment = Assessment { ready_at: Timestamp(1_790_000_600.0), signals, ..Assessment::default() };
     Report {
         reading: Arc::new(reading()),
@@ -93,21 +103,22 @@ fn learning() -> Report {
     }
 }
 
-/// A process of a container, and one with a name that must be escaped.
+/// A process of a container, one with a name that must be escaped, and a service as a whole.
 fn scene() -> EpisodeScene {
-    let culprit = |process: &str, owner, resource| Culprit {
+    let culprit = |process: Option<&str>, owner, resource| Culprit {
         resource,
-        process: process.into(),
+        process: process.map(Into::into),
         owner,
         share: 0.5,
         value: 2.0,
         usual: 0.5,
-        measure: Measure::Cpu,
+        measure: UsageMeasure::Cpu,
     };
-    let owner = Owner { kind: OwnerKind::Container, name: "checkout".into() };
+    let owner = |kind, name: &str| Some(ContainerOrService { kind, name: name.into() });
     let culprits = vec![
-        culprit("java", Some(owner), Resource::Cpu),
-        culprit("a \"quoted\"\\ name", None, Resource::Tasks),
+        culprit(Some("java"), owner(ContainerOrServiceKind::Container, "checkout"), Resource::Cpu),
+        culprit(Some("a \"quoted\"\\ name"), None, Resource::Tasks),
+        culprit(None, owner(ContainerOrServiceKind::Service, "build.service"), Resource::Io),
     ];
     EpisodeScene { culprits, ..EpisodeScene::default() }
 }
@@ -124,13 +135,14 @@ fn anomaly() -> Report {
             ..PerDetector::default()
         },
         contributions: vec![
-            Contribution { signal: &BUSY, direction: Direction::High, value: 2.75 },
-            Contribution { signal: &USED, direction: Direction::Low, value: -0.25 },
+            Contribution { signal: &BUSY, direction: DeviationDirection::High, value: 2.75 },
+            Contribution { signal: &USED, direction: DeviationDirection::Low, value: -0.25 },
         ],
         causes: Vec::new(),
         shadow: Some(ShadowScore { score: 1.75, forest: 1.125 }),
     };
     let expected = Some(ExpectedValue { value: 0.125, lower: 0.0, upper: 0.25 });
+    let expected_by_detector = PerDetector::default();
     let host = Assessment {
         ready: true,
         details: Some(details),
@@ -139,8 +151,8 @@ fn anomaly() -> Report {
         episodes: 3,
         ready_at: Timestamp(1_789_999_000.5),
         signals: vec![
-            SignalState { signal: &BUSY, value: 0.96875, expected, drift: Some(1.25) },
-            SignalState { signal: &USED, value: 0.5, expected: None, drift: None },
+            SignalState { signal: &BUSY, value: 0.96875, expected, expected_by_detector, drift: Some(1.25) },
+            SignalState { signal: &USED, value: 0.5, expected: None, expected_by_detector, drift: None },
         ],
         absent: vec![AbsentSignal {
             signal: &USED,
@@ -154,7 +166,7 @@ fn anomaly() -> Report {
             ResourceImpact { resource: Resource::Cpu, ratio: 0.75, usual: Some(0.125) },
             ResourceImpact { resource: Resource::Network, ratio: 0.0, usual: None },
         ],
-        severity: Some(Severity::Critical),
+        severity: Some(EpisodeSeverity::Critical),
         filling: vec![FillingSignal {
             signal: &USED,
             device: Some("/data".into()),
@@ -239,7 +251,8 @@ fn a_service_has_few_series_and_a_log_all() {
         let contributions = it.contributions.iter().cycle().take(5).cloned().collect();
         ScoreDetails { contributions, ..it }
     });
-    let web = Assessment { details, uses_kind_prior: true, ..host };
+    let impact = RESOURCES.map(|resource| ResourceImpact { resource, ratio: 0.5, usual: Some(0.25) });
+    let web = Assessment { details, uses_kind_prior: true, impact: impact.into(), ..host };
     report.assessments.insert(Subject::Service("web".into()), web.clone());
     report.assessments.insert(Subject::Log("web".into()), web);
     let count = |kind: &str, raw_subjects: bool| {
@@ -264,7 +277,7 @@ fn pages_stay_within_the_limit_of_series() {
         let subject = Subject::Container(format!("app-{idx:02}").into());
         let values = reading.subjects.entry(subject.clone()).or_default();
         for device in 0..20 {
-            values.set_by(&RECEIVED, &Labels::new([format!("eth{device}").as_str()]), 1.0);
+            values.set_by(&RECEIVED, &MetricLabels::new([format!("eth{device}").as_str()]), 1.0);
         }
         let assessment = Assessment { ready: true, details: details.clone(), ..Assessment::default() };
         report.assessments.insert(subject, assessment);
@@ -276,7 +289,11 @@ fn pages_stay_within_the_limit_of_series() {
         let text = render(&report, options).body(OPENMETRICS, false);
         let text = str(&text).to_owned();
         let count = text.lines().filter(|it| !it.starts_with('#')).count();
-        let level = text.lines().find_map(|it| it.strip_prefix("hostnorm_series_level ")).unwrap().to_owned();
+        let level = text
+            .lines()
+            .find_map(|it| it.strip_prefix("hostnorm_series_reduction_level "))
+            .unwrap()
+            .to_owned();
         assert!(text.contains(&format!("hostnorm_limit{{resource=\"series\"}} {series_max}\n")), "{text}");
         (text, count as u64, level)
     };

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::thread;
 
-use hostnorm::budget::Budget;
+use hostnorm::alert_budget::AlertBudget;
 use hostnorm::engine;
 use hostnorm::reading::Timestamp;
 use hostnorm::replay::{Replay, ReplaySettings};
-use hostnorm::simulate::{self, COLUMNS, Fault, InjectedCause, Simulation};
+use hostnorm::simulate::{self, COLUMNS, FaultKind, InjectedCause, Simulation};
 use hostnorm::training;
 
 const DAY: usize = 1_440;
@@ -26,18 +26,18 @@ const TAIL: usize = 30;
 const QUARANTINES: [(f64, f64, f64); 2] = [(1.0, 2.5, 1.0), (0.2, 7.0, 3.5)];
 
 /// A replay of minutes with the thresholds of a live host.
-pub(crate) fn settings(seed: u64, anomaly_weight: f64) -> ReplaySettings {
+pub(crate) fn settings(seed: u64, anomaly_learning_weight: f64) -> ReplaySettings {
     let live = engine::EngineSettings::default();
     ReplaySettings {
         every: 60.0,
         threshold: live.threshold,
         alert_level: live.alert_level,
-        budget: Budget::OFF,
+        budget: AlertBudget::OFF,
         detectors: Default::default(),
         resolve: live.resolve,
         smoothing: live.smoothing,
         half_life: live.half_life,
-        anomaly_weight,
+        anomaly_learning_weight,
         retrain_interval: live.retrain_interval,
         training: training::TrainingSettings::default(),
         seed,
@@ -49,9 +49,9 @@ pub(crate) fn settings(seed: u64, anomaly_weight: f64) -> ReplaySettings {
 #[derive(Debug, Default)]
 struct Outcome {
     /// By kind of fault: number, number detected, and the share of their time in an episode.
-    kinds: BTreeMap<Fault, (usize, usize, f64)>,
+    kinds: BTreeMap<FaultKind, (usize, usize, f64)>,
     /// By kind of fault: number worth an alert.
-    alerts: BTreeMap<Fault, usize>,
+    alerts: BTreeMap<FaultKind, usize>,
     /// Number of episodes that started without a fault, and of alerts.
     false_episodes: usize,
     false_alerts: usize,
@@ -107,18 +107,18 @@ impl Outcome {
 }
 
 /// Runs one machine.
-fn run(seed: u64, anomaly_weight: f64) -> Outcome {
+fn run(seed: u64, anomaly_learning_weight: f64) -> Outcome {
     let simulated = simulate::SimulationSettings {
         seed,
         start: 1_767_571_200.0,
         every: 60.0,
         history: HISTORY,
         rows: FAULTS,
-        faults: Fault::ALL.len(),
-        kinds: Fault::ALL.to_vec(),
+        faults: FaultKind::ALL.len(),
+        kinds: FaultKind::ALL.to_vec(),
     };
     let floors = COLUMNS.iter().map(|it| it.floor).collect();
-    let mut replay = Replay::new(floors, &settings(seed, anomaly_weight));
+    let mut replay = Replay::new(floors, &settings(seed, anomaly_learning_weight));
     let (mut since, mut alerts, mut causes) = (Vec::new(), Vec::new(), Vec::new());
     for row in Simulation::new(&simulated).unwrap() {
         let judged = replay.step(Some(Timestamp(row.at)), &row.values, &row.missing).unwrap();
@@ -146,7 +146,7 @@ fn run(seed: u64, anomaly_weight: f64) -> Outcome {
 }
 
 /// Runs seeds in parallel: two weeks of minutes of a machine take a second or two.
-fn all(seeds: Range<u64>, anomaly_weight: f64) -> Outcome {
+fn all(seeds: Range<u64>, anomaly_learning_weight: f64) -> Outcome {
     let mut sum = Outcome::default();
     thread::scope(|scope| {
         let threads: Vec<_> = [0, 1]
@@ -154,7 +154,7 @@ fn all(seeds: Range<u64>, anomaly_weight: f64) -> Outcome {
                 let seeds = seeds.clone();
                 scope.spawn(move || {
                     let own = seeds.filter(|it| it % 2 == half);
-                    own.map(|seed| run(seed, anomaly_weight)).collect::<Vec<_>>()
+                    own.map(|seed| run(seed, anomaly_learning_weight)).collect::<Vec<_>>()
                 })
             })
             .into();
@@ -165,10 +165,10 @@ fn all(seeds: Range<u64>, anomaly_weight: f64) -> Outcome {
     sum
 }
 
-fn check(seeds: u64, (anomaly_weight, episodes_max, alerts_max): (f64, f64, f64)) {
+fn check(seeds: u64, (anomaly_learning_weight, episodes_max, alerts_max): (f64, f64, f64)) {
     let seeds = std::env::var("SEEDS").ok().map_or(seeds, |it| it.parse().expect("SEEDS is a number"));
-    let found = all(0..seeds, anomaly_weight);
-    eprintln!("learned as {anomaly_weight} in episodes:\n{}", found.table());
+    let found = all(0..seeds, anomaly_learning_weight);
+    eprintln!("learned as {anomaly_learning_weight} in episodes:\n{}", found.table());
     let [episodes, alerts] = [found.false_episodes, found.false_alerts].map(|it| found.false_a_week(it));
     assert!(found.recall() >= 0.95 && episodes <= episodes_max, "{}", found.table());
     assert!(found.alert_recall() >= 0.85 && alerts <= alerts_max, "{}", found.table());

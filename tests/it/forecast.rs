@@ -13,9 +13,9 @@ use hostnorm::forecast::{
     TimeUntilFull, forecast, time_until_full,
 };
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
-use hostnorm::signal::{ReadingPair, Signal, SignalUnit, highest};
-use hostnorm::table::{Table, TableRow};
+use hostnorm::reading::{MetricLabels, Reading, Subject, SubjectKind, Timestamp};
+use hostnorm::signal::{ReadingPair, Signal, SignalUnit, device_with_highest};
+use hostnorm::table::{TableReader, TableRow};
 use hostnorm::window::Point;
 use proptest::prelude::*;
 use rand_core::{RngCore, SeedableRng};
@@ -111,7 +111,7 @@ fn coverage(rows: &[TableRow], seconds: f64, found: &mut BTreeMap<u32, Coverage>
 fn rows(dir: &Path, entry: &ManifestEntry) -> Vec<TableRow> {
     let mut rows = Vec::new();
     for part in ["train", "test"] {
-        let mut table = Table::open(&dir.join(format!("data/{}.{part}.csv.xz", entry.name))).unwrap();
+        let mut table = TableReader::open(&dir.join(format!("data/{}.{part}.csv.xz", entry.name))).unwrap();
         let mut row = TableRow::default();
         while table.next_row(&mut row).unwrap() {
             rows.push(row.clone());
@@ -291,19 +291,26 @@ fn a_fill_after_a_cleanup_is_announced() {
     assert!(notice >= 2.0);
 }
 
-/// No alarm within so many days, from the hour on when there is something to be known.
-fn check_quiet(name: &str, days: f64, from_hours: f64, used: impl Fn(&mut Disk, f64) -> f64) {
+/// No alarm within so many days.
+fn check_quiet(name: &str, days: f64, used: impl Fn(&mut Disk, f64) -> f64) {
+    check_known(name, days, 0.0, used);
+}
+
+/// Within so many days, at most one alarm before the hour from which earlier rises are known, and none after it.
+fn check_known(name: &str, days: f64, known_from: f64, used: impl Fn(&mut Disk, f64) -> f64) {
     for seed in SEEDS {
-        let found = announced(seed, days, from_hours, &used);
-        assert!(found.at.is_empty(), "{name}, seed {seed}: alarms at {:?} h", found.at);
+        let found = announced(seed, days, 0.0, &used).at;
+        eprintln!("{name}, seed {seed}: alarms at {found:.1?} h");
+        let is_known = |it: &f64| *it >= known_from;
+        assert!(found.len() <= 1 && !found.iter().any(is_known), "{name}: alarms at {found:?} h");
     }
 }
 
 #[test]
 fn a_flat_disk_raises_no_alarm() {
     for level in [0.2, 0.6, 0.95] {
-        check_quiet("flat", 5.0, 0.0, |disk, _| level + disk.noise(0.001));
-        check_quiet("noisy", 5.0, 0.0, |disk, _| (level + disk.noise(0.02)).min(0.999));
+        check_quiet("flat", 5.0, |disk, _| level + disk.noise(0.001));
+        check_quiet("noisy", 5.0, |disk, _| (level + disk.noise(0.02)).min(0.999));
     }
     for seed in SEEDS {
         let found = announced(seed, 3.0, 0.0, |disk, _| (0.6 + disk.noise(0.01)).min(0.999));
@@ -316,7 +323,7 @@ fn rotated_logs_raise_no_alarm_once_they_were_rotated() {
     for (hours, low, high) in
         [(0.25, 0.6, 0.9), (1.0, 0.2, 0.95), (3.0, 0.5, 0.95), (12.0, 0.5, 0.9), (24.0, 0.2, 0.95)]
     {
-        check_quiet(&format!("every {hours} h"), 8.0, 2.0 * hours + 1.0, |disk, now| {
+        check_known(&format!("every {hours} h"), 8.0, 2.0 * hours + 1.0, |disk, now| {
             // Each tooth ends a little higher or lower.
             let tooth = ((now / hours).floor() * 7.0).sin() * 0.01;
             low + (high + tooth - low) * (now / hours).fract() + disk.noise(0.002)
@@ -327,7 +334,7 @@ fn rotated_logs_raise_no_alarm_once_they_were_rotated() {
 #[test]
 fn nightly_backups_raise_no_alarm() {
     for (copying, kept) in [(1.0, 4.0), (2.0, 0.5), (3.0, 10.0)] {
-        check_quiet(&format!("{copying} h"), 8.0, 24.0, |disk, now| {
+        check_known(&format!("{copying} h"), 8.0, 24.0, |disk, now| {
             let hour = now % 24.0;
             let share = if hour < copying + kept { (hour / copying).min(1.0) } else { 0.0 };
             0.6 + 0.35 * share + disk.noise(0.002)
@@ -371,6 +378,37 @@ fn intervals_hold_on_simulated_disks() {
         let ratio = f64::from(inside) / f64::from(values);
         eprintln!("{name}: {ratio:.3} {found:?}");
         assert!((0.85..=0.95).contains(&ratio), "{name}: {ratio:.3} {found:?}");
+    }
+}
+
+/// Nobody knows whether an anomaly lasts: the interval has room for both, until the new level makes up a twentieth of the
+/// past.
+#[test]
+fn the_interval_of_a_first_burst_holds_if_it_lasts_and_if_it_ends() {
+    let quiet_minutes = 2 * 1_440;
+    let burst_minutes = quiet_minutes / 20;
+    for seed in SEEDS {
+        let mut disk = Disk { random: Xoshiro256PlusPlus::seed_from_u64(seed) };
+        let mut learner = Learner::new(1, 1_440.0);
+        for minute in 0..quiet_minutes + burst_minutes {
+            let level = if minute < quiet_minutes { 0.2 } else { 0.9 };
+            let at = Timestamp(f64::from(minute) * MINUTE);
+            learner.push(&Point { at, values: vec![level + disk.noise(0.01)], missing: vec![false] });
+            if minute < quiet_minutes {
+                continue;
+            }
+            let horizon = ForecastTimes { now: at, seconds: HOUR, step_seconds: 10.0 * MINUTE };
+            for point in learner.forecast(0, false, &horizon).unwrap() {
+                assert!(
+                    point.lower <= 0.2 && 0.9 <= point.upper,
+                    "minute {minute} of seed {seed}: {point:?}"
+                );
+                assert!(
+                    point.lower > 0.15 && point.upper < 0.95,
+                    "minute {minute} of seed {seed}: {point:?}"
+                );
+            }
+        }
     }
 }
 
@@ -456,8 +494,11 @@ fn mounts<'a>(change: &ReadingPair<'a>) -> Vec<(&'a str, f64)> {
     change.now.each(&MOUNT_USED).filter_map(|it| Some((&**it.labels.values().first()?, it.value))).collect()
 }
 
-static MOUNT_SIGNALS: [Signal; 1] =
-    [Signal { device: Some(mounts), formula: |it| Some(highest(mounts(it).into_iter())?.1), ..FULLEST }];
+static MOUNT_SIGNALS: [Signal; 1] = [Signal {
+    device: Some(mounts),
+    formula: |it| Some(device_with_highest(mounts(it).into_iter())?.1),
+    ..FULLEST
+}];
 
 /// Alarms of an engine by hour, each with the mount that it names, while these mounts are filled until the hour.
 fn mount_alarms(hours: f64, used: impl Fn(f64) -> [(&'static str, f64); 2]) -> (Engine, Vec<(f64, String)>) {
@@ -468,7 +509,7 @@ fn mount_alarms(hours: f64, used: impl Fn(f64) -> [(&'static str, f64); 2]) -> (
         let mut reading = Reading::new(Timestamp(f64::from(minute) * MINUTE));
         let wobble = f64::from(minute % 7) * 5e-4;
         for (mount, value) in used(f64::from(minute) / 60.0) {
-            reading.host().set_by(&MOUNT_USED, &Labels::new([mount]), (value + wobble).min(1.0));
+            reading.host().set_by(&MOUNT_USED, &MetricLabels::new([mount]), (value + wobble).min(1.0));
         }
         let filling = engine.step(reading).assessments.remove(&Subject::Host).unwrap().filling;
         let soon =

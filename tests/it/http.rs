@@ -58,7 +58,7 @@ fn the_format_is_negotiated() {
     let client = &mut server.client();
     let text = check(client, ("GET", "/metrics", ""), 200, TEXT);
     assert!(
-        text.text().starts_with("# HELP anomaly_episode_info_dropped ") && !text.text().contains("# EOF"),
+        text.text().starts_with("# HELP anomaly_episode_info_omitted ") && !text.text().contains("# EOF"),
         "{}",
         text.text()
     );
@@ -73,6 +73,23 @@ fn the_format_is_negotiated() {
     let page = check(client, ("GET", "/metrics", ""), 200, TEXT);
     assert!(page.text().contains("\nhostnorm_scrapes_total{format=\"openmetrics\"} 2\n"), "{}", page.text());
     assert!(page.text().contains("\nhostnorm_scrapes_total{format=\"text\"} 3\n"), "{}", page.text());
+    server.stop();
+}
+
+#[test]
+fn collectors_are_chosen_by_the_query() {
+    let server = Server::with_page(3);
+    let client = &mut server.client();
+    let whole = check(client, ("GET", "/metrics", ""), 200, TEXT).text().to_owned();
+    let part = check(client, ("GET", "/metrics?collect[]=load", ""), 200, TEXT).text().to_owned();
+    assert!(part.lines().all(|it| whole.contains(it)) && part.len() <= whole.len());
+    let plain = check(client, ("GET", "/metrics?exclude%5B%5D=load", ""), 200, TEXT).body;
+    let gzip = check(client, ("GET", "/metrics?exclude[]=load", "Accept-Encoding: gzip\r\n"), 200, TEXT);
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&*gzip.body).read_to_end(&mut unpacked).unwrap();
+    assert_eq!(unpacked, plain);
+    let refused = check(client, ("GET", "/metrics?collect[]=meminfo", ""), 400, PROBLEM);
+    assert!(refused.text().contains("expected timing, context, cpu, memory"), "{}", refused.text());
     server.stop();
 }
 
@@ -123,8 +140,9 @@ fn what_is_not_there_and_what_is_not_allowed() {
     for path in ["/nope", "/metrics/", "/-/", "/-/quit", "//", "*"] {
         check(client, ("GET", path, ""), 404, PROBLEM);
     }
-    for path in ["/metrics", "/", "/-/healthy", "/-/ready"] {
-        let refusal = check(client, ("DELETE", path, ""), 405, PROBLEM);
+    let html = "text/html; charset=utf-8";
+    for (path, kind) in [("/metrics", PROBLEM), ("/", html), ("/-/healthy", PROBLEM), ("/-/ready", PROBLEM)] {
+        let refusal = check(client, ("DELETE", path, ""), 405, kind);
         assert_eq!(refusal.header("allow"), Some("GET, HEAD"));
     }
     let mut other = server.client();
@@ -281,7 +299,7 @@ fn a_page_is_rendered_when_it_is_asked_for_and_once_a_format() {
         answer
             .text()
             .lines()
-            .find(|it| it.starts_with("hostnorm_connections_dropped_total"))
+            .find(|it| it.starts_with("hostnorm_http_connections_evicted_total"))
             .unwrap()
             .to_owned()
     };
@@ -289,12 +307,12 @@ fn a_page_is_rendered_when_it_is_asked_for_and_once_a_format() {
     for (counted, headers, expect) in [(7, openmetrics, 7), (8, openmetrics, 7), (9, "", 7)] {
         server.counts.dropped.store(counted, Ordering::Relaxed);
         let answer = client.ask("GET", "/metrics", headers);
-        assert_eq!(dropped(&answer), format!("hostnorm_connections_dropped_total {expect}"));
+        assert_eq!(dropped(&answer), format!("hostnorm_http_connections_evicted_total {expect}"));
     }
     let plain = client.ask("GET", "/metrics", "");
     assert_eq!(client.ask("GET", "/metrics", "").body, plain.body);
     server.publish(1, 1001.0);
-    assert_eq!(dropped(&client.ask("GET", "/metrics", "")), "hostnorm_connections_dropped_total 9");
+    assert_eq!(dropped(&client.ask("GET", "/metrics", "")), "hostnorm_http_connections_evicted_total 9");
     server.stop();
 }
 
@@ -319,6 +337,18 @@ fn who_sends_no_whole_head_in_time_is_cut_off() {
         // The connection may be closed before anything is sent.
         let _ = client.stream.write_all(sent.as_bytes());
         assert!(client.is_closed(), "{sent:?}");
+    }
+    server.stop();
+}
+
+#[test]
+fn who_sends_no_whole_body_in_time_is_told_so() {
+    let server = Server::start(Start { hasty: true, ..Start::default() });
+    for sent in ["", "{", "{\"jsonrpc\": \"2.0\""] {
+        let mut client = server.client();
+        client.send(&format!("POST /mcp HTTP/1.1\r\nHost: here\r\nContent-Length: 50\r\n\r\n{sent}"));
+        let answer = client.answer(true).expect("an answer");
+        assert!(answer.status == 408 && answer.text().contains("within 5 s"), "{sent}: {}", answer.text());
     }
     server.stop();
 }

@@ -93,10 +93,10 @@ fn others(t: usize, load: &mut f64, random: &mut SeededRng) -> [f64; 5] {
 }
 
 /// Share of an event's time in an episode, and number of episodes that started outside of it.
-fn rows(event: &Event, width: usize, anomaly_weight: f64) -> (f64, usize) {
+fn rows(event: &Event, width: usize, anomaly_learning_weight: f64) -> (f64, usize) {
     let (mut random, mut load) = (SeededRng::new(1), 0.0);
     let floors = [event.floor, 0.08, 0.05, 15e6, 5e6, 20_000.0];
-    let mut replay = Replay::new(floors[..width].to_vec(), &settings(1, anomaly_weight));
+    let mut replay = Replay::new(floors[..width].to_vec(), &settings(1, anomaly_learning_weight));
     let mut series = Series { event, day: DAY, from: FROM, len: event.minutes, first: 0.0 };
     let (mut active, mut outside, mut before) = (0, 0, false);
     for t in 0..9 * DAY {
@@ -117,12 +117,20 @@ fn rows(event: &Event, width: usize, anomaly_weight: f64) -> (f64, usize) {
 
 /// Alone, and as one of six signals of a host; with the learning of `replay` and of a live host.
 fn check(event: &Event, width: usize, least: f64, most: f64) {
-    for anomaly_weight in [1.0, 0.5, 0.2] {
-        let (active, outside) = rows(event, width, anomaly_weight);
-        eprintln!("{} of {width}, {anomaly_weight}: {active:.2}", event.name);
-        assert!((least..=most).contains(&active), "{} of {width}, {anomaly_weight}: {active:.2}", event.name);
+    for anomaly_learning_weight in [1.0, 0.5, 0.2] {
+        let (active, outside) = rows(event, width, anomaly_learning_weight);
+        eprintln!("{} of {width}, {anomaly_learning_weight}: {active:.2}", event.name);
+        assert!(
+            (least..=most).contains(&active),
+            "{} of {width}, {anomaly_learning_weight}: {active:.2}",
+            event.name
+        );
         // The unusual level is reached by chance now and then, on a single signal once in nine days.
-        assert!(outside <= 1, "{} of {width}, {anomaly_weight}: {outside} episodes outside", event.name);
+        assert!(
+            outside <= 1,
+            "{} of {width}, {anomaly_learning_weight}: {outside} episodes outside",
+            event.name
+        );
     }
 }
 

@@ -44,7 +44,7 @@ struct Shown {
     uptime: f64,
 }
 
-struct Host {
+struct LearnedHost {
     tree: TempDir,
     sources: Sources,
     engine: Engine,
@@ -52,7 +52,7 @@ struct Host {
     shown: Shown,
 }
 
-impl Host {
+impl LearnedHost {
     fn new() -> Self {
         let (tree, roots) = captured_tree::copied();
         let root = |name: &str| tree.path().join(name);
@@ -61,7 +61,8 @@ impl Host {
         }
         let settings = EngineSettings { warmup: 300.0, ..EngineSettings::default() };
         let sources = Sources::open(&SourceSettings { roots, ..SourceSettings::default() }, on);
-        let engine = Engine::new(sources::signals(on), &settings).with_cues(sources::cues(on));
+        let engine =
+            Engine::new(sources::signals(on), &settings).with_grace_triggers(sources::grace_triggers(on));
         let shown = Shown {
             bytes: [("eth0", 155_000_000_000), ("eth1", 9_000_000_000)],
             cpu: [212_000, 363_299, 174_706],
@@ -150,7 +151,7 @@ impl Host {
 /// Learns a host, then shows what `change` makes of each second, counted from the end of learning. There must be no anomaly,
 /// and the score must be that of an ordinary host.
 fn check(mut change: impl FnMut(usize, &mut Shown, &Path)) {
-    let mut host = Host::new();
+    let mut host = LearnedHost::new();
     let mut before = None;
     for second in 0..LEARNED + AFTER {
         host.live();

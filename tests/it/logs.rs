@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::thread;
 
 use hostnorm::engine::{Engine, EngineSettings};
-use hostnorm::log_stats::LineWindow;
 use hostnorm::log_stream::{LogSeverity, LogStream};
 use hostnorm::reading::{Subject, SubjectKind, Timestamp};
 use hostnorm::report::Assessment;
@@ -15,7 +14,7 @@ use hostnorm::sources::{self, SourceSettings, Sources};
 use hostnorm::training::{self, TrainingSettings};
 
 use crate::project_files::root;
-use crate::simulated_log::{FORMATS, Format, NOTHING, Numbers, Rates, USUAL};
+use crate::simulated_log::{FORMATS, NOTHING, Numbers, Rates, SimulatedLogFormat, USUAL};
 
 const START: f64 = 1_796_083_200.0;
 const DAY: f64 = 86_400.0;
@@ -28,7 +27,7 @@ const SELDOM: f64 = 10.0;
 
 /// A log that is written, read and judged.
 struct JudgedLog {
-    format: Format,
+    format: SimulatedLogFormat,
     lines: [Vec<String>; 3],
     numbers: Numbers,
     stream: Arc<LogStream>,
@@ -43,7 +42,7 @@ struct JudgedLog {
 }
 
 impl JudgedLog {
-    fn new(format: Format, seed: u64, every: f64) -> Self {
+    fn new(format: SimulatedLogFormat, seed: u64, every: f64) -> Self {
         let samples = fs::read_to_string(root().join("tests/logs").join(format.file())).unwrap();
         let of = |severity| {
             samples.lines().filter(|it| format.severity(it) == severity).map(str::to_owned).collect()
@@ -70,11 +69,11 @@ impl JudgedLog {
     /// Another line like this one: with other digits where a value stands.
     fn vary(&mut self, line: &str) -> String {
         let variable = match self.format {
-            Format::Nginx => line.find(" HTTP/").unwrap()..line.find(" HTTP/").unwrap(),
-            Format::Journald => line.find("\"MESSAGE\"").unwrap()..line.len(),
-            Format::Klog => line.find("] ").unwrap()..line.len(),
+            SimulatedLogFormat::Nginx => line.find(" HTTP/").unwrap()..line.find(" HTTP/").unwrap(),
+            SimulatedLogFormat::Journald => line.find("\"MESSAGE\"").unwrap()..line.len(),
+            SimulatedLogFormat::Klog => line.find("] ").unwrap()..line.len(),
         };
-        let variable = if self.format == Format::Nginx { 0..variable.end } else { variable };
+        let variable = if self.format == SimulatedLogFormat::Nginx { 0..variable.end } else { variable };
         let mut text = line.to_owned();
         let digits: Vec<usize> = variable.filter(|it| line.as_bytes()[*it].is_ascii_digit()).collect();
         for at in digits {
@@ -119,7 +118,7 @@ impl JudgedLog {
         for subject in self.engine.take_handover().wanted {
             self.engine.absent(&subject);
         }
-        if let Some((subject, history)) = self.engine.due_history() {
+        if let Some((subject, history)) = self.engine.take_due_seasonal_fit() {
             self.engine.take(&subject, &history.fit());
         }
         if let Some(due) = self.engine.due(SubjectKind::Log) {
@@ -160,30 +159,32 @@ impl JudgedLog {
 /// The rates of a fault after so many seconds of it.
 type FaultRates = fn(f64) -> Rates;
 
-/// A fault, and the seconds within which it is found. A log with one error in 25 seconds has about ten within a window when
-/// there are ten times as many: by chance, that is too few for a burst now and then, so it takes up to two windows.
-const FAULTS: [(&str, f64, FaultRates); 6] = [
-    ("errors x 10", 2.0 * WINDOW, |_| Rates { error: 10.0 * USUAL.error, ..USUAL }),
-    ("new template", WINDOW, |_| Rates { unknown: 0.5, ..USUAL }),
-    ("new error", WINDOW, |_| Rates { unknown_error: 0.3, ..USUAL }),
-    ("silence", WINDOW, |_| NOTHING),
-    ("flood x 20", WINDOW, |_| Rates {
+/// A fault, the seconds within which half of all runs find it, and those within which each does. A log with one error in 25
+/// seconds has about ten within a window when there are ten times as many, and fewer at night: now and then, that is too few
+/// for a burst, so some runs take longer.
+const FAULTS: [(&str, [f64; 2], FaultRates); 6] = [
+    ("errors x 10", [WINDOW, 4.0 * WINDOW], |_| Rates { error: 10.0 * USUAL.error, ..USUAL }),
+    ("new template", [WINDOW; 2], |_| Rates { unknown: 0.5, ..USUAL }),
+    ("new error", [WINDOW; 2], |_| Rates { unknown_error: 0.3, ..USUAL }),
+    ("silence", [WINDOW; 2], |_| NOTHING),
+    ("flood x 20", [WINDOW; 2], |_| Rates {
         info: 20.0 * USUAL.info,
         warning: 20.0 * USUAL.warning,
         error: 20.0 * USUAL.error,
         ..USUAL
     }),
     // To 40 times as many within an hour.
-    ("rising warnings", 600.0, |after| Rates {
+    ("rising warnings", [600.0; 2], |after| Rates {
         warning: USUAL.warning * (1.0 + 39.0 * after / 3_600.0),
         ..USUAL
     }),
 ];
 
-/// Seconds until each fault was found, after a day of learning; an hour between them.
-fn faults(format: Format, seed: u64) -> Vec<Option<f64>> {
+/// Seconds until each fault was found, after one and a half days of learning; an hour between them. So the last ones begin in the
+/// hours with the fewest lines.
+fn faults(format: SimulatedLogFormat, seed: u64) -> Vec<Option<f64>> {
     let mut log = JudgedLog::new(format, seed, EVERY);
-    log.run(DAY, USUAL);
+    log.run(1.5 * DAY, USUAL);
     let mut found = Vec::new();
     for (_, _, rates) in FAULTS {
         // A false episode before it must be over.
@@ -197,8 +198,8 @@ fn faults(format: Format, seed: u64) -> Vec<Option<f64>> {
 }
 
 /// Runs each format and seed, on two threads.
-fn each<T: Send>(seeds: u64, run: fn(Format, u64) -> T) -> Vec<(Format, u64, T)> {
-    let all: Vec<(Format, u64)> =
+fn each<T: Send>(seeds: u64, run: fn(SimulatedLogFormat, u64) -> T) -> Vec<(SimulatedLogFormat, u64, T)> {
+    let all: Vec<(SimulatedLogFormat, u64)> =
         FORMATS.into_iter().flat_map(|it| (0..seeds).map(move |seed| (it, seed))).collect();
     thread::scope(|scope| {
         let half = |half: usize| {
@@ -216,13 +217,13 @@ fn each<T: Send>(seeds: u64, run: fn(Format, u64) -> T) -> Vec<(Format, u64, T)>
 fn check_faults(seeds: u64) {
     let all = each(seeds, faults);
     let mut late = Vec::new();
-    for (idx, (name, within, _)) in FAULTS.into_iter().enumerate() {
+    for (idx, (name, [half_within, within], _)) in FAULTS.into_iter().enumerate() {
         let mut found: Vec<f64> =
             all.iter().map(|(_, _, found)| found[idx].unwrap_or(f64::INFINITY)).collect();
         found.sort_by(f64::total_cmp);
         eprintln!("{name}: {found:?}");
-        if found.iter().any(|it| *it > within) {
-            late.push(format!("{name}, within {within} s: {found:?}"));
+        if found[found.len() / 2] > half_within || found.iter().any(|it| *it > within) {
+            late.push(format!("{name}, half within {half_within} s, all within {within} s: {found:?}"));
         }
     }
     assert!(late.is_empty(), "{late:#?}");
@@ -240,7 +241,7 @@ fn faults_of_a_log_are_found_with_other_seeds() {
 }
 
 /// Episodes and alerts of the third week.
-fn third_week(format: Format, seed: u64) -> (usize, usize) {
+fn third_week(format: SimulatedLogFormat, seed: u64) -> (usize, usize) {
     let mut log = JudgedLog::new(format, seed, SELDOM);
     let mut before = (0, 0);
     let usual = Rates { info: 0.5, warning: 0.02, error: 0.01, ..USUAL };
@@ -267,7 +268,7 @@ fn a_log_without_faults_is_quiet() {
 
 #[test]
 fn a_burst_names_its_new_template_without_values() {
-    let mut log = JudgedLog::new(Format::Klog, 3, EVERY);
+    let mut log = JudgedLog::new(SimulatedLogFormat::Klog, 3, EVERY);
     log.run(3_600.0, USUAL);
     assert!(log.stream.notable_templates().iter().all(|it| !it.is_new));
     log.run(30.0, Rates { unknown: 2.0, ..USUAL });
@@ -278,7 +279,7 @@ fn a_burst_names_its_new_template_without_values() {
     assert_eq!(first.text, "Eviction of pods begins, <*> candidates ranked");
 }
 
-/// The figures that `tests/logs/line_windows.py` printed for the captured log.
+/// The figures that `tests/logs/line_windows.py` printed for windows of lines, by plain words; here by the totals of a log.
 #[test]
 fn windows_of_lines_agree_with_the_reference() {
     let folder = root().join("tests/logs");
@@ -289,11 +290,21 @@ fn windows_of_lines_agree_with_the_reference() {
     let size = expected["window_size"].as_u64().unwrap() as usize;
     let windows = expected["windows"].as_array().unwrap();
     assert_eq!(lines.chunks(size).count(), windows.len());
-    for (lines, expect) in lines.chunks(size).zip(windows) {
-        let found = LineWindow::of(lines).unwrap();
+    let stream = LogStream::new("application");
+    for (idx, (lines, expect)) in lines.chunks(size).zip(windows).enumerate() {
+        // Far apart, so that the last minute has one window only.
+        let at = Timestamp(START + 1_000.0 * idx as f64);
+        let before = stream.totals();
+        lines.iter().for_each(|it| stream.line(it.as_bytes(), None, at));
+        let (after, recent) = (stream.totals(), stream.recent(at));
         let number = |name: &str| expect[name].as_f64().unwrap();
-        assert!((found.mean_length - number("mean_length")).abs() < 1e-9);
-        let counts = [found.errors, found.warnings, found.unique].map(|it| it as f64);
-        assert_eq!(counts, ["errors", "warnings", "unique"].map(number));
+        let more_bytes = lines.iter().map(|it| it.len() - it.chars().count()).sum::<usize>() as u64;
+        let characters = (after.bytes - before.bytes - more_bytes) as f64;
+        assert!((characters / lines.len() as f64 - number("mean_length")).abs() < 1e-9);
+        // The reference takes each "error" for one; a stated level is right about "DEBUG retry without error".
+        let denied = lines.iter().filter(|it| it.starts_with("DEBUG")).count() as f64;
+        assert_eq!((after.errors - before.errors) as f64, number("errors") - denied);
+        assert_eq!((after.warnings - before.warnings) as f64, number("warnings"));
+        assert_eq!(recent.unique_messages as f64, number("unique"));
     }
 }

@@ -35,9 +35,11 @@ mod fault_detection;
 mod forecast;
 mod http;
 mod known_events;
+mod impact_formulas;
 mod layering;
 mod links;
 mod log_description;
+mod log_restart;
 mod logs;
 #[cfg(target_os = "linux")]
 mod malformed_kernel_files;
@@ -55,6 +57,8 @@ mod remediate;
 mod remote_logs;
 mod replay;
 mod replay_properties;
+#[cfg(target_os = "linux")]
+mod restart_loop;
 mod sampler;
 mod seasonal;
 mod time_zone;

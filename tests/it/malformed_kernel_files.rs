@@ -5,8 +5,8 @@ use crate::captured_tree;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hostnorm::metric::fits;
-use hostnorm::reading::{Reading, Sample, Timestamp};
+use hostnorm::metric::{CounterResetCause, GAIN_MAX, MetricType, fits};
+use hostnorm::reading::{MetricSample, Reading, Timestamp};
 use hostnorm::sources::{RootPaths, SOURCES, SourceInfo, SourceSettings, Sources};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -16,6 +16,7 @@ use captured_tree::{copy, fixtures};
 /// Each file of the fixtures, with the sources that read it.
 const FILES: &[(&str, &[&str])] = &[
     ("proc/uptime", &["context"]),
+    ("proc/sys/kernel/random/boot_id", &["context"]),
     ("proc/locks", &["context"]),
     ("proc/stat", &["cpu", "stat", "cgroup"]),
     ("proc/meminfo", &["memory"]),
@@ -67,6 +68,55 @@ const LINES: &[&str] = &[
     "sys/fs/cgroup/system.slice/ssh.service/cpu.pressure",
 ];
 
+/// Files in which each kernel of one version has the same lines and columns: what is not there is lost.
+const FIXED: &[&str] = &[
+    "proc/stat",
+    "proc/meminfo",
+    "proc/vmstat",
+    "proc/pressure/cpu",
+    "proc/pressure/memory",
+    "proc/pressure/io",
+    "proc/1/net/snmp",
+    "proc/1/net/netstat",
+    "proc/1/net/sockstat",
+    "proc/sys/fs/file-nr",
+];
+
+/// What is wrong with a copy of a line of the kernel.
+#[derive(Debug, Clone, Copy)]
+enum LineDamage {
+    /// It ends before a word.
+    Cut,
+    /// A word and those after it are zero bytes, as after a page that could not be read.
+    Zeros,
+    /// A number is a word.
+    Word,
+    /// A number is followed by another character.
+    Suffix,
+    /// It has the words of the line twice.
+    Twice,
+}
+
+impl LineDamage {
+    /// A copy of a line, damaged from the word with this index on; `None` if it would be sound.
+    fn of(self, line: &str, from: usize) -> Option<String> {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let (sound, rest) = words.split_at_checked(from)?;
+        let (first, later) = rest.split_first()?;
+        let is_number = first.contains(|it: char| it.is_ascii_digit());
+        let lost: String = first.chars().map(|it| if it.is_ascii_digit() { '\0' } else { it }).collect();
+        let damaged = match self {
+            Self::Cut => sound.join(" "),
+            Self::Zeros => [&sound.join(" "), " ", &"\0".repeat(first.len())].concat(),
+            Self::Word if is_number => [sound, &[&*lost], later].concat().join(" "),
+            Self::Suffix if is_number => [sound, &[&*format!("{first}x")], later].concat().join(" "),
+            Self::Twice => [&words[..], &words].concat().join(" "),
+            Self::Word | Self::Suffix => return None,
+        };
+        Some(damaged).filter(|it| it != line)
+    }
+}
+
 /// Larger than the maximum of a file.
 const HUGE: usize = (4 << 20) + 1;
 
@@ -100,6 +150,49 @@ impl Tree {
         reading
     }
 
+    /// Reads with a line inserted into a file, and checks that all values of the other lines are there.
+    fn check_with_line(&self, file: &str, place: prop::sample::Index, odd: &[u8]) {
+        let readers = FILES.iter().find(|it| it.0 == file).unwrap().1;
+        let content = fs::read(self.path(file)).unwrap();
+        let mut lines: Vec<&[u8]> = content.split_inclusive(|it| *it == b'\n').collect();
+        let odd = [odd, b"\n"].concat();
+        lines.insert(place.index(lines.len() + 1), &odd);
+        let reading = self.check(file, readers, &lines.concat());
+        assert_eq!(reading.problems, [], "{file} with {:?}", String::from_utf8_lossy(&odd));
+        for row in readers.iter().map(|it| row(it)).filter(|it| comparable(it)) {
+            let found = of(row, &reading);
+            for sample in of(row, &self.sound) {
+                assert!(
+                    found.contains(&sample),
+                    "{file} with {:?} lacks {sample:?}",
+                    String::from_utf8_lossy(&odd)
+                );
+            }
+        }
+    }
+
+    /// Reads with other content of a file, and checks that its readers fail or count something where values are lost.
+    fn check_counted(&self, file: &str, content: &str) {
+        let readers = FILES.iter().find(|it| it.0 == file).unwrap().1;
+        let is_reader = |it: &str| it != "cgroup" && readers.contains(&it);
+        let path = self.path(file);
+        let kept = fs::read(&path).unwrap();
+        fs::write(&path, content).unwrap();
+        let reading = open(self.dir.path(), is_reader).read_all(Timestamp(0.0));
+        fs::write(&path, kept).unwrap();
+        for row in SOURCES.iter().filter(|it| is_reader(it.name)) {
+            let found = of(row, &reading);
+            let is_lost = |it: &MetricSample| {
+                !found.iter().any(|other| other.metric == it.metric && other.labels == it.labels)
+            };
+            let lost: Vec<_> = of(row, &self.sound).into_iter().filter(|it| is_lost(it)).collect();
+            let result = reading.collections.iter().find(|it| it.source == row.name);
+            // A collector without a result is unavailable, which is said.
+            let is_said = result.is_none_or(|it| !it.success || 0 < it.omitted);
+            assert!(lost.is_empty() || is_said, "{} does not count {lost:?}; {file}:\n{content}", row.name);
+        }
+    }
+
     fn check_read(&self, file: &str, readers: &[&str]) -> Reading {
         let reading = read(self.dir.path());
         for problem in &reading.problems {
@@ -113,6 +206,7 @@ impl Tree {
         }
         no_series_comes_twice(&reading);
         no_value_is_impossible(&reading);
+        no_part_exceeds_its_whole(&reading);
         reading
     }
 }
@@ -122,7 +216,7 @@ fn comparable(row: &SourceInfo) -> bool {
     !["self", "filesystem", "timing"].contains(&row.name)
 }
 
-fn of<'a>(row: &SourceInfo, reading: &'a Reading) -> Vec<&'a Sample> {
+fn of<'a>(row: &SourceInfo, reading: &'a Reading) -> Vec<&'a MetricSample> {
     let samples = reading.subjects.values().flat_map(|it| it.iter());
     samples.filter(|it| row.metrics.contains(&it.metric)).collect()
 }
@@ -137,26 +231,83 @@ fn no_series_comes_twice(reading: &Reading) {
     }
 }
 
+/// Which value contains which, by what the kernel counts: this list does not read the declarations of the metrics.
+const PARTS: &[(&str, &str)] = &[
+    ("hostnorm_memory_available_bytes", "hostnorm_memory_size_bytes"),
+    ("hostnorm_memory_free_bytes", "hostnorm_memory_size_bytes"),
+    ("hostnorm_memory_used_bytes", "hostnorm_memory_size_bytes"),
+    ("hostnorm_memory_cached_bytes", "hostnorm_memory_size_bytes"),
+    ("hostnorm_memory_buffers_bytes", "hostnorm_memory_size_bytes"),
+    ("hostnorm_memory_dirty_bytes", "hostnorm_memory_size_bytes"),
+    ("hostnorm_memory_slab_bytes", "hostnorm_memory_size_bytes"),
+    ("hostnorm_swap_free_bytes", "hostnorm_swap_size_bytes"),
+    ("hostnorm_major_page_faults_total", "hostnorm_page_faults_total"),
+    ("hostnorm_tcp_listen_overflows_total", "hostnorm_tcp_listen_drops_total"),
+    ("hostnorm_tcp_sockets_used", "hostnorm_sockets_used"),
+    ("hostnorm_pressure_cpu_stalled_seconds_total", "hostnorm_pressure_cpu_waiting_seconds_total"),
+    ("hostnorm_pressure_memory_stalled_seconds_total", "hostnorm_pressure_memory_waiting_seconds_total"),
+    ("hostnorm_pressure_io_stalled_seconds_total", "hostnorm_pressure_io_waiting_seconds_total"),
+    ("hostnorm_filesystem_free_bytes", "hostnorm_filesystem_size_bytes"),
+    ("hostnorm_filesystem_available_bytes", "hostnorm_filesystem_size_bytes"),
+    ("hostnorm_filesystem_inodes_free", "hostnorm_filesystem_inodes"),
+    ("hostnorm_cgroup_memory_working_set_bytes", "hostnorm_cgroup_memory_usage_bytes"),
+    ("hostnorm_cgroup_cpu_throttled_periods_total", "hostnorm_cgroup_cpu_periods_total"),
+];
+
+/// No value contains less than its part. Both are rounded, and pressure is read while it changes.
+fn no_part_exceeds_its_whole(reading: &Reading) {
+    for values in reading.subjects.values() {
+        for (part, whole) in PARTS {
+            for part in values.iter().filter(|it| it.metric.name == *part) {
+                let whole = values.iter().find(|it| it.metric.name == *whole && it.labels == part.labels);
+                assert!(whole.is_none_or(|it| part.value <= it.value * 1.000_001), "{part:?} of {whole:?}");
+            }
+        }
+    }
+}
+
+/// A list that names no metric checks nothing.
+#[test]
+fn parts_and_wholes_are_metrics() {
+    let names: Vec<&str> = hostnorm::sources::metrics().map(|it| it.name).collect();
+    for name in PARTS.iter().flat_map(|(part, whole)| [part, whole]) {
+        assert!(names.contains(name), "{name}");
+    }
+}
+
+/// A counter of the kernel without a limit of its own would show whatever a file shows for a moment.
+#[test]
+fn each_counter_of_the_kernel_has_a_limit() {
+    for metric in hostnorm::sources::metrics() {
+        if metric.ty == MetricType::Counter && metric.origin == CounterResetCause::Boot {
+            assert!(metric.gain.per_second.to_bits() != GAIN_MAX.to_bits(), "{metric}");
+        }
+    }
+}
+
 /// Each value is in the range of its metric, and no part is larger than its whole.
 fn no_value_is_impossible(reading: &Reading) {
     for values in reading.subjects.values() {
         for sample in values.iter() {
-            assert!(sample.metric.can_be(sample.value), "{sample:?}");
+            assert!(sample.metric.is_possible(sample.value), "{sample:?}");
             let whole = sample.metric.whole.and_then(|it| values.get_by(it, &sample.labels));
             assert!(whole.is_none_or(|it| fits(sample.value, it)), "{sample:?} of {whole:?}");
         }
     }
 }
 
-fn read(tree: &Path) -> Reading {
+fn open(tree: &Path, on: impl Fn(&str) -> bool) -> Sources {
     let roots = RootPaths {
         procfs: tree.join("proc"),
         sysfs: tree.join("sys"),
         rootfs: tree.into(),
         ..RootPaths::default()
     };
-    let mut sources =
-        Sources::open(&SourceSettings { roots, ..SourceSettings::default() }, |it| it != "self");
+    Sources::open(&SourceSettings { roots, ..SourceSettings::default() }, on)
+}
+
+fn read(tree: &Path) -> Reading {
+    let mut sources = open(tree, |it| it != "self");
     sources.read_all(Timestamp(0.0));
     sources.read_all(Timestamp(1.0))
 }
@@ -187,6 +338,26 @@ fn one_file_may_be_absent() {
         let reading = tree.check_read(file, readers);
         assert_eq!(reading.problems, [], "{file}");
         fs::rename(&aside, &path).unwrap();
+    }
+}
+
+/// Nothing is lost silently: each line and each word that a file lacks is counted.
+#[test]
+fn what_a_file_lacks_is_counted() {
+    let tree = Tree::new();
+    for file in FIXED {
+        let text = fs::read_to_string(tree.path(file)).unwrap();
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        for (idx, line) in lines.iter().enumerate() {
+            let with = |line: &str| [&lines[..idx].concat(), line, &lines[idx + 1..].concat()].concat();
+            tree.check_counted(file, &with(""));
+            // Long lines, such as that of the interrupts, have one word that counts.
+            let words: Vec<&str> = line.split_ascii_whitespace().take(12).collect();
+            for (count, word) in words.iter().enumerate() {
+                tree.check_counted(file, &with(&format!("{}\n", words[..count].join(" "))));
+                tree.check_counted(file, &with(&line.replacen(word, "another", 1)));
+            }
+        }
     }
 }
 
@@ -271,7 +442,7 @@ fn thousands_of_devices_are_bounded_and_counted() {
         assert_eq!(reading.problems, []);
         let given = of(row(name), &reading);
         assert!(given.len() < 256 * 10, "{name} gives {}", given.len());
-        let dropped = given.iter().find(|it| it.metric.name.ends_with("_dropped")).unwrap();
+        let dropped = given.iter().find(|it| it.metric.name.ends_with("_omitted")).unwrap();
         assert!(9000.0 < dropped.value, "{name} drops {}", dropped.value);
     }
 }
@@ -327,20 +498,33 @@ proptest! {
         ],
     ) {
         let tree = Tree::new();
-        let file = LINES[idx];
-        let readers = FILES.iter().find(|it| it.0 == file).unwrap().1;
-        let content = fs::read(tree.path(file)).unwrap();
-        let mut lines: Vec<&[u8]> = content.split_inclusive(|it| *it == b'\n').collect();
-        let odd = [&odd[..], b"\n"].concat();
-        lines.insert(place.index(lines.len()), &odd);
-        let reading = tree.check(file, readers, &lines.concat());
-        assert_eq!(reading.problems, []);
-        for row in readers.iter().map(|it| row(it)).filter(|it| comparable(it)) {
-            let found = of(row, &reading);
-            for sample in of(row, &tree.sound) {
-                assert!(found.contains(&sample), "{file} lacks {sample:?}");
-            }
-        }
+        tree.check_with_line(LINES[idx], place, &odd);
+    }
+
+    /// So does one that starts like a line of the kernel, wherever it is.
+    #[test]
+    fn a_damaged_copy_of_a_line_costs_itself(
+        idx in 0..LINES.len(),
+        place in any::<prop::sample::Index>(),
+        copied in any::<prop::sample::Index>(),
+        from in any::<prop::sample::Index>(),
+        damage in prop::sample::select(vec![
+            LineDamage::Cut,
+            LineDamage::Zeros,
+            LineDamage::Word,
+            LineDamage::Suffix,
+            LineDamage::Twice,
+        ]),
+    ) {
+        let tree = Tree::new();
+        let content = fs::read_to_string(tree.path(LINES[idx])).unwrap();
+        let lines: Vec<&str> = content.lines().collect();
+        let line = copied.get(&lines);
+        let words = line.split_ascii_whitespace().count();
+        prop_assume!(1 < words);
+        let odd = damage.of(line, 1 + from.index(words - 1));
+        prop_assume!(odd.is_some());
+        tree.check_with_line(LINES[idx], place, odd.unwrap().as_bytes());
     }
 
     #[test]

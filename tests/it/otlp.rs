@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hostnorm::duration::HumanDuration;
-use hostnorm::telemetry::otlp_traces::{self, OtlpSettings, Protocol, SpanCounts, TracePipeline};
+use hostnorm::telemetry::otlp_traces::{self, OtlpProtocol, OtlpSettings, SpanCounts, TracePipeline};
 use hostnorm::telemetry::traced;
 
 /// Spans of one tick: itself, read, step, store, publish.
@@ -58,7 +58,7 @@ fn garbles(stream: &mut TcpStream) {
 
 fn refuses(_: &mut TcpStream) {}
 
-fn start(url: String, protocol: Protocol) -> TracePipeline {
+fn start(url: String, protocol: OtlpProtocol) -> TracePipeline {
     let settings = OtlpSettings {
         endpoint: url,
         protocol,
@@ -86,7 +86,7 @@ fn seen(outcomes: &SpanCounts) -> u64 {
 }
 
 /// 10,000 ticks, until every span is counted as sent, failed or dropped.
-fn check(act: Act, protocol: Protocol, arrives: bool) {
+fn check(act: Act, protocol: OtlpProtocol, arrives: bool) {
     let traces = start(collector(act), protocol);
     let outcomes: Arc<SpanCounts> = traces.outcomes();
     tracing::subscriber::with_default(traced(tracing_subscriber::registry(), &traces), || {
@@ -112,12 +112,12 @@ fn check(act: Act, protocol: Protocol, arrives: bool) {
 
 #[test]
 fn a_working_collector_gets_every_span() {
-    check(takes, Protocol::Http, true);
+    check(takes, OtlpProtocol::Http, true);
 }
 
 #[test]
 fn a_broken_collector_loses_its_spans_and_nothing_else() {
-    for protocol in [Protocol::Http, Protocol::Grpc] {
+    for protocol in [OtlpProtocol::Http, OtlpProtocol::Grpc] {
         for act in [refuses, hangs, garbles] {
             check(act, protocol, false);
         }
@@ -163,7 +163,7 @@ fn connecting_counts_towards_the_timeout() {
     while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(50)) {
         waiting.push(stream);
     }
-    let traces = start(format!("http://{address}"), Protocol::Grpc);
+    let traces = start(format!("http://{address}"), OtlpProtocol::Grpc);
     let outcomes = traces.outcomes();
     tracing::subscriber::with_default(traced(tracing_subscriber::registry(), &traces), || tick(0));
     let begin = Instant::now();
@@ -188,7 +188,7 @@ fn without_an_endpoint_nothing_is_started() {
 
 /// The trace of a span whose request has this `traceparent`; `new` for a new trace.
 fn adopted(parent: &str) -> String {
-    let traces = start(collector(takes), Protocol::Http);
+    let traces = start(collector(takes), OtlpProtocol::Http);
     let mut headers = hyper::HeaderMap::new();
     headers.insert("traceparent", hyper::header::HeaderValue::from_bytes(parent.as_bytes()).unwrap());
     tracing::subscriber::with_default(traced(tracing_subscriber::registry(), &traces), || {

@@ -1,16 +1,17 @@
 //! Hosts of several kinds without faults: false alerts, and whether the number of excursions means the same on a live host,
 //! which is scored each second, as in rows of a minute.
 
+use std::ops::Range;
 use std::thread;
 
-use hostnorm::alert::{self, AlertEvidence, AlertRule};
-use hostnorm::budget::Budget;
+use hostnorm::alert::{self, AlertEvidence, AlertStartRule};
+use hostnorm::alert_budget::AlertBudget;
 use hostnorm::detect::DetectorParameters;
 use hostnorm::engine::EngineSettings;
 use hostnorm::reading::Timestamp;
 use hostnorm::replay::Replay;
 use hostnorm::scorer::{ScoreHold, Scorer, ScorerSettings, StepOptions};
-use hostnorm::simulate::{COLUMNS, HostKind, Machine, WIDTH};
+use hostnorm::simulate::{COLUMNS, HostKind, SimulatedMachine, WIDTH};
 use hostnorm::training::{self, TrainingSettings};
 use hostnorm::window::{Point, Window};
 
@@ -30,10 +31,12 @@ struct Quiet {
 
 /// Rows of a minute; the first week is learned only.
 fn by_the_minute(kind: HostKind, seed: u64, days: usize, learned: usize) -> Quiet {
-    let mut machine = Machine::of(kind, seed, START, 60.0);
+    let mut machine = SimulatedMachine::of(kind, seed, START, 60.0);
     let floors = COLUMNS.iter().map(|it| it.floor).collect();
-    let mut replay =
-        Replay::new(floors, &fault_detection::settings(seed, EngineSettings::default().anomaly_weight));
+    let mut replay = Replay::new(
+        floors,
+        &fault_detection::settings(seed, EngineSettings::default().anomaly_learning_weight),
+    );
     let (mut found, mut before) = (Quiet { alerts: 0, episodes: 0, excursions: 0.0 }, (false, false));
     for row in 0..days * DAY {
         let values = machine.step();
@@ -56,16 +59,16 @@ fn by_the_second(kind: HostKind, seed: u64, days: usize, learned: usize) -> Quie
         point_seconds: 30.0,
         threshold: live.threshold,
         detectors: Default::default(),
-        alert: AlertRule { level: alert::LEVEL, budget: Budget::OFF },
+        alert: AlertStartRule { level: alert::LEVEL, budget: AlertBudget::OFF },
         resolve: live.resolve,
         smoothing: live.smoothing,
         score_hold: ScoreHold::Seconds(live.score_hold),
-        anomaly_weight: live.anomaly_weight,
+        anomaly_learning_weight: live.anomaly_learning_weight,
         shelter_short_memory: true,
     };
     let floors = COLUMNS.iter().map(|it| it.floor).collect();
     let mut scorer = Scorer::new(&DetectorParameters::plain(floors, 7.0 * 2_880.0));
-    let (mut machine, mut window) = (Machine::of(kind, seed, START, 1.0), Window::new(30, WIDTH));
+    let (mut machine, mut window) = (SimulatedMachine::of(kind, seed, START, 1.0), Window::new(30, WIDTH));
     let (mut found, mut before) = (Quiet { alerts: 0, episodes: 0, excursions: 0.0 }, (false, false));
     for second in 1..=days * 86_400 {
         let values = machine.step();
@@ -99,11 +102,12 @@ fn by_the_second(kind: HostKind, seed: u64, days: usize, learned: usize) -> Quie
 type Run = fn(HostKind, u64, usize, usize) -> Quiet;
 
 /// All seeds of a kind, on two threads.
-fn all(run: Run, kind: HostKind, seeds: u64, days: usize, learned: usize) -> Vec<Quiet> {
+fn all(run: Run, kind: HostKind, seeds: Range<u64>, days: usize, learned: usize) -> Vec<Quiet> {
     thread::scope(|scope| {
         let half = |half: u64| {
+            let seeds = seeds.clone();
             scope.spawn(move || {
-                let own = (0..seeds).filter(|it| it % 2 == half);
+                let own = seeds.filter(|it| it % 2 == half);
                 own.map(|seed| run(kind, seed, days, learned)).collect::<Vec<_>>()
             })
         };
@@ -119,20 +123,22 @@ fn sum(of: &[Quiet]) -> String {
     format!("{episodes} episodes, {alerts} alerts, excursions {}", excursions.join(" "))
 }
 
-/// False alerts in ten weeks, at most. Nearly all are nightly jobs and the weekly vacuum, whose size varies (ADR 059).
+/// False alerts in ten weeks, at most. What is left are jobs of a size that was not there before (ADR 062).
 const ALERTS_MAX: [(HostKind, usize); 5] = [
-    (HostKind::WebServer, 4),
-    (HostKind::IdleVm, 8),
-    (HostKind::BatchNode, 8),
-    (HostKind::Database, 33),
-    (HostKind::DeveloperMachine, 18),
+    (HostKind::WebServer, 1),
+    (HostKind::IdleVm, 2),
+    (HostKind::BatchNode, 3),
+    (HostKind::Database, 2),
+    (HostKind::DeveloperMachine, 2),
 ];
 
 #[test]
 #[ignore = "takes two minutes; ./check runs it"]
 fn ten_weeks_of_each_kind_of_host_have_few_false_alerts() {
+    // FIRST_SEED=10 measures other machines.
+    let first = std::env::var("FIRST_SEED").map_or(0, |it| it.parse().expect("FIRST_SEED is a number"));
     for (kind, most) in ALERTS_MAX {
-        let found = all(by_the_minute, kind, 10, 14, 7);
+        let found = all(by_the_minute, kind, first..first + 10, 14, 7);
         eprintln!("{kind:?}: {}", sum(&found));
         let alerts: usize = found.iter().map(|it| it.alerts).sum();
         assert!(alerts <= most, "{kind:?}: {}", sum(&found));
@@ -143,7 +149,7 @@ fn ten_weeks_of_each_kind_of_host_have_few_false_alerts() {
 #[ignore = "takes half a minute; ./check runs it"]
 fn excursions_mean_the_same_each_second_as_each_minute() {
     for kind in HostKind::ALL {
-        let [minutes, seconds] = [by_the_minute as Run, by_the_second].map(|run| all(run, kind, 2, 3, 1));
+        let [minutes, seconds] = [by_the_minute as Run, by_the_second].map(|run| all(run, kind, 0..2, 3, 1));
         eprintln!("{kind:?}: by the minute {}; by the second {}", sum(&minutes), sum(&seconds));
         let mean = |of: &[Quiet]| of.iter().map(|it| 1.0 + it.excursions).sum::<f64>() / of.len() as f64;
         let ratio = mean(&seconds) / mean(&minutes);

@@ -5,13 +5,15 @@
 
 use std::path::Path;
 
-use hostnorm::detect::expectation::Expectations;
+use hostnorm::detect::expected_values::Expectations;
 use hostnorm::detect::habituation::{ExcursionInput, Habituation};
-use hostnorm::detect::joint_score::{RaiseLevels, joint_score};
-use hostnorm::detect::signal_ranking::SignalRanking;
-use hostnorm::detect::{DetectorInput, DetectorOutput, DetectorParameters, Detectors, LearnOptions, Outputs};
+use hostnorm::detect::joint_score::{MinimumScores, joint_score};
+use hostnorm::detect::signal_deviations::SignalDeviations;
+use hostnorm::detect::{
+    DetectorInput, DetectorOutput, DetectorOutputs, DetectorParameters, Detectors, LearnOptions,
+};
 use hostnorm::reading::Timestamp;
-use hostnorm::table::{Table, TableRow};
+use hostnorm::table::{TableReader, TableRow};
 use hostnorm::window::Point;
 
 const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
@@ -24,7 +26,7 @@ type Parts = [f64; 9];
 
 struct Pipeline {
     expectation: Expectations,
-    blame: SignalRanking,
+    blame: SignalDeviations,
     detectors: Detectors,
     /// Counts excursions from the first compared row on.
     habituation: Option<Habituation>,
@@ -41,7 +43,7 @@ impl Pipeline {
         };
         Self {
             expectation: Expectations::new(&shape),
-            blame: SignalRanking::new(&shape),
+            blame: SignalDeviations::new(&shape),
             detectors: Detectors::new(&shape),
             habituation: None,
             seconds: 86_400.0 / per_day,
@@ -72,12 +74,12 @@ impl Pipeline {
     }
 
     /// The joint score before its factors, the number of excursions, and the joint score.
-    fn joint(&mut self, point: &Point, z: &[f64], outputs: &Outputs) -> [f64; 3] {
+    fn joint(&mut self, point: &Point, z: &[f64], outputs: &DetectorOutputs) -> [f64; 3] {
         let Some(it) = &mut self.habituation else { return [0.0; 3] };
         // The reference has no absences.
-        let outputs = Outputs { absence: DetectorOutput::Abstain, ..outputs.clone() };
+        let outputs = DetectorOutputs { absence: DetectorOutput::Abstain, ..outputs.clone() };
         it.forget_until(point.at, self.seconds);
-        let joint = joint_score(z, &outputs, it.factor(), RaiseLevels { threshold: 2.5, alert: 5.0 });
+        let joint = joint_score(z, &outputs, it.factor(), MinimumScores { threshold: 2.5, alert: 5.0 });
         let excursions = it.excursions();
         it.step(ExcursionInput {
             unscaled: joint.unscaled,
@@ -93,7 +95,7 @@ impl Pipeline {
 
 fn check(name: &str, per_day: f64) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/quality");
-    let mut table = Table::open(&folder.join(format!("data/{name}.train.csv.xz"))).unwrap();
+    let mut table = TableReader::open(&folder.join(format!("data/{name}.train.csv.xz"))).unwrap();
     let expected = std::fs::read_to_string(folder.join(format!("parts/{name}.csv"))).unwrap();
     let mut expected = expected.lines().skip(1).map(|line| {
         let mut cells = line.split(',').map(|it| it.parse::<f64>().unwrap());

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use hostnorm::dataset::{ManifestEntry, ScoreColumn, SeriesFolder, labels};
-use hostnorm::evaluate::{Evaluation, Figures, figures, period};
+use hostnorm::evaluate::{DatasetEvaluation, EvaluationMetrics, figures, period};
 use lzma_rust2::XzReader;
 use serde_json::Value;
 
@@ -90,7 +90,7 @@ fn check(dir: &Path, expected: &Path) {
 
 /// A series with scores from a formula, as in tests/quality/expected.py.
 fn series(folder: &SeriesFolder, entry: &ManifestEntry, recipe: &str) -> hostnorm::evaluate::LabeledSeries {
-    let labels = labels(&folder.labels(entry)).unwrap();
+    let labels = labels(&folder.labels(entry)).unwrap().labels;
     let seed = 88_172_645_463_325_252 + 1000 * labels.len() as u64 + entry.vus_window.unwrap() as u64;
     let scores = match recipe {
         "difference" => {
@@ -103,7 +103,7 @@ fn series(folder: &SeriesFolder, entry: &ManifestEntry, recipe: &str) -> hostnor
     let signals = entry.metrics.len();
     let blamed = |row: usize| (0..signals).map(|it| ((row * 7 + it * 5) % signals) as u16).collect();
     let top = matches!(recipe, "late" | "broken").then(|| (0..labels.len()).map(blamed).collect());
-    folder.series(entry, ScoreColumn { scores, top, levels: None }, Path::new("formula")).unwrap()
+    folder.series(entry, ScoreColumn { scores, top, ..ScoreColumn::default() }, Path::new("formula")).unwrap()
 }
 
 /// Smoothed scores that rise three rows after the start of an event; with many ties, or malformed.
@@ -135,12 +135,12 @@ fn first_column(folder: &SeriesFolder, entry: &ManifestEntry) -> Vec<f64> {
 }
 
 /// Differences from the expected metrics of a set and its series.
-fn differences(found: &Evaluation, expected: &Value) -> Vec<String> {
+fn differences(found: &DatasetEvaluation, expected: &Value) -> Vec<String> {
     let mut wrong = Vec::new();
     if !is_near(found.days, expected["days"].as_f64().unwrap()) {
         wrong.push(format!("days {}", found.days));
     }
-    let mut compare = |place: &str, events: usize, found: &Figures, expected: &Value| {
+    let mut compare = |place: &str, events: usize, found: &EvaluationMetrics, expected: &Value| {
         let expected = expected.as_object().unwrap();
         for (name, value) in expected {
             let value = value.as_f64().unwrap();

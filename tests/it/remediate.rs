@@ -2,6 +2,7 @@
 
 mod cluster;
 mod github;
+mod kills;
 mod program;
 mod server;
 
@@ -233,11 +234,11 @@ fn examples(page: &str) -> Vec<String> {
     found
 }
 
-/// A notification of all shipped alerts, with their names and severities.
+/// A notification of all shipped alerts and those of the example for pods, with their names and severities.
 fn shipped_alerts() -> Notification {
-    let path = crate::project_files::root().join("prometheus/hostnorm-rules.yml");
-    let rules: serde_json::Value = yaml_serde::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let rules = rules["groups"].as_array().unwrap().iter().flat_map(|it| it["rules"].as_array().unwrap());
+    let files = ["hostnorm-rules.yml", "examples/rules-pods.yml"].map(prometheus_file);
+    let groups = files.iter().flat_map(|it| it["groups"].as_array().unwrap());
+    let rules = groups.flat_map(|it| it["rules"].as_array().unwrap());
     let alerts = rules.filter_map(|it| {
         let name = it["alert"].as_str()?;
         Some(serde_json::json!({
@@ -247,6 +248,30 @@ fn shipped_alerts() -> Notification {
     });
     let notification = serde_json::json!({"version": "4", "alerts": alerts.collect::<Vec<_>>()});
     Notification::parse(notification.to_string().as_bytes()).unwrap()
+}
+
+/// A file of the folder `prometheus`.
+fn prometheus_file(name: &str) -> serde_json::Value {
+    let path = crate::project_files::root().join("prometheus").join(name);
+    yaml_serde::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The alerts that `promtool test rules` finds rules to make, with their texts, as a notification has them.
+fn rendered_alerts(file: &str, name: &str) -> Vec<String> {
+    let tests = prometheus_file(&format!("tests/{file}"));
+    let cases =
+        tests["tests"].as_array().unwrap().iter().flat_map(|it| it["alert_rule_test"].as_array().unwrap());
+    let alerts =
+        cases.filter(|it| it["alertname"] == name).flat_map(|it| it["exp_alerts"].as_array().unwrap());
+    let alerts = alerts.map(|it| {
+        let mut labels = it["exp_labels"].clone();
+        labels["alertname"] = name.into();
+        serde_json::json!({
+            "status": "firing", "labels": labels, "annotations": it["exp_annotations"],
+            "startsAt": "2026-01-02T03:04:05Z", "fingerprint": "c0ffee",
+        })
+    });
+    alerts.map(|it| it.to_string()).collect()
 }
 
 /// The names of rules that no shipped alert satisfies.
@@ -263,7 +288,7 @@ fn idle_rules(text: &str) -> Vec<String> {
 fn the_examples_are_valid() {
     let page = std::fs::read_to_string(crate::project_files::root().join("docs/remediate.md")).unwrap();
     let mut rules = examples(&page);
-    assert_eq!(rules.len(), 6, "{rules:#?}");
+    assert_eq!(rules.len(), 7, "{rules:#?}");
     let shipped =
         std::fs::read_to_string(crate::project_files::root().join("deploy/remediate.yaml")).unwrap();
     // The rules that are commented out, too.

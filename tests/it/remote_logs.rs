@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hostnorm::duration::HumanDuration;
 use hostnorm::log_stream::LogStream;
-use hostnorm::logs::{LogPositions, LogReaders, LogSettings, LokiSettings, VictoriaLogsSettings};
-use hostnorm::reading::Values;
+use hostnorm::logs::{LogPositions, LogReaders, LokiSettings, VictoriaLogsSettings, WatchedLogSettings};
+use hostnorm::reading::SubjectValues;
 use hostnorm::remote::ServerConnection;
 use serde_json::{Value, json};
 
@@ -37,17 +37,17 @@ struct LogServer {
     port: u16,
     state: Arc<Mutex<ServerState>>,
     /// The requests.
-    asked: mpsc::Receiver<Request>,
+    asked: mpsc::Receiver<ReceivedLogQuery>,
 }
 
 #[derive(Clone)]
-struct Request {
+struct ReceivedLogQuery {
     path: String,
     fields: Vec<(String, String)>,
     headers: String,
 }
 
-impl Request {
+impl ReceivedLogQuery {
     fn read(stream: &TcpStream) -> Option<Self> {
         let mut reader = BufReader::new(stream);
         let mut first = String::new();
@@ -77,7 +77,7 @@ fn json_response(body: &str) -> String {
 }
 
 /// The lines of `start` (inclusive) to `end` (exclusive), the oldest first, at most `limit`.
-fn page<'a>(state: &'a ServerState, request: &Request, limit: usize) -> Vec<&'a StoredLine> {
+fn page<'a>(state: &'a ServerState, request: &ReceivedLogQuery, limit: usize) -> Vec<&'a StoredLine> {
     let number = |name: &str| request.field(name).parse::<i64>().unwrap();
     let range = number("start")..number("end");
     let mut found: Vec<_> = state.lines.iter().filter(|(at, ..)| range.contains(at)).collect();
@@ -87,7 +87,7 @@ fn page<'a>(state: &'a ServerState, request: &Request, limit: usize) -> Vec<&'a 
 }
 
 /// As documented for `GET /loki/api/v1/query_range`: streams with their labels, nanoseconds in quotes.
-fn loki(state: &ServerState, request: &Request) -> String {
+fn loki(state: &ServerState, request: &ReceivedLogQuery) -> String {
     assert_eq!((request.path.as_str(), request.field("direction")), ("/loki/api/v1/query_range", "forward"));
     let limit: usize = request.field("limit").parse().unwrap();
     if limit > state.limit_max {
@@ -114,7 +114,7 @@ fn loki(state: &ServerState, request: &Request) -> String {
 }
 
 /// As documented for `/select/logsql/query`: a line of JSON for each line, all fields as texts.
-fn victorialogs(state: &ServerState, request: &Request) -> String {
+fn victorialogs(state: &ServerState, request: &ReceivedLogQuery) -> String {
     assert_eq!(request.path, "/select/logsql/query");
     let limit = request.field("query").strip_prefix("app:shop | sort by (_time) limit ").unwrap();
     let found = page(state, request, limit.parse().unwrap());
@@ -130,7 +130,7 @@ fn victorialogs(state: &ServerState, request: &Request) -> String {
 }
 
 impl LogServer {
-    fn start(answer: fn(&ServerState, &Request) -> String) -> Self {
+    fn start(answer: fn(&ServerState, &ReceivedLogQuery) -> String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(Mutex::new(ServerState { limit_max: 5_000, ..ServerState::default() }));
@@ -139,7 +139,7 @@ impl LogServer {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { continue };
-                let Some(request) = Request::read(&stream) else { continue };
+                let Some(request) = ReceivedLogQuery::read(&stream) else { continue };
                 let text = {
                     let mut state = shared.lock().unwrap();
                     state.faults.pop_front().unwrap_or_else(|| answer(&state, &request))
@@ -167,9 +167,29 @@ impl LogServer {
         }
     }
 
-    fn request(&self) -> Request {
+    fn watched_victorialogs(&self) -> WatchedLogSettings {
+        let settings = VictoriaLogsSettings {
+            url: format!("http://127.0.0.1:{}", self.port),
+            query: "app:shop".into(),
+            poll: HumanDuration::millis(2),
+            account_id: 12,
+            project_id: 34,
+            ..VictoriaLogsSettings::default()
+        };
+        WatchedLogSettings {
+            name: "shop".into(),
+            victorialogs: Some(settings),
+            ..WatchedLogSettings::default()
+        }
+    }
+
+    fn request(&self) -> ReceivedLogQuery {
         self.asked.recv_timeout(PATIENCE).expect("the server is asked")
     }
+}
+
+fn watched_loki(settings: LokiSettings) -> WatchedLogSettings {
+    WatchedLogSettings { name: "shop".into(), loki: Some(settings), ..WatchedLogSettings::default() }
 }
 
 /// A running reader of one log.
@@ -179,7 +199,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn start(log: LogSettings, positions: &LogPositions) -> Self {
+    fn start(log: WatchedLogSettings, positions: &LogPositions) -> Self {
         positions.set_restored();
         let readers = LogReaders::start(&[log], positions);
         let stream = Arc::clone(&readers.streams()[0]);
@@ -187,8 +207,7 @@ impl Reading {
     }
 
     fn loki(settings: LokiSettings, positions: &LogPositions) -> Self {
-        let log = LogSettings { name: "shop".into(), loki: Some(settings), ..LogSettings::default() };
-        Self::start(log, positions)
+        Self::start(watched_loki(settings), positions)
     }
 
     fn lines(&self) -> u64 {
@@ -207,7 +226,7 @@ impl Reading {
     }
 
     fn has_failed(&self) -> bool {
-        let mut values = Values::default();
+        let mut values = SubjectValues::default();
         self.readers.counts().values(&mut values);
         values.iter().any(|it| it.value == 0.0)
     }
@@ -291,31 +310,68 @@ fn a_restart_loses_and_doubles_nothing() {
     assert!(!stored[0].value.contains("line"), "no text is stored: {stored:?}");
 }
 
-#[test]
-fn each_failure_ends_with_the_next_good_answer() {
-    let half = response("200 OK", "", "{\"status\":\"success\",\"da").replace("Length: 2", "Length: 9");
-    let faults = [
+/// What any server, or a proxy before it, may answer instead of lines.
+fn faults() -> Vec<String> {
+    vec![
         response("400 Bad Request", "", "parse error at line 1, col 2: syntax error"),
         response("401 Unauthorized", "", "no org id"),
+        response("403 Forbidden", "", ""),
         response("404 Not Found", "", "404 page not found"),
+        response("413 Payload Too Large", "", "too many lines"),
         response("429 Too Many Requests", "Retry-After: 0\r\n", "too many outstanding requests"),
+        response("302 Found", "Location: http://127.0.0.1:9/login\r\n", ""),
         response("500 Internal Server Error", "", "context canceled"),
-        half,
-        json_response("{\"status\":\"success\",\"data\":{\"resultType\":\"streams\",\"result\":[{\"stre"),
+        response("503 Service Unavailable", "Retry-After: 0\r\n", "starting"),
         response("200 OK", "Content-Type: text/html\r\n", "<title>Sign in</title>"),
-        json_response("{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[]}}"),
         json_response("\u{0}"),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"_ti".into(),
+        "HTTP/1.1 abc\r\n\r\n".into(),
         String::new(),
+    ]
+}
+
+/// A whole response of which the connection gives only the beginning.
+fn cut(whole: &str) -> String {
+    whole[..whole.len() - 5].to_owned()
+}
+
+#[test]
+fn each_failure_ends_with_the_next_good_answer() {
+    type Answering = fn(&ServerState, &ReceivedLogQuery) -> String;
+    let check = |answer: Answering, log: fn(&LogServer) -> WatchedLogSettings, malformed: Vec<String>| {
+        for fault in faults().into_iter().chain(malformed) {
+            let server = LogServer::start(answer);
+            server.state.lock().unwrap().faults.extend([fault.clone(), fault.clone()]);
+            server.add(many(20));
+            let reading = Reading::start(log(&server), &LogPositions::default());
+            reading.expect(&server, 20);
+            assert!(!reading.has_failed(), "{fault}");
+            assert_eq!(reading.stream.totals().dropped, 0, "{fault}");
+            reading.stop();
+        }
+    };
+    let result = |kind: &str, result: &str| {
+        json_response(&format!(
+            "{{\"status\":\"success\",\"data\":{{\"resultType\":\"{kind}\",\"result\":[{result}]}}}}"
+        ))
+    };
+    let of_loki = vec![
+        cut(&result("streams", "")),
+        json_response("{\"status\":\"success\",\"data\":{\"resultType\":\"streams\",\"result\":[{\"stre"),
+        result("matrix", ""),
     ];
-    for fault in faults {
-        let server = LogServer::start(loki);
-        server.state.lock().unwrap().faults.extend([fault.clone(), fault]);
-        server.add(many(20));
-        let reading = Reading::loki(server.settings(), &LogPositions::default());
-        reading.expect(&server, 20);
-        assert!(!reading.has_failed());
-        reading.stop();
-    }
+    check(loki, |it| watched_loki(it.settings()), of_loki);
+    let row = json!({"_msg": "x", "_time": "2026-01-02T03:04:05Z"}).to_string();
+    let of_victorialogs = vec![
+        // Within a row, and after one.
+        cut(&json_response(&row)),
+        cut(&json_response(&format!("{row}\nabcd\n"))),
+        json_response("{\"_msg\":\"x\",\"_ti"),
+        json_response("{\"_msg\":\"x\"}"),
+        json_response("{\"_msg\":\"x\",\"_time\":\"yesterday\"}"),
+        json_response("[]"),
+    ];
+    check(victorialogs, |it| it.watched_victorialogs(), of_victorialogs);
 }
 
 #[test]
@@ -356,17 +412,7 @@ fn tenant_user_and_headers_are_sent() {
 fn lines_of_victorialogs_count_once() {
     let server = LogServer::start(victorialogs);
     server.add(many(6_000));
-    let half = response("200 OK", "", "{\"_msg\":\"x\",\"_ti");
-    server.state.lock().unwrap().faults.extend([response("500 Internal Server Error", "", "boom"), half]);
-    let settings = VictoriaLogsSettings {
-        url: format!("http://127.0.0.1:{}", server.port),
-        query: "app:shop".into(),
-        poll: HumanDuration::millis(2),
-        account_id: 12,
-        project_id: 34,
-        ..VictoriaLogsSettings::default()
-    };
-    let log = LogSettings { name: "shop".into(), victorialogs: Some(settings), ..LogSettings::default() };
+    let log = server.watched_victorialogs();
     let positions = LogPositions::default();
     let reading = Reading::start(log.clone(), &positions);
     let headers = server.request().headers.to_lowercase();

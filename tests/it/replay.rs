@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use hostnorm::commands::replay::{floors, settings};
 use hostnorm::config::Config;
 use hostnorm::replay::Replay;
-use hostnorm::table::{Table, TableRow};
+use hostnorm::table::{TableReader, TableRow};
 
 /// Runs the program in this directory, with `input.csv` as standard input if it exists.
 fn run(dir: &Path, args: &str) -> Output {
@@ -96,7 +96,7 @@ fn scores_are_those_of_the_core() {
     let written = scores(&history, &input, "--every 5m --all --retrain-interval 1d");
     let mut lines = written.lines();
     assert_eq!(lines.next(), Some("score,top,is_anomaly,alert,confidence,episode"));
-    let open = |text: &str| Table::of("table", std::io::Cursor::new(text.to_owned())).unwrap();
+    let open = |text: &str| TableReader::of("table", std::io::Cursor::new(text.to_owned())).unwrap();
     let (mut history, mut input) = (open(&history), open(&input));
     let mut core = Replay::new(floors(input.columns()), &settings(&Config::default().detection, 300.0));
     let mut row = TableRow::default();

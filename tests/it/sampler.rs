@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hostnorm::control::{CommandRefusal, CommandResult, Control, ControlCommand};
+use hostnorm::control_command::{CommandRefusal, CommandResult, ControlCommand, ControlSender};
 use hostnorm::cost_limit::CostLimits;
 use hostnorm::duration::HumanDuration;
 use hostnorm::engine::{Engine, EngineSettings};
-use hostnorm::episode_pattern::Verdict;
+use hostnorm::episode_pattern::OperatorVerdict;
 use hostnorm::logs::LogPositions;
 use hostnorm::maintenance::{self, MaintenanceCalendar, ManualMaintenance};
 use hostnorm::model_registry::ModelRegistry;
-use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
+use hostnorm::reading::{MetricLabels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::Report;
 use hostnorm::sampler::{self, PersistentState, Sampler, SamplerHandle, SamplerOptions};
 use hostnorm::silence::SilenceCalendar;
@@ -31,7 +31,7 @@ const TRAIN: ControlCommand = ControlCommand::Train { kind: SubjectKind::Host, h
 
 /// A loop on its thread.
 pub(crate) struct Loop {
-    pub(crate) control: Control,
+    pub(crate) control: ControlSender,
     handle: SamplerHandle,
     newest: Arc<Mutex<Option<Arc<Report>>>>,
     thread: JoinHandle<()>,
@@ -57,7 +57,7 @@ impl Loop {
             scene: None,
             limits: CostLimits::default(),
             logs: Vec::new(),
-            log_templates: true,
+            store_log_templates: true,
         };
         let (handle, inbox) = sampler::channel();
         let sampler = Sampler::new(options, sources, persistent, (handle.clone(), inbox));
@@ -152,7 +152,7 @@ fn anomalous(directory: &Path) -> PersistentState {
     for reading in &mut history[2_880..] {
         let mut changed = Reading::new(reading.at);
         for sample in reading.host_values().unwrap().iter() {
-            let is_memory = sample.labels == Labels::new([COLUMNS[MEMORY].name]);
+            let is_memory = sample.labels == MetricLabels::new([COLUMNS[MEMORY].name]);
             changed.host().set_by(&VALUE, &sample.labels, if is_memory { 0.99 } else { sample.value });
         }
         *reading = changed;
@@ -234,7 +234,7 @@ fn an_anomalous_host_replies_to_each_command() {
     assert!(refused.message.starts_with(&says), "{}", refused.message);
     let reason = refused.data["reason"].as_str().unwrap();
     assert!(reason.ends_with("required; wait for more readings, or train on more hours"), "{reason}");
-    let second = until("second model", || it.model("hostnorm_model_shadow_info"));
+    let second = until("second model", || it.model("hostnorm_shadow_model_info"));
     it.check(
         ControlCommand::Promote { model: first.clone() },
         &format!("conflict: model {first} is already the current model"),
@@ -253,12 +253,12 @@ fn an_anomalous_host_replies_to_each_command() {
         || StoreReader::open(directory.path()).unwrap().judged_episodes(&Subject::Host, 1).unwrap().pop();
     let second = Timestamp(until("stored episode", episode).began);
     let judge = |verdict| ControlCommand::Judge { subject: Subject::Host, second, verdict };
-    it.check(judge(Verdict::Confirmed), "episode 20");
-    it.check(judge(Verdict::Rejected), "episode 20");
+    it.check(judge(OperatorVerdict::Confirmed), "episode 20");
+    it.check(judge(OperatorVerdict::Rejected), "episode 20");
     until("stored verdict", || (episode()?.verdict? == "rejected").then_some(()));
     let unknown = Timestamp(1.0);
     it.check(
-        ControlCommand::Judge { subject: Subject::Host, second: unknown, verdict: Verdict::Rejected },
+        ControlCommand::Judge { subject: Subject::Host, second: unknown, verdict: OperatorVerdict::Rejected },
         "not found: no episode 1970-01-01T00:00:01Z among the newest 32 of host",
     );
     let stored = || StoreReader::open(directory.path()).unwrap().newest_point(&Subject::Host).unwrap();
@@ -275,7 +275,7 @@ fn an_anomalous_host_replies_to_each_command() {
     let mut restore = sampler::restore(blank, vec![&VALUE], move |it| send.send(it).unwrap());
     restore(StoreReader::open(directory.path()).as_ref()).unwrap();
     let mut restarted = restored.recv().unwrap().unwrap();
-    assert!(restarted.engine.judge_episode(&Subject::Host, second, Verdict::Rejected), "recalled");
+    assert!(restarted.engine.judge_episode(&Subject::Host, second, OperatorVerdict::Rejected), "recalled");
     assert!(!restarted.engine.is_learning());
     let mut maintenance = restarted.started.unwrap();
     maintenance.until = Timestamp(0.0);

@@ -38,7 +38,7 @@ fn after(readings: usize, last: f64) -> Option<f64> {
     };
     for t in 0..readings {
         step(&mut engine, t, by_day(t));
-        if let Some((subject, history)) = engine.due_history() {
+        if let Some((subject, history)) = engine.take_due_seasonal_fit() {
             assert_eq!(subject, Subject::Host);
             engine.take(&subject, &history.fit());
         }

@@ -2,32 +2,32 @@
 
 use std::sync::Arc;
 
-use hostnorm::alert::{self, AlertRule};
-use hostnorm::budget::Budget;
+use hostnorm::alert::{self, AlertStartRule};
+use hostnorm::alert_budget::AlertBudget;
 use hostnorm::detect::DetectorParameters;
 use hostnorm::detect::eif;
 use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
-use hostnorm::episode::ResolveRule;
+use hostnorm::episode::EpisodeEndRule;
 use hostnorm::reading::Timestamp;
 use hostnorm::scorer::{ScoreHold, Scorer, ScorerSettings, StepOptions};
-use hostnorm::selftest::{Inconclusive, RecentPoints, SelftestInput, SelftestResult};
-use hostnorm::simulate::{COLUMNS, Machine, SignalLimits, WIDTH};
+use hostnorm::selftest::{InconclusiveReason, LastHourPoints, SelftestInput, SelftestResult};
+use hostnorm::simulate::{COLUMNS, SignalSpec, SimulatedMachine, WIDTH};
 use hostnorm::training;
 use hostnorm::window::Point;
 
 const POINT_SECONDS: f64 = 30.0;
 
 fn settings() -> ScorerSettings {
-    let resolve = ResolveRule { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 };
+    let resolve = EpisodeEndRule { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 };
     ScorerSettings {
         point_seconds: POINT_SECONDS,
         threshold: 2.5,
-        alert: AlertRule { level: alert::LEVEL, budget: Budget::OFF },
+        alert: AlertStartRule { level: alert::LEVEL, budget: AlertBudget::OFF },
         detectors: Default::default(),
         resolve,
         smoothing: 1.0,
         score_hold: ScoreHold::Seconds(60.0),
-        anomaly_weight: 0.2,
+        anomaly_learning_weight: 0.2,
         shelter_short_memory: true,
     }
 }
@@ -36,8 +36,8 @@ fn settings() -> ScorerSettings {
 fn trial(seed: u64, hours: usize) -> SelftestInput {
     let shape = DetectorParameters::plain(COLUMNS.iter().map(|it| it.floor).collect(), 7.0 * 2_880.0);
     let mut scorer = Scorer::new(&shape);
-    let mut machine = Machine::new(seed, 1_767_571_200.0, POINT_SECONDS);
-    let (mut point, mut recent) = (Point::unknown(WIDTH), RecentPoints::default());
+    let mut machine = SimulatedMachine::new(seed, 1_767_571_200.0, POINT_SECONDS);
+    let (mut point, mut recent) = (Point::unknown(WIDTH), LastHourPoints::default());
     let points = hours * 120;
     let mut next = 20;
     for idx in 0..points {
@@ -70,7 +70,7 @@ fn constant(width: usize) -> eif::ForestModel {
     let mut rows = FeatureRows::new(width);
     (0..300).for_each(|_| rows.push(&vec![0.0; width]));
     let forest = Forest::train(&rows, &ForestOptions::default(), 1).unwrap();
-    assert_eq!(forest.splits(), 0);
+    assert_eq!(forest.split_node_count(), 0);
     eif::ForestModel { forest: Arc::new(forest), threshold: 0.55 }
 }
 
@@ -120,16 +120,16 @@ fn inconclusive_tests_have_no_result() {
     let sound = trial(1, 3);
     let mut short = sound.clone();
     short.points.pop();
-    assert_eq!(short.run(7), Err(Inconclusive::Short));
+    assert_eq!(short.run(7), Err(InconclusiveReason::Short));
 
     let mut alarmed = sound.clone();
     alarmed.settings.threshold = 1e-6;
-    assert_eq!(alarmed.run(7), Err(Inconclusive::Alarm));
+    assert_eq!(alarmed.run(7), Err(InconclusiveReason::Alarm));
 
     // No signal varies, and none has a noise floor.
     let mut constant = sound;
     constant.scorer = Scorer::new(&DetectorParameters::plain(vec![0.0; WIDTH], 20_160.0));
-    constant.columns.iter_mut().for_each(|it| *it = SignalLimits::named("a"));
+    constant.columns.iter_mut().for_each(|it| *it = SignalSpec::named("a"));
     constant.points.iter_mut().for_each(|it| it.values.fill(1.0));
-    assert_eq!(constant.run(7), Err(Inconclusive::NoFault));
+    assert_eq!(constant.run(7), Err(InconclusiveReason::NoFault));
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use hostnorm::config::{FlagValue, LoadedConfig, Setting, ValueType, effective, settings};
+use hostnorm::config::{FlagValue, LoadedConfig, Setting, SettingType, effective_settings_yaml, settings};
 use proptest::prelude::*;
 
 /// What must not be seen.
@@ -41,7 +41,7 @@ const ATTRIBUTES: &str = "otlp.resource_attributes";
 
 /// The errors of settings, or all that `hostnorm check --print` shows of them.
 fn shown(loaded: Result<LoadedConfig, hostnorm::config::ConfigProblems>) -> String {
-    loaded.map_or_else(|problems| format!("{problems}"), |loaded| effective(&loaded))
+    loaded.map_or_else(|problems| format!("{problems}"), |loaded| effective_settings_yaml(&loaded))
 }
 
 fn of_flag(setting: &Setting, value: &str) -> String {
@@ -115,6 +115,16 @@ fn no_header_or_attribute_is_repeated() {
             assert!(!is_pair || !text.contains(SECRET), "{name}: {value}: {text}");
         }
     }
+}
+
+/// A file of another program is refused in few lines, and at once: each key is looked up once.
+#[test]
+fn thousands_of_unknown_keys_are_counted() {
+    let text: String = (0..20_000).map(|it| format!("key{it}: {it}\n")).collect();
+    let found = of_file(&text);
+    assert_eq!(found.lines().count(), 21, "{found}");
+    assert!(found.lines().next().unwrap().contains("key0: unknown setting"), "{found}");
+    assert_eq!(found.lines().last(), Some("and 19980 more"));
 }
 
 /// Keys that are misspelled or at the wrong place: their names are shown, and no value.
@@ -213,10 +223,11 @@ fn tables_with_other_separators_get_the_same_hint() {
             "; cells are separated by commas, not by semicolons, and numbers have a decimal point",
         ),
         ("tabs.csv", '\t', '.', "; cells are separated by commas, not by tabs"),
+        ("bars.csv", '|', '.', "; cells are separated by commas, not by vertical bars"),
     ] {
-        for header in ["timestamp|cpu_busy_ratio", "timestamp|cpu, busy|load", "cpu|timestamp"] {
-            let cells = header.split('|').count();
-            let header = header.replace('|', &separator.to_string());
+        for header in ["timestamp^cpu_busy_ratio", "timestamp^cpu, busy^load", "cpu^timestamp"] {
+            let cells = header.split('^').count();
+            let header = header.replace('^', &separator.to_string());
             let row = |idx: u32| vec![format!("{idx}{decimal}5"); cells].join(&separator.to_string());
             let rows: Vec<_> = (1..40).map(row).collect();
             std::fs::write(dir.path().join(file), format!("{header}\n{}\n", rows.join("\n"))).unwrap();
@@ -249,7 +260,7 @@ proptest! {
             _ => format!("prometheus:http://{secret}:{secret}@host?u=a&p={secret}"),
         };
         let is_text = |it: &Setting| {
-            it.key != ATTRIBUTES && matches!(it.takes, ValueType::Text | ValueType::Texts | ValueType::Logs)
+            it.key != ATTRIBUTES && matches!(it.takes, SettingType::Text | SettingType::Texts | SettingType::Logs)
         };
         for setting in settings().iter().filter(|it| is_text(it)) {
             for text in [of_flag(setting, &address), of_variable(&setting.variable(), &address)] {

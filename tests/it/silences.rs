@@ -5,9 +5,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::sync::mpsc;
 
-use hostnorm::alertmanager::{AlertmanagerSettings, SilenceReader};
+use hostnorm::alertmanager_silences::{AlertmanagerClient, AlertmanagerSettings};
 use hostnorm::remote::ServerConnection;
-use hostnorm::silence::{ALERTS, AlertScope, SILENCES_MAX, SilenceFit};
+use hostnorm::silence::{ALERTS, AlertScope, SILENCES_MAX, SilenceApplicability};
 use serde_json::json;
 
 /// Answers one request after the other with `response`; returns the URL, and the head of each request.
@@ -65,9 +65,12 @@ fn silences_of_this_host_are_read_below_the_prefix() {
         connection: ServerConnection { token_file, ..ServerConnection::default() },
         ..settings(&format!("{url}/alertmanager/"))
     };
-    let found = SilenceReader::new(&settings).unwrap().read().unwrap();
+    let found = AlertmanagerClient::new(&settings).unwrap().read().unwrap();
     let fits: Vec<_> = found.iter().map(|it| it.fit(&settings.target())).collect();
-    assert_eq!(fits, [SilenceFit::Matches, SilenceFit::Matches, SilenceFit::Matches]);
+    assert_eq!(
+        fits,
+        [SilenceApplicability::Matches, SilenceApplicability::Matches, SilenceApplicability::Matches]
+    );
     let head = asked.recv().unwrap();
     assert!(head.starts_with("GET /alertmanager/api/v2/silences HTTP/1.1\n"), "{head}");
     assert!(head.to_lowercase().contains("authorization: bearer secret"), "{head}");
@@ -86,9 +89,7 @@ fn the_alerts_of_anomalies_are_those_of_the_shipped_rules() {
         let name = it["alert"].as_str().filter(|it| !OTHERS.contains(it))?;
         let expression = it["expr"].as_str().unwrap();
         let scope = match expression {
-            _ if expression.contains(r#"kind="host"}) == 1"#) && expression.contains("kind!~") => {
-                AlertScope::Containers
-            }
+            _ if expression.contains(r#"kind!~"host|log""#) => AlertScope::Containers,
             _ if expression.contains(r#"kind="host""#) => AlertScope::Host,
             _ => AlertScope::Log,
         };
@@ -107,14 +108,14 @@ fn the_alerts_of_anomalies_are_those_of_the_shipped_rules() {
 fn the_number_of_silences_is_bounded() {
     let all: Vec<_> = (0..SILENCES_MAX + 5).map(|_| silence(&[("kind", "host")])).collect();
     let (url, _asked) = server(response("200 OK", "", &json!(all).to_string()));
-    assert_eq!(SilenceReader::new(&settings(&url)).unwrap().read().unwrap().len(), SILENCES_MAX);
+    assert_eq!(AlertmanagerClient::new(&settings(&url)).unwrap().read().unwrap().len(), SILENCES_MAX);
 }
 
 #[test]
 fn what_is_wrong_is_said_with_what_to_do() {
     let check = |answer: String, expect: &str| {
         let (url, _asked) = server(answer);
-        let error = SilenceReader::new(&settings(&url)).unwrap().read().unwrap_err().to_string();
+        let error = AlertmanagerClient::new(&settings(&url)).unwrap().read().unwrap_err().to_string();
         assert!(error.contains(expect), "{error}");
     };
     check(response("401 Unauthorized", "", ""), "set alertmanager.user and password_file, or token_file");
@@ -125,12 +126,12 @@ fn what_is_wrong_is_said_with_what_to_do() {
     check(response("200 OK", "", "{}"), "the response is not a list of silences");
     check(String::new(), "response");
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let error = SilenceReader::new(&settings(&format!("http://{gone}"))).unwrap().read().unwrap_err();
+    let error = AlertmanagerClient::new(&settings(&format!("http://{gone}"))).unwrap().read().unwrap_err();
     assert!(error.to_string().contains("check that it runs"), "{error}");
     let password_file = "no such file".into();
     let unreadable = AlertmanagerSettings {
         connection: ServerConnection { user: "me".into(), password_file, ..ServerConnection::default() },
         ..settings("http://127.0.0.1:1")
     };
-    assert!(SilenceReader::new(&unreadable).unwrap_err().to_string().contains("no such file"));
+    assert!(AlertmanagerClient::new(&unreadable).unwrap_err().to_string().contains("no such file"));
 }

@@ -1,14 +1,14 @@
 //! The simulated machine as readings: a host with all of its signals and with faults.
 
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Labels, Reading, SubjectKind, Timestamp};
+use hostnorm::reading::{MetricLabels, Reading, SubjectKind, Timestamp};
 use hostnorm::signal::{ReadingPair, Signal, SignalUnit};
-use hostnorm::simulate::{COLUMNS, Fault, Simulation, SimulationSettings, WIDTH};
+use hostnorm::simulate::{COLUMNS, FaultKind, Simulation, SimulationSettings, WIDTH};
 
 pub(crate) static VALUE: Metric = Metric::gauge("value", "A value").by(&["signal"]);
 
 fn value<const IDX: usize>(change: &ReadingPair<'_>) -> Option<f64> {
-    change.now.get_by(&VALUE, &Labels::new([COLUMNS[IDX].name]))
+    change.now.get_by(&VALUE, &MetricLabels::new([COLUMNS[IDX].name]))
 }
 
 const fn signal(idx: usize, of: fn(&ReadingPair<'_>) -> Option<f64>) -> Signal {
@@ -36,10 +36,10 @@ pub(crate) static SIGNALS: [Signal; WIDTH] =
 
 /// This many readings, `every` seconds apart, with faults after the first `history` of them.
 pub(crate) fn readings(seed: u64, every: f64, history: usize, rows: usize, faults: usize) -> Vec<Reading> {
-    let kinds = Fault::ALL.to_vec();
+    let kinds = FaultKind::ALL.to_vec();
     let settings = SimulationSettings { seed, start: 1.7e9, every, history, rows, faults, kinds };
     let simulation = Simulation::new(&settings).unwrap();
-    let labels: Vec<Labels> = COLUMNS.iter().map(|it| Labels::new([it.name])).collect();
+    let labels: Vec<MetricLabels> = COLUMNS.iter().map(|it| MetricLabels::new([it.name])).collect();
     let reading = |row: hostnorm::simulate::SimulatedRow| {
         let mut reading = Reading::new(Timestamp(row.at));
         for ((value, missing), labels) in row.values.iter().zip(row.missing).zip(&labels) {

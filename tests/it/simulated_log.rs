@@ -6,15 +6,16 @@ const DAY: f64 = 86_400.0;
 
 /// Format of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+pub(crate) enum SimulatedLogFormat {
     Nginx,
     Journald,
     Klog,
 }
 
-pub(crate) const FORMATS: [Format; 3] = [Format::Nginx, Format::Journald, Format::Klog];
+pub(crate) const FORMATS: [SimulatedLogFormat; 3] =
+    [SimulatedLogFormat::Nginx, SimulatedLogFormat::Journald, SimulatedLogFormat::Klog];
 
-impl Format {
+impl SimulatedLogFormat {
     pub(crate) fn file(self) -> &'static str {
         match self {
             Self::Nginx => "nginx_access.log",

@@ -42,7 +42,7 @@ fn settings() -> EngineSettings {
 }
 
 fn engine() -> Engine {
-    Engine::new(&SIGNALS, &settings()).with_cues(CUES)
+    Engine::new(&SIGNALS, &settings()).with_grace_triggers(CUES)
 }
 
 /// A running engine, with its model.
@@ -62,17 +62,17 @@ impl Life {
             others.iter_mut().for_each(|it| it.install(SubjectKind::Host, &model.eif));
             self.model = Some(model);
         }
-        if let Some((subject, history)) = self.engine.due_history() {
+        if let Some((subject, history)) = self.engine.take_due_seasonal_fit() {
             let profile = history.fit();
             self.engine.take(&subject, &profile);
             for other in others.iter_mut() {
-                let (subject, own) = other.due_history().unwrap();
+                let (subject, own) = other.take_due_seasonal_fit().unwrap();
                 assert_eq!(own.fit(), profile);
                 other.take(&subject, &profile);
             }
         }
-        if self.engine.due_trial().is_some() {
-            others.iter_mut().for_each(|it| assert!(it.due_trial().is_some()));
+        if self.engine.take_due_selftest().is_some() {
+            others.iter_mut().for_each(|it| assert!(it.take_due_selftest().is_some()));
         }
         report
     }
@@ -160,7 +160,7 @@ fn other_versions_signals_and_settings_are_refused() {
     assert_eq!(other.restore(&snapshot[1..]), Err(SnapshotMismatch::Corrupt));
     assert_eq!(other.restore(&[]).unwrap_err().to_string(), "the snapshot is corrupt");
     // Settings of scoring may change.
-    let limit = EngineSettings { score_hold: 5.0, anomaly_weight: 0.5, ..settings() };
+    let limit = EngineSettings { score_hold: 5.0, anomaly_learning_weight: 0.5, ..settings() };
     assert_eq!(Engine::new(&SIGNALS, &limit).restore(&snapshot), Ok(()));
 }
 

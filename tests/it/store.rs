@@ -5,20 +5,21 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use hostnorm::culprit::{
-    Deviation, EpisodeScene, GroupKey, Measure, ProcessGroup, Scene, SceneOccasion, Usage,
+    DeviatingSignal, EpisodeScene, ProcessNameKey, ProcessUsage, SameNameProcesses, SceneOccasion,
+    UnrankedScene, UsageMeasure,
 };
 use hostnorm::duration::HumanDuration;
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp, Values};
+use hostnorm::reading::{MetricLabels, Reading, Subject, SubjectKind, SubjectValues, Timestamp};
 use hostnorm::report::{
-    Assessment, Contribution, Direction, Episode, EpisodeTransition, LearnedPoint, Report, ScoreDetails,
-    SignalState,
+    Assessment, Contribution, DeviationDirection, Episode, EpisodeTransition, LearnedPoint, Report,
+    ScoreDetails, SignalState,
 };
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::store::{
-    FILE, LEARNING, LOCK, MarkerRow, ModelRow, SUBJECT_STATE_BYTES_MAX, SUBJECT_STATES_MAX, Skipped,
-    SnapshotRow, Store, StoreError, StoreReader, StoreSettings, StoreWrite, SubjectStateRow, TimeRange,
-    amend,
+    FILE, LEARNING, LOCK, MarkerRow, ModelRow, SUBJECT_STATE_BYTES_MAX, SUBJECT_STATES_MAX,
+    SkippedDataCounts, SnapshotRow, Store, StoreError, StoreReader, StoreSettings, StoreWrite,
+    SubjectStateRow, TimeRange, write_entries_offline,
 };
 use hostnorm::window::Point;
 
@@ -62,7 +63,7 @@ fn reading(t: u32) -> Reading {
     let host = reading.host();
     host.set(&LOAD, 0.1 * f64::from(t) / 3.0);
     for device in ["sda", "a \"b\",c"].into_iter().take(1 + t as usize / 7 % 2) {
-        host.set_by(&BYTES, &Labels::new([device]), f64::from(t * t) * 512.0);
+        host.set_by(&BYTES, &MetricLabels::new([device]), f64::from(t * t) * 512.0);
     }
     host.set(&GONE, 1e300 / f64::from(t + 1));
     let web = reading.subjects.entry(Subject::Container("web".into())).or_default();
@@ -78,7 +79,7 @@ pub(crate) fn report(t: u32) -> Report {
 pub(crate) fn known(t: u32) -> Reading {
     let mut reading = reading(t);
     for values in reading.subjects.values_mut() {
-        let mut kept = Values::default();
+        let mut kept = SubjectValues::default();
         for it in values.iter().filter(|it| *it.metric != GONE) {
             kept.set_by(it.metric, &it.labels, it.value);
         }
@@ -87,7 +88,7 @@ pub(crate) fn known(t: u32) -> Reading {
     reading
 }
 
-pub(crate) fn readings(directory: &Path, between: TimeRange) -> (Vec<Reading>, Skipped) {
+pub(crate) fn readings(directory: &Path, between: TimeRange) -> (Vec<Reading>, SkippedDataCounts) {
     let mut found = Vec::new();
     let reader = StoreReader::open(directory).unwrap();
     let left_out = reader
@@ -108,7 +109,7 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 pub(crate) fn value(store: &Store, name: &str) -> Option<f64> {
-    let mut values = Values::default();
+    let mut values = SubjectValues::default();
     store.values(&mut values);
     values.iter().find(|it| it.metric.name == name).map(|it| it.value)
 }
@@ -129,7 +130,7 @@ fn readings_come_back_bit_by_bit() {
     let expect: Vec<_> = (0..150).map(known).collect();
     assert_eq!(found, expect);
     assert!(found[0].subjects[&Subject::Container("web".into())].get(&LOAD).unwrap().is_sign_negative());
-    assert_eq!(left_out, Skipped { unknown: 150, corrupt: 0 });
+    assert_eq!(left_out, SkippedDataCounts { unknown: 150, corrupt: 0 });
     let between = TimeRange { from: expect[10].at, to: expect[19].at };
     assert_eq!(readings(directory.path(), between).0, expect[10..20]);
     let connection = rusqlite::Connection::open(directory.path().join(FILE)).unwrap();
@@ -155,7 +156,7 @@ fn the_files_of_another_process_are_continued() {
 
 /// A tick of the host with this score, inside an episode if `since` is given.
 fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> Report {
-    let contribution = Contribution { signal: &BUSY, direction: Direction::High, value: score };
+    let contribution = Contribution { signal: &BUSY, direction: DeviationDirection::High, value: score };
     let details = ScoreDetails {
         score,
         momentary: score,
@@ -179,7 +180,13 @@ fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<EpisodeTransition
     let assessment = Assessment {
         ready: true,
         details: Some(details),
-        signals: vec![SignalState { signal: &BUSY, value: 0.97, expected: None, drift: None }],
+        signals: vec![SignalState {
+            signal: &BUSY,
+            value: 0.97,
+            expected: None,
+            expected_by_detector: Default::default(),
+            drift: None,
+        }],
         episode: since.map(|it| Episode { since: Timestamp(it), peak: score }),
         description: since.map(|_| "Anomaly on host: CPU usage 97 %".into()),
         transition: turn,
@@ -295,13 +302,14 @@ fn the_scenes_of_an_episode_come_with_it_alone() {
     store.append(&judged(1, 1.5, Some(since), Some(EpisodeTransition::Began)));
     let mut report = judged(2, 2.5, Some(since), None);
     let host = report.assessments.get_mut(&Subject::Host).unwrap();
-    let mut now = Usage::NONE;
-    now.set(Measure::Cpu, 1.0);
-    let key = GroupKey { command: "burner".into(), owner: None };
-    let groups = vec![ProcessGroup { key, now, usual: Usage::NONE, ..ProcessGroup::default() }];
-    let deviations = [Deviation { signal: BUSY.name, is_high: true, weight: 1.0 }];
+    let mut now = ProcessUsage::NONE;
+    now.set(UsageMeasure::Cpu, 1.0);
+    let key = ProcessNameKey { command: "burner".into(), owner: None };
+    let groups =
+        vec![SameNameProcesses { key, now, usual: ProcessUsage::NONE, ..SameNameProcesses::default() }];
+    let deviations = [DeviatingSignal { signal: BUSY.name, is_high: true, weight: 1.0 }];
     let mut scene = EpisodeScene::default();
-    scene.add(SceneOccasion::Start, &Scene { groups, ..Scene::default() }, &deviations);
+    scene.add(SceneOccasion::Start, &UnrankedScene { groups, ..UnrankedScene::default() }, &deviations);
     (host.scene, host.scene_is_new) = (Some(Arc::new(scene.clone())), true);
     host.description = Some("most of it: process `burner`".into());
     store.append(&report);
@@ -312,7 +320,7 @@ fn the_scenes_of_an_episode_come_with_it_alone() {
     assert_eq!((&listed.culprits, listed.scenes.len()), (&scene.culprits, 0));
     let whole = reader.episode(&Subject::Host, Timestamp(since)).unwrap().unwrap();
     assert_eq!((&whole.culprits, &whole.scenes), (&scene.culprits, &scene.scenes));
-    assert_eq!((whole.culprits[0].process.as_str(), whole.scenes[0].top.len()), ("burner", 1));
+    assert_eq!((whole.culprits[0].process.as_deref(), whole.scenes[0].top.len()), (Some("burner"), 1));
     assert_eq!(whole.description, "most of it: process `burner`");
 }
 
@@ -466,11 +474,11 @@ fn a_store_is_amended_while_no_daemon_writes_to_it() {
     let directory = tempfile::tempdir().unwrap();
     let off =
         [StoreWrite::Marker(MarkerRow { at: Timestamp(1.0), kind: LEARNING.into(), text: "off".into() })];
-    assert!(matches!(amend(directory.path(), &off), Err(StoreError::None { .. })));
+    assert!(matches!(write_entries_offline(directory.path(), &off), Err(StoreError::None { .. })));
     assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing is created");
     let store = open(directory.path());
-    assert!(matches!(amend(directory.path(), &off), Err(StoreError::Locked { .. })));
+    assert!(matches!(write_entries_offline(directory.path(), &off), Err(StoreError::Locked { .. })));
     store.close();
-    amend(directory.path(), &off).unwrap();
+    write_entries_offline(directory.path(), &off).unwrap();
     assert!(!StoreReader::open(directory.path()).unwrap().is_learning().unwrap());
 }

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hostnorm::control::ControlCommand;
+use hostnorm::control_command::ControlCommand;
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::model_registry::ModelRegistry;
-use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
+use hostnorm::reading::{MetricLabels, Reading, Subject, Timestamp};
 use hostnorm::report::{Assessment, Report};
 use hostnorm::sampler::PersistentState;
 use hostnorm::sources::{self, Source};
@@ -82,8 +82,10 @@ impl Loop {
 /// Numbers of evicted and restored subjects so far.
 fn counts(report: &Report) -> [f64; 2] {
     ["hostnorm_subjects_evicted_total", "hostnorm_subjects_restored_total"].map(|name| {
-        let of =
-            report.own.iter().find(|it| it.metric.name == name && it.labels == Labels::new(["container"]));
+        let of = report
+            .own
+            .iter()
+            .find(|it| it.metric.name == name && it.labels == MetricLabels::new(["container"]));
         of.map_or(0.0, |it| it.value)
     })
 }

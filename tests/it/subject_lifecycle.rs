@@ -7,7 +7,7 @@ use hostnorm::engine::{
     EVICTIONS_MAX, Engine, EngineSettings, SUBJECT_BYTES_MAX, SUBJECTS_MAX, SubjectCounts,
 };
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Labels, Reading, Subject, SubjectKind, Timestamp};
+use hostnorm::reading::{MetricLabels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{EpisodeTransition, Report};
 use hostnorm::signal::{ReadingPair, Signal, SignalUnit};
 use hostnorm::training;
@@ -20,7 +20,7 @@ const NAMES: [&str; WIDTH] =
 const WIDTH: usize = 14;
 
 fn value<const IDX: usize>(change: &ReadingPair<'_>) -> Option<f64> {
-    change.now.get_by(&VALUE, &Labels::new([NAMES[IDX]]))
+    change.now.get_by(&VALUE, &MetricLabels::new([NAMES[IDX]]))
 }
 
 const fn signal(kind: SubjectKind, idx: usize, of: fn(&ReadingPair<'_>) -> Option<f64>) -> Signal {
@@ -80,7 +80,7 @@ pub(crate) fn reading(step: usize, subjects: impl IntoIterator<Item = Subject>) 
         for (idx, name) in NAMES.iter().enumerate() {
             let level = 0.3 + 0.2 * noise(own * WIDTH + idx);
             let value = level + 0.1 * noise((step * 1_009 + own) * WIDTH + idx);
-            values.set_by(&VALUE, &Labels::new([*name]), value);
+            values.set_by(&VALUE, &MetricLabels::new([*name]), value);
         }
     }
     reading
@@ -140,8 +140,8 @@ impl Driver {
 
 /// A reading that says that groups cost too much.
 fn without_groups(mut reading: Reading) -> Reading {
-    let labels = Labels::new([cost_limit::Part::Groups.name()]);
-    reading.host().set_by(&cost_limit::PART_ACTIVE, &labels, 0.0);
+    let labels = MetricLabels::new([cost_limit::OptionalFeature::Groups.name()]);
+    reading.host().set_by(&cost_limit::FEATURE_ACTIVE, &labels, 0.0);
     reading
 }
 
@@ -375,7 +375,7 @@ fn an_episode_ends_with_its_subject() {
     let faulty = |step: usize| {
         let mut reading = reading(step, [container(2)]);
         let values = reading.subjects.entry(container(1)).or_default();
-        NAMES.iter().for_each(|it| values.set_by(&VALUE, &Labels::new([*it]), 0.95));
+        NAMES.iter().for_each(|it| values.set_by(&VALUE, &MetricLabels::new([*it]), 0.95));
         reading
     };
     let turns: Vec<Option<EpisodeTransition>> = (0..2 * MINUTE)
@@ -416,7 +416,7 @@ fn a_subject_of_weeks_stays_within_its_memory_budget() {
         reading.at = Timestamp(1.7e9 + step as f64 * 30.0);
         engine.step(reading);
         engine.take_handover().wanted.iter().for_each(|it| engine.absent(it));
-        if let Some((subject, history)) = engine.due_history() {
+        if let Some((subject, history)) = engine.take_due_seasonal_fit() {
             engine.take(&subject, &history.fit());
         }
     }

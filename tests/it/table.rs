@@ -5,7 +5,7 @@ use std::io::{self, Cursor, Read, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hostnorm::table::{COLUMNS_MAX, LINE_BYTES_MAX, Table, TableError, TableRow};
+use hostnorm::table::{COLUMNS_MAX, LINE_BYTES_MAX, TableError, TableReader, TableRow};
 use lzma_rust2::{XzOptions, XzWriter};
 use proptest::prelude::*;
 
@@ -21,7 +21,7 @@ impl Read for Slow {
 
 /// The result of reading these bytes as text: names, rows, errors; it continues after errors.
 fn read(bytes: impl Into<Vec<u8>>, block: usize) -> Vec<String> {
-    let mut table = match Table::of("t.csv", Slow(Cursor::new(bytes.into()), block)) {
+    let mut table = match TableReader::of("t.csv", Slow(Cursor::new(bytes.into()), block)) {
         Ok(table) => table,
         Err(error) => return vec![error.to_string()],
     };
@@ -110,7 +110,7 @@ fn bad_rows_do_not_spoil_the_next() {
         &[
             "a b",
             "t.csv, line 2: 1 cell, the header has 2",
-            "t.csv, line 3: 3 cells, the header has 2",
+            "t.csv, line 3: 3 cells, the header has 2; put quotes around cells with commas, and write numbers with a decimal point",
             "4: 4 5",
         ],
     );
@@ -142,7 +142,7 @@ fn bad_rows_do_not_spoil_the_next() {
         "a;b\n1;2\n",
         &[
             "a;b",
-            "t.csv, line 2: 1 cell, the header has 1; cells are separated by commas, not by semicolons, and numbers have a decimal point",
+            "t.csv, line 2: cells are separated by commas, not by semicolons, and numbers have a decimal point",
         ],
     );
     check(
@@ -217,7 +217,7 @@ fn the_number_of_columns_is_bounded() {
         if is_good {
             let ragged = |cells| format!("cells, the header has {}", cells);
             assert!(events[1].starts_with("2: "), "{events:?}");
-            assert!(events[2].ends_with(&ragged(names.len())), "{}", events[2]);
+            assert!(events[2].contains(&ragged(names.len())), "{}", events[2]);
             assert!(events[3].contains("701 cells"), "{}", events[3]);
             assert!(events[4].starts_with("5: "), "{}", events[4]);
         } else {
@@ -274,7 +274,7 @@ fn an_xz_file_cannot_use_much_memory() {
 
 #[test]
 fn a_missing_value_keeps_the_last_known() -> Result<(), TableError> {
-    let mut table = Table::of("t", "a,b\n,5\n1,\nnan,\n".as_bytes())?;
+    let mut table = TableReader::of("t", "a,b\n,5\n1,\nnan,\n".as_bytes())?;
     let mut row = TableRow::default();
     let mut seen = Vec::new();
     while table.next_row(&mut row)? {
@@ -334,7 +334,7 @@ proptest! {
             let cells: Vec<_> = row.iter().map(|it| it.map_or(String::new(), |it: f64| it.to_string())).collect();
             text += &(cells.join(",") + end);
         }
-        let mut table = Table::of("t", Cursor::new(text.into_bytes())).unwrap();
+        let mut table = TableReader::of("t", Cursor::new(text.into_bytes())).unwrap();
         prop_assert_eq!(table.columns().to_vec(), names.iter().map(|it| it.trim().to_owned()).collect::<Vec<_>>());
         let mut row = TableRow::default();
         for expect in &rows {

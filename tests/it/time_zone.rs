@@ -45,7 +45,7 @@ fn engine(rule: &str) -> Engine {
 
 /// A nightly job, at its peak at 03:00 by the clock of the host, with some noise.
 fn load(clock: &TimeZone, at: f64) -> f64 {
-    let hours = clock.local(Timestamp(at)).rem_euclid(DAY) / HOUR;
+    let hours = clock.local_seconds(Timestamp(at)).rem_euclid(DAY) / HOUR;
     let peak = 0.7 * (-(hours - 3.0).powi(2)).exp();
     let noise = (at / INTERVAL * 7_919.0).rem_euclid(101.0) / 101.0 - 0.5;
     0.1 + peak + 0.1 * noise
@@ -69,7 +69,7 @@ fn around_the_change(host: &str, engine_zone: &str, change: f64) -> [f64; 2] {
             engine = restored;
         }
         let report = engine.step(reading);
-        if let Some((subject, history)) = engine.due_history() {
+        if let Some((subject, history)) = engine.take_due_seasonal_fit() {
             engine.take(&subject, &history.fit());
         }
         let details = report.assessments[&Subject::Host].details.as_ref();

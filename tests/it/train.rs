@@ -69,6 +69,35 @@ fn a_search_is_a_table_and_a_settings_file() {
 }
 
 #[test]
+fn times_without_an_offset_are_refused_with_their_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |it: u32| format!("2026-10-01 {:02}:{:02}:00,0.2{}\n", it / 60, it % 60, it % 7);
+    let rows: String = (0..1_400).map(row).collect();
+    std::fs::write(dir.path().join("past.csv"), format!("timestamp,cpu_busy_ratio\n{rows}")).unwrap();
+    let (code, _, error) = run(dir.path(), "train --from csv:past.csv --output points.csv");
+    assert_eq!(code, 1);
+    let says =
+        "past.csv, line 2: column \"timestamp\": \"2026-10-01 00:00:00\" has no offset from UTC; append Z";
+    assert!(error.contains(says), "{error}");
+}
+
+#[test]
+fn points_written_to_a_file_are_not_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = hostnorm::clock::now().0.floor();
+    let row = |it: u32| format!("{},0.2{}\n", now - 60.0 * f64::from(1_500 - it), it * 7 % 10);
+    let rows: String = (0..1_500).map(row).collect();
+    std::fs::write(dir.path().join("past.csv"), format!("timestamp,cpu_busy_ratio\n{rows}")).unwrap();
+    let (code, said, error) =
+        run(dir.path(), "--storage.path store train --from csv:past.csv --output points.csv");
+    assert_eq!((code, error.as_str()), (0, ""), "{said}");
+    assert!(said.contains("points written to points.csv"), "{said}");
+    assert!(!dir.path().join("store").exists());
+    let (code, ..) = run(dir.path(), "--storage.path store train --from csv:past.csv");
+    assert!(code == 0 && dir.path().join("store").exists());
+}
+
+#[test]
 fn an_unsuitable_history_is_refused() {
     let dir = machine();
     let whole = std::fs::read_to_string(dir.path().join("h.csv")).unwrap();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{Assessment, EpisodeTransition};
-use hostnorm::scorer::StoredPoint;
+use hostnorm::scorer::HistoryPoint;
 use hostnorm::simulate::WIDTH;
 use hostnorm::training;
 use hostnorm::window::Point;
@@ -20,7 +20,7 @@ fn settings(every: f64) -> EngineSettings {
 }
 
 /// The stored form of this assessment, for readings that are each a whole point.
-fn past(at: Timestamp, assessment: &Assessment, kept: &mut Point) -> StoredPoint {
+fn past(at: Timestamp, assessment: &Assessment, kept: &mut Point) -> HistoryPoint {
     let mut missing = vec![true; WIDTH];
     for state in &assessment.signals {
         let idx = SIGNALS.iter().position(|it| std::ptr::eq(it, state.signal)).unwrap();
@@ -28,11 +28,11 @@ fn past(at: Timestamp, assessment: &Assessment, kept: &mut Point) -> StoredPoint
     }
     let point = Point { at, values: kept.values.clone(), missing };
     let score = assessment.details.as_ref().map(|it| it.score);
-    StoredPoint { point, in_anomaly: assessment.episode.is_some(), weight: 1.0, score }
+    HistoryPoint { point, in_anomaly: assessment.episode.is_some(), weight: 1.0, score }
 }
 
 /// Runs an engine; returns it, its stored points, and an engine warmed with them.
-fn lives(every: f64, history: &[Reading]) -> (Engine, Vec<StoredPoint>, Engine) {
+fn lives(every: f64, history: &[Reading]) -> (Engine, Vec<HistoryPoint>, Engine) {
     let mut live = Engine::new(&SIGNALS, &settings(every));
     let (mut points, mut kept) = (Vec::new(), Point::unknown(WIDTH));
     let mut last = None;
@@ -43,14 +43,14 @@ fn lives(every: f64, history: &[Reading]) -> (Engine, Vec<StoredPoint>, Engine) 
         if last.is_some() {
             points.push(past(reading.at, assessment, &mut kept));
         }
-        if let Some((subject, history)) = live.due_history() {
+        if let Some((subject, history)) = live.take_due_seasonal_fit() {
             live.take(&subject, &history.fit());
         }
         last = Some(report.reading);
     }
     let mut warm = Engine::new(&SIGNALS, &settings(every));
     assert_eq!(warm.warm(&Subject::Host, &points), points.len());
-    if let Some((subject, history)) = warm.due_history() {
+    if let Some((subject, history)) = warm.take_due_seasonal_fit() {
         warm.take(&subject, &history.fit());
     }
     warm.resume_from(last.unwrap());
@@ -113,7 +113,7 @@ fn the_first_reading_has_a_score() {
 }
 
 /// Expected value of used memory after two hours of full memory, marked as an episode or not.
-fn expected_after(odd: bool, points: &[StoredPoint], rest: &[Reading]) -> f64 {
+fn expected_after(odd: bool, points: &[HistoryPoint], rest: &[Reading]) -> f64 {
     let mut points = points.to_vec();
     let from = points.len() - 120;
     for past in &mut points[from..] {
@@ -147,9 +147,9 @@ fn points_of_any_kind_do_no_harm() {
         number,
     );
     proptest!(ProptestConfig::with_cases(64), |(points in prop::collection::vec(point, 0..60))| {
-        let points: Vec<StoredPoint> = points.into_iter().map(|(at, signals, odd, weight, score)| {
+        let points: Vec<HistoryPoint> = points.into_iter().map(|(at, signals, odd, weight, score)| {
             let (values, missing) = signals.into_iter().unzip();
-            StoredPoint { point: Point { at: Timestamp(at), values, missing }, in_anomaly: odd, weight, score: Some(score) }
+            HistoryPoint { point: Point { at: Timestamp(at), values, missing }, in_anomaly: odd, weight, score: Some(score) }
         }).collect();
         let mut engine = Engine::new(&SIGNALS, &EngineSettings { budget: "1 per day".parse().unwrap(), ..settings(60.0) });
         engine.warm(&Subject::Host, &points);

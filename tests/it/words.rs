@@ -10,7 +10,7 @@ const RETIRED: &[(&str, &str)] = &[
     ("under way", "current, in progress"),
     ("is odd", "anomalous"),
     ("bygone", "history, backfill"),
-    ("quarantine", "anomaly_weight"),
+    ("quarantine", "anomaly_learning_weight"),
     ("onset", "start"),
     ("garbled", "corrupt, malformed"),
     ("utterly", "normal"),
@@ -45,6 +45,10 @@ const RETIRED: &[(&str, &str)] = &[
     ("alike before", "similar episodes"),
     ("oddest", "the largest deviation"),
     ("left_out", "skipped"),
+    ("was nothing", "a false alarm"),
+    ("over a bound", "exceeds a maximum"),
+    ("foreign input", "untrusted input"),
+    ("smaller with few", "reduced while there are few"),
 ];
 
 /// Files and directories that users read, besides the messages in `src`.

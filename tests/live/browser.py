@@ -12,8 +12,8 @@ AXE = pathlib.Path(os.environ.get("TOOLS_DIR") or pathlib.Path.home() / ".cache/
 
 
 @contextlib.contextmanager
-def chromium(browser, driver, width=1280, height=1000):
-    """A browser without a window; its console is in `said(browser)`."""
+def chromium(browser, driver, width=1280, height=1000, host=None, scripts=True):
+    """A browser without a window; its console is in `said(browser)`. It finds `host`, if given, on loopback."""
     try:
         from selenium import webdriver
     except ImportError:
@@ -24,6 +24,10 @@ def chromium(browser, driver, width=1280, height=1000):
         arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
         for it in [*arguments, f"--window-size={width},{height}", f"--user-data-dir={profile}"]:
             options.add_argument(it)
+        if host:
+            options.add_argument(f"--host-resolver-rules=MAP {host} 127.0.0.1")
+        if not scripts:
+            options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         # Nothing is downloaded: both programs are given.
         it = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
@@ -36,6 +40,14 @@ def chromium(browser, driver, width=1280, height=1000):
 def said(browser):
     """What the console shows since the last call: errors and warnings, also those of the Content-Security-Policy."""
     return [it["message"] for it in browser.get_log("browser") if it["level"] in ("SEVERE", "WARNING")]
+
+
+def press(browser, *keys):
+    """Presses keys, one after the other."""
+    from selenium.webdriver import ActionChains
+
+    for it in keys:
+        ActionChains(browser).send_keys(it).perform()
 
 
 def scheme(browser, name):

@@ -74,7 +74,8 @@ class View:
 
     def filled(self, expr, **more):
         texts = {**self.texts, **more}
-        return re.sub(r"\$\{?(\w+)\}?", lambda it: texts[it.group(1)], expr)
+        # A number is a group of a pattern of label_replace, which Grafana leaves as it is.
+        return re.sub(r"\$\{?([A-Za-z_]\w*)\}?", lambda it: texts[it.group(1)], expr)
 
     def exprs(self, query):
         """The query as it is sent, once for each panel that a repeated one becomes."""

@@ -58,7 +58,7 @@ def raw(path):
         packets, operations = it["network_packets_per_second"], it["disk_operations_per_second"]
         rates = {
             "pgfault": it["page_faults_per_second"],
-            "pgmajfault": it["page_major_faults_per_second"],
+            "pgmajfault": it["major_page_faults_per_second"],
             "pswpin": it["swap_pages_per_second"] / 2,
             "pswpout": it["swap_pages_per_second"] / 2,
             "psi_cpu": it["pressure_cpu_ratio"],

@@ -47,7 +47,7 @@ def learned(tools, folder, name, origin):
     trained = time.monotonic() - start
     without = [it for it in said.splitlines() if it.startswith("without data")]
     # Those about hostnorm's own readings are in no history of another program.
-    assert without == ["without data: reading_delay_ratio, clock_drift_ratio"], said
+    assert without == ["without data: reading_delay_ratio, clock_step_ratio"], said
     output = f"{folder}/{name}.scores.csv"
     run(tools, "replay", "--state", state, "--input", f"{folder}/held-out.csv", "--output", output)
     note(f"{name}: trained in {trained:.1f} s; {said.splitlines()[0]}")

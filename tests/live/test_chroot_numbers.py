@@ -75,7 +75,7 @@ def fields(page):
     """Each value that was read of the host, by name and labels; and when it was read."""
     known = collector_of()
     found = {(name, tuple(labels.items())): value for name, labels, value in samples(page)}
-    read_at = found[("hostnorm_last_sample_timestamp_seconds", ())]
+    read_at = found[("hostnorm_last_reading_timestamp_seconds", ())]
     return {key: value for key, value in found.items() if key[0] in known}, read_at
 
 

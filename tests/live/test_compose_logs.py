@@ -93,11 +93,14 @@ def test_compose_logs(tools, start):
             Running(command, ports["hostnorm"], start.log) as it,
         ):
             pushed = until("the shop pushes lines", 30, lambda: loki.lines)
-            of_shop = lambda: {
-                name: number
-                for name, labels, number in samples(fetch(f"{it.url}/metrics")[2])
-                if name.startswith("hostnorm_log_") and labels.get("name") == "shop"
-            }
+
+            def of_shop():
+                status, _, text = fetch(f"{it.url}/metrics")
+                # Before the first reading the response is a problem, not metrics.
+                found = samples(text) if status == 200 else ()
+                is_own = lambda name, labels: name.startswith("hostnorm_log_") and labels.get("subject") == "shop"
+                return {name: number for name, labels, number in found if is_own(name, labels)}
+
             read = until("hostnorm reads the shop's lines", 60, lambda: of_shop().get("hostnorm_log_last_line_timestamp_seconds"))
             if of_shop()["hostnorm_log_source_success"] != 1:
                 pytest.fail(f"the source failed: {of_shop()}")

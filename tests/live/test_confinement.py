@@ -156,7 +156,7 @@ def as_unit(program, port, log):
 def of_host(text):
     """Values of the host by name and labels, and when they were read."""
     found = {(name, tuple(sorted(labels.items()))): value for name, labels, value in samples(text)}
-    at = found[("hostnorm_last_sample_timestamp_seconds", ())]
+    at = found[("hostnorm_last_reading_timestamp_seconds", ())]
     return at, {key: value for key, value in found.items() if not OWN.match(key[0])}
 
 

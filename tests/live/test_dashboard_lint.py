@@ -143,6 +143,8 @@ def wrong(query, tree, names):
         if kind == "Call" and node.func.name in ("rate", "irate", "increase"):
             if query.panel and node.args[0].range.total_seconds() != RATE_INTERVAL_SECONDS:
                 yield "target-rate-interval-rule", f"{node.func.name} without [$__rate_interval]"
+        if kind == "Call" and node.func.name == "label_replace":
+            labels.add(node.args[1].val)
         if kind != "VectorSelector":
             continue
         known = names.of(node.name)

@@ -302,14 +302,18 @@ def test_web_config(made):
     mounts = {it["name"]: it["mountPath"] for it in container["volumeMounts"]}
     volumes = {it["name"]: it.get("secret", {}).get("secretName") for it in spec["volumes"]}
     own = pod(made["web-config-secret"])[0]["volumes"]
-    mutual, proxied = pod(made["client-certificates"])[1], pod(made["kube-rbac-proxy"])[1]
+    proxied = pod(made["kube-rbac-proxy"])[1]
+    by_command = [pod(made[it])[1] for it in ("client-certificates", "health-password", "web-config-secret")]
+    probes = [it[probe] for it in by_command for probe in ("livenessProbe", "readinessProbe")]
     expected = {
         "certificate": secret["tls_server_config"]["cert_file"] == f"{mounts['tls']}/tls.crt",
         "authority": secret["tls_server_config"]["client_ca_file"] == f"{mounts['tls']}/ca.crt",
         "users": list(secret["basic_auth_users"]) == ["prometheus"],
         "mounts": mounts["web-config"] == "/etc/hostnorm-web" and volumes["tls"] == "release-name-tls",
         "probes": container["livenessProbe"]["httpGet"]["scheme"] == container["readinessProbe"]["httpGet"]["scheme"] == "HTTPS",
-        "probes with certificates": mutual["livenessProbe"]["exec"]["command"] == ["hostnorm", "health"],
+        "probes where a certificate or a password is asked for": all(
+            it["exec"]["command"] == ["hostnorm", "health"] and "httpGet" not in it for it in probes
+        ),
         "secret of one's own": "release-name-web" in [it.get("secret", {}).get("secretName") for it in own],
         "no second secret": not [it for it in made["web-config-secret"] if it["kind"] == "Secret"],
         "proxy": "tls" not in [it["name"] for it in proxied["volumeMounts"]],

@@ -66,15 +66,29 @@ def test_few_files(tools):
             assert refused <= 1, it.said()
 
 
+def test_no_files_for_the_store(tools):
+    """Without descriptors for the store, everything else goes on, and clients are served."""
+    for most in (16, 20):
+        with tempfile.TemporaryDirectory() as folder, Limited(tools, folder, [(resource.RLIMIT_NOFILE, most)]) as it:
+            it.goes_on()
+            said = it.said()
+            assert "the store does not work; continuing in memory" in said, said
+            assert "24 free file descriptors are needed" in said and "LimitNOFILE=" in said, said
+            assert it.value("hostnorm_store_success") == 0
+            failing = [line for line in said.splitlines() if "Too many open files" in line]
+            assert not failing, said
+            assert not os.listdir(folder), os.listdir(folder)
+
+
 def test_too_few_files(tools):
     """A limit that is too small to run is an error that says what to do."""
-    for most in (8, 16):
+    for most in (8, 12):
         with tempfile.TemporaryDirectory() as folder:
             limit = lambda most=most: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
             command = [tools.hostnorm, *OPTIONS, f"--storage.path={folder}"]
             ended = subprocess.run(command, capture_output=True, text=True, timeout=60, preexec_fn=limit)
             assert ended.returncode == 1, ended
-            assert "hostnorm needs 24 free file descriptors" in ended.stderr, ended.stderr
+            assert "12 free file descriptors are needed" in ended.stderr, ended.stderr
             assert "LimitNOFILE=" in ended.stderr, ended.stderr
 
 
@@ -100,6 +114,8 @@ def test_short_files(tools):
         it.goes_on()
         until("the store fails", 30, lambda: it.value("hostnorm_store_success") == 0)
         assert "the store does not work" in it.said(), it.said()
+        assert "may not write files of more than 65536 bytes" in it.said(), it.said()
+        assert "LimitFSIZE=" in it.said(), it.said()
         assert "corrupt" not in it.said(), it.said()
 
 

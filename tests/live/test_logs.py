@@ -28,7 +28,7 @@ def test_positions_survive_a_rotation_and_a_crash(tools, tmp_path):
 
     def metric(program, name, subject):
         text = fetch(f"{program.url}/metrics")[2]
-        return next((number for found, has, number in samples(text) if found == name and has["name"] == subject), None)
+        return next((number for found, has, number in samples(text) if found == name and has.get("subject") == subject), None)
 
     with start() as program:
         program.ready()

@@ -1,5 +1,6 @@
 """SIGHUP and POST /-/reload: good settings take effect, bad ones are refused and those in effect stay, what was learned is kept."""
 
+import base64
 import concurrent.futures
 import json
 import signal
@@ -9,6 +10,7 @@ from program import fetch, note, until, value
 
 SUCCESSFUL = "hostnorm_config_last_reload_successful"
 SUCCEEDED_AT = "hostnorm_config_last_reload_success_timestamp_seconds"
+WEB_SUCCESSFUL = "hostnorm_web_config_last_reload_successful"
 
 
 def page(url):
@@ -67,3 +69,36 @@ def test_reload_over_http(start):
     settings.write_text("interval: 200ms\nwarmup: 10s\nmetrics: {raw: false}\n")
     assert post_reload(f"{place}/hostnorm.sock") == (200, "settings reloaded\n")
     until("good settings take effect", 10, lambda: (text := page(program.url)) and "hostnorm_load1" not in text)
+
+
+def test_reload_with_a_broken_web_config(start, tools):
+    """Two reloads at once with a broken web configuration: each client hears why. An empty one lets nobody in, even at a reload."""
+    hashed = subprocess.run([tools.hostnorm, "hash-password"], input="right\n", capture_output=True, text=True)
+    settings, web, place = start.folder / "settings.yaml", start.folder / "web.yml", start.place()
+    settings.write_text("interval: 100ms\nwarmup: 10s\n")
+    web.write_text(f"basic_auth_users:\n  prometheus: {hashed.stdout}")
+    files = (f"--config.file={settings}", f"--web.config.file={web}", f"--storage.path={place}")
+    program = start.hostnorm(*files, "--web.enable-lifecycle")
+    login = {"Authorization": "Basic " + base64.b64encode(b"prometheus:right").decode()}
+
+    def metrics():
+        assert fetch(f"{program.url}/metrics")[0] == 401, "let in without a password"
+        status, _, text = fetch(f"{program.url}/metrics", headers=login)
+        return text if status == 200 else ""
+
+    until("the first reading", 30, lambda: value(metrics(), WEB_SUCCESSFUL) == 1)
+    web.write_text("basic_auth_user: {}\n")
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(post_reload, [f"{place}/hostnorm.sock"] * 2))
+    for status, detail in found:
+        told = "basic_auth_user" in detail and "web.yml:1" in detail
+        assert (status == 422 and told) or (status == 503 and "another reload" in detail), (status, detail)
+    assert 422 in [status for status, _ in found]
+    until("the broken file is counted", 10, lambda: value(metrics(), WEB_SUCCESSFUL) == 0)
+    web.write_text("")
+    settings.write_text("interval: 200ms\nwarmup: 10s\nmetrics: {raw: false}\n")
+    assert post_reload(f"{place}/hostnorm.sock") == (200, "settings reloaded\n")
+    renewed = lambda: "hostnorm_load1" not in (text := metrics()) and value(text, WEB_SUCCESSFUL) == 0
+    until("new settings take effect, and the empty file does not", 15, renewed)
+    web.write_text("basic_auth_users: {}\n")
+    until("no password is asked for", 10, lambda: fetch(f"{program.url}/metrics")[0] == 200)

@@ -47,7 +47,7 @@ def test_restart(tools):
             # On a busy machine an anomaly may be under way.
             ask("accept", code=0 if value(page(program), "is_anomaly", kind="host") == 1 else 1)
             ask("learn", "off")
-            until("learning is off", 5, lambda: value(page(program), "hostnorm_learning") == 0)
+            until("learning is off", 5, lambda: value(page(program), "hostnorm_learning_enabled") == 0)
             ask("learn", "on")
             ask("forget", "--from=-1h", "--to=-30m")
             ask("train", "--now")

@@ -58,8 +58,8 @@ class Shipped:
         return run(["bash", shipped / "mixin/generate.sh", "--check"], env={"JSONNET": self.tools.jsonnet})
 
     def rules(self, shipped):
-        examples = shipped / "examples/with-node-exporter.yml"
-        files = [shipped / "hostnorm-rules.yml", examples]
+        examples = [shipped / "examples" / it for it in ("with-node-exporter.yml", "rules-pods.yml")]
+        files = [shipped / "hostnorm-rules.yml", *examples]
         return run([self.tools.promtool, "check", "rules", "--lint=all", "--lint-fatal", *files])
 
     def text(self, shipped):

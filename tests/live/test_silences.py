@@ -3,6 +3,10 @@
 import datetime
 import http.server
 import json
+import pathlib
+import re
+import shlex
+import subprocess
 import threading
 import urllib.request
 
@@ -53,6 +57,10 @@ def test_silences(start):
     until("the second one is seen", 20, lambda: silenced("true") == 1)
     expire(manager, load)
     until("the first one counts again", 20, lambda: silenced("false") == 1)
+    flagged = silence(manager, "load test", kind="host", instance="web-1:9100", expected="true")
+    until("a matcher says expected", 20, lambda: silenced("true") == 1)
+    expire(manager, flagged)
+    until("the first one counts again after it", 20, lambda: silenced("false") == 1)
     expire(manager, fault)
     until("no silence is left", 20, lambda: silenced("false") is None and silenced("true") is None)
     expire(manager, other)
@@ -82,3 +90,20 @@ def test_refused_silences(start):
     until("the refusal is seen", 20, lambda: metric(program, "hostnorm_alertmanager_up") == 0)
     until("it is said", 10, lambda: "set alertmanager.user and password_file, or token_file" in start.said())
     server.shutdown()
+
+
+def test_runbook_silences(start, tools):
+    """The commands of amtool in the runbooks silence the alert of their page."""
+    manager = start.alertmanager(alertmanager_config(start.folder, start.receivers()))
+    pages = sorted((pathlib.Path(__file__).parents[2] / "docs/runbooks").glob("*.md"))
+    for page in pages:
+        commands = re.findall(r"^    amtool (.*)$", page.read_text(), re.M)
+        assert commands, f"{page.name} has no command of amtool"
+        for command in commands:
+            said = subprocess.run(
+                [tools.amtool, f"--alertmanager.url={manager.url}", *shlex.split(command)], capture_output=True, text=True
+            )
+            assert said.returncode == 0, f"{page.name}: {command}: {said.stderr}"
+    silences = json.loads(fetch(f"{manager.url}/api/v2/silences")[2])
+    alerts = {it["value"] for silence in silences for it in silence["matchers"] if it["name"] == "alertname"}
+    assert alerts == {it.stem for it in pages}

@@ -154,6 +154,38 @@ def test_disk_full_at_the_start(tools, folder):
         assert learned(folder) > before, "the state is not that of before with more"
 
 
+def test_tiny_disk_full_at_the_first_start(tools, folder):
+    """The store says that the disk is full, and never that it is corrupt; it is created when space is freed. Blocks are
+    smaller than pages, so that the index of the log has holes: to fill one on a full disk would end the process."""
+    image = f"{folder}.ext4"
+    subprocess.run(["truncate", "--size=4M", image], check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-b", "1024", "-m", "0", "-O", "^has_journal", image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, folder], check=True)
+    for free in (0, 3, 8, 13, 20, 60, 120):
+        store = f"{folder}/store-{free}"
+        fill(folder)
+        with open(f"{folder}/ballast", "r+b") as ballast:
+            ballast.truncate(os.path.getsize(ballast.name) - free * 1024)
+        for _ in range(2):
+            with Daemon(tools, store) as daemon:
+                daemon.stored(0)
+                daemon.goes_on()
+                once(daemon, "the store does not work")
+                (said,) = daemon.lines("the store does not work")
+                # Without a single block, there is not even the directory.
+                assert "is full: " in said or "No space left on device" in said, said
+                assert "corrupt" not in daemon.told() and "aside" not in daemon.told(), daemon.told()
+                daemon.kill()
+        with Daemon(tools, store) as daemon:
+            daemon.goes_on()
+            os.remove(f"{folder}/ballast")
+            daemon.stored()
+            assert "corrupt" not in daemon.told() and "aside" not in daemon.told(), daemon.told()
+        sound(store)
+        shutil.rmtree(store)
+    subprocess.run(["umount", folder], check=True)
+
+
 def learned(folder):
     """Number of points that the baselines were learned from."""
     with sqlite3.connect(f"{folder}/store/hostnorm.db") as database:
@@ -345,13 +377,13 @@ def test_learning(tools, folder):
     with Daemon(tools, folder) as daemon:
         daemon.stored()
         assert "learning is off" in learn("off")
-        until("learning is 0", 5, lambda: daemon.value("hostnorm_learning") == 0)
+        until("learning is 0", 5, lambda: daemon.value("hostnorm_learning_enabled") == 0)
         assert "already off" in learn("off")
     with Daemon(tools, folder) as daemon:
-        until("learning is 0", 5, lambda: daemon.value("hostnorm_learning") == 0)
+        until("learning is 0", 5, lambda: daemon.value("hostnorm_learning_enabled") == 0)
         daemon.stored()
         assert "learning is on" in learn("on")
-        until("learning is 1", 5, lambda: daemon.value("hostnorm_learning") == 1)
+        until("learning is 1", 5, lambda: daemon.value("hostnorm_learning_enabled") == 1)
 
 
 def test_clock(tools, folder):

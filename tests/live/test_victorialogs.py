@@ -45,7 +45,7 @@ def test_victorialogs(tools, start, folder):
 
     def of_log(it, metric):
         found = samples(fetch(f"{it.url}/metrics")[2])
-        return next((number for name, labels, number in found if name == metric and labels.get("name") == "shop"), None)
+        return next((number for name, labels, number in found if name == metric and labels.get("subject") == "shop"), None)
 
     def read_at(it):
         return of_log(it, "hostnorm_log_last_line_timestamp_seconds")

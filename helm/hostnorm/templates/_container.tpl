@@ -84,10 +84,10 @@ terminationMessagePolicy: {{ .terminationMessagePolicy }}
 {{- end }}
 {{- end }}
 
-{{/* A probe; with kube-rbac-proxy it goes through the proxy. The kubelet has no certificate, so that a command asks on the socket. */}}
+{{/* A probe; with kube-rbac-proxy it goes through the proxy. The kubelet has neither certificate nor password: where one may be needed, a command asks on the socket. */}}
 {{- define "hostnorm.probe" -}}
 failureThreshold: {{ .probe.failureThreshold }}
-{{- if and (include "hostnorm.servesTLS" .) (eq .Values.tlsSecret.clientAuthType "RequireAndVerifyClientCert") }}
+{{- if include "hostnorm.probesByCommand" . }}
 exec:
   command: [hostnorm, health]
 {{- else }}

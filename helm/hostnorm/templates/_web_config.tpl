@@ -23,6 +23,16 @@
 {{- if or .Values.kubeRBACProxy.enabled .Values.basicAuth.users .Values.basicAuth.existingSecret (and (include "hostnorm.servesTLS" .) (eq .Values.tlsSecret.clientAuthType "RequireAndVerifyClientCert")) }}true{{ end }}
 {{- end }}
 
+{{/*
+Not empty if a probe over the network may be refused: by a certificate or a password that hostnorm asks for, or by a file of the
+user's own, of which the chart does not know whether it asks for HTTPS or certificates.
+*/}}
+{{- define "hostnorm.probesByCommand" -}}
+{{- $certificate := and (include "hostnorm.servesTLS" .) (eq .Values.tlsSecret.clientAuthType "RequireAndVerifyClientCert") }}
+{{- $password := and .Values.basicAuth.users (not (dig "web" "health_auth_exempt" true .Values.config)) }}
+{{- if or $certificate $password .Values.basicAuth.existingSecret }}true{{ end }}
+{{- end }}
+
 {{/* The web configuration file. */}}
 {{- define "hostnorm.webConfig" -}}
 {{- if include "hostnorm.servesTLS" . }}

@@ -60,6 +60,8 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
     annotations: {
       summary: fields.summary % text,
       description: line(fields.description),
+      [if std.objectHas(fields, 'causes') then 'causes']: line(fields.causes),
+      [if std.objectHas(fields, 'culprit') then 'culprit']: line(fields.culprit),
     } + links(name, of, labels, std.get(fields, 'start', '"1000 * (time() - 10800)"')),
     expr: line(fields.expr % text),
     'for': fields['for'],
@@ -79,6 +81,16 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
   local description = |||
     {{- with query (printf `anomaly_episode_info{%(subjectMatching)s}` %(subjectValues)s) }}{{ . | first | label "description" }}
     {{- else }}Anomaly on {{ $labels.kind }}{{ if ne $labels.kind "host" }} {{ $labels.subject }}{{ end }}; see the dashboard{{ end -}}
+  ||| % text,
+
+  // For messages and issues, which have no dashboard beside them. Annotations without a text mean that nothing is known.
+  // The signals that raise the score most, with their parts of it.
+  local causes = |||
+    {{ range $idx, $it := query (printf `sort_desc(topk(3, max by (signal, direction) (anomaly_contribution{%(subjectMatching)s} > 0)))` %(subjectValues)s) }}{{ if $idx }}, {{ end }}{{ .Labels.signal }} {{ .Labels.direction }} ({{ .Value | printf "%%.1f" }}){{ end }}
+  ||| % text,
+  // The process whose use grew most, after the container or service that it belongs to.
+  local culprit = |||
+    {{ range $idx, $it := query (printf `max by (culprit_kind, culprit) (anomaly_culprit_info{%(subjectMatching)s,rank="1"})` %(subjectValues)s) | sortByLabel "culprit_kind" }}{{ if $idx }}, {{ end }}{{ .Labels.culprit_kind }} {{ .Labels.culprit }}{{ end }}
   ||| % text,
 
   local interval = if config.evaluationInterval == null then {} else { interval: config.evaluationInterval },
@@ -119,6 +131,8 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             keep: config.anomalousKeepFiringFor,
             summary: 'Anomaly on ' + subject,
             description: description,
+            causes: causes,
+            culprit: culprit,
           }),
           ofHost('HostUnusual', {
             // For a digest: several times a week on an ordinary host. The shipped routes send it to nobody.
@@ -136,6 +150,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             keep: config.anomalousKeepFiringFor,
             summary: 'Anomaly on ' + subject,
             description: description,
+            causes: causes,
           }),
           ofHost('HostAnomalySevere', {
             // During a fleet-wide anomaly FleetAnomalous has already paged.
@@ -154,15 +169,13 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             keep: config.anomalousKeepFiringFor,
             summary: 'Severe anomaly on ' + subject,
             description: description,
+            causes: causes,
+            culprit: culprit,
           }),
-          // One message per host, because one incident often shows in a container, its pod and its neighbors; none while the host
-          // itself has an alert, whose text names who is behind it.
+          // One message per host, because one incident often shows in a container, its pod and its neighbors. It fires beside an
+          // alert of the host, which may be about something else; Alertmanager mutes it meanwhile.
           alert('ContainerAnomalous', 'host', config.hostLabels, {
-            expr: |||
-              max by (%(host)s) (anomaly_alert{%(selector)s,kind!~"host|log"}) == 1
-                unless on (%(host)s)
-              max by (%(host)s) (anomaly_alert{%(selector)s,kind="host"}) == 1
-            |||,
+            expr: 'max by (%(host)s) (anomaly_alert{%(selector)s,kind!~"host|log"}) == 1',
             'for': config.anomalousFor,
             keep: config.anomalousKeepFiringFor,
             summary: 'Anomaly of containers or services on {{ $labels.instance }}',
@@ -172,6 +185,13 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
               {{- range $idx, $it := query (printf `sort_desc(topk(3, max by (kind, subject) (anomaly_score{%(hostMatching)s,kind!~"host|log"}) and max by (kind, subject) (anomaly_alert{%(hostMatching)s,kind!~"host|log"}) == 1))` %(hostValues)s %(hostValues)s) -}}
               {{ if $idx }}, {{ else }}: {{ end }}{{ .Labels.kind }} {{ .Labels.subject }} (score {{ .Value | printf "%%.1f" }})
               {{- end -}}
+            ||| % text,
+            causes: |||
+              {{ range $idx, $it := query (printf `sort_desc(topk(3, max by (kind, subject, signal, direction) (anomaly_contribution{%(hostMatching)s,kind!~"host|log"} > 0) and on (kind, subject) max by (kind, subject) (anomaly_alert{%(hostMatching)s,kind!~"host|log"}) == 1))` %(hostValues)s %(hostValues)s) }}{{ if $idx }}, {{ end }}{{ .Labels.signal }} {{ .Labels.direction }} of {{ .Labels.kind }} {{ .Labels.subject }} ({{ .Value | printf "%%.1f" }}){{ end }}
+            ||| % text,
+            // The one with the highest score.
+            culprit: |||
+              {{ with query (printf `topk(1, max by (kind, subject) (anomaly_score{%(hostMatching)s,kind!~"host|log"}) and max by (kind, subject) (anomaly_alert{%(hostMatching)s,kind!~"host|log"}) == 1)` %(hostValues)s %(hostValues)s) }}{{ . | first | label "kind" }} {{ . | first | label "subject" }}{{ end }}
             ||| % text,
           }),
           ofHost('HostAnomalyLong', {
@@ -223,7 +243,7 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             summary: 'hostnorm on {{ $labels.instance }} has stopped sampling',
             description: |||
               hostnorm on {{ $labels.instance }} has made no reading in %(stalledWindow)s (expected one every interval, by default 1s)
-              {{- with query (printf `floor(time() - hostnorm_last_sample_timestamp_seconds{%(hostMatching)s})` %(hostValues)s) }}. The last one was {{ . | first | value | humanizeDuration }} ago{{ end -}}
+              {{- with query (printf `floor(time() - hostnorm_last_reading_timestamp_seconds{%(hostMatching)s})` %(hostValues)s) }}. The last one was {{ . | first | value | humanizeDuration }} ago{{ end -}}
               . Its scores are stale.
             ||| % text,
           }),
@@ -242,13 +262,13 @@ local line(text) = if std.endsWith(text, '\n') then std.substr(text, 0, std.leng
             expr: |||
               time() - max by (%(ofKind)s) (hostnorm_model_trained_timestamp_seconds{%(selector)s}) > %(modelSeconds)d
                 unless on (%(host)s)
-              hostnorm_learning{%(selector)s} == 0
+              hostnorm_learning_enabled{%(selector)s} == 0
             |||,
             'for': '1h',
             summary: 'The model of hostnorm on {{ $labels.instance }} is stale',
             description: |||
               The model for {{ $labels.kind }} of hostnorm on {{ $labels.instance }} is {{ $value | humanizeDuration }} old (expected at most %(modelAge)s)
-              {{- with query (printf `increase(hostnorm_trainings_total{%(hostMatching)s,kind=%%q,outcome="refused"}[1d]) > 0` %(hostValues)s $labels.kind) }}; {{ . | first | value | printf "%%.0f" }} new models were refused in the last day{{ end -}}
+              {{- with query (printf `increase(hostnorm_trainings_total{%(hostMatching)s,kind=%%q,outcome="refused"}[1d]) > 0` %(hostValues)s $labels.kind) }}; {{ . | first | value | printf "%%.0f" }} trainings were refused in the last day{{ end -}}
               . It may report normal behavior as an anomaly.
             ||| % text,
           }),

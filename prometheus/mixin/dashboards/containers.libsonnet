@@ -39,6 +39,45 @@ function(config, board)
       sort='Time'
     ),
   ]];
+  // Containers and pods in Kubernetes are named by their namespace first.
+  local namespaced = function(metric) 'label_replace(%s{@, %s, kind=~"container|pod", subject=~".+/.+"}, "namespace", "$1", "subject", "([^/]+)/.*")' % [metric, some];
+  local where = [[
+    panel.bars('Anomalous by namespace', 'Containers and pods with an anomaly, by namespace of Kubernetes.', 'short', [
+      panel.now('sort_desc(sum by (namespace) (%s) > 0)' % namespaced('is_anomaly'), '{{namespace}}'),
+    ], w=8, h=7, thresholds=panel.none),
+    panel.bars('Anomalous by node', 'Containers, pods and services with an anomaly, by host.', 'short', [
+      panel.now('sort_desc(sum by (instance) (is_anomaly{@, %s}) > 0)' % some, '{{instance}}'),
+    ], w=8, h=7, thresholds=panel.none),
+    panel.bars('Work that waits', 'The ten containers, pods and services with an anomaly of which most work waits (impact).', 'percentunit', [
+      panel.now('topk(10, max by (instance, subject, resource) (anomaly_impact_ratio{@, %s}))' % some, '{{subject}}  {{resource}}'),
+    ], w=8, h=7, thresholds=panel.steps([[null, 'green'], [0.1, 'yellow'], [0.5, 'red']])),
+  ]];
+  local one = '%s, subject=~"$subject"' % some;
+  local detail = [
+    [
+      panel.lines('Score', 'Score of the chosen containers, pods and services, with the unusual level, 1.', 'none', [
+        panel.query('topk(20, max by (instance, kind, subject) (anomaly_score{@, %s}))' % one, '{{kind}} {{subject}} on {{instance}}'),
+      ], w=8, min=0, fill=0, thresholds=panel.steps([[null, 'transparent'], [1, 'red']])),
+      panel.lines('Contributions', 'The signals that contribute most to the scores of the chosen containers, pods and services.', 'none', [
+        panel.query('topk(10, max by (instance, subject, signal, direction) (anomaly_contribution{@, %s}))' % one, '{{subject}}  {{signal}} {{direction}}'),
+      ], w=8, min=0, fill=0),
+      panel.lines('Impact', 'Part of the work that waits for each resource, during anomalies of the chosen containers, pods and services.', 'percentunit', [
+        panel.query('topk(20, max by (instance, subject, resource) (anomaly_impact_ratio{@, %s}))' % one, '{{subject}}  {{resource}}'),
+      ], w=8, min=0, fill=0),
+    ],
+    [
+      panel.table(
+        'Named in anomalies of hosts',
+        'Anomalies of hosts in the time range in which the chosen containers and services were named, by resource, and for how long.',
+        's',
+        [panel.rows('60 * topk(50, sum by (instance, resource, culprit_kind, culprit) (count_over_time(anomaly_culprit_info{@, kind="host", culprit_kind!="process", culprit=~"$subject"}[$__range:1m])))')],
+        [['instance', 'Host'], ['resource', 'Resource'], ['culprit_kind', 'Kind'], ['culprit', 'Name'], ['Value', 'Time']],
+        w=24,
+        h=6,
+        sort='Time'
+      ),
+    ],
+  ];
   local scores = [
     [
       panel.heat('Scores', 'One row for each container, pod or service. Dark is normal; the unusual level, 1, is in the middle of the scale.', 'none', panel.query('topk(50, max by (instance, subject) (anomaly_score{@, %s}))' % some, '{{subject}} on {{instance}}'), w=24, h=10),
@@ -56,7 +95,10 @@ function(config, board)
   board.dashboard(
     'containers',
     'Anomalies of containers, pods and systemd services.',
-    [board.row('', now), board.row('', who), board.row('', scores)],
-    variables=[board.variable('kind', 'Kind', 'anomaly_ready{@, kind!~"host|log"}')],
+    [board.row('', now), board.row('', where), board.row('', who), board.row('', scores), board.row('Details of $subject', detail, collapsed=true)],
+    variables=[
+      board.variable('kind', 'Kind', 'anomaly_ready{@, kind!~"host|log"}'),
+      board.variable('subject', 'Name', 'anomaly_ready{@, kind=~"$kind", kind!~"host|log"}'),
+    ],
     annotations=[board.annotation('Anomalies', 'anomaly_episode_info{@, kind="host"}', 'red', 'Anomaly of the host', '{{description}}', enable=false)]
   )

@@ -161,7 +161,7 @@ function(config, board)
 
   local notes = [[
     panel.text('How to read this', |||
-      **Score**: how unusual the host is *for this host at this time of day*. 0 is normal; from 1 on the host is unusual, from 2 on that is worth an alert. It is the maximum of the last minute, so no scrape misses a spike.
+      **Score**: how unusual the host is *for this host at this time of day*. Below 1 is normal. From 1 on, the host is unusual. From 2 on, or from a lower score on a new host, that is worth an alert. The score shown is the highest of the last minute, so no scrape misses a spike.
 
       **Contribution**: the part of the score that comes from one signal. Contributions add up to the score; a negative one lowers it.
 

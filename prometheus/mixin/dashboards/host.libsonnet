@@ -24,7 +24,7 @@ function(config, board)
       panel.now('ceil(changes(is_anomaly{@, kind="host"}[$__range]) / 2)', 'anomalies'),
     ], graph='none', decimals=0),
     panel.stat('Known for', 'Time since the first score of this host. The threshold is higher on a new host.', 's', [
-      panel.query('time() - (anomaly_ready_at_timestamp_seconds{@, kind="host"} and anomaly_ready{@, kind="host"} == 1)', 'known'),
+      panel.query('time() - (anomaly_ready_timestamp_seconds{@, kind="host"} and anomaly_ready{@, kind="host"} == 1)', 'known'),
     ], graph='none', decimals=0),
     panel.stat('Uptime', 'Time since boot.', 's', [
       panel.query('hostnorm_host_uptime_seconds{@}', 'up'),
@@ -172,7 +172,7 @@ function(config, board)
         'Grace, maintenance and silences',
         'Reasons for grace, maintenance windows, and a silence of Alertmanager. During grace and maintenance an anomaly starts only at a score of 2.',
         'none',
-        panel.query('anomaly_grace_active{@} or label_join(hostnorm_maintenance_active{@}, "reason", "", "name") or label_replace(hostnorm_silenced{@, kind="host"}, "reason", "silenced", "", "")', '{{reason}}'),
+        panel.query('hostnorm_grace_active{@} or label_join(hostnorm_maintenance_active{@}, "reason", "", "name") or label_replace(hostnorm_silenced{@, kind="host"}, "reason", "silenced", "", "")', '{{reason}}'),
         w=8,
         thresholds=panel.none,
         mappings=panel.words([['0', 'no', 'rgba(115, 191, 105, 0.22)'], ['1', 'active', 'purple']])

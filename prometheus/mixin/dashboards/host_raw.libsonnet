@@ -42,7 +42,7 @@ function(board) [
         ['hostnorm_swap_size_bytes{@} - hostnorm_swap_free_bytes{@}', 'swap used'],
       ], min=0),
       lines('Faults and swapping', 'Major page faults, and pages swapped in and out.', 'ops', [
-        [rate('hostnorm_page_major_faults_total'), 'major faults'],
+        [rate('hostnorm_major_page_faults_total'), 'major faults'],
         [rate('hostnorm_swap_in_pages_total'), 'swapped in'],
         [rate('hostnorm_swap_out_pages_total'), 'swapped out'],
       ], min=0),
@@ -106,7 +106,7 @@ function(board) [
     [
       lines('Tasks started', 'Tasks started per second.', 'ops', [[rate('hostnorm_forks_total'), 'started']], w=4, min=0),
       lines('Open files', 'Share of the system-wide file handles in use.', 'percentunit', [
-        ['hostnorm_files_open{@} / hostnorm_files_limit{@}', 'in use'],
+        ['hostnorm_file_handles_open{@} / hostnorm_file_handles_limit{@}', 'in use'],
       ], w=4, min=0),
       lines('Context switches and interrupts', 'Context switches and interrupts per second.', 'ops', [
         [rate('hostnorm_context_switches_total'), 'context switches'],

@@ -12,7 +12,7 @@ function(config, board)
   local now = [
     [
       stat('Running', 'Instances that Prometheus can scrape.', 'short', 'sum(up{@})'),
-      stat('Age of the last reading', 'Time since the last reading, on the instance where it is oldest.', 's', 'max(time() - hostnorm_last_sample_timestamp_seconds{@})', panel.steps([[null, 'green'], [90, 'red']]), decimals=1),
+      stat('Age of the last reading', 'Time since the last reading, on the instance where it is oldest.', 's', 'max(time() - hostnorm_last_reading_timestamp_seconds{@})', panel.steps([[null, 'green'], [90, 'red']]), decimals=1),
       stat('Readings missed', 'Share of readings skipped because the previous one took too long.', 'percentunit', 'sum(%s) / (sum(%s) + sum(%s))' % [rate('hostnorm_ticks_missed_total'), rate('hostnorm_ticks_total'), rate('hostnorm_ticks_missed_total')], panel.steps([[null, 'green'], [0.01, 'yellow'], [0.1, 'red']]), decimals=1),
       stat('Collectors failing', 'Collectors that failed in the last reading.', 'short', 'sum(1 - hostnorm_collector_success{@})', panel.none),
       stat('Faults found in self-tests', 'Share of injected faults that the last self-test found, on the instance where it is lowest. The first self-test runs after an hour without an anomaly.', 'percentunit', 'min(hostnorm_selftest_recall_ratio{@})', panel.steps([[null, 'red'], [0.5, 'yellow'], [0.8, 'green']]), decimals=0),
@@ -49,7 +49,7 @@ function(config, board)
         ['sum by (kind, outcome) (increase(hostnorm_trainings_total{@}[1h]))', '{{kind}} {{outcome}}'],
       ]),
       lines('Quality of the model', 'Area under the ROC curve on held-out points with injected faults, of the model and of an independent implementation. 1 is perfect, 0.5 is chance.', 'none', [
-        ['min by (kind, implementation) (hostnorm_model_auc_ratio{@})', '{{kind}} {{implementation}}'],
+        ['min by (kind, implementation) (hostnorm_training_auc_ratio{@})', '{{kind}} {{implementation}}'],
       ], min=0.4),
     ],
     [
@@ -68,7 +68,7 @@ function(config, board)
         panel.rows('max by (instance, kind) (hostnorm_training_duration_seconds{@})'),
       ], [['instance', 'Instance'], ['kind', 'Kind'], ['model', 'Model'], ['Value #B', 'Age'], ['Value #C', 'Training duration']], w=16)
       + panel.override('Age', { decimals: 0 }),
-      panel.states('Learning', 'Whether learning is on, or paused with `hostnorm learn off`.', 'none', panel.query('hostnorm_learning{@}', '{{instance}}'), w=8, thresholds=panel.all, mappings=panel.words([['0', 'off', 'yellow'], ['1', 'on', 'green']])),
+      panel.states('Learning', 'Whether learning is on, or paused with `hostnorm learn off`.', 'none', panel.query('hostnorm_learning_enabled{@}', '{{instance}}'), w=8, thresholds=panel.all, mappings=panel.words([['0', 'off', 'yellow'], ['1', 'on', 'green']])),
     ],
   ];
 
@@ -86,8 +86,8 @@ function(config, board)
         ['sum by (format) (%s)' % rate('hostnorm_scrapes_total'), '{{format}}'],
       ]),
       lines('Dropped', 'Connections closed per second because too many were open; devices and mounts not exported because there are too many.', 'short', [
-        [rate('hostnorm_connections_dropped_total'), '{{instance}} connections'],
-        ['hostnorm_disk_devices_dropped{@} + hostnorm_network_devices_dropped{@} + hostnorm_filesystem_mounts_dropped{@}', '{{instance}} devices and mounts'],
+        [rate('hostnorm_http_connections_evicted_total'), '{{instance}} connections'],
+        ['hostnorm_disk_devices_omitted{@} + hostnorm_network_devices_omitted{@} + hostnorm_filesystem_mounts_omitted{@}', '{{instance}} devices and mounts'],
       ]),
       panel.table('Versions', 'Version, time since start, and whether the last reload of the settings succeeded.', 'none', [
         panel.rows('max by (instance, version, revision) (hostnorm_build_info{@})'),

@@ -7,7 +7,7 @@ use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::super::fetch_error::FetchErrorKind;
-use super::super::series::FetchedSeries;
+use super::super::fetched_series::FetchedSeries;
 use super::super::time_chunks::QueryChunk;
 use crate::remote::quoted;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Aggregation, ENTRIES_MAX, LabelSource, MappingError, MetricMapping, ProgramMapping, SeriesSelector,
+    Aggregation, ENTRIES_MAX, ExporterMapping, LabelSource, MappingError, MetricMapping, SeriesSelector,
     ServerKind, SignalSelector, mapping_file,
 };
 use crate::metric::Metric;
@@ -26,7 +26,7 @@ impl MetricNameResolver<'_> {
         &self,
         kind: ServerKind,
         raw: BTreeMap<String, mapping_file::RawProgram>,
-    ) -> Result<Vec<ProgramMapping>, MappingError> {
+    ) -> Result<Vec<ExporterMapping>, MappingError> {
         raw.into_iter().map(|(name, raw)| self.set(kind, name, raw)).collect()
     }
 
@@ -35,7 +35,7 @@ impl MetricNameResolver<'_> {
         kind: ServerKind,
         name: String,
         raw: mapping_file::RawProgram,
-    ) -> Result<ProgramMapping, MappingError> {
+    ) -> Result<ExporterMapping, MappingError> {
         let at = |key: &str| self.line([&name, key]);
         let choice = |key: &str, from: String, filter: String| match wrong_name(kind, &from) {
             None => Ok(SeriesSelector { from, filter }),
@@ -64,7 +64,7 @@ impl MetricNameResolver<'_> {
         }
         // A metric that is divided by another comes after it.
         entries.sort_by_key(|it| it.per.is_some());
-        Ok(ProgramMapping { name, anchor, signals, entries })
+        Ok(ExporterMapping { name, anchor, signals, entries })
     }
 
     fn entry(

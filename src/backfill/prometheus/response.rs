@@ -7,7 +7,7 @@ use serde::de::{self, DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::super::fetch_error::FetchErrorKind;
-use super::super::series::FetchedSeries;
+use super::super::fetched_series::FetchedSeries;
 use super::super::time_chunks::QueryChunk;
 use crate::remote::quoted;
 
@@ -89,7 +89,7 @@ impl Visitor<'_> for NumberVisitor {
 }
 
 /// Parses the response of `query_range`. A value that is not finite is a gap: NaN, and staleness markers.
-pub(in crate::backfill) fn matrix(bytes: &[u8], chunk: QueryChunk) -> Result<Matrix, FetchErrorKind> {
+pub(in crate::backfill) fn parse_matrix(bytes: &[u8], chunk: QueryChunk) -> Result<Matrix, FetchErrorKind> {
     let (data, warnings): (ResponseData, _) = open(bytes)?;
     if data.result_type != "matrix" {
         let what = format!("a {:?} came instead of a matrix", quoted(&data.result_type));
@@ -136,7 +136,7 @@ mod tests {
     const CHUNK: QueryChunk = QueryChunk { start: 1_000_000, step: 30_000, points: 3 };
 
     fn check(text: &str, expect: &str) {
-        let found = match matrix(text.as_bytes(), CHUNK) {
+        let found = match parse_matrix(text.as_bytes(), CHUNK) {
             Ok(it) => {
                 let series = it.series.iter().map(|it| format!("{:?} {:?}", it.labels, it.values));
                 series.chain(it.warnings).collect::<Vec<_>>().join("; ")
@@ -191,7 +191,7 @@ mod tests {
         fn what_a_server_writes_is_read(values in prop::collection::vec((0usize..3, -1e9..1e9f64), 0..9)) {
             let rows: Vec<_> = values.iter().map(|(idx, it)| json!([CHUNK.at(*idx) as f64 / 1e3, it.to_string()])).collect();
             let text = json!({"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": rows}]}});
-            let found = matrix(text.to_string().as_bytes(), CHUNK).unwrap();
+            let found = parse_matrix(text.to_string().as_bytes(), CHUNK).unwrap();
             for (idx, value) in &found.series[0].values {
                 prop_assert!(values.contains(&(*idx, *value)));
             }
@@ -201,10 +201,10 @@ mod tests {
         #[test]
         fn any_response_is_parsed_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..60), cut in 0usize..130) {
             let whole = result(r#"[1000,"1.5"],[1030,"NaN"]"#);
-            let _ = (matrix(&bytes, CHUNK), values(&bytes));
+            let _ = (parse_matrix(&bytes, CHUNK), values(&bytes));
             // A truncated response is reported as such.
             let half = &whole.as_bytes()[..cut.min(whole.len() - 1)];
-            prop_assert_eq!(matrix(half, CHUNK), Err(FetchErrorKind::Half));
+            prop_assert_eq!(parse_matrix(half, CHUNK), Err(FetchErrorKind::Half));
         }
     }
 }

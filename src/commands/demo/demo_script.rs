@@ -64,7 +64,7 @@ impl DemoReading {
                 assessment.description.as_deref().unwrap_or_default().to_owned()
             }
             EpisodeTransition::Ended(episode) => episode_text::ended(host, episode, at),
-            EpisodeTransition::Accepted(episode) => episode_text::accepted(host, episode, at),
+            EpisodeTransition::Accepted(episode) => episode_text::accepted_episode_message(host, episode, at),
         });
         Self {
             cpu: signal("cpu_busy_ratio"),

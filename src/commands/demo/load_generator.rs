@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::cli::Demo;
+use crate::cli::DemoArgs;
 use crate::clock;
 
 /// Largest amount of memory, whatever share was requested.
@@ -37,14 +37,14 @@ const REQUEST_BYTES_MAX: usize = 4096;
 /// Running load.
 #[derive(Debug)]
 pub(super) struct RunningLoad {
-    shared: Arc<Shared>,
+    shared: Arc<SharedLoadState>,
     threads: Vec<JoinHandle<()>>,
     listener: Option<SocketAddr>,
 }
 
 /// State shared by its threads.
 #[derive(Debug, Default)]
-struct Shared {
+struct SharedLoadState {
     state: Mutex<LoadState>,
     changed: Condvar,
 }
@@ -56,7 +56,7 @@ struct LoadState {
     problems: Vec<String>,
 }
 
-impl Shared {
+impl SharedLoadState {
     /// Sleeps until the end, or at most this long; returns whether the end has come.
     fn rest(&self, time: Duration) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +75,7 @@ impl RunningLoad {
     ///
     /// # Errors
     /// If a thread, the file or the listener cannot be created; the load is then stopped.
-    pub(super) fn start(demo: &Demo, available: f64) -> io::Result<Self> {
+    pub(super) fn start(demo: &DemoArgs, available: f64) -> io::Result<Self> {
         let mut load = Self { shared: Arc::default(), threads: Vec::new(), listener: None };
         if demo.cpu > 0 {
             let busy = TURN.mul_f64(demo.cpu as f64 / 100.0);
@@ -122,7 +122,7 @@ impl RunningLoad {
     fn spawn(
         &mut self,
         name: &'static str,
-        work: impl FnOnce(&Shared) -> io::Result<()> + Send + 'static,
+        work: impl FnOnce(&SharedLoadState) -> io::Result<()> + Send + 'static,
     ) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -155,7 +155,7 @@ impl Drop for RunningLoad {
 }
 
 /// Keeps one CPU busy for part of each period.
-fn burn(shared: &Shared, busy: Duration) {
+fn burn(shared: &SharedLoadState, busy: Duration) {
     let mut number = 1_u64;
     loop {
         let until = clock::instant() + busy;
@@ -171,7 +171,7 @@ fn burn(shared: &Shared, busy: Duration) {
 }
 
 /// Allocates memory piece by piece, touches each page, and holds it to the end.
-fn take(shared: &Shared, bytes: usize) {
+fn take(shared: &SharedLoadState, bytes: usize) {
     let mut pieces = Vec::new();
     for _ in 0..bytes / PIECE_BYTES {
         pieces.push(black_box(vec![1_u8; PIECE_BYTES]));
@@ -235,7 +235,7 @@ impl ScratchFile {
     }
 
     /// Writes the file repeatedly.
-    fn write(&mut self, shared: &Shared) -> io::Result<()> {
+    fn write(&mut self, shared: &SharedLoadState) -> io::Result<()> {
         let block = vec![0xa5; BLOCK_BYTES];
         let mut written = 0;
         loop {
@@ -273,7 +273,7 @@ fn free(_: &Path) -> io::Result<u64> {
 }
 
 /// Serves requests one by one until the end.
-fn serve(shared: &Shared, listener: &TcpListener) {
+fn serve(shared: &SharedLoadState, listener: &TcpListener) {
     let body = vec![b'x'; ANSWER_BYTES];
     while let Ok((stream, _)) = listener.accept() {
         if shared.rest(Duration::ZERO) {
@@ -300,7 +300,7 @@ fn answer(mut stream: TcpStream, body: &[u8]) -> io::Result<()> {
 }
 
 /// Sends requests at a steady rate.
-fn ask(shared: &Shared, address: SocketAddr, pause: Duration) -> io::Result<()> {
+fn ask(shared: &SharedLoadState, address: SocketAddr, pause: Duration) -> io::Result<()> {
     let mut due = clock::instant();
     let mut answer = Vec::new();
     loop {
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_load_ends_and_leaves_nothing_behind() {
-        let demo = Demo {
+        let demo = DemoArgs {
             cpu: 5,
             memory: 1,
             disk: 4,

@@ -1,6 +1,6 @@
 //! Formats the processes behind an episode as lines of text.
 
-use crate::culprit::{Culprit, Measure, SceneProcess};
+use crate::culprit::{Culprit, SceneProcess, UsageMeasure};
 use crate::episode_text;
 
 /// A culprit with its usage and its usual use.
@@ -12,10 +12,12 @@ pub(super) fn culprit(it: &Culprit) -> String {
 
 /// A process of a scene with its usages.
 pub(super) fn process(it: &SceneProcess) -> String {
-    let usages = [Measure::Cpu, Measure::Memory, Measure::DiskBytes].into_iter().filter_map(|measure| {
-        let usage = it.usage(measure)?;
-        Some(format!("{:>12}", episode_text::usage(measure, usage.value)))
-    });
+    let usages = [UsageMeasure::Cpu, UsageMeasure::Memory, UsageMeasure::DiskBytes].into_iter().filter_map(
+        |measure| {
+            let usage = it.usage(measure)?;
+            Some(format!("{:>12}", episode_text::usage(measure, usage.value)))
+        },
+    );
     let owner = it.owner.as_ref().map(|it| format!("  {} {}", it.kind.name(), it.name)).unwrap_or_default();
     format!("{:<24} {:>4} processes {}{owner}", it.process, it.processes, usages.collect::<String>())
 }

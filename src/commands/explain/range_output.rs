@@ -9,7 +9,7 @@ use crate::explanation::{Explanation, SubjectExplanation};
 /// The answer in words, then the facts of each unusual subject.
 pub(super) fn text(it: &Explanation) -> String {
     let mut text = format!("{} to {} UTC\n{}\n", instant(it.from), instant(it.to), it.message);
-    for subject in it.subjects.iter().filter(|it| it.unusual || !it.left_range.is_empty()) {
+    for subject in it.subjects.iter().filter(|it| it.unusual == Some(true) || !it.left_range.is_empty()) {
         details(&mut text, subject);
     }
     text

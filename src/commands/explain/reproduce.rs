@@ -116,7 +116,7 @@ impl ReproductionRun<'_> {
         let at = reading.at;
         let first = self.engine.at() == Timestamp::default();
         if !first {
-            let report = self.engine.step(reading.clone());
+            let report = self.engine.replay(reading.clone());
             self.reproduction.readings += 1;
             self.compare(&report);
         }

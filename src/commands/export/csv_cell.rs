@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::episode_text;
 use crate::metric::Metric;
-use crate::reading::{Labels, Timestamp};
+use crate::reading::{MetricLabels, Timestamp};
 
 /// Writes one row.
 pub(super) fn row<'a>(to: &mut dyn Write, cells: impl IntoIterator<Item = &'a str>) -> io::Result<()> {
@@ -36,7 +36,7 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// The labels of a series as a JSON object.
-pub(super) fn labels(metric: &Metric, labels: &Labels) -> String {
+pub(super) fn labels(metric: &Metric, labels: &MetricLabels) -> String {
     let named = metric.labels.iter().copied().zip(labels.values());
     let named: serde_json::Map<String, serde_json::Value> =
         named.map(|(name, value)| (name.to_owned(), (**value).into())).collect();
@@ -44,7 +44,7 @@ pub(super) fn labels(metric: &Metric, labels: &Labels) -> String {
 }
 
 /// A series in the notation of Prometheus: `name{label="value"}`.
-pub(super) fn series(metric: &Metric, labels: &Labels) -> String {
+pub(super) fn series(metric: &Metric, labels: &MetricLabels) -> String {
     let named = metric.labels.iter().zip(labels.values());
     let named: Vec<String> = named.map(|(name, value)| format!("{name}={value:?}")).collect();
     if named.is_empty() { metric.name.to_owned() } else { format!("{}{{{}}}", metric.name, named.join(",")) }

@@ -4,17 +4,17 @@ use std::io::Write;
 
 use super::ExportStop;
 use super::csv_cell::{self, number, time};
-use crate::cli::{Export, ExportTable};
+use crate::cli::{ExportArgs, ExportTable};
 use crate::reading::{Reading, Subject};
 use crate::sources;
-use crate::store::{PointRow, ScoreRow, Skipped, StoreReader, TimeRange};
+use crate::store::{PointRow, ScoreRow, SkippedDataCounts, StoreReader, TimeRange};
 
 pub(super) fn write(
     reader: &StoreReader,
-    options: &Export,
+    options: &ExportArgs,
     between: TimeRange,
     to: &mut dyn Write,
-) -> Result<Skipped, ExportStop> {
+) -> Result<SkippedDataCounts, ExportStop> {
     let wanted = |subject: &Subject| options.subject.as_ref().is_none_or(|it| it == subject.name());
     match options.what {
         ExportTable::Readings => {
@@ -35,7 +35,7 @@ pub(super) fn write(
             csv_cell::row(to, columns)?;
             let each = |score: ScoreRow| if wanted(&score.subject) { scores(to, &score) } else { Ok(()) };
             reader.scores(between, None, each)?;
-            Ok(Skipped::default())
+            Ok(SkippedDataCounts::default())
         }
     }
 }

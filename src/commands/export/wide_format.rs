@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use super::ExportStop;
 use super::csv_cell::{self, number, time};
-use crate::cli::{Export, ExportTable};
+use crate::cli::{ExportArgs, ExportTable};
 use crate::metric::Metric;
-use crate::reading::{Labels, Reading, Subject, Values};
+use crate::reading::{MetricLabels, Reading, Subject, SubjectValues};
 use crate::sources;
-use crate::store::{PointRow, Skipped, StoreReader, TimeRange};
+use crate::store::{PointRow, SkippedDataCounts, StoreReader, TimeRange};
 
 pub(super) fn write(
     reader: &StoreReader,
-    options: &Export,
+    options: &ExportArgs,
     between: TimeRange,
     to: &mut dyn Write,
-) -> Result<Skipped, ExportStop> {
+) -> Result<SkippedDataCounts, ExportStop> {
     let name = options.subject.as_deref().unwrap_or(Subject::Host.name());
     match options.what {
         ExportTable::Readings => readings(reader, name, between, to),
@@ -33,13 +33,13 @@ pub(super) fn write(
                 }
                 Ok(())
             })?;
-            Ok(Skipped::default())
+            Ok(SkippedDataCounts::default())
         }
     }
 }
 
 /// The values of the subject with this name.
-fn of<'a>(reading: &'a Reading, name: &str) -> Option<&'a Values> {
+fn of<'a>(reading: &'a Reading, name: &str) -> Option<&'a SubjectValues> {
     reading.subjects.iter().find(|(subject, _)| subject.name() == name).map(|(_, values)| values)
 }
 
@@ -48,10 +48,10 @@ fn readings(
     name: &str,
     between: TimeRange,
     to: &mut dyn Write,
-) -> Result<Skipped, ExportStop> {
+) -> Result<SkippedDataCounts, ExportStop> {
     let metrics: Vec<_> = sources::reading_metrics().collect();
     // Devices come and go, but the columns must be known before the first row.
-    let mut columns: BTreeMap<(&'static str, Labels), (usize, &'static Metric)> = BTreeMap::new();
+    let mut columns: BTreeMap<(&'static str, MetricLabels), (usize, &'static Metric)> = BTreeMap::new();
     reader.readings::<ExportStop>(between, &metrics, |reading| {
         for it in of(&reading, name).iter().flat_map(|it| it.iter()) {
             let next = columns.len();
@@ -82,7 +82,7 @@ fn points(
     name: &str,
     between: TimeRange,
     to: &mut dyn Write,
-) -> Result<Skipped, ExportStop> {
+) -> Result<SkippedDataCounts, ExportStop> {
     // Later versions may have other signals.
     let mut columns: Vec<String> = Vec::new();
     let mut newest: Option<Arc<[String]>> = None;

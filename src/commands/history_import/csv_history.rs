@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::BackfillRequest;
 use crate::backfill::{FetchedHistory, UnitCheck};
-use crate::cli::Exit;
+use crate::cli::CommandExit;
 use crate::commands::replay::table_input::TableInput;
 use crate::reading::Timestamp;
 use crate::table::{TableRow, quoted};
@@ -17,11 +17,11 @@ const NAMED_MAX: usize = 5;
 /// Largest number of points: ninety days of half minutes.
 const POINTS_MAX: usize = 260_000;
 
-pub(super) fn read(path: &Path, order: &BackfillRequest<'_>) -> Result<FetchedHistory, Exit> {
+pub(super) fn read(path: &Path, order: &BackfillRequest<'_>) -> Result<FetchedHistory, CommandExit> {
     let mut feed = TableInput::open(path)?;
-    let (name, hint) = (feed.name().to_owned(), feed.hint());
-    let wrong = |what: String| Exit::failure(format!("{name}: {what}"));
-    let Some(apart) = feed.apart() else { return Err(feed.no_times()) };
+    let (name, hint) = (feed.name().to_owned(), feed.unlikely_times_hint());
+    let wrong = |what: String| CommandExit::failure(format!("{name}: {what}"));
+    let Some(apart) = feed.apart() else { return Err(feed.missing_times_error()) };
     let place = |it: &String| order.signals.iter().position(|signal| signal.name == it);
     let places: Vec<Option<usize>> = feed.columns().iter().map(place).collect();
     let unknown: Vec<_> =
@@ -32,7 +32,7 @@ pub(super) fn read(path: &Path, order: &BackfillRequest<'_>) -> Result<FetchedHi
     }
     let step = order.step.as_seconds();
     let is_near = apart < NEAR_SHARE * step;
-    let mut points = Points::new(order.signals.len(), is_near.then_some(step));
+    let mut points = CsvPointBuilder::new(order.signals.len(), is_near.then_some(step));
     let mut ranges = UnitCheck::new(order.signals);
     let mut row = TableRow::default();
     while feed.next(&mut row)? {
@@ -68,7 +68,7 @@ pub(super) fn read(path: &Path, order: &BackfillRequest<'_>) -> Result<FetchedHi
 }
 
 /// Points under construction.
-struct Points {
+struct CsvPointBuilder {
     /// Length of a point, if rows are averaged.
     step: Option<f64>,
     /// End of the current point.
@@ -79,7 +79,7 @@ struct Points {
     done: Vec<Point>,
 }
 
-impl Points {
+impl CsvPointBuilder {
     fn new(width: usize, step: Option<f64>) -> Self {
         let sums = vec![(0.0, 0); width];
         Self {
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     fn check(step: Option<f64>, rows: &[(f64, Option<f64>)], expect: &str) {
-        let mut points = Points::new(1, step);
+        let mut points = CsvPointBuilder::new(1, step);
         rows.iter().for_each(|(at, value)| assert!(points.push(Timestamp(*at), &[*value])));
         let shown = points.finish().into_iter().map(|it| format!("{}: {}", it.at.0, it.values[0]));
         assert_eq!(shown.collect::<Vec<_>>().join(", "), expect);

@@ -2,21 +2,24 @@
 
 use std::path::Path;
 
-use crate::cli::Exit;
-use crate::dataset;
+use crate::cli::CommandExit;
+use crate::dataset::{self, LabelColumn};
 use crate::duration::HumanDuration;
-use crate::evaluate::{self, LabeledSeries, TableStyle, VUS_WINDOW_MAX};
+use crate::evaluate::{self, EvaluationFormat, LabeledSeries, VUS_WINDOW_MAX};
+use crate::reading::Timestamp;
 
 /// The score from which a row counts as anomalous.
 const LIMIT: f64 = 1.0;
-/// Number of values of the first signal that determine the widest buffer around events.
+/// Number of values of the first signal that determine the widest tolerance around events.
 const FIRST_MAX: usize = 20_000;
 
 /// Labels, and the scores of the same rows.
 pub(super) struct LabeledScores {
     /// Name of the file with labels.
     name: String,
-    labels: Vec<bool>,
+    labels: LabelColumn,
+    /// The time of each row, as far as there are labels and rows have times.
+    times: Vec<Timestamp>,
     /// At most one more than labels.
     scores: Vec<f64>,
     /// Values of the first signal, at most [`FIRST_MAX`].
@@ -27,22 +30,23 @@ pub(super) struct LabeledScores {
 
 impl LabeledScores {
     /// Reads a file with labels.
-    pub(super) fn open(path: &Path) -> Result<Self, Exit> {
-        let labels = dataset::labels(path).map_err(|problem| Exit::failure(problem.to_string()))?;
+    pub(super) fn open(path: &Path) -> Result<Self, CommandExit> {
+        let labels = dataset::labels(path).map_err(|problem| CommandExit::failure(problem.to_string()))?;
         let name = path.display().to_string();
-        if !labels.contains(&true) {
-            return Err(Exit::failure(format!(
+        if !labels.labels.contains(&true) {
+            return Err(CommandExit::failure(format!(
                 "{name}: no row is labeled 1; at least one event is required"
             )));
         }
-        Ok(Self { name, labels, scores: Vec::new(), first: Vec::new(), rows: 0 })
+        Ok(Self { name, labels, times: Vec::new(), scores: Vec::new(), first: Vec::new(), rows: 0 })
     }
 
     /// Adds a row of the input, with the value of its first signal.
-    pub(super) fn add(&mut self, score: Option<f64>, first: Option<f64>) {
+    pub(super) fn add(&mut self, at: Option<Timestamp>, score: Option<f64>, first: Option<f64>) {
         self.rows += 1;
-        if self.scores.len() < self.labels.len() {
+        if self.scores.len() < self.labels.labels.len() {
             self.scores.push(score.unwrap_or(f64::NAN));
+            self.times.extend(at);
         }
         if self.first.len() < FIRST_MAX {
             self.first.extend(first);
@@ -50,10 +54,14 @@ impl LabeledScores {
     }
 
     /// The metrics as a table.
-    pub(super) fn figures(self, input: &str, every: f64) -> Result<String, Exit> {
-        let Self { name, labels, scores, first, rows } = self;
+    pub(super) fn figures(self, input: &str, every: f64) -> Result<String, CommandExit> {
+        let Self { name, labels: LabelColumn { labels, times: label_times }, times, scores, first, rows } =
+            self;
+        let times = Some(times).filter(|it| !it.is_empty());
+        dataset::same_times(Path::new(&name), label_times.as_deref(), Path::new(input), times.as_deref())
+            .map_err(|it| CommandExit::failure(it.to_string()))?;
         if rows > labels.len() {
-            return Err(Exit::failure(format!(
+            return Err(CommandExit::failure(format!(
                 "{name}: {rows} rows have a score, but {} have a label; each row needs both",
                 labels.len()
             )));
@@ -61,8 +69,8 @@ impl LabeledScores {
         let per_day = HumanDuration::days(1).as_seconds() / every;
         let window = evaluate::period(&first).min(VUS_WINDOW_MAX);
         let series = LabeledSeries::new(input, labels, scores, per_day, window)
-            .map_err(|unfit| Exit::failure(format!("{name}: {unfit}")))?;
+            .map_err(|unfit| CommandExit::failure(format!("{name}: {unfit}")))?;
         let set = (input.to_owned(), evaluate::figures(&[series], LIMIT));
-        Ok(evaluate::show(&[set], false, TableStyle::Table))
+        Ok(evaluate::show(&[set], false, EvaluationFormat::Table))
     }
 }

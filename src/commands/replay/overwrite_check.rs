@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use crate::cli::{Exit, ReplayOptions};
+use crate::cli::{CommandExit, ReplayOptions};
 
 /// Refuses an output that is one of the inputs, by any name or link.
-pub(super) fn refuse(options: &ReplayOptions) -> Result<(), Exit> {
+pub(super) fn refuse(options: &ReplayOptions) -> Result<(), CommandExit> {
     let Some(output) = options.output.as_deref().filter(|it| it.as_os_str() != "-") else { return Ok(()) };
     let read = [options.history.as_deref(), Some(&options.input), options.labels.as_deref()];
     match read.into_iter().flatten().find(|it| is_same(it, output)) {
         None => Ok(()),
-        Some(read) => Err(Exit::usage(format!(
+        Some(read) => Err(CommandExit::usage(format!(
             "error: --output {} would overwrite {}, which is the same file; choose another file",
             output.display(),
             read.display()

@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use crate::cli::Exit;
+use crate::cli::CommandExit;
 use crate::reading::Timestamp;
-use crate::table::{Table, TableError, TableRow, day_numbers_hint, foreign_separator, quoted};
+use crate::table::{TableError, TableReader, TableRow, day_numbers_hint, foreign_separator, quoted};
 
 /// Number of intervals that determine the interval of rows.
 const INTERVALS: usize = 32;
 
 /// A table that is read row by row.
 pub(in crate::commands) struct TableInput {
-    table: Table,
+    table: TableReader,
     /// The first rows, read ahead to determine their interval.
     ahead: VecDeque<TableRow>,
     /// Error of the row after them.
@@ -25,12 +25,12 @@ pub(in crate::commands) struct TableInput {
 }
 
 impl TableInput {
-    pub(in crate::commands) fn open(path: &Path) -> Result<Self, Exit> {
-        let table = Table::open(path).map_err(|error| Exit::failure(error.to_string()))?;
+    pub(in crate::commands) fn open(path: &Path) -> Result<Self, CommandExit> {
+        let table = TableReader::open(path).map_err(|error| CommandExit::failure(error.to_string()))?;
         Ok(Self::of(table))
     }
 
-    fn of(table: Table) -> Self {
+    fn of(table: TableReader) -> Self {
         let first = vec![None; table.columns().len()];
         let ahead = VecDeque::new();
         let mut feed = Self { table, ahead, wrong: None, first, changes: false, rows: 0 };
@@ -58,7 +58,7 @@ impl TableInput {
     }
 
     /// Reads the next row; returns false at the end.
-    pub(in crate::commands) fn next(&mut self, row: &mut TableRow) -> Result<bool, Exit> {
+    pub(in crate::commands) fn next(&mut self, row: &mut TableRow) -> Result<bool, CommandExit> {
         let found = match self.ahead.pop_front() {
             Some(next) => {
                 *row = next;
@@ -66,7 +66,7 @@ impl TableInput {
             }
             None => self.wrong.take().map_or_else(|| self.table.next_row(row), Err),
         };
-        let found = found.map_err(|error| Exit::failure(error.to_string()))?;
+        let found = found.map_err(|error| CommandExit::failure(error.to_string()))?;
         if found {
             self.rows += 1;
             self.compare(row);
@@ -95,15 +95,15 @@ impl TableInput {
     }
 
     /// A hint, if the times of the first rows look wrong.
-    pub(in crate::commands) fn hint(&self) -> Option<String> {
+    pub(in crate::commands) fn unlikely_times_hint(&self) -> Option<String> {
         let (first, last) = (self.ahead.front()?.at?, self.ahead.back()?.at?);
         let hint = day_numbers_hint(first, last)?;
         Some(format!("{}: {hint}", self.name()))
     }
 
     /// An error in a line.
-    pub(in crate::commands) fn wrong(&self, line: u64, what: &str) -> Exit {
-        Exit::failure(format!("{}, line {line}: {what}", self.name()))
+    pub(in crate::commands) fn wrong(&self, line: u64, what: &str) -> CommandExit {
+        CommandExit::failure(format!("{}, line {line}: {what}", self.name()))
     }
 
     /// Time of the first row; `None` without timestamps.
@@ -121,8 +121,8 @@ impl TableInput {
     }
 
     /// The error that the interval is unknown.
-    pub(in crate::commands) fn no_interval(&self) -> Exit {
-        let no_column = Exit::usage(match foreign_separator(self.columns()) {
+    pub(in crate::commands) fn unknown_interval_error(&self) -> CommandExit {
+        let no_column = CommandExit::usage(match foreign_separator(self.columns()) {
             Some(_) => format!("error: {}, line 1: {}", self.name(), self.table.without_time()),
             None => format!(
                 "error: {} has no column \"timestamp\"; pass the time between rows, such as --every 60s",
@@ -133,8 +133,8 @@ impl TableInput {
     }
 
     /// The error that a history has no times.
-    pub(in crate::commands) fn no_times(&self) -> Exit {
-        let no_column = Exit::failure(match foreign_separator(self.columns()) {
+    pub(in crate::commands) fn missing_times_error(&self) -> CommandExit {
+        let no_column = CommandExit::failure(match foreign_separator(self.columns()) {
             Some(_) => format!("{}, line 1: {}", self.name(), self.table.without_time()),
             None => format!(
                 "{}: {}; a history needs the time of each row",
@@ -146,22 +146,22 @@ impl TableInput {
     }
 
     /// Why there are not two rows with times: an error, too few rows, or no column of times.
-    fn no_pace(&self, too_few: &str, no_column: Exit) -> Exit {
+    fn no_pace(&self, too_few: &str, no_column: CommandExit) -> CommandExit {
         match (&self.wrong, self.table.has_time()) {
-            (Some(wrong), true) => Exit::failure(wrong.to_string()),
-            (None, true) => Exit::failure(format!("{}: {too_few}", self.name())),
+            (Some(wrong), true) => CommandExit::failure(wrong.to_string()),
+            (None, true) => CommandExit::failure(format!("{}: {too_few}", self.name())),
             (_, false) => no_column,
         }
     }
 
     /// Checks that the input can follow this history.
-    pub(in crate::commands) fn fits(&self, input: &Self) -> Result<(), Exit> {
+    pub(in crate::commands) fn fits(&self, input: &Self) -> Result<(), CommandExit> {
         let (history, input_name) = (self.name(), input.name());
         let (ours, theirs) = (self.columns(), input.columns());
         let differs = |idx: &usize| ours.get(*idx) != theirs.get(*idx);
         if let Some(idx) = (0..ours.len().max(theirs.len())).find(differs) {
             let named = |names: &[String]| names.get(idx).map_or("missing".to_owned(), |it| quoted(it));
-            return Err(Exit::failure(format!(
+            return Err(CommandExit::failure(format!(
                 "{input_name}, line 1: signal {} is {}, but {} in {history}; both need the same columns in the same order",
                 idx + 1,
                 named(theirs),
@@ -173,13 +173,13 @@ impl TableInput {
             (false, true) => (input_name, history),
             _ => return Ok(()),
         };
-        Err(Exit::failure(format!(
+        Err(CommandExit::failure(format!(
             "{without}, line 1: no column \"timestamp\", but {with} has one; both need it, or neither"
         )))
     }
 
     /// Checks the table at its end: one that is constant or too short teaches nothing.
-    pub(in crate::commands) fn conclude(&self, rows_min: u64) -> Result<(), Exit> {
+    pub(in crate::commands) fn conclude(&self, rows_min: u64) -> Result<(), CommandExit> {
         let count = if self.rows == 1 { "1 row".to_owned() } else { format!("{} rows", self.rows) };
         let what = if self.rows < rows_min {
             format!("{count}; the first score needs {rows_min}")
@@ -188,6 +188,6 @@ impl TableInput {
         } else {
             return Ok(());
         };
-        Err(Exit::failure(format!("{}: {what}", self.name())))
+        Err(CommandExit::failure(format!("{}: {what}", self.name())))
     }
 }

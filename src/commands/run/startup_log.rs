@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use super::configured;
+use super::sampler_from_settings;
 use crate::config::Config;
 use crate::detect::detector_settings::OnOff;
 use crate::sources;
@@ -28,5 +28,5 @@ pub(super) fn log_startup(config: &Config, listeners: &[TcpListener]) {
         warmup = %config.detection.warmup,
         "learning; the first score follows after the warm-up"
     );
-    configured::warn_of_root();
+    sampler_from_settings::warn_if_root();
 }

@@ -4,7 +4,7 @@ use std::io;
 
 /// The request of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::commands) enum SignalRequest {
+pub(in crate::commands) enum UnixSignalRequest {
     /// Stop, by the signal of this name.
     Stop(&'static str),
     /// Reload the settings.
@@ -39,11 +39,11 @@ impl UnixSignals {
     }
 
     /// Waits for the next signal.
-    pub(in crate::commands) async fn next(&mut self) -> SignalRequest {
+    pub(in crate::commands) async fn next(&mut self) -> UnixSignalRequest {
         tokio::select! {
-            _ = self.terminate.recv() => SignalRequest::Stop("SIGTERM"),
-            _ = self.interrupt.recv() => SignalRequest::Stop("SIGINT"),
-            _ = self.hangup.recv() => SignalRequest::Reload,
+            _ = self.terminate.recv() => UnixSignalRequest::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => UnixSignalRequest::Stop("SIGINT"),
+            _ = self.hangup.recv() => UnixSignalRequest::Reload,
         }
     }
 }
@@ -64,11 +64,11 @@ impl UnixSignals {
     }
 
     /// Waits for the next Ctrl-C.
-    pub(in crate::commands) async fn next(&mut self) -> SignalRequest {
+    pub(in crate::commands) async fn next(&mut self) -> UnixSignalRequest {
         // Without signals, only the system can end the process.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-        SignalRequest::Stop("Ctrl-C")
+        UnixSignalRequest::Stop("Ctrl-C")
     }
 }

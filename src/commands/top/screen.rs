@@ -34,7 +34,7 @@ impl ScreenSize {
 
 /// What the daemon answered, each as the API gives it; absent if that failed.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub(super) struct DaemonResponses {
     /// `GET detect`.
     pub(super) detection: Option<Value>,
     /// `GET episodes`.
@@ -44,7 +44,7 @@ pub(super) struct Answers {
 }
 
 /// The screen: state, score beside the unusual level, signals with their ranges, detectors, recent episodes.
-pub(super) fn screen(answers: &Answers, size: ScreenSize) -> String {
+pub(super) fn render_screen(answers: &DaemonResponses, size: ScreenSize) -> String {
     let mut lines = Vec::new();
     if let Some(detection) = &answers.detection {
         state(&mut lines, detection);
@@ -178,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    fn answers() -> Answers {
+    fn answers() -> DaemonResponses {
         let signal = |metric: &str, title: &str, value: f64, in_range: bool, contribution: Option<f64>| {
             json!({"metric": metric, "title": title, "value": value, "expected_value": 0.1, "lower": 0.0, "upper": 0.2,
                    "in_range": in_range, "contribution": contribution})
@@ -197,7 +197,7 @@ mod tests {
             "ended": 1_795_251_900.0, "last_seen": 1_795_251_900.0, "outcome": "ended", "peak": 3.0, "causes": [],
             "description": "Anomaly on host: disk usage 97 %", "model": null, "keep_from": null, "keep_to": null,
         });
-        Answers {
+        DaemonResponses {
             detection: Some(detection),
             episodes: Some(json!({"episodes": [episode], "skipped": 0})),
             problem: None,
@@ -220,19 +220,20 @@ SINCE (UTC)               FOR OUTCOME       PEAK  DESCRIPTION
 
     #[test]
     fn an_anomaly_comes_with_its_signals_and_the_episodes_before() {
-        assert_eq!(screen(&answers(), ScreenSize::UNLIMITED), GOLDEN);
+        assert_eq!(render_screen(&answers(), ScreenSize::UNLIMITED), GOLDEN);
     }
 
     #[test]
     fn a_small_screen_gets_the_first_lines_cut() {
-        let shown = screen(&answers(), ScreenSize { columns: 20, lines: 3 });
+        let shown = render_screen(&answers(), ScreenSize { columns: 20, lines: 3 });
         assert_eq!(shown, "host host: UNUSUAL\nscore   1.50  [#####\ndetectors     eif 0.\n");
     }
 
     #[test]
     fn what_failed_is_said_without_the_rest() {
         let problem = Some("no hostnorm listens on /x.sock;\nstart it".into());
-        let shown = screen(&Answers { problem, ..Answers::default() }, ScreenSize::UNLIMITED);
+        let shown =
+            render_screen(&DaemonResponses { problem, ..DaemonResponses::default() }, ScreenSize::UNLIMITED);
         assert_eq!(shown, "no hostnorm listens on /x.sock;\nstart it\n");
     }
 
@@ -240,7 +241,7 @@ SINCE (UTC)               FOR OUTCOME       PEAK  DESCRIPTION
     fn control_characters_do_not_reach_the_terminal() {
         let mut answers = answers();
         answers.detection.as_mut().unwrap()["description"] = json!("a\u{1b}[2Jb");
-        assert!(!screen(&answers, ScreenSize::UNLIMITED).contains('\u{1b}'));
+        assert!(!render_screen(&answers, ScreenSize::UNLIMITED).contains('\u{1b}'));
     }
 
     #[test]

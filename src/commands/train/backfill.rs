@@ -8,7 +8,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use crate::backfill::{FetchProgress, FetchedHistory, HistorySource, TooLittleHistory};
-use crate::cli::{Exit, TrainFrom};
+use crate::cli::{CommandExit, TrainFrom};
 use crate::clock;
 use crate::commands::history_import::{self, BackfillRequest};
 use crate::commands::{open_store, replay, similar_host};
@@ -19,33 +19,36 @@ use crate::signal::Signal;
 use crate::sources;
 use crate::store::{self, BackfillPoints, StoreLocation};
 use crate::third_party_forest;
-use crate::training::{TrainError, TrainedModel};
+use crate::training::{TrainModelError, TrainedModel};
 
 /// See [`super::run`].
-pub(super) fn run(options: &TrainFrom, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Exit {
-    let located = open_store::locate(&options.options, environment);
+pub(super) fn run(
+    options: &TrainFrom,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> CommandExit {
+    let located = open_store::load_config_and_location(&options.options, environment);
     let trained = located.and_then(|(config, place)| match (&options.origin, &place) {
         (HistorySource::Store(from), StoreLocation::Directory(directory)) => {
             let is_plain = options.lookback.is_none() && options.host.is_none() && options.output.is_none();
             if !(is_plain && options.metrics.is_empty() && options.mapping.is_none()) {
                 let text = "store: takes all of the other host; remove --lookback, --host, --metric, --mapping and --output";
-                return Err(Exit::usage(text));
+                return Err(CommandExit::usage(text));
             }
-            similar_host::borrow(&config, directory, from).map_err(Exit::failure)
+            similar_host::borrow(&config, directory, from).map_err(CommandExit::failure)
         }
-        (HistorySource::Store(_), _) => Err(Exit::usage("no store; set --storage.path")),
+        (HistorySource::Store(_), _) => Err(CommandExit::usage("no store; set --storage.path")),
         _ => train(options, &config, &place),
     });
-    trained.map_or_else(|exit| exit, Exit::success)
+    trained.map_or_else(|exit| exit, CommandExit::success)
 }
 
-fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<String, Exit> {
+fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<String, CommandExit> {
     let directory = match place {
+        // Whoever wants the points as a file may look at another host, whose normal must not become that of this one.
+        _ if options.output.is_some() => None,
         StoreLocation::Directory(directory) => Some(directory),
-        // Writing points to a file needs no store.
-        StoreLocation::Off | StoreLocation::Nowhere if options.output.is_some() => None,
         StoreLocation::Off | StoreLocation::Nowhere => {
-            return Err(Exit::usage("no store; set --storage.path or --output"));
+            return Err(CommandExit::usage("no store; set --storage.path or --output"));
         }
     };
     let signals: Vec<_> = sources::host_signals(|source| config.collects(source)).collect();
@@ -65,12 +68,13 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
     let mut text = history_import::summary(&past, &signals);
     if let Some(path) = &options.output {
         write(path, &past, &signals)
-            .map_err(|error| Exit::failure(format!("cannot write {}: {error}", path.display())))?;
+            .map_err(|error| CommandExit::failure(format!("cannot write {}: {error}", path.display())))?;
         let _ = writeln!(text, "points written to {}", path.display());
     }
     TooLittleHistory::check(past.points.len(), past.every, true)
-        .map_err(|error| Exit::failure(format!("{text}{error}")))?;
-    let model = model(&past, &signals, config).map_err(|error| Exit::failure(format!("{text}{error}")))?;
+        .map_err(|error| CommandExit::failure(format!("{text}{error}")))?;
+    let model =
+        model(&past, &signals, config).map_err(|error| CommandExit::failure(format!("{text}{error}")))?;
     let evaluation = &model.evaluation;
     let _ = write!(
         text,
@@ -92,7 +96,7 @@ fn model(
     past: &FetchedHistory,
     signals: &[&'static Signal],
     config: &Config,
-) -> Result<TrainedModel, TrainError> {
+) -> Result<TrainedModel, TrainModelError> {
     let settings = replay::settings(&config.detection, past.every);
     let mut learned = Replay::new(signals.iter().map(|it| it.floor).collect(), &settings);
     for point in &past.points {
@@ -102,14 +106,18 @@ fn model(
 }
 
 /// Stores the points for the next start.
-fn store(directory: &Path, past: FetchedHistory, signals: Vec<&'static Signal>) -> Result<String, Exit> {
+fn store(
+    directory: &Path,
+    past: FetchedHistory,
+    signals: Vec<&'static Signal>,
+) -> Result<String, CommandExit> {
     let history = BackfillPoints { subject: Subject::Host, signals, points: past.points };
     let imported = store::import(directory, &history).map_err(|error| match error.is_locked() {
-        true => Exit::failure(format!(
+        true => CommandExit::failure(format!(
             "a running hostnorm writes to {}; stop it, train, and start it again",
             directory.display()
         )),
-        false => Exit::failure(error.to_string()),
+        false => CommandExit::failure(error.to_string()),
     })?;
     let mut text =
         format!("{} points stored in {}, used from the next start\n", imported.written, directory.display());

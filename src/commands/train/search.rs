@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::cli::{self, Exit};
+use crate::cli::{self, CommandExit};
 use crate::commands::replay::table_input::TableInput;
 use crate::commands::replay::{every, floors, settings};
 use crate::config::DetectionSettings;
@@ -15,7 +15,7 @@ use crate::settings_search::{
     grid,
 };
 use crate::table::TableRow;
-use crate::training::TrainError;
+use crate::training::TrainModelError;
 
 mod output;
 
@@ -24,12 +24,12 @@ const THREADS_MAX: usize = 16;
 
 /// Searches. Exit code 0; 64 for an invalid command line; 1 for an unsuitable history, or a file that cannot be
 /// written.
-pub(super) fn run(options: &cli::TrainSearch) -> Exit {
-    search(options).map_or_else(|exit| exit, Exit::success)
+pub(super) fn run(options: &cli::TrainSearch) -> CommandExit {
+    search(options).map_or_else(|exit| exit, CommandExit::success)
 }
 
 /// Result of a search.
-struct SearchResult {
+struct SettingsSearchResult {
     every: f64,
     tried: Vec<(SettingsCombination, CombinationResult)>,
     chosen: usize,
@@ -39,23 +39,25 @@ struct SearchResult {
     faults: (usize, usize),
 }
 
-fn search(options: &cli::TrainSearch) -> Result<String, Exit> {
+fn search(options: &cli::TrainSearch) -> Result<String, CommandExit> {
     let mut feed = TableInput::open(&options.history)?;
     let every = every(options.every, std::iter::once(&feed))?;
     let history = read(&mut feed)?;
     let defaults = DetectionSettings::default();
-    let wrong = |what: String| Exit::failure(format!("{}: {what}", feed.name()));
+    let wrong = |what: String| CommandExit::failure(format!("{}: {what}", feed.name()));
     let search = SettingsSearch::new(history, &settings(&defaults, every), options.seed);
     let search = search.map_err(|error| wrong(error.to_string()))?;
     let combinations = grid(of(&defaults), options.full);
     let worths = all(&search, &combinations).map_err(|error| wrong(error.to_string()))?;
     let chosen = choose(&worths);
     let test = |idx: usize| {
-        search.worth(&combinations[idx], HistoryPart::Test).map_err(|error| wrong(error.to_string()))
+        search
+            .evaluate_combination(&combinations[idx], HistoryPart::Test)
+            .map_err(|error| wrong(error.to_string()))
     };
     let default = test(0)?;
     let best = if chosen == 0 { default.clone() } else { test(chosen)? };
-    let found = SearchResult {
+    let found = SettingsSearchResult {
         every,
         tried: combinations.into_iter().zip(worths).collect(),
         chosen,
@@ -66,7 +68,7 @@ fn search(options: &cli::TrainSearch) -> Result<String, Exit> {
     if let Some(output) = &options.output {
         let text = output::file(&found, options);
         std::fs::write(output, text)
-            .map_err(|error| Exit::failure(format!("cannot write {}: {error}", output.display())))?;
+            .map_err(|error| CommandExit::failure(format!("cannot write {}: {error}", output.display())))?;
     }
     Ok(output::all(&found, options))
 }
@@ -84,7 +86,7 @@ fn of(defaults: &DetectionSettings) -> SettingsCombination {
 }
 
 /// Reads the whole table.
-fn read(feed: &mut TableInput) -> Result<HistoryTable, Exit> {
+fn read(feed: &mut TableInput) -> Result<HistoryTable, CommandExit> {
     let columns = feed.columns().to_vec();
     let floors = floors(&columns);
     let mut history = HistoryTable::new(columns, floors);
@@ -102,7 +104,7 @@ fn read(feed: &mut TableInput) -> Result<HistoryTable, Exit> {
 fn all(
     search: &SettingsSearch,
     combinations: &[SettingsCombination],
-) -> Result<Vec<CombinationResult>, TrainError> {
+) -> Result<Vec<CombinationResult>, TrainModelError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || {
@@ -110,7 +112,7 @@ fn all(
         loop {
             let idx = next.fetch_add(1, Ordering::Relaxed);
             let Some(combination) = combinations.get(idx) else { return found };
-            found.push((idx, search.worth(combination, HistoryPart::Choice)));
+            found.push((idx, search.evaluate_combination(combination, HistoryPart::Choice)));
             super::progress(done.fetch_add(1, Ordering::Relaxed) + 1, combinations.len(), "combinations");
         }
     };

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::duration::HumanDuration;
-use crate::table::{ColumnStats, FindingGroup, Severity, TableValidation, quoted};
+use crate::table::{ColumnStats, FindingGroup, FindingSeverity, TableValidation, quoted};
 
 /// Widest name in the table of columns.
 const NAME_WIDTH_MAX: usize = 40;
@@ -13,7 +13,7 @@ pub(super) fn text(review: &TableValidation) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = head(&mut text, review);
-    for (level, title) in [(Severity::Error, "errors"), (Severity::Warning, "warnings")] {
+    for (level, title) in [(FindingSeverity::Error, "errors"), (FindingSeverity::Warning, "warnings")] {
         let groups: Vec<_> = review.findings.iter().filter(|it| it.level == level).collect();
         if !groups.is_empty() {
             let _ = writeln!(text, "\n{title}");

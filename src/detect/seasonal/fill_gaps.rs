@@ -1,6 +1,6 @@
 //! Fills gaps in a signal, because the decomposition needs complete data.
 
-use super::time_grid::TimeGrid;
+use super::bucket_grid::BucketGrid;
 
 /// Signals with a greater share of missing values are not fitted.
 const MISSING_MAX: f64 = 1.0 / 3.0;
@@ -11,7 +11,7 @@ const SHORT: usize = 24;
 ///
 /// Short gaps are interpolated linearly. Longer ones are filled with the values of a week before, or a day before with
 /// less history, or after; so that the fit does not invent a season.
-pub(super) fn fill(values: &[f32], grid: TimeGrid) -> Option<Vec<f32>> {
+pub(super) fn fill(values: &[f32], grid: BucketGrid) -> Option<Vec<f32>> {
     let missing = values.iter().filter(|it| it.is_nan()).count();
     if missing as f64 > MISSING_MAX * values.len() as f64 || missing == values.len() {
         return None;
@@ -35,7 +35,7 @@ pub(super) fn fill(values: &[f32], grid: TimeGrid) -> Option<Vec<f32>> {
 }
 
 /// The value at the same time of another day.
-fn value_of_another_day(filled: &[f32], values: &[f32], idx: usize, grid: TimeGrid) -> f32 {
+fn value_of_another_day(filled: &[f32], values: &[f32], idx: usize, grid: BucketGrid) -> f32 {
     let before =
         [grid.week(), grid.day()].into_iter().filter_map(|period| filled.get(idx.checked_sub(period)?));
     let after = [grid.day(), grid.week()].into_iter().filter_map(|period| values.get(idx + period));
@@ -68,7 +68,8 @@ mod tests {
 
     /// Days of 24 buckets, so that a gap of one bucket is short.
     fn check(values: &[f32], expected: Option<&[f32]>) {
-        let found = fill(values, TimeGrid::new(24.0, crate::detect::seasonal::BUCKETS_PER_DAY_MAX).unwrap());
+        let found =
+            fill(values, BucketGrid::new(24.0, crate::detect::seasonal::BUCKETS_PER_DAY_MAX).unwrap());
         assert_eq!(found.as_deref(), expected, "{values:?}");
     }
 

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use stlrs::{Mstl, Stl, StlParams};
 
-use super::buckets::BucketHistory;
+use super::bucket_grid::BucketGrid;
 use super::fill_gaps::fill;
-use super::time_grid::TimeGrid;
+use super::five_minute_buckets::BucketHistory;
 use crate::detect::forgetting;
 
 /// Days needed for a fit: two periods.
@@ -109,7 +109,8 @@ impl BucketHistory {
         if span <= ROUNDING * max.abs().max(min.abs()) {
             return FitResult::Nothing;
         }
-        let Some(Cycle { values: cycle, cycles, strength }) = cycle(&filled, self.first, self.grid) else {
+        let Some(SeasonalCycle { values: cycle, cycles, strength }) = cycle(&filled, self.first, self.grid)
+        else {
             return FitResult::Nothing;
         };
         let mut season = SeasonalFit { cycle, level: 0.0, spread: 0.0, strength };
@@ -123,7 +124,7 @@ impl BucketHistory {
 }
 
 /// The newest cycle of a season.
-struct Cycle {
+struct SeasonalCycle {
     /// Starting at a bucket that is a multiple of its length.
     values: Arc<[f32]>,
     /// Number of cycles that it averages.
@@ -132,7 +133,7 @@ struct Cycle {
 }
 
 /// The season of values without gaps, if it is strong enough.
-fn cycle(values: &[f32], first: i64, grid: TimeGrid) -> Option<Cycle> {
+fn cycle(values: &[f32], first: i64, grid: BucketGrid) -> Option<SeasonalCycle> {
     // Subtracts the mean, to use single precision for the variation.
     let mean = values.iter().map(|it| f64::from(*it)).sum::<f64>() / values.len() as f64;
     let centered: Vec<f32> = values.iter().map(|it| (f64::from(*it) - mean) as f32).collect();
@@ -169,7 +170,7 @@ fn cycle(values: &[f32], first: i64, grid: TimeGrid) -> Option<Cycle> {
     for (idx, value) in season.iter().enumerate().skip(season.len() - period) {
         newest[(first + idx as i64).rem_euclid(period as i64) as usize] = *value;
     }
-    Some(Cycle { values: newest.into(), cycles, strength })
+    Some(SeasonalCycle { values: newest.into(), cycles, strength })
 }
 
 /// STL with the default spans and few iterations.
@@ -201,7 +202,7 @@ fn inflation(cycles: f64) -> f64 {
 }
 
 /// Tracks the level as in scoring; returns the final level and the distance of each value from its expected value.
-fn follow(values: &[f32], first: i64, grid: TimeGrid, season: &SeasonalFit) -> (f64, Vec<f64>) {
+fn follow(values: &[f32], first: i64, grid: BucketGrid, season: &SeasonalFit) -> (f64, Vec<f64>) {
     let rest = || {
         let each = values.iter().enumerate().filter(|(_, value)| !value.is_nan());
         each.map(|(idx, value)| f64::from(*value) - season.at(first + idx as i64))
@@ -243,8 +244,8 @@ mod tests {
 
     const DAY: usize = 48;
 
-    fn grid() -> TimeGrid {
-        TimeGrid::new(DAY as f64, crate::detect::seasonal::BUCKETS_PER_DAY_MAX).unwrap()
+    fn grid() -> BucketGrid {
+        BucketGrid::new(DAY as f64, crate::detect::seasonal::BUCKETS_PER_DAY_MAX).unwrap()
     }
 
     fn history(values: &[f32], first: i64) -> BucketHistory {

@@ -9,7 +9,7 @@ impl SubjectState {
     /// Sets the drift reference.
     pub(in super::super) fn compare_with(&mut self, reference: &Arc<DriftReference>) {
         self.reference = Some(Arc::clone(reference));
-        self.drift = reference.ratios(&self.log);
+        self.drift = reference.drift_ratios(&self.log);
     }
 
     /// Whether a signal drifted while no episode and no grace period is active.
@@ -24,7 +24,7 @@ impl SubjectState {
             && self.log.push(self.window.point())
             && let Some(reference) = &self.reference
         {
-            self.drift = reference.ratios(&self.log);
+            self.drift = reference.drift_ratios(&self.log);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::SubjectState;
 use crate::forecast::{
-    self, DeviceHistory, FILLING_SIGNALS, ForecastInput, ForecastPoint, ForecastTimes, TimeUntilFull,
+    self, FILLING_SIGNALS, ForecastInput, ForecastPoint, ForecastTimes, PerDeviceHistory, TimeUntilFull,
 };
 use crate::reading::Timestamp;
 use crate::report::FillingSignal;
@@ -31,7 +31,7 @@ impl SubjectState {
     }
 
     /// Takes the newest point into the history; once a minute tells anew what is filling up.
-    pub(super) fn watch_filling(&mut self, change: Option<&ReadingPair<'_>>) {
+    pub(super) fn update_filling_signals(&mut self, change: Option<&ReadingPair<'_>>) {
         if !self.history.push(self.window.point()) {
             return;
         }
@@ -56,7 +56,7 @@ impl SubjectState {
             let devices = signal.devices(change);
             if 1 < devices.len() || self.devices.contains_key(&idx) {
                 let capacity = self.history.capacity();
-                self.devices.entry(idx).or_insert_with(|| DeviceHistory::new(capacity)).push(now, devices);
+                self.devices.entry(idx).or_insert_with(|| PerDeviceHistory::new(capacity)).push(now, devices);
             }
         }
     }

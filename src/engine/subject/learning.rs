@@ -3,7 +3,7 @@
 use super::{EngineSettings, SubjectState};
 use crate::report::LearnedPoint;
 use crate::scorer::{ScorerSettings, StepOptions};
-use crate::silence::SilenceState;
+use crate::silence::SubjectSilence;
 
 impl SubjectState {
     /// Enables or pauses learning.
@@ -12,7 +12,7 @@ impl SubjectState {
     }
 
     /// Sets how the subject is silenced.
-    pub(in super::super) fn silence(&mut self, silence: Option<SilenceState>) {
+    pub(in super::super) fn silence(&mut self, silence: Option<SubjectSilence>) {
         self.silence = silence;
     }
 
@@ -27,21 +27,21 @@ impl SubjectState {
         if !self.learning {
             rules.resolve.accept_after = f64::INFINITY;
         }
-        rules.anomaly_weight = self.anomaly_weight(settings);
+        rules.anomaly_learning_weight = self.anomaly_learning_weight(settings);
         rules
     }
 
     /// Weight of a point inside an episode. Someone who silences a fault knows that it is not normal behavior.
-    fn anomaly_weight(&self, settings: &EngineSettings) -> f64 {
+    fn anomaly_learning_weight(&self, settings: &EngineSettings) -> f64 {
         match self.silence {
-            None => settings.anomaly_weight,
-            Some(SilenceState { is_expected: true }) => 1.0,
-            Some(SilenceState { is_expected: false }) => 0.0,
+            None => settings.anomaly_learning_weight,
+            Some(SubjectSilence { is_expected: true }) => 1.0,
+            Some(SubjectSilence { is_expected: false }) => 0.0,
         }
     }
 
     /// Weight of the newest point: a fraction at each reading of the warm-up, later 1 once a window.
-    pub(super) fn portion(&mut self, elapsed: f64, settings: &EngineSettings) -> StepOptions {
+    pub(super) fn step_learning_weight(&mut self, elapsed: f64, settings: &EngineSettings) -> StepOptions {
         self.since_point += 1;
         let whole = self.since_point >= settings.window;
         if whole {
@@ -60,7 +60,7 @@ impl SubjectState {
         let in_anomaly = self.scorer.is_anomalous();
         let weight = match (self.learning, in_anomaly) {
             (false, _) => 0.0,
-            (true, true) => self.anomaly_weight(settings),
+            (true, true) => self.anomaly_learning_weight(settings),
             (true, false) => 1.0,
         };
         LearnedPoint { point: self.window.point().clone(), signals: self.signals.clone(), in_anomaly, weight }

@@ -2,7 +2,7 @@
 
 use super::{DAY_SECONDS, EngineSettings, SubjectState};
 use crate::detect::eif::ForestModel;
-use crate::detect::exponential_moments::Moments;
+use crate::detect::exponential_moments::SignalMoments;
 use crate::reading::Timestamp;
 use crate::report::Episode;
 
@@ -39,12 +39,17 @@ impl SubjectState {
     }
 
     /// Statistics of each signal, if they are its own and enough to lend to new subjects of its kind.
-    pub(in super::super) fn prior_to_lend(&self) -> Option<&[Moments]> {
+    pub(in super::super) fn prior_to_lend(&self) -> Option<&[SignalMoments]> {
         self.is_trained_on().then(|| self.scorer.moments())
     }
 
     /// Starts from the statistics of its kind; the first score follows as soon as the window is full.
-    pub(in super::super) fn borrow(&mut self, known: &[Moments], at: Timestamp, settings: &EngineSettings) {
+    pub(in super::super) fn borrow(
+        &mut self,
+        known: &[SignalMoments],
+        at: Timestamp,
+        settings: &EngineSettings,
+    ) {
         self.scorer.borrow(known, DAY_SECONDS / settings.point_seconds());
         (self.ready, self.ready_at) = (true, Timestamp(at.0 + settings.point_seconds()));
     }
@@ -52,7 +57,7 @@ impl SubjectState {
     /// Starts from the statistics of another host.
     pub(in super::super) fn borrow_from_host(
         &mut self,
-        known: &[Moments],
+        known: &[SignalMoments],
         at: Timestamp,
         settings: &EngineSettings,
     ) {
@@ -65,6 +70,11 @@ impl SubjectState {
         self.scorer.is_borrowed() || self.is_lent && self.observed < DAY_SECONDS
     }
 
+    /// The expected time of its first score; `None` once it is ready.
+    pub(in super::super) fn first_score_at(&self) -> Option<Timestamp> {
+        (!self.ready).then_some(self.ready_at)
+    }
+
     /// Whether it contributes to the training set: it is ready and has statistics of its own.
     pub(in super::super) fn is_trained_on(&self) -> bool {
         self.ready && !self.scorer.is_borrowed()
@@ -72,7 +82,7 @@ impl SubjectState {
 
     /// Records a return after an absence; a shadow model of that time is dropped, as it may differ from the present
     /// one.
-    pub(in super::super) fn come_back(&mut self, at: Timestamp, shadow: Option<&ForestModel>) {
+    pub(in super::super) fn return_after_absence(&mut self, at: Timestamp, shadow: Option<&ForestModel>) {
         (self.was_away, self.last_seen, self.handed_out) = (true, at, at);
         self.drop_shadow();
         if let Some(model) = shadow {

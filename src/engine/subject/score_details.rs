@@ -40,8 +40,10 @@ impl SubjectState {
         present
             .map(|idx| {
                 let signal = self.signals[idx];
-                let expected = self.scorer.expected(point, idx, signal.max()).filter(|_| self.ready);
-                SignalState { signal, value: point.values[idx], expected, drift: self.drift[idx] }
+                let known = self.scorer.expected(point, idx, signal.max()).filter(|_| self.ready);
+                let (expected, by_detector) = known.map_or_else(Default::default, |it| (Some(it.0), it.1));
+                let (value, drift) = (point.values[idx], self.drift[idx]);
+                SignalState { signal, value, expected, expected_by_detector: by_detector, drift }
             })
             .collect()
     }

@@ -6,7 +6,7 @@ use super::{EngineSettings, SubjectState};
 use crate::detect::PerDetector;
 use crate::learned_state_codec::COUNT_MAX;
 use crate::reading::Timestamp;
-use crate::report::{Contribution, Direction, ScoreDetails, ShadowScore};
+use crate::report::{Contribution, DeviationDirection, ScoreDetails, ShadowScore};
 use crate::signal::Signal;
 
 /// Score details with indices instead of signal names.
@@ -17,13 +17,13 @@ struct StoredScore {
     momentary: f64,
     confidence: Option<f64>,
     detectors: PerDetector<Option<f64>>,
-    contributions: Vec<Part>,
-    causes: Vec<Part>,
+    contributions: Vec<SavedContribution>,
+    causes: Vec<SavedContribution>,
     shadow: Option<ShadowScore>,
 }
 
 /// Index of the signal, whether it is above the expected value, and its contribution.
-type Part = (usize, bool, f64);
+type SavedContribution = (usize, bool, f64);
 
 /// The serialized learned state of a subject.
 #[derive(Debug, Deserialize)]
@@ -34,7 +34,7 @@ pub(in super::super) struct SavedSubject {
 
 impl SubjectState {
     /// Learned state in the layout of [`SavedSubject`].
-    pub(in super::super) fn saved(&self) -> impl Serialize {
+    pub(in super::super) fn serialized_learned_state(&self) -> impl Serialize {
         let details = self.newest.as_ref().map(|(at, details)| StoredScore::new(*at, details, &self.signals));
         (self, details)
     }
@@ -65,7 +65,7 @@ impl StoredScore {
     fn new(at: Timestamp, details: &ScoreDetails, signals: &[&'static Signal]) -> Self {
         let part = |it: &Contribution| {
             let idx = signals.iter().position(|signal| std::ptr::eq(*signal, it.signal));
-            Some((idx?, it.direction == Direction::High, it.value))
+            Some((idx?, it.direction == DeviationDirection::High, it.value))
         };
         let parts = |of: &[Contribution]| of.iter().filter_map(part).collect();
         Self {
@@ -85,12 +85,12 @@ impl StoredScore {
     }
 
     fn details(&self, signals: &[&'static Signal]) -> ScoreDetails {
-        let contribution = |(idx, high, value): &Part| Contribution {
+        let contribution = |(idx, high, value): &SavedContribution| Contribution {
             signal: signals[*idx],
-            direction: if *high { Direction::High } else { Direction::Low },
+            direction: if *high { DeviationDirection::High } else { DeviationDirection::Low },
             value: *value,
         };
-        let named = |of: &[Part]| of.iter().map(contribution).collect();
+        let named = |of: &[SavedContribution]| of.iter().map(contribution).collect();
         ScoreDetails {
             score: self.score,
             momentary: self.momentary,

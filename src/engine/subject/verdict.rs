@@ -2,7 +2,7 @@
 
 use super::SubjectState;
 use crate::engine::PastEpisode;
-use crate::episode_pattern::{EpisodePattern, PARTS_MAX, PatternPart, Verdict};
+use crate::episode_pattern::{EpisodePattern, OperatorVerdict, PARTS_MAX, PatternPart};
 use crate::reading::Timestamp;
 
 impl SubjectState {
@@ -10,7 +10,7 @@ impl SubjectState {
     pub(in super::super) fn judge_episode(
         &mut self,
         second: Timestamp,
-        verdict: Verdict,
+        verdict: OperatorVerdict,
         at: Timestamp,
     ) -> bool {
         self.scorer.patterns().judge(second, verdict, at)

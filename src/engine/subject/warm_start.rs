@@ -3,7 +3,7 @@
 use super::{EngineSettings, SubjectState};
 use crate::drift;
 use crate::forecast::FORECAST_SECONDS_MAX;
-use crate::scorer::{HistoryLearner, StepOptions, StoredPoint};
+use crate::scorer::{HistoryLearner, HistoryPoint, StepOptions};
 use crate::selftest::POINTS;
 use crate::window::Point;
 
@@ -16,7 +16,7 @@ impl SubjectState {
     /// Learns a stored point.
     pub(in super::super) fn learn_history(
         &mut self,
-        past: &StoredPoint,
+        past: &HistoryPoint,
         fold: &mut HistoryLearner,
         settings: &EngineSettings,
     ) {
@@ -37,7 +37,7 @@ impl SubjectState {
     /// Scores a stored point with the current and the shadow model, then learns it.
     pub(in super::super) fn judge(
         &mut self,
-        past: &StoredPoint,
+        past: &HistoryPoint,
         settings: &EngineSettings,
     ) -> Option<[f64; 2]> {
         let step =
@@ -52,7 +52,7 @@ impl SubjectState {
         self.last_seen = last.at;
         self.estimate_ready_at(last.at, settings);
         if let Some(reference) = &self.reference {
-            self.drift = reference.ratios(&self.log);
+            self.drift = reference.drift_ratios(&self.log);
         }
         if !self.ready {
             return;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::control_commands::problem;
 use super::signal_aliases;
 use super::subject_parameter::live_subject;
-use crate::control::{CommandReply, ControlCommand, SignalBaseline};
+use crate::control_command::{ControlCommand, ControlReply, SignalBaseline};
 use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
 
@@ -16,7 +16,7 @@ const THRESHOLD_DEVIATIONS: f64 = 3.0;
 
 /// The baselines of one subject.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(in crate::http) struct Baselines {
+pub(in crate::http) struct SubjectBaselines {
     kind: &'static str,
     subject: String,
     /// The signals: the requested one, or all.
@@ -42,7 +42,7 @@ pub(super) async fn baseline(state: &AppState, request: Request) -> Result<Respo
     let subject = live_subject(state, &request.query)?;
     let wanted = request.query.text("metric").map(signal_aliases::signal).transpose()?;
     let command = ControlCommand::Baselines { subject: subject.clone() };
-    let CommandReply { data, .. } = state.control.send(command).await.map_err(problem)?;
+    let ControlReply { data, .. } = state.control.send(command).await.map_err(problem)?;
     let known: Vec<SignalBaseline> = serde_json::from_value(data).unwrap_or_default();
     let chosen = known.into_iter().filter(|it| wanted.is_none_or(|wanted| it.metric == wanted.name));
     let baselines: Vec<Baseline> = chosen
@@ -60,6 +60,6 @@ pub(super) async fn baseline(state: &AppState, request: Request) -> Result<Respo
     }
     json(
         StatusCode::OK,
-        &Baselines { kind: subject.kind().name(), subject: subject.name().to_owned(), baselines },
+        &SubjectBaselines { kind: subject.kind().name(), subject: subject.name().to_owned(), baselines },
     )
 }

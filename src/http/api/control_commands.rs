@@ -8,13 +8,13 @@ use tokio::sync::oneshot;
 use super::body_time::BodyTime;
 use super::signal_aliases;
 use super::subject_parameter::{kind_named, named_subject};
-use crate::control::{CommandRefusal, ControlCommand};
+use crate::control_command::{CommandRefusal, ControlCommand};
 use crate::duration::HumanDuration;
-use crate::episode_pattern::Verdict;
+use crate::episode_pattern::OperatorVerdict;
 use crate::explanation::EpisodeId;
 use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json, plain};
-use crate::http::query::bad_request;
+use crate::http::query_arguments::bad_request;
 use crate::maintenance;
 use crate::reading::SubjectKind;
 use crate::table::quoted;
@@ -30,9 +30,9 @@ pub(in crate::http) struct LearnBody {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct ForgetBody {
-    /// Its start.
+    /// Start of the range.
     from: BodyTime,
-    /// Its end.
+    /// End of the range.
     to: BodyTime,
 }
 
@@ -56,11 +56,11 @@ pub(super) async fn accept(state: &AppState, _: Request) -> Result<Response, Pro
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct MaintenanceBody {
-    /// How long it lasts, such as 2h; 1m to 7d.
+    /// Duration of the maintenance, such as 2h; 1m to 7d.
     #[serde(rename = "for")]
     #[schemars(with = "String")]
     duration: HumanDuration,
-    /// Its name; maintenance if absent.
+    /// Name of the maintenance, by default maintenance.
     name: Option<String>,
 }
 
@@ -88,22 +88,26 @@ pub(super) async fn stop_maintenance(state: &AppState, _: Request) -> Result<Res
 
 /// The episode of the path, rejected.
 pub(super) async fn reject(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    judge(state, &request, Verdict::Rejected).await
+    judge(state, &request, OperatorVerdict::Rejected).await
 }
 
 /// The episode of the path, confirmed.
 pub(super) async fn confirm(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    judge(state, &request, Verdict::Confirmed).await
+    judge(state, &request, OperatorVerdict::Confirmed).await
 }
 
-async fn judge(state: &AppState, request: &Request, verdict: Verdict) -> Result<Response, ProblemDetails> {
+async fn judge(
+    state: &AppState,
+    request: &Request,
+    verdict: OperatorVerdict,
+) -> Result<Response, ProblemDetails> {
     carry_out(state, verdict_command(request, verdict)?, StatusCode::OK).await
 }
 
 /// The command for a verdict on the episode of the path.
 pub(in crate::http) fn verdict_command(
     request: &Request,
-    verdict: Verdict,
+    verdict: OperatorVerdict,
 ) -> Result<ControlCommand, ProblemDetails> {
     let id = request.path_arguments.first().map(String::as_str).unwrap_or_default();
     let EpisodeId { subject, second } = id.parse().map_err(bad_request)?;
@@ -126,13 +130,13 @@ pub(super) async fn forget(state: &AppState, request: Request) -> Result<Respons
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::http) struct TrainBody {
-    /// Kind of the subjects that it judges; that of `subject`, or host, if absent.
+    /// Kind whose model is trained; by default, the kind of `subject`, or else host.
     kind: Option<String>,
-    /// Name of a known subject. One model judges all subjects of a kind, so the model of its kind is trained.
+    /// Name of a known subject. Subjects of one kind share a model, so the model of the kind of this subject is trained.
     subject: Option<String>,
-    /// A signal. One model judges all signals of a kind, so it is only checked.
+    /// Name of a signal. hostnorm refuses an unknown name. A known name has no effect, because one model uses all signals.
     metric: Option<String>,
-    /// Train on the points of the last hours only; on all if absent.
+    /// Train on the points of this number of last hours; by default, on all points.
     hours: Option<f64>,
 }
 

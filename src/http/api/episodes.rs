@@ -5,13 +5,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::explain::AROUND_SECONDS;
+use super::query_steps;
 use super::store_access::read_store;
 use super::subject_parameter::subject_if_given;
-use super::time_grid;
 use crate::explanation::{self, EpisodeId, EpisodeRecord, SubjectEvidence, SubjectExplanation};
 use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
-use crate::http::query::bad_request;
+use crate::http::query_arguments::bad_request;
 use crate::reading::{Subject, Timestamp};
 use crate::store::TimeRange;
 use crate::stored_explanation;
@@ -25,7 +25,7 @@ const EPISODES_MAX: usize = 1_000;
 pub(in crate::http) struct EpisodeList {
     /// The episodes, the newest first.
     episodes: Vec<EpisodeRecord>,
-    /// Number of older episodes in the range that were left out.
+    /// Number of older episodes in the range that the response does not have.
     skipped: usize,
 }
 
@@ -39,7 +39,7 @@ pub(in crate::http) struct EpisodeDetails {
 pub(super) async fn list(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let query = &request.query;
     let (now, is_open) = ((state.now)(), query.text("from").is_none());
-    let mut range = time_grid::range(query, now)?;
+    let mut range = query_steps::range(query, now)?;
     if is_open {
         range.from = TimeRange::ALL.from;
     }
@@ -70,13 +70,15 @@ pub(in crate::http) async fn episode_facts(
     id: &str,
 ) -> Result<Option<(EpisodeRecord, Subject, SubjectEvidence<'static>)>, ProblemDetails> {
     let EpisodeId { subject, second } = id.parse().map_err(bad_request)?;
+    let now = (state.now)();
     let read = read_store(state, move |reader| {
         let Some(episode) = reader.episode(&subject, second)? else { return Ok(None) };
         let from = Timestamp(episode.began - AROUND_SECONDS);
-        let to = Timestamp(episode.last_instant() + AROUND_SECONDS);
+        let last = episode.last_instant();
+        let to = Timestamp((last + AROUND_SECONDS).min(last.max(now.0)));
         let range = TimeRange { from, to };
         let episodes = stored_explanation::episodes(reader, range)?;
-        let at = Timestamp(episode.began);
+        let at = Some(Timestamp(episode.began));
         let mut facts = stored_explanation::facts(reader, &episodes, &subject, at, range)?;
         // Neighbors within the range have pages of their own.
         facts.episodes.retain(|it| it.id == episode.id);

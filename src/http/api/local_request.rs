@@ -7,7 +7,7 @@ use hyper::{HeaderMap, Method, StatusCode};
 
 use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request};
-use crate::http::query::Query;
+use crate::http::query_arguments::QueryArguments;
 use crate::http::route::{Route, captures};
 
 /// Gets a resource of the API, such as `explain?at=now`, without a connection.
@@ -25,7 +25,7 @@ pub(in crate::http) async fn get(
     };
     let request = Request {
         headers: HeaderMap::new(),
-        query: Query::parse(query, route.operation)?,
+        query: QueryArguments::parse(query, route.operation)?,
         path_arguments: captures(route.pattern, &path).unwrap_or_default(),
         body: bytes::Bytes::new(),
         is_admin: false,

@@ -20,15 +20,15 @@ pub(in crate::http) struct ModelList {
 /// A stored model.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct StoredModel {
-    /// Its identifier.
+    /// Identifier of the model.
     id: String,
-    /// Kind of the subjects that it judges.
+    /// Kind of the subjects that share the model.
     kind: String,
     /// Unix time of the training, in seconds.
     created: f64,
     /// current, shadow, retired or refused.
     state: String,
-    /// Its evaluation: size, data, and figures on held-out points with injected faults.
+    /// Evaluation of the model: size, data, and figures on held-out points with injected faults.
     evaluation: serde_json::Value,
 }
 

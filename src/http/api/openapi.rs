@@ -7,11 +7,11 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use crate::http::api_operation::{ApiOperation, ApiParameter, ApiParameterType};
 use crate::http::app_state::AppState;
 use crate::http::message::{
     BODY_BYTES_MAX, HEAD_BYTES_MAX, PROBLEM_JSON, ProblemDetails, Request, Response, json,
 };
-use crate::http::operation::{ApiParameterType, Operation, Parameter};
 use crate::http::route::{Route, RouteAccess};
 use crate::version;
 
@@ -58,7 +58,7 @@ pub fn openapi() -> Value {
     })
 }
 
-fn described(route: &Route, operation: &Operation, generator: &mut SchemaGenerator) -> Value {
+fn described(route: &Route, operation: &ApiOperation, generator: &mut SchemaGenerator) -> Value {
     let (media_type, schema) = operation.response;
     let schema = schema.map_or_else(|| json!({"type": "object"}), |of| of(generator).to_value());
     let mut responses = Map::new();
@@ -92,14 +92,18 @@ fn described(route: &Route, operation: &Operation, generator: &mut SchemaGenerat
         described["requestBody"] = json!({"required": !operation.body_is_optional, "content": {"application/json": {"schema": schema}}});
     }
     if route.access == RouteAccess::Admin {
-        described["description"] = json!(
-            "Served on the control socket, and over TCP to authenticated users if web.enable_admin_api is set."
-        );
+        let setting = operation.setting.map(|it| {
+            format!(" The route needs the setting {it} (--{}) in both cases.", it.replace('_', "-"))
+        });
+        described["description"] = json!(format!(
+            "Served on the control socket, and over TCP to authenticated users if web.enable_admin_api is set.{}",
+            setting.unwrap_or_default()
+        ));
     }
     described
 }
 
-fn parameter(it: &Parameter) -> Value {
+fn parameter(it: &ApiParameter) -> Value {
     let schema = match it.takes {
         ApiParameterType::Text => json!({"type": "string"}),
         ApiParameterType::Instant => json!({
@@ -118,11 +122,12 @@ fn error(status: u16) -> String {
     match status {
         400 => "a parameter or the body is malformed".into(),
         401 => "web.config_file asks for a user name and a password".into(),
-        403 => "this route needs the control socket, or web.enable_admin_api and authentication".into(),
+        403 => "this route needs the control socket, or web.enable_admin_api and authentication, or a setting that its description names".into(),
         404 => "no such subject, signal, episode or model".into(),
         409 => "the current state does not allow it, or hostnorm has no store".into(),
         408 => "the body did not arrive in time".into(),
         413 => format!("the body is longer than {BODY_BYTES_MAX} bytes"),
+        422 => "the new settings are invalid; the settings in effect stay".into(),
         429 => "more requests than rate_limit allows, or too many failed logins".into(),
         _ => {
             "no reading yet, the store cannot be read or is busy, or the sampling loop does not reply".into()
@@ -172,6 +177,13 @@ mod tests {
             let data = &reply["content"]["application/json"]["schema"]["properties"]["data"];
             assert!(data["$ref"].is_string() || data["items"]["$ref"].is_string(), "{path}: {data}");
         }
+    }
+
+    #[test]
+    fn a_route_that_a_setting_serves_names_it() {
+        let reload = &openapi()["paths"]["/-/reload"]["post"];
+        let description = reload["description"].as_str().unwrap();
+        assert!(description.contains("web.enable_lifecycle (--web.enable-lifecycle)"), "{description}");
     }
 
     #[test]

@@ -7,15 +7,15 @@ use serde::Serialize;
 use super::control_commands::problem;
 use super::signal_aliases;
 use super::subject_parameter::live_subject;
-use crate::control::{CommandReply, ControlCommand, SignalForecast};
+use crate::control_command::{ControlCommand, ControlReply, SignalForecast};
 use crate::forecast::{FORECAST_POINTS_MAX, FORECAST_SECONDS_MAX};
 use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
-use crate::http::query::bad_request;
+use crate::http::query_arguments::bad_request;
 
 /// Time to look ahead where it is left out, in seconds.
 const HORIZON: f64 = 3_600.0;
-/// Distance of the values where it is left out, in seconds.
+/// Default time between two values, in seconds.
 const STEP: f64 = 60.0;
 
 /// The forecast of one signal of a subject.
@@ -52,7 +52,7 @@ pub(super) async fn predict(state: &AppState, request: Request) -> Result<Respon
         horizon_seconds,
         step_seconds,
     };
-    let CommandReply { data, .. } = state.control.send(command).await.map_err(problem)?;
+    let ControlReply { data, .. } = state.control.send(command).await.map_err(problem)?;
     let forecast = serde_json::from_value(data).map_err(|error| {
         let detail = format!("the forecast cannot be read: {error}; this is a bug in hostnorm");
         ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, detail)

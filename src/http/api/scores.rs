@@ -4,9 +4,9 @@ use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::query_steps::QuerySteps;
 use super::store_access::read_store;
 use super::subject_parameter::subject;
-use super::time_grid::TimeGrid;
 use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::reading::Subject;
@@ -32,14 +32,14 @@ pub(in crate::http) struct StepScore {
     score: f64,
     /// Whether a point of the step is inside an episode.
     is_anomaly: bool,
-    /// Share of the voting detectors that agree at that point, 0 to 1.
+    /// Share of the voting detectors that agree with the majority at this point, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     confidence: Option<f64>,
 }
 
 pub(super) async fn scores(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let subject = subject(state, &request.query).await?;
-    let grid = TimeGrid::of(&request.query, (state.now)())?;
+    let grid = QuerySteps::of(&request.query, (state.now)())?;
     let of = subject.clone();
     let scores = read_store(state, move |reader| read(reader, &of, grid)).await?;
     let (kind, subject) = (subject.kind().name(), subject.name().to_owned());
@@ -47,7 +47,7 @@ pub(super) async fn scores(state: &AppState, request: Request) -> Result<Respons
 }
 
 /// The highest score of each step.
-fn read(reader: &StoreReader, subject: &Subject, grid: TimeGrid) -> Result<Vec<StepScore>, StoreError> {
+fn read(reader: &StoreReader, subject: &Subject, grid: QuerySteps) -> Result<Vec<StepScore>, StoreError> {
     let mut scores: Vec<StepScore> = Vec::new();
     let mut step = None;
     reader.scores::<StoreError>(grid.range, Some(subject), |it| {

@@ -4,11 +4,11 @@ use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::query_steps::QuerySteps;
 use super::signal_aliases;
 use super::signals::unit_name;
 use super::store_access::read_store;
 use super::subject_parameter::subject;
-use super::time_grid::TimeGrid;
 use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::reading::Subject;
@@ -23,7 +23,7 @@ pub(in crate::http) struct SignalHistory {
     metric: &'static str,
     /// The signal in words.
     title: &'static str,
-    /// ratio, bytes_per_second, per_second or count.
+    /// ratio, bytes, bytes_per_second, per_second, count, seconds or bits.
     unit: &'static str,
     /// Seconds from one value to the next.
     step: f64,
@@ -51,7 +51,7 @@ pub(in crate::http) struct StepValue {
 pub(super) async fn readings(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let subject = subject(state, &request.query).await?;
     let signal = signal_aliases::signal(request.query.required("metric")?)?;
-    let grid = TimeGrid::of(&request.query, (state.now)())?;
+    let grid = QuerySteps::of(&request.query, (state.now)())?;
     let of = subject.clone();
     let values = read_store(state, move |reader| read(reader, &of, signal.name, grid)).await?;
     let history = SignalHistory {
@@ -70,7 +70,7 @@ fn read(
     reader: &StoreReader,
     subject: &Subject,
     signal: &str,
-    grid: TimeGrid,
+    grid: QuerySteps,
 ) -> Result<Vec<StepValue>, StoreError> {
     let mut values: Vec<StepValue> = Vec::new();
     let mut step = None;

@@ -23,14 +23,14 @@ pub(in crate::http) struct SignalList {
     signals: Vec<SignalValue>,
 }
 
-/// A signal now. What is not known is absent.
+/// The current values of a signal. An unknown value is absent.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(in crate::http) struct SignalValue {
     /// Name of the signal, such as `cpu_busy_ratio`.
     pub(in crate::http) metric: &'static str,
     /// The signal in words.
     pub(in crate::http) title: &'static str,
-    /// ratio, bytes_per_second, per_second or count.
+    /// ratio, bytes, bytes_per_second, per_second, count, seconds or bits.
     pub(in crate::http) unit: &'static str,
     /// Mean over the current window.
     pub(in crate::http) value: f64,
@@ -46,7 +46,7 @@ pub(in crate::http) struct SignalValue {
     /// Whether the value is in its normal range.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) in_range: Option<bool>,
-    /// Part of the score that the signal causes, if it is among the largest.
+    /// Part of the score that the signal causes; absent unless it is among the largest parts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) contribution: Option<f64>,
 }

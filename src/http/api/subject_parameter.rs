@@ -8,19 +8,22 @@ use super::newest_report::newest;
 use super::store_access::read_store;
 use crate::http::app_state::AppState;
 use crate::http::message::ProblemDetails;
-use crate::http::query::{Query, bad_request};
+use crate::http::query_arguments::{QueryArguments, bad_request};
 use crate::reading::{Subject, SubjectKind};
 use crate::table::quoted;
 
 /// The subject of the parameters `kind` and `subject`, in the newest report or in the store; the host if both are left out.
-pub(in crate::http) async fn subject(state: &AppState, query: &Query) -> Result<Subject, ProblemDetails> {
+pub(in crate::http) async fn subject(
+    state: &AppState,
+    query: &QueryArguments,
+) -> Result<Subject, ProblemDetails> {
     named_subject(state, query.text("kind"), query.text("subject")).await
 }
 
 /// The same; none if both are left out.
 pub(super) async fn subject_if_given(
     state: &AppState,
-    query: &Query,
+    query: &QueryArguments,
 ) -> Result<Option<Subject>, ProblemDetails> {
     match (query.text("kind"), query.text("subject")) {
         (None, None) => Ok(None),
@@ -29,7 +32,7 @@ pub(super) async fn subject_if_given(
 }
 
 /// The subject of the parameters `kind` and `subject` in the newest report; the host if both are left out.
-pub(super) fn live_subject(state: &AppState, query: &Query) -> Result<Subject, ProblemDetails> {
+pub(super) fn live_subject(state: &AppState, query: &QueryArguments) -> Result<Subject, ProblemDetails> {
     let (kind, name) = (query.text("kind"), query.text("subject"));
     let mut candidates = candidates(kind, name)?;
     if candidates != [Subject::Host] {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
-use super::history::{Bucket, Series};
+use super::subject_history::{BucketedSeries, ChartBucket};
 use super::time_text;
 use crate::store::TimeRange;
 
@@ -38,7 +38,7 @@ pub(super) struct Chart<'a> {
     /// Height of the plot, in pixels.
     pub(super) height: f64,
     /// The values.
-    pub(super) series: &'a Series,
+    pub(super) series: &'a BucketedSeries,
     /// Whether the line goes through the largest value of each bucket, instead of the mean.
     pub(super) peaks: bool,
     /// The lower and upper end of the normal range; an open end is absent.
@@ -113,7 +113,7 @@ impl Chart<'_> {
     }
 
     fn line(&self, axis: &Axis) -> String {
-        let value = |it: &Bucket| if self.peaks { it.max } else { it.mean };
+        let value = |it: &ChartBucket| if self.peaks { it.max } else { it.mean };
         let mut path = String::new();
         for run in self.runs() {
             for (index, it) in run.iter().enumerate() {
@@ -146,7 +146,7 @@ impl Chart<'_> {
     }
 
     /// The buckets between which there is no gap.
-    fn runs(&self) -> impl Iterator<Item = &[Bucket]> {
+    fn runs(&self) -> impl Iterator<Item = &[ChartBucket]> {
         let mut distances: Vec<f64> = self.series.0.windows(2).map(|it| it[1].at - it[0].at).collect();
         distances.sort_by(f64::total_cmp);
         let usual = distances.get(distances.len() / 2).copied().unwrap_or_default();
@@ -190,13 +190,13 @@ mod tests {
     use super::*;
     use crate::reading::Timestamp;
 
-    fn series(values: &[(f64, f64)]) -> Series {
-        let mut series = Series::default();
+    fn series(values: &[(f64, f64)]) -> BucketedSeries {
+        let mut series = BucketedSeries::default();
         values.iter().for_each(|(at, value)| series.add(1.0, *at, *value));
         series
     }
 
-    fn chart(series: &Series) -> Chart<'_> {
+    fn chart(series: &BucketedSeries) -> Chart<'_> {
         Chart {
             id: "score",
             title: "Score".into(),
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn an_axis_without_values_has_a_length() {
-        let empty = Series::default();
+        let empty = BucketedSeries::default();
         let chart = Chart { threshold: None, top_min: 0.0, ..chart(&empty) };
         assert_eq!(chart.axis(), Axis { bottom: 0.0, top: 1.0 });
         let shares = series(&[(0.0, 0.99)]);

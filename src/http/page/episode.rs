@@ -4,10 +4,11 @@ use hyper::StatusCode;
 use maud::{Markup, html};
 
 use super::chart::Chart;
-use super::history::Series;
-use super::layout::{Place, page};
+use super::layout::{PageLocation, page};
+use super::subject_history::BucketedSeries;
 use super::{
-    actions, document, incident, page_query, problem, scene, signal_charts, signal_text, tables, time_text,
+    command_buttons, document, episode_logs, page_query, page_tables, scene, signal_charts, signal_text,
+    time_text,
 };
 use crate::explanation::{
     self, DayRangeExcursion, EpisodeRecord, SimilarEpisode, SubjectEvidence, SubjectExplanation,
@@ -28,36 +29,31 @@ const AROUND_SECONDS: f64 = 600.0;
 /// The series that the page draws.
 pub(super) struct EpisodeCharts {
     range: TimeRange,
-    scores: Series,
+    scores: BucketedSeries,
     /// Each signal to blame with its points.
-    signals: Vec<(String, Series)>,
+    signals: Vec<(String, BucketedSeries)>,
 }
 
 pub(in crate::http) async fn episode(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let id = request.path_arguments.first().cloned().unwrap_or_default();
-    match episode_facts(state, &id).await {
-        Ok(Some((episode, subject, facts))) => {
-            let charts = EpisodeCharts::of(&episode, &facts);
-            let explanation = explanation::explain(&subject, facts);
-            let content = markup(&episode, &explanation, &charts, request.is_admin);
-            let title = format!("Episode {id}");
-            Ok(document(StatusCode::OK, page(Place::Below("../"), &title, &state.telemetry_path, &content)))
-        }
-        Ok(None) => Ok(problem(&unknown_episode(&id), "../")),
-        Err(error) => Ok(problem(&error, "../")),
-    }
+    let (episode, subject, facts) = episode_facts(state, &id).await?.ok_or_else(|| unknown_episode(&id))?;
+    let charts = EpisodeCharts::of(&episode, &facts);
+    let explanation = explanation::explain(&subject, facts);
+    let content = markup(&episode, &explanation, &charts, request.is_admin);
+    let page = page(PageLocation::Below("../"), &format!("Episode {id}"), &state.telemetry_path, &content);
+    Ok(document(StatusCode::OK, page))
 }
 
 impl EpisodeCharts {
     pub(super) fn of(episode: &EpisodeRecord, facts: &SubjectEvidence<'_>) -> Self {
         let range = around(episode, facts);
         let step = page_query::step(range);
-        let mut scores = Series::default();
+        let mut scores = BucketedSeries::default();
         facts.scores.iter().for_each(|(at, score)| scores.add(step, at.0, *score));
         let mut signals = Vec::new();
         for cause in &episode.causes {
             let Some(index) = facts.signals.iter().position(|it| it.name == cause.signal) else { continue };
-            let mut series = Series::default();
+            let mut series = BucketedSeries::default();
             for point in &facts.points {
                 let value = point.values.get(index).copied().flatten();
                 value.iter().for_each(|value| series.add(step, point.at.0, *value));
@@ -103,10 +99,10 @@ pub(super) fn markup(
             section aria-labelledby="score" { h2 #score { "Score" } (score_chart(episode, explanation, charts)) }
         }
         @if !explanation.causes.is_empty() {
-            section aria-labelledby="causes" { h2 #causes { "Causes" } (tables::causes(&explanation.causes)) (signals(episode, charts)) }
+            section aria-labelledby="causes" { h2 #causes { "Causes" } (page_tables::causes(&explanation.causes)) (signals(episode, charts)) }
         }
-        (incident::templates(&explanation.templates))
-        (incident::nearby(&explanation.nearby))
+        (episode_logs::templates(&explanation.templates))
+        (episode_logs::nearby(&explanation.nearby))
         (scene::section(&explanation.culprits, &explanation.scenes))
         @if !explanation.left_range.is_empty() {
             section aria-labelledby="left" { h2 #left { "Signals that left their range of the day before" } (left_range(&explanation.left_range)) }
@@ -203,7 +199,7 @@ fn left_range(rows: &[DayRangeExcursion]) -> Markup {
             }
         }
     };
-    tables::scrolling("Signals that left their range", &table)
+    page_tables::scrollable_table("Signals that left their range", &table)
 }
 
 fn similar(rows: &[SimilarEpisode]) -> Markup {
@@ -217,7 +213,7 @@ fn similar(rows: &[SimilarEpisode]) -> Markup {
             tbody {
                 @for it in rows {
                     tr {
-                        th scope="row" { a href={ "../" (tables::episode_link(&it.id)) } { (time_text::time(it.began)) } }
+                        th scope="row" { a href={ "../" (page_tables::episode_link(&it.id)) } { (time_text::time(it.began)) } }
                         td.number { (format!("{:.0} %", it.similarity * 100.0)) }
                         td { (it.outcome) }
                         td.wide { (it.description) }
@@ -226,29 +222,29 @@ fn similar(rows: &[SimilarEpisode]) -> Markup {
             }
         }
     };
-    tables::scrolling("Similar episodes", &table)
+    page_tables::scrollable_table("Similar episodes", &table)
 }
 
 /// What to do with it on the host.
 fn commands(episode: &EpisodeRecord, is_admin: bool) -> Markup {
     let instant = |at: f64| time_text::second(at).replace(' ', "T") + "Z";
-    let [from, to] = actions::to_forget(episode);
+    let [from, to] = command_buttons::forget_range_of_episode(episode);
     html! {
         section aria-labelledby="commands" {
             h2 #commands { "Commands on the host" }
             dl.commands {
                 dt { "Reproduce its score from stored data" } dd { code { "hostnorm explain " (episode.id) } }
-                dt { "Reject it, if it was nothing; confirm it, if it was real" }
+                dt { "Mark it as a false alarm, or as real" }
                 dd { code { "hostnorm reject " (episode.id) } }
                 dd { code { "hostnorm confirm " (episode.id) } }
                 dt { "Forget it, so that the same fault is detected again" }
                 dd { code { "hostnorm forget --from " (instant(from)) " --to " (instant(to)) } }
             }
             @if is_admin {
-                @let path = |verb: &str| format!("../{}/{verb}", tables::episode_link(&episode.id));
-                (actions::button(&path("forget"), "Forget", "the same fault is detected again next time"))
-                (actions::button(&path("reject"), "Reject", "it was nothing; scores like it are discounted for 30 days"))
-                (actions::button(&path("confirm"), "Confirm", "it was real; scores like it are never discounted"))
+                @let path = |verb: &str| format!("../{}/{verb}", page_tables::episode_link(&episode.id));
+                (command_buttons::button(&path("forget"), "Forget", "the same fault is detected again next time"))
+                (command_buttons::button(&path("reject"), "Reject", "it was a false alarm; scores like it are discounted for 30 days"))
+                (command_buttons::button(&path("confirm"), "Confirm", "it was real; scores like it are never discounted"))
             }
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use maud::{Markup, html};
 use tokio::time::timeout;
 
-use super::{signal_text, tables, time_text};
-use crate::control::{CommandReply, ControlCommand, SignalForecast};
+use super::{page_tables, signal_text, time_text};
+use crate::control_command::{ControlCommand, ControlReply, SignalForecast};
 use crate::http::app_state::AppState;
 use crate::reading::Subject;
 use crate::report::{Assessment, FillingSignal};
@@ -36,7 +36,7 @@ pub(super) async fn forecasts(
                 horizon_seconds: HORIZON_SECONDS,
                 step_seconds: STEP_SECONDS,
             };
-            if let Ok(CommandReply { data, .. }) = state.control.send(command).await {
+            if let Ok(ControlReply { data, .. }) = state.control.send(command).await {
                 found.extend(serde_json::from_value::<SignalForecast>(data).ok());
             }
         }
@@ -72,7 +72,7 @@ pub(super) fn section(forecasts: &[SignalForecast], assessment: &Assessment) -> 
                     @if let Some(likely) = full.likely_seconds { ", likely in " (time_text::span(likely)) }
                 }
             }
-            @if !forecasts.is_empty() { (tables::scrolling("Forecast", &table)) }
+            @if !forecasts.is_empty() { (page_tables::scrollable_table("Forecast", &table)) }
         }
     })
 }

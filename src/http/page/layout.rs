@@ -11,14 +11,14 @@ const RELOAD_SECONDS: u32 = 30;
 
 /// Where a page is, as seen from `/`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Place {
+pub(super) enum PageLocation {
     /// At `/`; it is kept current.
     Overview,
     /// Below it, with the way up to `/`; it stays as it is.
     Below(&'static str),
 }
 
-impl Place {
+impl PageLocation {
     /// The way to `/`. Links are relative, so that a proxy may serve the pages below a path of its own.
     pub(super) fn root(self) -> &'static str {
         match self {
@@ -29,7 +29,7 @@ impl Place {
 }
 
 /// A whole page.
-pub(super) fn page(place: Place, title: &str, telemetry_path: &str, content: &Markup) -> Markup {
+pub(super) fn page(place: PageLocation, title: &str, telemetry_path: &str, content: &Markup) -> Markup {
     let root = place.root();
     let host = host_name();
     html! {
@@ -43,7 +43,7 @@ pub(super) fn page(place: Place, title: &str, telemetry_path: &str, content: &Ma
                 // An icon of its own would be one more file; without one, browsers ask for /favicon.ico.
                 link rel="icon" href="data:,";
                 link rel="stylesheet" href={ (root) "page.css" };
-                @if place == Place::Overview {
+                @if place == PageLocation::Overview {
                     script src={ (root) "page.js" } defer {}
                     noscript { meta http-equiv="refresh" content=(RELOAD_SECONDS); }
                 }
@@ -77,5 +77,5 @@ pub(super) fn problem(problem: &ProblemDetails, root: &'static str) -> Markup {
             p { a href=(root) { "Back to the page of this host" } }
         }
     };
-    page(Place::Below(root), title, "/metrics", &content)
+    page(PageLocation::Below(root), title, "/metrics", &content)
 }

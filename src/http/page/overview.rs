@@ -6,13 +6,12 @@ use hyper::StatusCode;
 use maud::{Markup, html};
 
 use super::chart::Chart;
-use super::history::History;
-use super::layout::{Place, page};
+use super::layout::{PageLocation, page};
 use super::page_query::{PageQuery, RANGES};
-use super::{
-    StateSummary, actions, document, forecasts, problem, signal_charts, signal_text, tables, time_text,
-};
-use crate::control::SignalForecast;
+use super::state_section::StateSection;
+use super::subject_history::SubjectHistory;
+use super::{StateSummary, document, forecasts, page_tables, signal_charts, signal_text};
+use crate::control_command::SignalForecast;
 use crate::episode_text;
 use crate::explanation::Cause;
 use crate::http::api::{read_store, subject};
@@ -34,13 +33,13 @@ const SUBJECTS_MAX: usize = 50;
 const CONTRIBUTION_MIN: f64 = 0.005;
 
 /// Everything that the page shows.
-pub(super) struct Overview {
+pub(super) struct OverviewData {
     pub(super) view: PageQuery,
     pub(super) report: Arc<Report>,
     /// The time that the charts show.
     pub(super) range: TimeRange,
     /// The past, or why it is not known.
-    pub(super) history: Result<History, String>,
+    pub(super) history: Result<SubjectHistory, String>,
     /// The next hour of the signals with a chart.
     pub(super) forecasts: Vec<SignalForecast>,
     /// Whether the client may send commands.
@@ -51,20 +50,14 @@ pub(in crate::http) async fn overview(
     state: &AppState,
     request: Request,
 ) -> Result<Response, ProblemDetails> {
-    let view = match PageQuery::of(&request.query) {
-        Ok(view) => subject(state, &request.query).await.map(|subject| PageQuery { subject, ..view }),
-        Err(error) => Err(error),
-    };
-    let view = match view {
-        Ok(view) => view,
-        Err(error) => return Ok(problem(&error, Place::Overview.root())),
-    };
+    let view = PageQuery::of(&request.query)?;
+    let view = PageQuery { subject: subject(state, &request.query).await?, ..view };
     let report = state.reports.borrow().clone();
     let Some(report) = report.filter(|it| it.assessments.contains_key(&view.subject)) else {
-        let content = nothing_yet(&view);
+        let content = nothing_yet(&view, request.is_admin);
         return Ok(document(
             StatusCode::OK,
-            page(Place::Overview, "hostnorm", &state.telemetry_path, &content),
+            page(PageLocation::Overview, "hostnorm", &state.telemetry_path, &content),
         ));
     };
     let range = view.time_range((state.now)());
@@ -74,9 +67,12 @@ pub(in crate::http) async fn overview(
     let history = history(state, &view, signals, range).await;
     let range = history.as_ref().map_or(range, |it| it.known(range));
     let is_admin = request.is_admin;
-    let overview = Overview { view, report, range, history, forecasts, is_admin };
+    let overview = OverviewData { view, report, range, history, forecasts, is_admin };
     let title = overview.title();
-    Ok(document(StatusCode::OK, page(Place::Overview, &title, &state.telemetry_path, &overview.markup())))
+    Ok(document(
+        StatusCode::OK,
+        page(PageLocation::Overview, &title, &state.telemetry_path, &overview.markup()),
+    ))
 }
 
 async fn history(
@@ -84,20 +80,18 @@ async fn history(
     view: &PageQuery,
     signals: Vec<&'static str>,
     range: TimeRange,
-) -> Result<History, String> {
+) -> Result<SubjectHistory, String> {
     let (subject, anomalies_only) = (view.subject.clone(), view.anomalies_only);
-    let read =
-        read_store(state, move |reader| History::read(reader, &subject, &signals, range, anomalies_only));
+    let read = read_store(state, move |reader| {
+        SubjectHistory::read(reader, &subject, &signals, range, anomalies_only)
+    });
     read.await.map_err(|problem| problem.detail)
 }
 
-fn nothing_yet(view: &PageQuery) -> Markup {
-    let name = episode_text::name(&view.subject);
+fn nothing_yet(view: &PageQuery, is_admin: bool) -> Markup {
+    let head = StateSection { view, summary: None, open_since: None, has_history: false, is_admin };
     html! {
-        section #status data-state="learning" data-events={ "events?" (view.subject_query()) } data-refresh="5" {
-            h1 { "State" }
-            p.sentence #sentence role="status" { "There is no reading of " (name) " yet" }
-        }
+        (head.markup())
         div #details {}
     }
 }
@@ -130,7 +124,7 @@ fn level(it: f64) -> String {
     format!("{it:.2}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-impl Overview {
+impl OverviewData {
     fn assessment(&self) -> Option<&Assessment> {
         self.report.assessments.get(&self.view.subject)
     }
@@ -146,16 +140,23 @@ impl Overview {
         let Some((assessment, summary)) =
             self.assessment().zip(StateSummary::of(&self.report, &self.view.subject))
         else {
-            return nothing_yet(&self.view);
+            return nothing_yet(&self.view, self.is_admin);
         };
         let chosen = signal_charts::chosen(assessment);
         let causes = if summary.is_anomaly { causes(assessment) } else { Vec::new() };
+        let head = StateSection {
+            view: &self.view,
+            summary: Some(&summary),
+            open_since: assessment.episode.map(|it| it.since),
+            has_history: self.history.is_ok(),
+            is_admin: self.is_admin,
+        };
         html! {
-            (self.status(assessment, &summary))
+            (head.markup())
             div #details {
                 (self.score(assessment))
                 @if !causes.is_empty() {
-                    section aria-labelledby="causes" { h2 #causes { "Causes" } (tables::causes(&causes)) }
+                    section aria-labelledby="causes" { h2 #causes { "Causes" } (page_tables::causes(&causes)) }
                 }
                 @if !chosen.is_empty() { (self.chosen(&chosen, summary.is_anomaly)) }
                 @if let Some(forecast) = forecasts::section(&self.forecasts, assessment) { (forecast) }
@@ -164,52 +165,13 @@ impl Overview {
                     section aria-labelledby="episodes" {
                         h2 #episodes { "Episodes" }
                         @if history.episodes.is_empty() { p.note { "None so far." } }
-                        @else { (tables::episodes(&history.episodes, history.episodes_left_out, "./")) }
+                        @else { (page_tables::episodes(&history.episodes, history.episodes_left_out, "./")) }
                     }
                 }
                 @if let Some(details) = &assessment.details {
-                    section aria-labelledby="detectors" { h2 #detectors { "Detectors" } (tables::detectors(details)) }
+                    section aria-labelledby="detectors" { h2 #detectors { "Detectors" } (page_tables::detectors(details)) }
                 }
                 (self.values(assessment, &chosen))
-            }
-        }
-    }
-
-    /// The state and its sentence. The script changes its texts only, so that a screen reader hears what is new.
-    fn status(&self, assessment: &Assessment, summary: &StateSummary) -> Markup {
-        let episode = assessment.episode.map(|it| (episode_text::id(&self.view.subject, it.since), it));
-        let is_normal_hint = html! {
-            "If this is normal from now on, run " code { "hostnorm accept" } " on the host."
-        };
-        html! {
-            section #status data-state=(summary.state) data-refresh=(self.view.range.refresh_seconds)
-                data-events={ "events?" (self.view.subject_query()) } {
-                h1 { span.badge #badge { (summary.state) } " " (episode_text::name(&self.view.subject)) }
-                p.sentence #sentence role="status" aria-live="polite" { (summary.sentence) }
-                dl.facts {
-                    div { dt { "Score" } dd #score { @match summary.score { Some(it) => (format!("{it:.2}")), None => "–" } } }
-                    div { dt { "Threshold" } dd { "1" } }
-                    @if let Some(it) = assessment.details.as_ref().and_then(|it| it.confidence) {
-                        div { dt { "Confidence" } dd { (format!("{:.0} %", it * 100.0)) } }
-                    }
-                    div { dt { "Last reading" } dd #at { (time_text::second(summary.at)) } }
-                    div #connection hidden { dt { "Connection" } dd { "lost; trying again" } }
-                }
-                @if let Some((id, episode)) = episode {
-                    p.note #open {
-                        "Since " (time_text::time(episode.since.0)) ". "
-                        @if self.history.is_ok() { a href={ "./" (tables::episode_link(&id)) } { "Explain this episode" } ". " }
-                        @if !self.is_admin { (is_normal_hint) }
-                    }
-                }
-                @if self.is_admin {
-                    @if summary.is_anomaly {
-                        (actions::button("./actions/accept", "Accept", "the current state becomes normal"))
-                    }
-                    @if self.view.subject == Subject::Host {
-                        (actions::button("./actions/train", "Train", "a new model starts to learn now"))
-                    }
-                }
             }
         }
     }
@@ -235,7 +197,7 @@ impl Overview {
         }
     }
 
-    fn score_chart(&self, history: &History, assessment: &Assessment) -> Markup {
+    fn score_chart(&self, history: &SubjectHistory, assessment: &Assessment) -> Markup {
         let TimeRange { from, to } = self.range;
         let span = |began: f64, ended: f64| (ended >= from.0 && began <= to.0).then_some([began, ended]);
         let episodes = history.episodes.iter();
@@ -275,7 +237,7 @@ impl Overview {
         html! {
             section aria-labelledby="signals" {
                 h2 #signals { (heading) }
-                (signal_charts::cards(chosen, self.history.as_ref().ok(), self.range, self.view.range.title))
+                (signal_charts::signal_cards(chosen, self.history.as_ref().ok(), self.range, self.view.range.title))
             }
         }
     }
@@ -318,7 +280,7 @@ impl Overview {
             }
         };
         html! {
-            section aria-labelledby="subjects" { h2 #subjects { "Subjects" } (tables::scrolling("Subjects", &table)) }
+            section aria-labelledby="subjects" { h2 #subjects { "Subjects" } (page_tables::scrollable_table("Subjects", &table)) }
         }
     }
 
@@ -338,12 +300,12 @@ impl Overview {
                 }
                 @if let Ok(history) = &self.history {
                     h3 { "Recent points" }
-                    (tables::recent(history, chosen, self.view.range.title))
+                    (page_tables::recent(history, chosen, self.view.range.title))
                 }
                 h3 { "Signals now" }
-                (tables::signals(assessment, self.view.anomalies_only))
+                (page_tables::signals(assessment, self.view.anomalies_only))
                 @if let Some(history) = self.history.as_ref().ok().filter(|it| !it.baselines.is_empty()) {
-                    details #baselines { summary { "Baselines" } (tables::baselines(&history.baselines)) }
+                    details #baselines { summary { "Baselines" } (page_tables::baselines(&history.baselines)) }
                 }
             }
         }

@@ -1,31 +1,31 @@
 //! What a request for the page asks to see: the subject, the range of time, and whether anomalies only.
 
 use crate::http::api::{KIND, SUBJECT};
+use crate::http::api_operation::{ApiOperation, ApiParameter, ApiParameterType};
 use crate::http::message::ProblemDetails;
-use crate::http::operation::{ApiParameterType, Operation, Parameter};
-use crate::http::query::{Query, bad_request};
+use crate::http::query_arguments::{QueryArguments, bad_request};
 use crate::reading::{Subject, Timestamp};
 use crate::store::TimeRange;
 
 /// The query of the page.
-pub(in crate::http) static OVERVIEW_OPERATION: Operation = Operation {
+pub(in crate::http) static OVERVIEW_OPERATION: ApiOperation = ApiOperation {
     id: "page",
     summary: "The page for people",
     parameters: &[
-        Parameter::query("range", ApiParameterType::Text, "Range of the charts: 1h, 6h, 24h or 7d"),
-        Parameter::query("show", ApiParameterType::Text, "Rows of the tables: all or anomalies"),
+        ApiParameter::query("range", ApiParameterType::Text, "Range of the charts: 1h, 6h, 24h or 7d"),
+        ApiParameter::query("show", ApiParameterType::Text, "Rows of the tables: all or anomalies"),
         SUBJECT,
         KIND,
     ],
-    ..Operation::EMPTY
+    ..ApiOperation::EMPTY
 };
 
 /// The query of the page of an episode: none.
-pub(in crate::http) static EPISODE_OPERATION: Operation = Operation {
+pub(in crate::http) static EPISODE_OPERATION: ApiOperation = ApiOperation {
     id: "episodePage",
     summary: "The page of an episode",
-    parameters: &[Parameter::path("id", "Identifier of the episode")],
-    ..Operation::EMPTY
+    parameters: &[ApiParameter::path("id", "Identifier of the episode")],
+    ..ApiOperation::EMPTY
 };
 
 /// Buckets of a chart …
@@ -65,7 +65,7 @@ pub(super) struct PageQuery {
 
 impl PageQuery {
     /// What a query asks to see, of the host: whoever asks looks up the subject.
-    pub(super) fn of(query: &Query) -> Result<Self, ProblemDetails> {
+    pub(super) fn of(query: &QueryArguments) -> Result<Self, ProblemDetails> {
         let name = query.text("range").unwrap_or(RANGES[0].name);
         let range = RANGES
             .iter()
@@ -131,7 +131,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn view(query: &str) -> Result<PageQuery, String> {
-        let query = Query::parse(Some(query), Some(&OVERVIEW_OPERATION)).map_err(|it| it.detail)?;
+        let query = QueryArguments::parse(Some(query), Some(&OVERVIEW_OPERATION)).map_err(|it| it.detail)?;
         let view = PageQuery::of(&query).map_err(|it| it.detail)?;
         let mut candidates = candidates(query.text("kind"), query.text("subject")).map_err(|it| it.detail)?;
         Ok(PageQuery { subject: candidates.pop().unwrap(), ..view })

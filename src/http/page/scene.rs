@@ -2,8 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::{tables, time_text};
-use crate::culprit::{Culprit, FrozenScene, MEASURES, Measure, SceneOccasion, SceneProcess};
+use super::{page_tables, time_text};
+use crate::culprit::{
+    Culprit, CulpritFinding, FrozenScene, MEASURES, SceneContainer, SceneOccasion, SceneProcess,
+    UsageMeasure, UsageValue,
+};
 use crate::episode_text;
 
 /// Who stands out, and the host at the start and at the peak; nothing without a scene.
@@ -12,14 +15,14 @@ pub(super) fn section(culprits: &[Culprit], scenes: &[FrozenScene]) -> Markup {
         @if !scenes.is_empty() {
             section aria-labelledby="processes" {
                 h2 #processes { "Processes" }
-                p { (sentence(culprits)) }
+                p { (sentence(culprits, CulpritFinding::of_episode(culprits, scenes))) }
                 @for scene in scenes { (frozen(scene)) }
             }
         }
     }
 }
 
-fn sentence(culprits: &[Culprit]) -> String {
+fn sentence(culprits: &[Culprit], finding: CulpritFinding) -> String {
     let of = |it: &Culprit| {
         let [value, usual] = [it.value, it.usual].map(|value| episode_text::usage(it.measure, value));
         let (name, share) = (episode_text::culprit(it), 100.0 * it.share);
@@ -29,7 +32,10 @@ fn sentence(culprits: &[Culprit]) -> String {
         )
     };
     match culprits {
-        [] => "No process stands out".to_owned(),
+        [] => match episode_text::nobody(finding) {
+            Some(reason) => format!("Nobody is named: {reason}"),
+            None => "It is not known whether a process stands out".to_owned(),
+        },
         all => format!("Most of it: {}", all.iter().map(of).collect::<Vec<_>>().join(", ")),
     }
 }
@@ -40,7 +46,11 @@ fn frozen(scene: &FrozenScene) -> Markup {
         SceneOccasion::Peak => "At the peak",
     };
     html! {
-        (tables::scrolling(occasion, &processes(occasion, scene)))
+        (page_tables::scrollable_table(occasion, &processes(occasion, scene)))
+        @if !scene.containers.is_empty() {
+            @let title = format!("{occasion}, containers and services");
+            (page_tables::scrollable_table(&title, &containers(&title, &scene.containers)))
+        }
         dl.facts {
             @if !scene.sockets.is_empty() {
                 div { dt { "Sockets" } dd { (list(scene.sockets.iter().map(|it| format!("{} {}", it.count, it.state)))) } }
@@ -73,15 +83,15 @@ fn processes(occasion: &str, scene: &FrozenScene) -> Markup {
     }
 }
 
-fn title(measure: Measure) -> &'static str {
+fn title(measure: UsageMeasure) -> &'static str {
     match measure {
-        Measure::Cpu => "CPU",
-        Measure::SystemCpu => "CPU in the kernel",
-        Measure::Memory => "Memory",
-        Measure::Faults => "Page faults",
-        Measure::DiskBytes => "Disk",
-        Measure::Descriptors => "Open files and sockets",
-        Measure::Starts => "Tasks started",
+        UsageMeasure::Cpu => "CPU",
+        UsageMeasure::SystemCpu => "CPU in the kernel",
+        UsageMeasure::Memory => "Memory",
+        UsageMeasure::Faults => "Page faults",
+        UsageMeasure::DiskBytes => "Disk",
+        UsageMeasure::Descriptors => "Open files and sockets",
+        UsageMeasure::Starts => "Tasks started",
     }
 }
 
@@ -91,13 +101,41 @@ fn process(it: &SceneProcess) -> Markup {
             th scope="row" { (it.process) }
             td { @if let Some(owner) = &it.owner { (owner.kind.name()) " " (owner.name) } }
             td.number { (it.processes) }
-            @for measure in MEASURES {
-                td.number {
-                    @if let Some(usage) = it.usage(measure) {
-                        (episode_text::usage(measure, usage.value))
-                        @if let Some(usual) = usage.usual { " (" (episode_text::usage(measure, usual)) ")" }
+            @for measure in MEASURES { (usage(measure, it.usage(measure))) }
+        }
+    }
+}
+
+/// Measures that control groups have.
+const OF_CONTAINERS: [UsageMeasure; 3] = [UsageMeasure::Cpu, UsageMeasure::Memory, UsageMeasure::DiskBytes];
+
+fn containers(title: &str, containers: &[SceneContainer]) -> Markup {
+    html! {
+        table {
+            caption { (title) ", with the usual use in parentheses" }
+            thead { tr {
+                th scope="col" { "Name" } th scope="col" { "Kind" }
+                @for measure in OF_CONTAINERS { th.number scope="col" { (self::title(measure)) } }
+            } }
+            tbody {
+                @for it in containers {
+                    tr {
+                        th scope="row" { (it.container.name) }
+                        td { (it.container.kind.name()) }
+                        @for measure in OF_CONTAINERS { (usage(measure, it.usage(measure))) }
                     }
                 }
+            }
+        }
+    }
+}
+
+fn usage(measure: UsageMeasure, usage: Option<UsageValue>) -> Markup {
+    html! {
+        td.number {
+            @if let Some(usage) = usage {
+                (episode_text::usage(measure, usage.value))
+                @if let Some(usual) = usage.usual { " (" (episode_text::usage(measure, usual)) ")" }
             }
         }
     }

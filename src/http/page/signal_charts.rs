@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::chart::Chart;
-use super::history::{History, Series};
 use super::signal_text;
+use super::subject_history::{BucketedSeries, SubjectHistory};
 use crate::report::{Assessment, SignalState};
 use crate::store::TimeRange;
 
@@ -50,9 +50,9 @@ pub(super) fn position(state: &SignalState) -> Option<&'static str> {
 }
 
 /// A card for each signal.
-pub(super) fn cards(
+pub(super) fn signal_cards(
     signals: &[&SignalState],
-    history: Option<&History>,
+    history: Option<&SubjectHistory>,
     range: TimeRange,
     title: &str,
 ) -> Markup {
@@ -65,7 +65,7 @@ pub(super) fn cards(
     }
 }
 
-fn card(state: &SignalState, series: Option<&Series>, range: TimeRange, title: &str) -> Markup {
+fn card(state: &SignalState, series: Option<&BucketedSeries>, range: TimeRange, title: &str) -> Markup {
     let (signal, unit) = (state.signal, Some(state.signal.unit));
     let position = position(state).unwrap_or("no range yet");
     let bounds = state.expected.map(signal_text::bounds);
@@ -107,11 +107,17 @@ fn card(state: &SignalState, series: Option<&Series>, range: TimeRange, title: &
 mod tests {
     use super::*;
     use crate::reading::Timestamp;
-    use crate::report::{Contribution, Direction, Episode, ExpectedValue, ScoreDetails};
+    use crate::report::{Contribution, DeviationDirection, Episode, ExpectedValue, ScoreDetails};
 
     fn state(name: &str, value: f64) -> SignalState {
         let expected = Some(ExpectedValue { value: 0.5, lower: 0.0, upper: 1.0 });
-        SignalState { signal: crate::sources::signal(name).unwrap(), value, expected, drift: None }
+        SignalState {
+            signal: crate::sources::signal(name).unwrap(),
+            value,
+            expected,
+            expected_by_detector: Default::default(),
+            drift: None,
+        }
     }
 
     #[test]
@@ -119,7 +125,7 @@ mod tests {
         let names = ["memory_used_ratio", "cpu_busy_ratio", "disk_busy_ratio"];
         let signals = vec![state(names[0], 0.9), state(names[1], 0.6), state(names[2], 1.5)];
         let contributions =
-            vec![Contribution { signal: signals[1].signal, direction: Direction::High, value: 1.0 }];
+            vec![Contribution { signal: signals[1].signal, direction: DeviationDirection::High, value: 1.0 }];
         let details = Some(ScoreDetails { contributions, ..ScoreDetails::default() });
         let quiet = Assessment { signals, details, ..Assessment::default() };
         let shown = |it: &Assessment| chosen(it).iter().map(|it| it.signal.name).collect::<Vec<_>>();

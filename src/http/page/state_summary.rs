@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::time_text;
 use crate::episode_text;
 use crate::reading::Subject;
-use crate::report::{Assessment, EpisodeMarks, Report};
+use crate::report::{Assessment, EpisodeCircumstances, Report};
 
 /// The state of a subject at one reading. What is not known is absent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,6 +17,9 @@ pub(in crate::http) struct StateSummary {
     /// Score of the subject; 1 is the unusual level.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) score: Option<f64>,
+    /// Share of the votes of the detectors that agree, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) confidence: Option<f64>,
     /// Whether an episode is open.
     pub(in crate::http) is_anomaly: bool,
     /// Whether it is worth an alert.
@@ -33,6 +36,7 @@ impl StateSummary {
             at: report.reading.at.0,
             state: state(assessment),
             score: assessment.details.as_ref().map(|it| it.score),
+            confidence: assessment.details.as_ref().and_then(|it| it.confidence),
             is_anomaly: assessment.episode.is_some(),
             alert: assessment.is_alert(),
             sentence: sentence(subject, assessment),
@@ -49,7 +53,7 @@ fn state(assessment: &Assessment) -> &'static str {
 }
 
 fn sentence(subject: &Subject, assessment: &Assessment) -> String {
-    let EpisodeMarks { maintenance, silenced } = assessment.expected;
+    let EpisodeCircumstances { maintenance, silenced } = assessment.expected;
     let mut text = without_circumstances(subject, assessment);
     if maintenance {
         text.push_str(". A maintenance window is active");
@@ -97,7 +101,7 @@ mod tests {
         let details = Some(ScoreDetails { score: 0.25, ..ScoreDetails::default() });
         let normal = Assessment { ready: true, details, ..Assessment::default() };
         check(&normal, ("normal", "Nothing is unusual on host"));
-        let expected = EpisodeMarks { maintenance: true, silenced: true };
+        let expected = EpisodeCircumstances { maintenance: true, silenced: true };
         let text =
             "Nothing is unusual on host. A maintenance window is active. A silence of Alertmanager is active";
         check(&Assessment { expected, ..normal.clone() }, ("normal", text));

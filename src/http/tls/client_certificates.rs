@@ -20,7 +20,7 @@ use crate::http::web_config::TlsSettings;
 ///
 /// # Errors
 /// When the certificates of the authorities cannot be read.
-pub(super) fn verifier(
+pub(super) fn client_cert_verifier(
     settings: &TlsSettings,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {

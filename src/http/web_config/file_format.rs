@@ -17,6 +17,21 @@ pub(super) struct FileFormat {
     pub(super) http_server_config: Option<HttpSection>,
     pub(super) basic_auth_users: Option<BTreeMap<String, PasswordHash>>,
     pub(super) rate_limit: Option<RateLimitSection>,
+    /// The empty sections in braces.
+    #[serde(skip)]
+    pub(super) switched_off: SwitchedOff,
+}
+
+/// Protections that a file switches off explicitly. A part of another file never does: braces that are not closed are
+/// no YAML.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::http) struct SwitchedOff {
+    /// `tls_server_config: {}`.
+    pub(super) tls: bool,
+    /// `basic_auth_users: {}`.
+    pub(super) users: bool,
+    /// `client_auth_type: NoClientCert`.
+    pub(super) client_certificates: bool,
 }
 
 /// Encryption.
@@ -115,17 +130,27 @@ impl FileFormat {
     pub(super) fn parse(text: &str) -> Result<Self, (Option<usize>, String)> {
         let line = |error: &yaml_serde::Error| error.location().map(|it| it.line());
         // By way of YAML's own type, which refuses a key that stands there twice. A scanner quotes no values.
-        match yaml_serde::from_str::<yaml_serde::Value>(text) {
+        let value = match yaml_serde::from_str::<yaml_serde::Value>(text) {
             Ok(yaml_serde::Value::Null) => return Ok(Self::default()),
-            Ok(_) => {}
+            Ok(value) => value,
             Err(error) => {
                 return Err((
                     line(&error),
                     format!("is not valid YAML: {}", one_line(&without_place(&error))),
                 ));
             }
-        }
-        yaml_serde::from_str(text).map_err(|error| (line(&error), one_line(&reason(&without_place(&error)))))
+        };
+        let file: Self = yaml_serde::from_str(text)
+            .map_err(|error| (line(&error), one_line(&reason(&without_place(&error)))))?;
+        let is_empty =
+            |key: &str| value.get(key).and_then(|it| it.as_mapping()).is_some_and(|it| it.is_empty());
+        let client_auth = file.tls_server_config.as_ref().and_then(|it| it.client_auth_type);
+        let switched_off = SwitchedOff {
+            tls: is_empty("tls_server_config"),
+            users: is_empty("basic_auth_users"),
+            client_certificates: client_auth == Some(ClientAuthType::NoClientCert),
+        };
+        Ok(Self { switched_off, ..file })
     }
 }
 

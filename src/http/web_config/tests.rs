@@ -51,15 +51,15 @@ fn the_format_of_exporter_toolkit() {
     ));
     let config = config.unwrap();
     let tls = config.tls.unwrap();
-    assert_eq!(tls.certificate, Pem::File("/etc/hostnorm/a.crt".into()));
-    assert_eq!(tls.key, Pem::File("/b.key".into()));
+    assert_eq!(tls.certificate, PemSource::File("/etc/hostnorm/a.crt".into()));
+    assert_eq!(tls.key, PemSource::File("/b.key".into()));
     assert_eq!(tls.files().count(), 3);
     assert!(tls.tls13 && !tls.tls12 && !tls.prefer_server_cipher_suites);
     assert_eq!((tls.client_auth, tls.curves.len()), (ClientAuthType::RequireAndVerifyClientCert, 2));
     assert!(!config.http2);
     assert_eq!(config.headers.len(), 1, "a blank header is unset");
     assert_eq!(config.users["alice"].cost(), 4);
-    assert_eq!(config.rate_limit, Some(RateLimit { interval: Duration::from_secs(90), burst: 20 }));
+    assert_eq!(config.rate_limit, Some(RequestRateLimit { interval: Duration::from_secs(90), burst: 20 }));
     let old = parse(
         "tls_server_config: {cert: a, key: b, client_auth_type: RequireClientCert, min_version: TLS10}",
     );
@@ -184,4 +184,56 @@ proptest! {
             prop_assert!(!reason.contains(&secret), "{}", reason);
         }
     }
+}
+
+/// TLS, client certificates with names, and users, in either order.
+fn protected() -> [String; 2] {
+    let tls = "tls_server_config:\n  cert: a\n  key: b\n  client_auth_type: RequireAndVerifyClientCert\n  client_ca: c\n  \
+               client_allowed_sans:\n  - prometheus.example\n";
+    let users = format!("# users\nbasic_auth_users:\n  alice: {HASH}\n");
+    [format!("{tls}{users}rate_limit: {{interval: 1s, burst: 3}}\n"), format!("{users}{tls}")]
+}
+
+#[test]
+fn no_part_of_a_file_takes_protection_away() {
+    for text in protected() {
+        let whole = parse(&text).unwrap();
+        assert_eq!(lost_protection(&whole, &whole), None);
+        for end in 0..text.len() {
+            let Ok(part) = parse(&text[..end]) else { continue };
+            let tls = part.tls.as_ref();
+            let names = tls.is_some_and(|it| it.client_auth.requires() && it.client_allowed_sans.is_some());
+            let is_open = part.users.is_empty() || !names;
+            assert_eq!(lost_protection(&whole, &part).is_some(), is_open, "{}", &text[..end]);
+        }
+    }
+}
+
+#[test]
+fn protection_is_switched_off_in_so_many_words() {
+    let [text, _] = protected();
+    let whole = parse(&text).unwrap();
+    let lost = |changed: &str| lost_protection(&whole, &parse(changed).unwrap());
+    let (tls, users) = text.split_once("# users\n").unwrap();
+    for (changed, says) in [
+        (String::new(), "tls_server_config is missing"),
+        (users.to_owned(), "to serve plain HTTP, set it to {}"),
+        (tls.to_owned(), "to ask for no passwords, set it to {}"),
+        (format!("{tls}basic_auth_users:\n"), "basic_auth_users is missing"),
+        (format!("tls_server_config:\n  cert:\n{users}"), "tls_server_config is missing"),
+        (format!("tls_server_config: {{cert: a, key: b}}\n{users}"), "client_auth_type is missing"),
+    ] {
+        let reason = lost(&changed).unwrap_or_default();
+        assert!(reason.contains(says) && reason.contains("restart"), "{changed}: {reason}");
+    }
+    for changed in [
+        format!("{tls}basic_auth_users: {{}}\n"),
+        format!("tls_server_config: {{}}\n{users}"),
+        format!("tls_server_config: {{cert: a, key: b, client_auth_type: NoClientCert}}\n{users}"),
+        "tls_server_config: {}\nbasic_auth_users: {}\n".to_owned(),
+    ] {
+        assert_eq!(lost(&changed), None, "{changed}");
+    }
+    // What was never in effect is not missed.
+    assert_eq!(lost_protection(&WebConfig::default(), &WebConfig::default()), None);
 }

@@ -97,9 +97,9 @@ pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
 
 /// Directories that were listed in one pass, so that many renamed files need one listing.
 #[derive(Debug, Default)]
-pub(super) struct Listings(BTreeMap<PathBuf, BTreeMap<u64, PathBuf>>);
+pub(super) struct DirectoryInodes(BTreeMap<PathBuf, BTreeMap<u64, PathBuf>>);
 
-impl Listings {
+impl DirectoryInodes {
     /// The files beside a path, by inode.
     fn beside(&mut self, path: &Path) -> &BTreeMap<u64, PathBuf> {
         // A link stays where it is; its file is renamed where the file is.
@@ -111,7 +111,7 @@ impl Listings {
     }
 
     /// A file that was renamed within its directory.
-    pub(super) fn renamed(&mut self, path: &Path, id: FileId, head: &FileHead) -> Option<File> {
+    pub(super) fn find_renamed_file(&mut self, path: &Path, id: FileId, head: &FileHead) -> Option<File> {
         let path = self.beside(path).get(&id.inode).filter(|_| head.bytes > 0)?.clone();
         let (file, metadata) = open(&path).ok()?;
         let is_it = metadata.is_file() && head.is_of(&file).ok()?;

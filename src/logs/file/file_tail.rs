@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::FileSettings;
-use super::discovery::{self, FILES_MAX, Listings};
+use super::discovery::{self, DirectoryInodes, FILES_MAX};
 use super::file_identity::FileId;
 use super::file_position::FilePosition;
 use super::tailed_file::{ReadOutcome, TailedFile};
-use crate::logs::framing::Message;
-use crate::logs::{LogPositions, ReadingCounts};
+use crate::logs::framing::LogMessage;
+use crate::logs::{LogPositions, LogReadState};
 
 mod search;
 
@@ -83,7 +83,7 @@ impl<'a> FileTail<'a> {
 
     /// Reads what is new, and hands positions over; `now` in seconds of any clock that does not jump. Returns whether there
     /// is more to read at once.
-    pub(super) fn poll(&mut self, now: f64, emit: &mut dyn FnMut(Message<'_>)) -> bool {
+    pub(super) fn poll(&mut self, now: f64, emit: &mut dyn FnMut(LogMessage<'_>)) -> bool {
         if now >= self.search_at {
             self.search(now);
             self.search_at = now + SEARCH_SECONDS + self.files.len() as f64 / FILES_PER_SECOND;
@@ -115,7 +115,7 @@ impl<'a> FileTail<'a> {
     }
 
     /// Looks at a file, and reads it for one turn if it changed. Returns whether to poll again at once, and the bytes read.
-    fn look_at(&mut self, idx: usize, now: f64, emit: &mut dyn FnMut(Message<'_>)) -> (bool, u64) {
+    fn look_at(&mut self, idx: usize, now: f64, emit: &mut dyn FnMut(LogMessage<'_>)) -> (bool, u64) {
         let Some(file) = self.files.get_mut(idx) else { return (false, 0) };
         let is_due = file.is_fresh || file.is_active(now);
         if file.copy_of.is_some() || file.is_unreadable && !file.is_fresh || !is_due && !file.is_open() {
@@ -166,7 +166,7 @@ impl<'a> FileTail<'a> {
     }
 
     /// Goes on in the copy of a truncated file, if there is one, and starts the file again.
-    fn truncated(&mut self, idx: usize, now: f64, emit: &mut dyn FnMut(Message<'_>)) {
+    fn truncated(&mut self, idx: usize, now: f64, emit: &mut dyn FnMut(LogMessage<'_>)) {
         let original = self.files[idx].whole_position();
         let is_copied = self.release_copies(&original) || self.go_on_in_copy(&original, now);
         let file = &mut self.files[idx];
@@ -182,14 +182,14 @@ impl<'a> FileTail<'a> {
 
     /// Searches a copy of a truncated file that no glob has found; returns whether there is one.
     fn go_on_in_copy(&mut self, original: &FilePosition, now: f64) -> bool {
-        let found = Listings::default().copy(&original.path, &original.head, original.offset);
+        let found = DirectoryInodes::default().copy(&original.path, &original.head, original.offset);
         let Some((path, handle, metadata)) = found else { return false };
         let id = FileId::of(&metadata);
         if let Some(idx) = self.by_id.get(&id) {
             let known = &mut self.files[*idx];
             // Otherwise it has a position of its own.
             if known.position.head.bytes == 0 || !known.position.head.is_of(&handle).unwrap_or(true) {
-                known.go_on_from(original);
+                known.resume_from_copy(original);
                 if known.missing_since.is_some() {
                     known.open_as(handle);
                 }
@@ -204,7 +204,7 @@ impl<'a> FileTail<'a> {
     /// Lets copies of a file go on where it was; returns whether there is one.
     fn release_copies(&mut self, original: &FilePosition) -> bool {
         let copies = self.files.iter_mut().filter(|it| it.copy_of == Some(original.id));
-        copies.map(|it| it.go_on_from(original)).count() > 0
+        copies.map(|it| it.resume_from_copy(original)).count() > 0
     }
 
     fn add(&mut self, file: TailedFile) {
@@ -267,7 +267,7 @@ impl<'a> FileTail<'a> {
     }
 
     /// Sets the counts of files.
-    pub(super) fn count(&self, counts: &ReadingCounts) {
+    pub(super) fn count(&self, counts: &LogReadState) {
         let count = |is: fn(&TailedFile) -> bool| self.files.iter().filter(|it| is(it)).count();
         counts.set_files(
             count(|it| it.missing_since.is_none() && !it.is_unreadable),

@@ -12,9 +12,9 @@ use super::discovery::FILES_MAX;
 use super::file_tail::{FileTail, OPEN_MAX};
 use super::{FileSettings, StartFrom};
 use crate::logs::framing::{FileFormat, LINE_BYTES_MAX};
-use crate::logs::{LogPositions, ReadingCounts};
+use crate::logs::{LogPositions, LogReadState};
 use crate::metric::Metric;
-use crate::reading::Values;
+use crate::reading::SubjectValues;
 
 /// A directory with files, and what was read of them.
 pub(super) struct Bench {
@@ -71,7 +71,7 @@ impl Bench {
 }
 
 fn value(tail: &FileTail<'_>, name: &str) -> usize {
-    let (counts, mut values) = (ReadingCounts::default(), Values::default());
+    let (counts, mut values) = (LogReadState::default(), SubjectValues::default());
     tail.count(&counts);
     counts.values("test", &mut values);
     let is_it = |metric: &Metric| metric.name == name;

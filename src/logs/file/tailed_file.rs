@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::discovery;
 use super::file_identity::{FileHead, FileId};
 use super::file_position::FilePosition;
-use crate::logs::framing::{FileFormat, Framing, LineSplitter, Message};
+use crate::logs::framing::{FileFormat, LineSplitter, LogFraming, LogMessage};
 
 /// Seconds after which a line without an end is taken as it is.
 const PARTIAL_SECONDS: f64 = 5.0;
@@ -38,7 +38,7 @@ pub(super) struct TailedFile {
     handle: Option<File>,
     format: FileFormat,
     splitter: LineSplitter,
-    framing: Framing,
+    framing: LogFraming,
     /// Bytes that were read, at least up to the position.
     read_to: u64,
     /// Messages that were passed on before a restart.
@@ -76,7 +76,7 @@ impl TailedFile {
             handle: None,
             format,
             splitter: LineSplitter::default(),
-            framing: Framing::new(format),
+            framing: LogFraming::new(format),
             read_to: position.offset,
             skip: position.passed,
             position: FilePosition { passed: 0, ..position },
@@ -155,7 +155,7 @@ impl TailedFile {
         &mut self,
         buffer: &mut [u8],
         now: f64,
-        emit: &mut dyn FnMut(Message<'_>),
+        emit: &mut dyn FnMut(LogMessage<'_>),
     ) -> io::Result<(ReadOutcome, u64)> {
         let file = match self.handle.take() {
             Some(file) => file,
@@ -198,7 +198,7 @@ impl TailedFile {
         Ok((outcome, turn_bytes))
     }
 
-    fn take(&mut self, bytes: &[u8], emit: &mut dyn FnMut(Message<'_>)) {
+    fn take(&mut self, bytes: &[u8], emit: &mut dyn FnMut(LogMessage<'_>)) {
         let base = self.read_to;
         let Self { splitter, framing, position, skip, .. } = self;
         splitter.push(bytes, |line, end, is_cut| {
@@ -219,14 +219,14 @@ impl TailedFile {
     }
 
     /// Passes on what waits for its end, if it waited for long enough.
-    pub(super) fn flush_old(&mut self, now: f64, emit: &mut dyn FnMut(Message<'_>)) {
+    pub(super) fn flush_old(&mut self, now: f64, emit: &mut dyn FnMut(LogMessage<'_>)) {
         if self.pending_bytes() > 0 && now - self.grown_at >= PARTIAL_SECONDS {
             self.flush(emit);
         }
     }
 
     /// Passes on what waits for its end, as if it ended here.
-    pub(super) fn flush(&mut self, emit: &mut dyn FnMut(Message<'_>)) {
+    pub(super) fn flush(&mut self, emit: &mut dyn FnMut(LogMessage<'_>)) {
         if let Some((line, is_cut)) = self.splitter.take() {
             self.framing.line(&line, is_cut, emit);
         }
@@ -236,7 +236,7 @@ impl TailedFile {
     }
 
     /// Goes on at the position of the file of which it is a copy.
-    pub(super) fn go_on_from(&mut self, original: &FilePosition) {
+    pub(super) fn resume_from_copy(&mut self, original: &FilePosition) {
         let FilePosition { offset, passed, head, .. } = original;
         (self.position.offset, self.position.head, self.position.passed) = (*offset, *head, 0);
         (self.read_to, self.skip) = (*offset, *passed);
@@ -245,7 +245,7 @@ impl TailedFile {
 
     /// Starts again at the first byte, after a truncation.
     pub(super) fn start_again(&mut self) {
-        let (splitter, framing) = (LineSplitter::default(), Framing::new(self.format));
+        let (splitter, framing) = (LineSplitter::default(), LogFraming::new(self.format));
         (self.splitter, self.framing, self.read_to, self.skip) = (splitter, framing, 0, 0);
         (self.position.offset, self.position.passed) = (0, 0);
         self.position.head = FileHead::default();

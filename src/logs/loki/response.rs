@@ -7,7 +7,7 @@ use serde::de::{self, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::logs::remote_log::{LevelNames, RemoteLine, RemoteLogErrorKind, line_identity};
+use crate::logs::remote_log::{RemoteLine, RemoteLogErrorKind, SeverityLabels, line_identity};
 
 #[derive(Deserialize)]
 struct Envelope {
@@ -126,7 +126,7 @@ pub(in crate::logs) fn lines(body: &[u8]) -> Result<Vec<RemoteLine>, RemoteLogEr
         let stream = line_identity(labels);
         for entry in raw.values {
             let at = entry.at.ok_or(RemoteLogErrorKind::Malformed(0))?;
-            let mut level = LevelNames::default();
+            let mut level = SeverityLabels::default();
             // Labels of the line before those of the stream.
             let all = raw.stream.iter().filter(|(name, _)| !entry.metadata.contains_key(*name));
             all.chain(&entry.metadata).for_each(|(name, value)| level.see(name, value));

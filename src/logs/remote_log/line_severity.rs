@@ -8,12 +8,12 @@ const NAMES: [&str; 8] =
 
 /// Looks for a level among labels in any order.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in crate::logs) struct LevelNames {
+pub(in crate::logs) struct SeverityLabels {
     /// The rank of the name and the severity.
     best: Option<(usize, LogSeverity)>,
 }
 
-impl LevelNames {
+impl SeverityLabels {
     /// Looks at a label.
     pub(in crate::logs) fn see(&mut self, name: &str, value: &str) {
         let Some(rank) = NAMES.iter().position(|it| *it == name) else { return };
@@ -39,7 +39,7 @@ fn severity_of_level(level: &str) -> Option<LogSeverity> {
         "notice" | "info" | "information" | "informational" | "debug" | "trace" | "verbose" => {
             Some(LogSeverity::Info)
         }
-        _ => level.parse().ok().filter(|it| *it < 8).map(LogSeverity::of_syslog),
+        _ => level.parse().ok().filter(|it| *it < 8).map(LogSeverity::from_syslog_priority),
     }
 }
 
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn the_most_certain_label_counts() {
         let check = |labels: &[(&str, &str)], expect: Option<LogSeverity>| {
-            let mut names = LevelNames::default();
+            let mut names = SeverityLabels::default();
             labels.iter().for_each(|(name, value)| names.see(name, value));
             assert_eq!(names.severity(), expect, "{labels:?}");
         };

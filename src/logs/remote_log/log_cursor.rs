@@ -73,7 +73,7 @@ impl LogCursor {
     }
 
     /// Lines below the floor since the last call.
-    pub(in crate::logs) fn take_lost(&mut self) -> u64 {
+    pub(in crate::logs) fn take_lost_line_count(&mut self) -> u64 {
         std::mem::take(&mut self.lost)
     }
 
@@ -175,7 +175,7 @@ mod tests {
         }
         assert_eq!(cursor.seen.len(), SEEN_MAX);
         assert!(!cursor.take(&line(START - LOOKBACK, 0)), "not twice");
-        assert_eq!((cursor.take_lost(), cursor.take_lost()), (1, 0));
+        assert_eq!((cursor.take_lost_line_count(), cursor.take_lost_line_count()), (1, 0));
         assert!(cursor.to_text().len() <= crate::logs::POSITION_BYTES_MAX);
     }
 

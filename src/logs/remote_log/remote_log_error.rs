@@ -64,7 +64,7 @@ impl RemoteLogErrorKind {
     }
 
     /// Whether one of the two in the log is enough: messages of a server may have a time or an identifier.
-    pub(in crate::logs) fn is_like(&self, other: &Self) -> bool {
+    pub(in crate::logs) fn is_repeat_of(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Status { status, .. }, Self::Status { status: other, .. }) => status == other,
             (Self::Remote(one), Self::Remote(other)) => mem::discriminant(one) == mem::discriminant(other),
@@ -135,7 +135,10 @@ fn status_text(status: u16, said: &str, has_credentials: bool) -> (&'static str,
             "set connection.user with connection.password_file, or connection.token_file",
         ),
         403 => ("access denied", "check the user's permissions and the tenant"),
-        404 => ("not found", "check url: it has the prefix of the API, if there is one, and not its path"),
+        404 => (
+            "not found",
+            "check url: it has the path prefix of the server, if any, and not the path of the API",
+        ),
         400 | 413 | 414 | 422 => ("the server rejects the query", "check query"),
         429 => ("too many requests", "raise poll, or the limits of the server"),
         500.. => ("the server failed", "check its log"),
@@ -169,8 +172,8 @@ mod tests {
         check(
             404,
             "404 page not found",
-            "not found (404): 404 page not found; check url: it has the prefix of the API, if there is one, and not \
-             its path",
+            "not found (404): 404 page not found; check url: it has the path prefix of the server, if any, and not the \
+             path of the API",
         );
         check(429, "", "too many requests (429); raise poll, or the limits of the server");
         check(500, "boom\n", "the server failed (500): boom; check its log");

@@ -22,7 +22,7 @@ impl<'a> SyslogMessage<'a> {
         let Some((priority, rest)) = priority(without_length(datagram)) else {
             return Self { severity: None, text: datagram };
         };
-        let severity = Some(LogSeverity::of_syslog(u8::try_from(priority % 8).unwrap_or(7)));
+        let severity = Some(LogSeverity::from_syslog_priority(u8::try_from(priority % 8).unwrap_or(7)));
         let text = match rest.strip_prefix(b"1 ") {
             Some(rest) => rfc5424(rest).unwrap_or(rest),
             None => rfc3164(rest),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::logs::remote_log::{LevelNames, RemoteLine, RemoteLogErrorKind, line_identity};
+use crate::logs::remote_log::{RemoteLine, RemoteLogErrorKind, SeverityLabels, line_identity};
 
 /// Parses lines of JSON, each with the fields of a log line. One without a message counts with its JSON as its text.
 pub(in crate::logs) fn lines(body: &[u8]) -> Result<Vec<RemoteLine>, RemoteLogErrorKind> {
@@ -21,7 +21,7 @@ fn line(row: &[u8]) -> Result<RemoteLine, RemoteLogErrorKind> {
     let at: Timestamp = time.parse().map_err(|_| RemoteLogErrorKind::Malformed(0))?;
     let at = i64::try_from(at.as_nanosecond()).ok().filter(|it| *it >= 0);
     let at = at.ok_or(RemoteLogErrorKind::Malformed(0))?;
-    let mut level = LevelNames::default();
+    let mut level = SeverityLabels::default();
     fields.iter().for_each(|(name, value)| level.see(name, value.as_str().unwrap_or_default()));
     let texts = fields.iter().flat_map(|(name, value)| [name.as_str(), value.as_str().unwrap_or_default()]);
     let text = match text_of("_msg") {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::notification::{Alert, AlertStatus};
 use super::super::plan::ActionInput;
-use super::marker_word;
+use super::hash;
 
 /// Longest title, in characters; GitHub takes 256.
 const TITLE_CHARS_MAX: usize = 200;
@@ -13,9 +13,23 @@ const TEXT_BYTES_MAX: usize = 30_000;
 /// Longest value in a table, in characters.
 const CELL_CHARS_MAX: usize = 300;
 
+/// What is around the hash of a hidden marker.
+const MARKER: (&str, &str) = ("<!-- hostnorm:", " -->");
+
 /// A hidden marker that names a lane or a key.
 pub(super) fn marker(text: &str) -> String {
-    format!("<!-- hostnorm:{} -->", marker_word(text))
+    let (start, end) = MARKER;
+    format!("{start}{:016x}{end}", hash(text))
+}
+
+/// The hashes of the lane and the key that the first two markers of a text name.
+pub(super) fn marked(text: &str) -> Option<[u64; 2]> {
+    let (start, end) = MARKER;
+    let mut hashes = text.split(start).skip(1).filter_map(|it| {
+        let word = it.split(end).next()?;
+        u64::from_str_radix(word, 16).ok().filter(|_| word.len() == 16)
+    });
+    Some([hashes.next()?, hashes.next()?])
 }
 
 /// The title of an issue: the alert and its sentence.
@@ -137,7 +151,20 @@ mod tests {
         ] {
             assert!(body.contains(part), "{part} in {body}");
         }
-        assert!(body.contains(&marker("l")) && body.contains(&marker("k")));
+        assert_eq!(marked(&body), Some([hash("l"), hash("k")]));
+    }
+
+    #[test]
+    fn markers_are_read_back() {
+        let check = |text: &str, expect: Option<[u64; 2]>| assert_eq!(marked(text), expect, "{text}");
+        check("<!-- hostnorm:000000000000000a -->x<!-- hostnorm:ffffffffffffffff -->", Some([10, u64::MAX]));
+        check(
+            "<!-- hostnorm:a --><!-- hostnorm:0000000000000001 --> <!-- hostnorm:0000000000000002 -->",
+            Some([1, 2]),
+        );
+        check("<!-- hostnorm:0000000000000001 -->", None);
+        check("<!-- hostnorm:", None);
+        check("", None);
     }
 
     #[test]

@@ -17,14 +17,6 @@ CREATE INDEX lane ON action (lane, id) WHERE state < 2;
 CREATE INDEX finished ON action (seen_at) WHERE state >= 2;
 CREATE INDEX tried ON action (action, tried_at);
 
-CREATE TABLE issue (
-    lane TEXT PRIMARY KEY,
-    number INTEGER NOT NULL,
-    comments INTEGER NOT NULL,
-    is_open INTEGER NOT NULL,
-    changed_at REAL NOT NULL
-) STRICT;
-
 CREATE TABLE cluster_action (
     action TEXT NOT NULL,
     key TEXT NOT NULL UNIQUE,

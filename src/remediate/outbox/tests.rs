@@ -12,7 +12,7 @@ fn open(directory: &Path) -> Outbox {
     Outbox::open(directory, OutboxLimits::default()).unwrap()
 }
 
-fn keys(rows: &[OutboxRow]) -> Vec<&str> {
+fn keys(rows: &[ClaimedAction]) -> Vec<&str> {
     rows.iter().map(|it| it.key.as_str()).collect()
 }
 
@@ -27,18 +27,18 @@ fn an_action_is_known_over_restarts() {
     drop(outbox);
     let outbox = open(directory.path());
     assert_eq!(outbox.add(&[planned("a", "firing")], 3.0).unwrap(), 0);
-    let rows = outbox.claim(ACTION, 3.0, 10).unwrap();
+    let rows = outbox.claim_due_actions(ACTION, 3.0, 10).unwrap();
     assert_eq!((keys(&rows), rows[0].attempts), (vec!["a firing"], 0));
     drop(outbox);
     // It was being sent when the process ended.
     let outbox = open(directory.path());
-    let rows = outbox.claim(ACTION, 4.0, 10).unwrap();
+    let rows = outbox.claim_due_actions(ACTION, 4.0, 10).unwrap();
     assert_eq!((keys(&rows), rows[0].attempts), (vec!["a firing"], 1));
-    outbox.settle(&[(rows[0].id, Settlement::Done)]).unwrap();
+    outbox.settle(&[(rows[0].id, AttemptResult::Done)]).unwrap();
     drop(outbox);
     let outbox = open(directory.path());
     assert_eq!(outbox.add(&[planned("a", "firing")], 5.0).unwrap(), 0);
-    assert!(outbox.claim(ACTION, 5.0, 10).unwrap().is_empty());
+    assert!(outbox.claim_due_actions(ACTION, 5.0, 10).unwrap().is_empty());
 }
 
 #[test]
@@ -47,14 +47,14 @@ fn a_lane_is_in_order() {
     let outbox = open(directory.path());
     let all = [planned("a", "firing"), planned("a", "resolved"), planned("b", "firing")];
     outbox.add(&all, 1.0).unwrap();
-    let rows = outbox.claim(ACTION, 1.0, 10).unwrap();
+    let rows = outbox.claim_due_actions(ACTION, 1.0, 10).unwrap();
     assert_eq!(keys(&rows), ["a firing", "b firing"]);
-    outbox.settle(&[(rows[0].id, Settlement::Retry(9.0)), (rows[1].id, Settlement::Done)]).unwrap();
-    assert!(outbox.claim(ACTION, 8.0, 10).unwrap().is_empty());
+    outbox.settle(&[(rows[0].id, AttemptResult::Retry(9.0)), (rows[1].id, AttemptResult::Done)]).unwrap();
+    assert!(outbox.claim_due_actions(ACTION, 8.0, 10).unwrap().is_empty());
     assert_eq!(outbox.next_at(ACTION).unwrap(), Some(9.0));
-    let rows = outbox.claim(ACTION, 9.0, 10).unwrap();
-    outbox.settle(&[(rows[0].id, Settlement::Dropped)]).unwrap();
-    assert_eq!(keys(&outbox.claim(ACTION, 9.0, 10).unwrap()), ["a resolved"]);
+    let rows = outbox.claim_due_actions(ACTION, 9.0, 10).unwrap();
+    outbox.settle(&[(rows[0].id, AttemptResult::Dropped)]).unwrap();
+    assert_eq!(keys(&outbox.claim_due_actions(ACTION, 9.0, 10).unwrap()), ["a resolved"]);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn what_is_resolved_is_cancelled() {
     let outbox = open(directory.path());
     outbox.add(&[planned("a", "firing")], 1.0).unwrap();
     outbox.add(&[PlannedAction { payload: None, ..planned("a", "resolved") }], 2.0).unwrap();
-    assert!(outbox.claim(ACTION, 9.0, 10).unwrap().is_empty());
+    assert!(outbox.claim_due_actions(ACTION, 9.0, 10).unwrap().is_empty());
     assert_eq!(outbox.counts().of("webhook").dropped, 1);
 }
 
@@ -92,14 +92,14 @@ fn old_actions_are_forgotten_unless_they_are_asked_for() {
     let directory = tempfile::tempdir().unwrap();
     let outbox = open(directory.path());
     outbox.add(&[planned("a", "firing"), planned("b", "firing")], 1.0).unwrap();
-    let rows = outbox.claim(ACTION, 1.0, 10).unwrap();
-    outbox.settle(&rows.iter().map(|it| (it.id, Settlement::Done)).collect::<Vec<_>>()).unwrap();
+    let rows = outbox.claim_due_actions(ACTION, 1.0, 10).unwrap();
+    outbox.settle(&rows.iter().map(|it| (it.id, AttemptResult::Done)).collect::<Vec<_>>()).unwrap();
     outbox.add(&[planned("a", "firing")], 100.0).unwrap();
     outbox.tidy([ACTION], 50.0).unwrap();
     assert_eq!(outbox.add(&[planned("a", "firing"), planned("b", "firing")], 101.0).unwrap(), 1);
     // Its rule is gone.
     outbox.tidy(["other/0/log"], 50.0).unwrap();
-    assert!(outbox.claim(ACTION, 200.0, 10).unwrap().is_empty());
+    assert!(outbox.claim_due_actions(ACTION, 200.0, 10).unwrap().is_empty());
 }
 
 #[test]
@@ -114,6 +114,46 @@ fn permits_outlive_a_restart() {
     assert!(!outbox.take_permit("a", "3", 2, 2.0).unwrap());
     assert!(outbox.take_permit("b", "3b", 2, 2.0).unwrap());
     assert!(outbox.take_permit("a", "3", 2, 3601.0).unwrap());
+}
+
+#[test]
+fn issues_are_known_once_they_were_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let outbox = open(directory.path());
+    let issue = |number, is_open| AlertIssue { number, comments: 2, is_open, opened_by: u64::MAX };
+    assert!(!outbox.are_issues_known("a").unwrap());
+    outbox.remember_issue(1, issue(10, true), 1.0).unwrap();
+    outbox.remember_issue(2, issue(20, false), 1.0).unwrap();
+    // Another action closed this one while the list was read.
+    outbox.remember_issue(u64::MAX, issue(30, false), 5.0).unwrap();
+    let listed =
+        [(1, issue(11, true)), (2, issue(21, true)), (u64::MAX, issue(31, true)), (4, issue(41, true))];
+    outbox.take_issues("a", &listed, 5.0).unwrap();
+    drop(outbox);
+    let outbox = open(directory.path());
+    for (lane, expect) in
+        [(1, issue(10, true)), (2, issue(21, true)), (u64::MAX, issue(30, false)), (4, issue(41, true))]
+    {
+        assert_eq!(outbox.issue(lane).unwrap(), Some(expect));
+    }
+    assert_eq!(outbox.issue(5).unwrap(), None);
+    assert!(outbox.are_issues_known("a").unwrap() && !outbox.are_issues_known("b").unwrap());
+    outbox.set_issues_known("a", false).unwrap();
+    assert!(!outbox.are_issues_known("a").unwrap());
+}
+
+#[test]
+fn an_outbox_of_version_1_keeps_its_actions() {
+    let directory = tempfile::tempdir().unwrap();
+    open(directory.path()).add(&[planned("a", "firing")], 1.0).unwrap();
+    let connection = Connection::open(directory.path().join(FILE)).unwrap();
+    let version_1 = "DROP TABLE listed; DROP TABLE issue; CREATE TABLE issue (lane TEXT PRIMARY KEY) STRICT";
+    connection.execute_batch(version_1).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    drop(connection);
+    let outbox = open(directory.path());
+    assert_eq!(outbox.claim_due_actions(ACTION, 1.0, 10).unwrap().len(), 1);
+    assert_eq!(outbox.issue(1).unwrap(), None);
 }
 
 proptest! {
@@ -132,18 +172,18 @@ proptest! {
             }
             outbox.add(&[action], 1.0).unwrap();
             if idx % 3 == 0 {
-                for row in outbox.claim(ACTION, 1.0, 2).unwrap() {
-                    outbox.settle(&[(row.id, Settlement::Done)]).unwrap();
+                for row in outbox.claim_due_actions(ACTION, 1.0, 2).unwrap() {
+                    outbox.settle(&[(row.id, AttemptResult::Done)]).unwrap();
                     done.push(row.key);
                 }
             }
         }
         loop {
-            let rows = outbox.claim(ACTION, 1.0, 2).unwrap();
+            let rows = outbox.claim_due_actions(ACTION, 1.0, 2).unwrap();
             if rows.is_empty() {
                 break;
             }
-            outbox.settle(&rows.iter().map(|it| (it.id, Settlement::Done)).collect::<Vec<_>>()).unwrap();
+            outbox.settle(&rows.iter().map(|it| (it.id, AttemptResult::Done)).collect::<Vec<_>>()).unwrap();
             done.extend(rows.into_iter().map(|it| it.key));
         }
         for lane in ["l0", "l1", "l2"] {

@@ -6,19 +6,19 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use super::queue::JobLane;
+use super::job_queue::JobLane;
 use crate::detect::seasonal::{BucketHistory, SeasonalFits};
 use crate::engine::Engine;
 use crate::model_registry::ModelVersion;
 use crate::reading::{Subject, SubjectKind};
+use crate::sampler::job_throttle::JobGate;
 use crate::sampler::persist::record;
 use crate::sampler::restore::{fold, forgotten, knows_forgotten};
-use crate::sampler::throttle::JobGate;
-use crate::scorer::StoredPoint;
-use crate::selftest::{Inconclusive, SelftestInput, SelftestResult};
+use crate::scorer::HistoryPoint;
+use crate::selftest::{InconclusiveReason, SelftestInput, SelftestResult};
 use crate::store::{BackfillPoints, StoreError, StoreReader, TimeRange};
 use crate::third_party_forest;
-use crate::training::{self, TrainError, TrainedModel, TrainingSet};
+use crate::training::{self, TrainModelError, TrainedModel, TrainingSet};
 
 /// A unit of work, with all the data that it needs.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ pub(in crate::sampler) enum Job {
 }
 
 /// Stored states, by subject.
-pub(in crate::sampler) type States = BTreeMap<Subject, Vec<u8>>;
+pub(in crate::sampler) type SubjectStates = BTreeMap<Subject, Vec<u8>>;
 
 /// Why a job failed.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ pub(in crate::sampler) enum JobFailure<E> {
 pub(in crate::sampler) enum JobOutcome {
     Trained {
         kind: SubjectKind,
-        result: Result<TrainedModel, JobFailure<TrainError>>,
+        result: Result<TrainedModel, JobFailure<TrainModelError>>,
     },
     Fitted {
         subject: Subject,
@@ -89,12 +89,12 @@ pub(in crate::sampler) enum JobOutcome {
     },
     Tested {
         subject: Subject,
-        result: Result<SelftestResult, JobFailure<Inconclusive>>,
+        result: Result<SelftestResult, JobFailure<InconclusiveReason>>,
     },
     /// The rebuilt engine, and the number of points.
     Rebuilt(Result<(Box<Engine>, usize), JobFailure<StoreError>>),
     /// The states that are stored.
-    States(Result<States, JobFailure<StoreError>>),
+    States(Result<SubjectStates, JobFailure<StoreError>>),
     Loaded(Result<Option<Box<ModelVersion>>, JobFailure<String>>),
     /// The engine that learned the points, and the points.
     Backfilled(Result<(Box<Engine>, BackfillPoints), JobFailure<Infallible>>),
@@ -154,8 +154,8 @@ impl Job {
             }
             Self::LoadModel { directory, id } => JobOutcome::Loaded(guarded(|| load_model(&directory, &id))),
             Self::Backfill { mut blank, past } => JobOutcome::Backfilled(guarded(|| {
-                let known = |it| StoredPoint { point: it, in_anomaly: false, weight: 1.0, score: None };
-                let points: Vec<StoredPoint> = past.points.iter().cloned().map(known).collect();
+                let known = |it| HistoryPoint { point: it, in_anomaly: false, weight: 1.0, score: None };
+                let points: Vec<HistoryPoint> = past.points.iter().cloned().map(known).collect();
                 blank.warm(&past.subject, &points);
                 Ok((blank, past))
             })),
@@ -207,11 +207,11 @@ impl JobOutcome {
 }
 
 /// What to do about a training that was refused.
-fn advice(error: &TrainError) -> &'static str {
+fn advice(error: &TrainModelError) -> &'static str {
     match error {
-        TrainError::TooFewRows(_) => "wait for more readings, or train on more hours",
-        TrainError::Forest(_) => "wait for more readings, and check the settings of the forest",
-        TrainError::Blind { .. } => {
+        TrainModelError::TooFewRows(_) => "wait for more readings, or train on more hours",
+        TrainModelError::Forest(_) => "wait for more readings, and check the settings of the forest",
+        TrainModelError::Blind { .. } => {
             "train again after some hours of ordinary load; hostnorm trains by itself as well"
         }
     }
@@ -237,9 +237,13 @@ fn rebuild(
     Ok((blank, points))
 }
 
-fn load_states(directory: &Path, format: &str, subjects: BTreeSet<Subject>) -> Result<States, StoreError> {
+fn load_states(
+    directory: &Path,
+    format: &str,
+    subjects: BTreeSet<Subject>,
+) -> Result<SubjectStates, StoreError> {
     let reader = StoreReader::open(directory)?;
-    let mut states = States::new();
+    let mut states = SubjectStates::new();
     for subject in subjects {
         if let Some(it) = reader.subject_state(subject.kind(), subject.name())?
             && it.format == format

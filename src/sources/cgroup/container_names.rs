@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::discovery::{FoundClass, FoundGroup};
+use super::discovery::{FoundCgroup, FoundClass};
 use super::group_class::ContainerId;
 use super::names_on_disk::NamesOnDisk;
 use super::podman_storage::DescribedContainer;
@@ -60,7 +60,7 @@ impl ContainerNames {
     /// The names of groups, in their order. `None` for the sandbox of a pod, which only holds its namespaces, for a pod or
     /// container that the kubelet is about to start, whose identity would change a moment later, and for one whose name is
     /// still to be read.
-    pub(super) fn of(&mut self, groups: &[&FoundGroup]) -> Vec<Option<GroupName>> {
+    pub(super) fn of(&mut self, groups: &[&FoundCgroup]) -> Vec<Option<GroupName>> {
         let now = clock::instant();
         let before = std::mem::take(&mut self.unnamed);
         let since: Vec<Instant> =
@@ -95,7 +95,7 @@ impl ContainerNames {
         (self.is_awaited() && !silent.is_empty()).then_some((self.awaited, silent))
     }
 
-    fn look_up(&mut self, group: &FoundGroup, since: Instant) -> NameAnswer {
+    fn look_up(&mut self, group: &FoundCgroup, since: Instant) -> NameAnswer {
         match &group.class {
             FoundClass::Service { unit } => {
                 NameAnswer::Named(GroupName::plain(SubjectKind::Service, unit, ""))
@@ -252,8 +252,8 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "tests make files")]
     #[test]
     fn a_container_appears_with_its_name_when_a_disk_that_hangs_answers() {
-        let (blocking, rootfs) = (BlockingReads::default(), tempfile::tempdir().unwrap());
-        // The thread of this source is busy, as with a file that does not answer.
+        // Room for one read, which does not answer.
+        let (blocking, rootfs) = (BlockingReads::with_stuck_max(1), tempfile::tempdir().unwrap());
         let (release, released) = channel::<()>();
         let other = blocking.reader::<()>();
         other.ask(Path::new("/hangs"), move |_| released.recv().unwrap_or_default()).unwrap();
@@ -261,7 +261,7 @@ mod tests {
         let config = rootfs.path().join("var/lib/docker/containers").join(&id).join("config.v2.json");
         std::fs::create_dir_all(config.parent().unwrap()).unwrap();
         std::fs::write(&config, r#"{"Name":"/web","Config":{"Image":"nginx"}}"#).unwrap();
-        let container = FoundGroup {
+        let container = FoundCgroup {
             path: format!("system.slice/docker-{id}.scope").into(),
             class: FoundClass::Container {
                 runtime: ContainerRuntime::Docker,
@@ -270,7 +270,7 @@ mod tests {
             },
         };
         let unit = "cron.service".to_owned();
-        let service = FoundGroup { path: "cron.service".into(), class: FoundClass::Service { unit } };
+        let service = FoundCgroup { path: "cron.service".into(), class: FoundClass::Service { unit } };
         let mut names = ContainerNames::new(rootfs.path(), &blocking);
         let mut found = || {
             let found = names.of(&[&container, &service]);

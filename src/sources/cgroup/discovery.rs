@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use super::group_class::{ContainerId, ContainerRuntime, GroupClass, GroupContext, classify};
-use super::hierarchy::Hierarchies;
-use crate::reading::name_hash;
+use super::cgroup_hierarchy::Hierarchies;
+use super::group_class::{CgroupClass, ContainerId, ContainerRuntime, GroupContext, classify};
+use crate::reading::with_name_hash;
 
 /// Largest number of directories that one search lists.
 const DIRECTORIES_MAX: usize = 4_096;
@@ -20,7 +20,7 @@ const DEPTH_MAX: usize = 10;
 
 /// A group that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FoundGroup {
+pub(super) struct FoundCgroup {
     /// Path below the mount point of its hierarchies.
     pub(super) path: PathBuf,
     /// What it is.
@@ -40,7 +40,7 @@ pub(super) enum FoundClass {
 
 impl FoundClass {
     /// Whether a network namespace of its processes is its own; containers of a pod share that of the pod.
-    pub(super) fn owns_network(&self) -> bool {
+    pub(super) fn has_own_network_namespace(&self) -> bool {
         !matches!(self, Self::Container { pod: Some(_), .. })
     }
 
@@ -55,9 +55,9 @@ impl FoundClass {
 
 /// All groups, and the number of directories beyond the maximum.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Discovery {
+pub(super) struct CgroupDiscovery {
     /// In the order of their paths.
-    pub(super) groups: Vec<FoundGroup>,
+    pub(super) groups: Vec<FoundCgroup>,
     /// Directories that were not searched.
     pub(super) skipped: usize,
 }
@@ -71,7 +71,7 @@ struct Pending {
 }
 
 /// Searches all hierarchies; a group that is in several of them is found once.
-pub(super) fn find_groups(hierarchies: &Hierarchies) -> Discovery {
+pub(super) fn find_groups(hierarchies: &Hierarchies) -> CgroupDiscovery {
     let mut found = BTreeMap::new();
     let mut budget = SearchBudget { directories: DIRECTORIES_MAX, entries: ENTRIES_MAX };
     let mut skipped = 0;
@@ -87,7 +87,7 @@ pub(super) fn find_groups(hierarchies: &Hierarchies) -> Discovery {
             }
         }
     }
-    Discovery { groups: found.into_values().collect(), skipped }
+    CgroupDiscovery { groups: found.into_values().collect(), skipped }
 }
 
 /// What a search may still list.
@@ -108,31 +108,31 @@ impl SearchBudget {
 fn visit(
     parent: &Pending,
     name: &OsStr,
-    found: &mut BTreeMap<PathBuf, FoundGroup>,
+    found: &mut BTreeMap<PathBuf, FoundCgroup>,
     pending: &mut Vec<Pending>,
 ) {
     let context = parent.below.iter().fold(GroupContext::default(), |it, name| it.within(name));
     let (path, name) = (parent.path.join(name), DirectoryName::new(name));
     let class = classify(&name.text, context);
     let pod = match &class {
-        GroupClass::Pod { uid } => Some(uid.clone()),
+        CgroupClass::Pod { uid } => Some(uid.clone()),
         _ => parent.pod.clone(),
     };
-    let searched = matches!(class, GroupClass::Pod { .. } | GroupClass::Inner);
+    let searched = matches!(class, CgroupClass::Pod { .. } | CgroupClass::Inner);
     let group = match class {
-        GroupClass::Pod { uid } => Some(FoundClass::Pod { uid }),
-        GroupClass::Container(runtime, id) => {
+        CgroupClass::Pod { uid } => Some(FoundClass::Pod { uid }),
+        CgroupClass::Container(runtime, id) => {
             let id = match id {
                 ContainerId::Name(it) => ContainerId::Name(name.distinct(&it)),
                 digits @ ContainerId::Digits(_) => digits,
             };
             Some(FoundClass::Container { runtime, id, pod: parent.pod.clone() })
         }
-        GroupClass::Service => Some(FoundClass::Service { unit: name.distinct(&name.text) }),
-        GroupClass::Inner | GroupClass::Ignored => None,
+        CgroupClass::Service => Some(FoundClass::Service { unit: name.distinct(&name.text) }),
+        CgroupClass::Inner | CgroupClass::Ignored => None,
     };
     if let Some(class) = group {
-        found.entry(path.clone()).or_insert_with(|| FoundGroup { path: path.clone(), class });
+        found.entry(path.clone()).or_insert_with(|| FoundCgroup { path: path.clone(), class });
     }
     if searched && parent.below.len() < DEPTH_MAX {
         let below = parent.below.iter().cloned().chain([name.text]).collect();
@@ -144,19 +144,20 @@ fn visit(
 struct DirectoryName {
     /// With a replacement character for what is no text.
     text: String,
-    /// The hash of a name that is no text.
-    hash: Option<String>,
+    /// The name itself, if it is no text.
+    odd: Option<OsString>,
 }
 
 impl DirectoryName {
     fn new(name: &OsStr) -> Self {
-        let hash = || name_hash(name.as_encoded_bytes());
-        Self { text: name.to_string_lossy().into_owned(), hash: name.to_str().is_none().then(hash) }
+        let odd = name.to_str().is_none().then(|| name.to_owned());
+        Self { text: name.to_string_lossy().into_owned(), odd }
     }
 
     /// The name of a subject; names that are no text and look alike stay distinct.
     fn distinct(&self, name: &str) -> String {
-        self.hash.as_ref().map_or_else(|| name.to_owned(), |hash| format!("{name}~{hash}"))
+        let odd = self.odd.as_ref();
+        odd.map_or_else(|| name.to_owned(), |it| with_name_hash(name, it.as_encoded_bytes()))
     }
 }
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::group_class::{GroupContext, classify};
-use super::group_values::GroupValues;
-use super::{container_names, group_files, identity, names_on_disk, parse, podman_storage, workload};
-use crate::reading::{LABEL_BYTES_MAX, Values};
+use super::group_values::CgroupValues;
+use super::{cgroup_identity, container_names, group_files, names_on_disk, parse, podman_storage, workload};
+use crate::reading::{LABEL_BYTES_MAX, SubjectValues};
 use crate::sources::kernel_file::KernelText;
 
 /// Longest message; a line of the file is shortened to 80 characters.
@@ -40,13 +40,13 @@ pub fn parse(bytes: &[u8]) {
 
 /// One file of a group; values that it sets are finite and not negative.
 fn file(choice: usize, text: &str) {
-    let mut values = GroupValues::default();
+    let mut values = CgroupValues::default();
     let text = KernelText::of(Path::new("/group/file"), text);
     if let Err(error) = group_files::parse(choice, text, &mut values) {
         let message = error.to_string();
         assert!(message.contains("/group/file") && message.chars().count() <= MESSAGE_CHARS_MAX, "{message}");
     }
-    let mut set = Values::default();
+    let mut set = SubjectValues::default();
     values.set(&mut set);
     assert!(set.iter().all(|it| it.value.is_finite() && it.value >= 0.0), "{set:?}");
 }
@@ -57,7 +57,7 @@ fn names(text: &str) {
     let context = above.split('/').fold(GroupContext::default(), |it, name| it.within(name));
     let _ = classify(name, context);
     let _ = (workload::workload(text), workload::repository(text), workload::is_generated(text));
-    let shown = identity::shown(text);
+    let shown = cgroup_identity::shown(text);
     assert!(!shown.is_empty() && shown.len() < LABEL_BYTES_MAX && !shown.contains(char::is_control));
     let _ = podman_storage::descriptions(text);
 }

@@ -5,7 +5,7 @@
 
 /// What the name of a directory says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum GroupClass {
+pub(super) enum CgroupClass {
     /// A pod of Kubernetes; contains its containers.
     Pod {
         /// The UID, in lower case with dashes.
@@ -82,9 +82,9 @@ impl<'a> GroupContext<'a> {
 }
 
 /// Classifies a directory.
-pub(super) fn classify(name: &str, context: GroupContext<'_>) -> GroupClass {
+pub(super) fn classify(name: &str, context: GroupContext<'_>) -> CgroupClass {
     if let Some(uid) = pod_uid(name, context) {
-        return GroupClass::Pod { uid };
+        return CgroupClass::Pod { uid };
     }
     if let Some(container) = container(name, context) {
         return container;
@@ -93,12 +93,12 @@ pub(super) fn classify(name: &str, context: GroupContext<'_>) -> GroupClass {
         // The manager of a user's services delegates: rootless containers lie below it.
         let delegates = unit.starts_with("user@");
         return match context.in_user_slice {
-            true if delegates => GroupClass::Inner,
-            true => GroupClass::Ignored,
-            false => GroupClass::Service,
+            true if delegates => CgroupClass::Inner,
+            true => CgroupClass::Ignored,
+            false => CgroupClass::Service,
         };
     }
-    GroupClass::Inner
+    CgroupClass::Inner
 }
 
 /// The UID of a pod: `kubepods-burstable-pod1b2c….slice` or `pod1b2c-…`.
@@ -116,15 +116,15 @@ fn pod_uid(name: &str, context: GroupContext<'_>) -> Option<String> {
     fits.then(|| uid.replace('_', "-").to_ascii_lowercase())
 }
 
-fn container(name: &str, context: GroupContext<'_>) -> Option<GroupClass> {
+fn container(name: &str, context: GroupContext<'_>) -> Option<CgroupClass> {
     if let Some(lxc) = name.strip_prefix("lxc.payload.").filter(|it| !it.is_empty()) {
-        return Some(GroupClass::Container(ContainerRuntime::Lxc, ContainerId::Name(lxc.to_owned())));
+        return Some(CgroupClass::Container(ContainerRuntime::Lxc, ContainerId::Name(lxc.to_owned())));
     }
     if name.starts_with("lxc.monitor") || name == "lxc.pivot" {
-        return Some(GroupClass::Ignored);
+        return Some(CgroupClass::Ignored);
     }
     if ["lxc", "lxc.payload"].contains(&context.parent) {
-        return Some(GroupClass::Container(ContainerRuntime::Lxc, ContainerId::Name(name.to_owned())));
+        return Some(CgroupClass::Container(ContainerRuntime::Lxc, ContainerId::Name(name.to_owned())));
     }
     let stem = name.strip_suffix(".scope").unwrap_or(name);
     let (prefix, id) = stem.rsplit_once('-').unwrap_or(("", stem));
@@ -138,9 +138,9 @@ fn container(name: &str, context: GroupContext<'_>) -> Option<GroupClass> {
         ("libpod" | "libpod-payload", _) => ContainerRuntime::Podman,
         ("", _) => ContainerRuntime::Unknown,
         // The monitor of a container: crio-conmon, libpod-conmon.
-        _ => return Some(GroupClass::Ignored),
+        _ => return Some(CgroupClass::Ignored),
     };
-    Some(GroupClass::Container(runtime, ContainerId::Digits(id.to_ascii_lowercase())))
+    Some(CgroupClass::Container(runtime, ContainerId::Digits(id.to_ascii_lowercase())))
 }
 
 #[cfg(test)]
@@ -152,7 +152,7 @@ mod tests {
     const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     const UID: &str = "1b2c3d4e-0000-4000-8000-123456789abc";
 
-    fn check(path: &str, expect: &GroupClass) {
+    fn check(path: &str, expect: &CgroupClass) {
         let path = path.replace("UID", UID).replace("ID", ID).replace("U_D", &UID.replace('-', "_"));
         let mut context = GroupContext::default();
         let (above, name) = path.rsplit_once('/').unwrap_or(("", &path));
@@ -162,8 +162,8 @@ mod tests {
         assert_eq!(classify(name, context), *expect, "{path}");
     }
 
-    fn digits(runtime: ContainerRuntime) -> GroupClass {
-        GroupClass::Container(runtime, ContainerId::Digits(ID.into()))
+    fn digits(runtime: ContainerRuntime) -> CgroupClass {
+        CgroupClass::Container(runtime, ContainerId::Digits(ID.into()))
     }
 
     #[test]
@@ -189,41 +189,41 @@ mod tests {
     #[test]
     fn containers_of_lxc_have_names() {
         for path in ["lxc/web-1", "lxc.payload/web-1", "lxc.payload.web-1"] {
-            check(path, &GroupClass::Container(ContainerRuntime::Lxc, ContainerId::Name("web-1".into())));
+            check(path, &CgroupClass::Container(ContainerRuntime::Lxc, ContainerId::Name("web-1".into())));
         }
-        check("lxc.monitor.web-1", &GroupClass::Ignored);
+        check("lxc.monitor.web-1", &CgroupClass::Ignored);
     }
 
     #[test]
     fn pods_of_each_driver() {
-        let pod = GroupClass::Pod { uid: UID.into() };
+        let pod = CgroupClass::Pod { uid: UID.into() };
         check("kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podU_D.slice", &pod);
         check("kubepods.slice/kubepods-podU_D.slice", &pod);
         check("kubepods/burstable/podUID", &pod);
         check("kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-podU_D.slice", &pod);
         let hash = "0123456789abcdef0123456789abcdef";
-        check(&format!("kubepods/burstable/pod{hash}"), &GroupClass::Pod { uid: hash.into() });
-        check("elsewhere/podUID", &GroupClass::Inner);
-        check("kubepods/podcast", &GroupClass::Inner);
+        check(&format!("kubepods/burstable/pod{hash}"), &CgroupClass::Pod { uid: hash.into() });
+        check("elsewhere/podUID", &CgroupClass::Inner);
+        check("kubepods/podcast", &CgroupClass::Inner);
     }
 
     #[test]
     fn services_but_not_those_of_users() {
-        check("system.slice/ssh.service", &GroupClass::Service);
-        check("system.slice/system-getty.slice/getty@tty1.service", &GroupClass::Service);
-        check("user.slice/user-1000.slice/user@1000.service", &GroupClass::Inner);
+        check("system.slice/ssh.service", &CgroupClass::Service);
+        check("system.slice/system-getty.slice/getty@tty1.service", &CgroupClass::Service);
+        check("user.slice/user-1000.slice/user@1000.service", &CgroupClass::Inner);
         check(
             "user.slice/user-1000.slice/user@1000.service/app.slice/dbus-broker.service",
-            &GroupClass::Ignored,
+            &CgroupClass::Ignored,
         );
-        check("user.slice/user-1000.slice/session-3.scope", &GroupClass::Inner);
-        check("init.scope", &GroupClass::Inner);
+        check("user.slice/user-1000.slice/session-3.scope", &CgroupClass::Inner);
+        check("init.scope", &CgroupClass::Inner);
     }
 
     #[test]
     fn monitors_of_containers_are_no_subjects() {
-        check("machine.slice/libpod-conmon-ID.scope", &GroupClass::Ignored);
-        check("kubepods.slice/crio-conmon-ID.scope", &GroupClass::Ignored);
+        check("machine.slice/libpod-conmon-ID.scope", &CgroupClass::Ignored);
+        check("kubepods.slice/crio-conmon-ID.scope", &CgroupClass::Ignored);
     }
 
     proptest! {

@@ -7,18 +7,18 @@
 
 use std::path::{Path, PathBuf};
 
-use super::group_values::{GroupValues, RareValues, SlowValues};
-use super::hierarchy::{Hierarchies, Hierarchy};
-use super::member_process::{HostProcesses, MemberProcess};
+use super::cgroup_hierarchy::{Hierarchies, Hierarchy};
+use super::group_values::{CgroupValues, GroupPressure, RareValues, SlowValues};
 use super::parse::{self, from_micros};
-use crate::reading::Omission;
+use super::representative_process::{HostProcesses, RepresentativeProcess};
+use crate::reading::ReadingOmission;
 use crate::sources::SourceError;
 use crate::sources::kernel_file::{FileReader, KernelText, SkippedLines};
-use crate::sources::pressure::some_total;
+use crate::sources::pressure::parse_totals;
 
 /// How often a file is read, and which files are due at a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Cadence {
+pub(super) enum FileReadCadence {
     /// At each reading, unless there are many groups.
     Frequent,
     /// When it is the group's turn; the frequent ones are due then, too.
@@ -35,84 +35,85 @@ const RARE_TURNS: u32 = 12;
 struct FileRow {
     hierarchy: Hierarchy,
     name: &'static str,
-    cadence: Cadence,
+    cadence: FileReadCadence,
     set: SetFn,
     /// Whether an earlier file has its values already, so that it need not be read.
-    is_known: fn(&GroupValues) -> bool,
+    is_known: fn(&CgroupValues) -> bool,
 }
 
-type SetFn = fn(KernelText<'_>, &mut GroupValues, &mut BlockDevices) -> Result<SkippedLines, SourceError>;
+type SetFn =
+    fn(KernelText<'_>, &mut CgroupValues, &mut StackedBlockDevices) -> Result<SkippedLines, SourceError>;
 
 /// Where both versions have a value, the first file counts: on a hybrid host, controllers belong to version 1.
 static FILES: &[FileRow] = &[
-    row(Hierarchy::Cpu, "cpu.stat", Cadence::Frequent, cpu_stat_v1),
-    row(Hierarchy::Cpu, "cpu.cfs_quota_us", Cadence::Rare, |text, into, _| {
+    row(Hierarchy::Cpu, "cpu.stat", FileReadCadence::Frequent, cpu_stat_v1),
+    row(Hierarchy::Cpu, "cpu.cfs_quota_us", FileReadCadence::Rare, |text, into, _| {
         into.rare.quota = parse::cpu_quota(text)?;
         whole()
     }),
-    row(Hierarchy::Cpu, "cpu.cfs_period_us", Cadence::Rare, |text, into, _| {
+    row(Hierarchy::Cpu, "cpu.cfs_period_us", FileReadCadence::Rare, |text, into, _| {
         into.rare.period = Some(parse::single(text)?);
         whole()
     }),
-    row(Hierarchy::CpuUsage, "cpuacct.usage", Cadence::Frequent, |text, into, _| {
+    row(Hierarchy::CpuUsage, "cpuacct.usage", FileReadCadence::Frequent, |text, into, _| {
         into.frequent.cpu_seconds = Some(parse::single(text)? / parse::NANOSECONDS);
         whole()
     }),
-    row(Hierarchy::Memory, "memory.usage_in_bytes", Cadence::Frequent, |text, into, _| {
+    row(Hierarchy::Memory, "memory.usage_in_bytes", FileReadCadence::Frequent, |text, into, _| {
         into.frequent.memory_bytes = Some(parse::single(text)?);
         whole()
     }),
-    row(Hierarchy::Memory, "memory.stat", Cadence::Slow, memory_stat_v1),
-    row(Hierarchy::Memory, "memory.limit_in_bytes", Cadence::Rare, |text, into, _| {
+    row(Hierarchy::Memory, "memory.stat", FileReadCadence::Slow, memory_stat_v1),
+    row(Hierarchy::Memory, "memory.limit_in_bytes", FileReadCadence::Rare, |text, into, _| {
         into.rare.memory_limit = parse::limit(text)?;
         whole()
     }),
-    row(Hierarchy::Memory, "memory.oom_control", Cadence::Slow, |text, into, _| {
+    row(Hierarchy::Memory, "memory.oom_control", FileReadCadence::Slow, |text, into, _| {
         // Kernels before 4.13 do not count.
         let ([kills, _], skipped) = parse::keyed(text, ["oom_kill", "under_oom"])?;
         into.slow.oom_kills = kills;
         Ok(skipped)
     }),
-    row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes_recursive", Cadence::Slow, blkio_bytes),
-    row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes", Cadence::Slow, blkio_bytes)
+    row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes_recursive", FileReadCadence::Slow, blkio_bytes),
+    row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes", FileReadCadence::Slow, blkio_bytes)
         .unless(|it| it.slow.read_bytes.is_some()),
-    row(Hierarchy::Tasks, "pids.current", Cadence::Slow, tasks),
-    row(Hierarchy::Unified, "cpu.stat", Cadence::Frequent, cpu_stat_v2)
+    row(Hierarchy::Tasks, "pids.current", FileReadCadence::Slow, tasks),
+    row(Hierarchy::Unified, "cpu.stat", FileReadCadence::Frequent, cpu_stat_v2)
         .unless(|it| it.frequent.cpu_seconds.is_some() && it.frequent.periods.is_some()),
-    row(Hierarchy::Unified, "cpu.max", Cadence::Rare, |text, into, _| {
+    row(Hierarchy::Unified, "cpu.max", FileReadCadence::Rare, |text, into, _| {
         into.rare.cpu_limit = parse::cpu_max(text)?;
         whole()
     }),
-    row(Hierarchy::Unified, "memory.current", Cadence::Frequent, |text, into, _| {
+    row(Hierarchy::Unified, "memory.current", FileReadCadence::Frequent, |text, into, _| {
         into.frequent.memory_bytes = Some(parse::single(text)?);
         whole()
     }),
-    row(Hierarchy::Unified, "memory.stat", Cadence::Slow, memory_stat_v2),
-    row(Hierarchy::Unified, "memory.max", Cadence::Rare, |text, into, _| {
+    row(Hierarchy::Unified, "memory.stat", FileReadCadence::Slow, memory_stat_v2),
+    row(Hierarchy::Unified, "memory.max", FileReadCadence::Rare, |text, into, _| {
         into.rare.memory_limit = parse::limit(text)?;
         whole()
     }),
-    row(Hierarchy::Unified, "memory.events", Cadence::Slow, |text, into, _| {
+    row(Hierarchy::Unified, "memory.events", FileReadCadence::Slow, |text, into, _| {
         let ([kills, _], skipped) = parse::keyed(text, ["oom_kill", "oom"])?;
         into.slow.oom_kills = kills;
         Ok(skipped)
     }),
-    row(Hierarchy::Unified, "io.stat", Cadence::Slow, |text, into, devices| {
+    row(Hierarchy::Unified, "io.stat", FileReadCadence::Slow, |text, into, devices| {
         let (bytes, skipped) = parse::io_stat(text, |it| devices.is_physical(it))?;
         set_bytes(bytes, &mut into.slow);
         Ok(skipped)
     }),
-    row(Hierarchy::Unified, "pids.current", Cadence::Slow, tasks),
-    row(Hierarchy::Unified, "cpu.pressure", Cadence::Slow, |text, into, _| {
-        into.slow.pressure_cpu = Some(some_total(text)?);
+    row(Hierarchy::Unified, "pids.current", FileReadCadence::Slow, tasks),
+    row(Hierarchy::Unified, "cpu.pressure", FileReadCadence::Slow, |text, into, _| {
+        into.slow.pressure_cpu = group_pressure(text)?;
         whole()
     }),
-    row(Hierarchy::Unified, "memory.pressure", Cadence::Slow, |text, into, _| {
-        into.slow.pressure_memory = Some(some_total(text)?);
+    row(Hierarchy::Unified, "memory.pressure", FileReadCadence::Slow, |text, into, _| {
+        into.slow.pressure_memory = group_pressure(text)?;
         whole()
     }),
-    row(Hierarchy::Unified, "io.pressure", Cadence::Slow, |text, into, _| {
-        into.slow.pressure_io = Some(some_total(text)?);
+    row(Hierarchy::Unified, "io.pressure", FileReadCadence::Slow, |text, into, _| {
+        into.slow.pressure_io = group_pressure(text)?;
         whole()
     }),
 ];
@@ -123,17 +124,17 @@ pub(super) const FILE_COUNT: usize = FILES.len();
 
 /// Parses the text of the file with this number, for the fuzzer.
 #[cfg(any(test, fuzzing))]
-pub(super) fn parse(file: usize, text: KernelText<'_>, into: &mut GroupValues) -> Result<(), SourceError> {
-    let mut devices = BlockDevices::new("/nonexistent".into());
+pub(super) fn parse(file: usize, text: KernelText<'_>, into: &mut CgroupValues) -> Result<(), SourceError> {
+    let mut devices = StackedBlockDevices::new("/nonexistent".into());
     FILES.get(file).map_or(Ok(()), |it| (it.set)(text, into, &mut devices).map(drop))
 }
 
-const fn row(hierarchy: Hierarchy, name: &'static str, cadence: Cadence, set: SetFn) -> FileRow {
+const fn row(hierarchy: Hierarchy, name: &'static str, cadence: FileReadCadence, set: SetFn) -> FileRow {
     FileRow { hierarchy, name, cadence, set, is_known: |_| false }
 }
 
 impl FileRow {
-    const fn unless(self, is_known: fn(&GroupValues) -> bool) -> Self {
+    const fn unless(self, is_known: fn(&CgroupValues) -> bool) -> Self {
         Self { is_known, ..self }
     }
 }
@@ -143,10 +144,16 @@ fn whole() -> Result<SkippedLines, SourceError> {
     Ok(SkippedLines::default())
 }
 
+fn group_pressure(text: KernelText<'_>) -> Result<GroupPressure, SourceError> {
+    let [some, full] = parse_totals(text);
+    // Without `some`, this is no pressure file.
+    some.is_some().then_some(GroupPressure { some, full }).ok_or_else(|| text.error())
+}
+
 fn cpu_stat_v1(
     text: KernelText<'_>,
-    into: &mut GroupValues,
-    _: &mut BlockDevices,
+    into: &mut CgroupValues,
+    _: &mut StackedBlockDevices,
 ) -> Result<SkippedLines, SourceError> {
     let ([periods, throttled, nanoseconds], skipped) =
         parse::keyed(text, ["nr_periods", "nr_throttled", "throttled_time"])?;
@@ -158,8 +165,8 @@ fn cpu_stat_v1(
 
 fn cpu_stat_v2(
     text: KernelText<'_>,
-    into: &mut GroupValues,
-    _: &mut BlockDevices,
+    into: &mut CgroupValues,
+    _: &mut StackedBlockDevices,
 ) -> Result<SkippedLines, SourceError> {
     let ([usage, periods, throttled, microseconds], skipped) =
         parse::keyed(text, ["usage_usec", "nr_periods", "nr_throttled", "throttled_usec"])?;
@@ -173,8 +180,8 @@ fn cpu_stat_v2(
 
 fn memory_stat_v1(
     text: KernelText<'_>,
-    into: &mut GroupValues,
-    _: &mut BlockDevices,
+    into: &mut CgroupValues,
+    _: &mut StackedBlockDevices,
 ) -> Result<SkippedLines, SourceError> {
     // Those with `total_` include the groups below, as version 2 does.
     let ([inactive, faults], skipped) = parse::keyed(text, ["total_inactive_file", "total_pgmajfault"])?;
@@ -184,8 +191,8 @@ fn memory_stat_v1(
 
 fn memory_stat_v2(
     text: KernelText<'_>,
-    into: &mut GroupValues,
-    _: &mut BlockDevices,
+    into: &mut CgroupValues,
+    _: &mut StackedBlockDevices,
 ) -> Result<SkippedLines, SourceError> {
     let ([inactive, faults], skipped) = parse::keyed(text, ["inactive_file", "pgmajfault"])?;
     (into.slow.inactive_file_bytes, into.slow.major_faults) = (inactive, faults);
@@ -194,8 +201,8 @@ fn memory_stat_v2(
 
 fn blkio_bytes(
     text: KernelText<'_>,
-    into: &mut GroupValues,
-    devices: &mut BlockDevices,
+    into: &mut CgroupValues,
+    devices: &mut StackedBlockDevices,
 ) -> Result<SkippedLines, SourceError> {
     let (bytes, skipped) = parse::blkio_bytes(text, |it| devices.is_physical(it))?;
     set_bytes(bytes, &mut into.slow);
@@ -210,8 +217,8 @@ fn set_bytes([read, written]: [f64; 2], into: &mut SlowValues) {
 
 fn tasks(
     text: KernelText<'_>,
-    into: &mut GroupValues,
-    _: &mut BlockDevices,
+    into: &mut CgroupValues,
+    _: &mut StackedBlockDevices,
 ) -> Result<SkippedLines, SourceError> {
     into.slow.tasks = Some(parse::single(text)?);
     whole()
@@ -219,7 +226,7 @@ fn tasks(
 
 /// Block devices that consist of others, whose I/O would count twice.
 #[derive(Debug)]
-pub(super) struct BlockDevices {
+pub(super) struct StackedBlockDevices {
     /// `/sys/dev/block`.
     directory: PathBuf,
     /// Devices that were looked up, by number.
@@ -229,7 +236,7 @@ pub(super) struct BlockDevices {
 /// Largest number of devices that are remembered; further ones are looked up each time.
 const DEVICES_MAX: usize = 256;
 
-impl BlockDevices {
+impl StackedBlockDevices {
     pub(super) fn new(directory: PathBuf) -> Self {
         Self { directory, known: Vec::new() }
     }
@@ -255,10 +262,10 @@ impl BlockDevices {
 
 /// The files of one group with their newest values.
 #[derive(Debug)]
-pub(super) struct GroupFiles {
+pub(super) struct CgroupFiles {
     files: Vec<GroupFile>,
-    process: MemberProcess,
-    values: GroupValues,
+    process: RepresentativeProcess,
+    values: CgroupValues,
     /// Turns so far.
     turns: u32,
     /// Whether the last reading of all files succeeded.
@@ -275,7 +282,7 @@ struct GroupFile {
 
 /// Whether a group is still there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum GroupPresence {
+pub(super) enum CgroupPresence {
     /// It has at least one file.
     Here,
     /// It vanished.
@@ -288,18 +295,18 @@ pub(super) enum FileFault {
     /// It cannot be read, or is malformed as a whole.
     File(SourceError),
     /// Some of its lines are malformed.
-    Lines(Omission),
+    Lines(ReadingOmission),
 }
 
 /// What all groups share when they are read.
 #[derive(Debug)]
-pub(super) struct GroupReader {
+pub(super) struct CgroupReader {
     pub(super) files: FileReader,
-    pub(super) devices: BlockDevices,
+    pub(super) devices: StackedBlockDevices,
     pub(super) processes: HostProcesses,
 }
 
-impl GroupFiles {
+impl CgroupFiles {
     /// The files of the group at this path below the mount points. `owns_network` is false for one that uses the network of
     /// its pod.
     pub(super) fn new(hierarchies: &Hierarchies, path: &Path, owns_network: bool) -> Self {
@@ -309,12 +316,12 @@ impl GroupFiles {
         };
         let files = FILES.iter().filter_map(file).collect();
         let groups = hierarchies.directories().into_iter().map(|it| it.join(path)).collect();
-        let process = MemberProcess::new(groups, owns_network);
-        Self { files, process, values: GroupValues::default(), turns: 0, complete: false }
+        let process = RepresentativeProcess::new(groups, owns_network);
+        Self { files, process, values: CgroupValues::default(), turns: 0, complete: false }
     }
 
     /// The newest values.
-    pub(super) fn values(&self) -> &GroupValues {
+    pub(super) fn values(&self) -> &CgroupValues {
         &self.values
     }
 
@@ -327,39 +334,39 @@ impl GroupFiles {
     /// those of malformed lines, are missing; one fault for each such file is returned.
     pub(super) fn read(
         &mut self,
-        due: Option<Cadence>,
-        reader: &mut GroupReader,
-    ) -> (GroupPresence, Vec<FileFault>) {
-        let due = if self.complete { due } else { Some(Cadence::Rare) };
-        let Some(mut cadence) = due else { return (GroupPresence::Here, Vec::new()) };
-        if Cadence::Slow <= cadence {
+        due: Option<FileReadCadence>,
+        reader: &mut CgroupReader,
+    ) -> (CgroupPresence, Vec<FileFault>) {
+        let due = if self.complete { due } else { Some(FileReadCadence::Rare) };
+        let Some(mut cadence) = due else { return (CgroupPresence::Here, Vec::new()) };
+        if FileReadCadence::Slow <= cadence {
             if self.turns.is_multiple_of(RARE_TURNS) {
-                cadence = Cadence::Rare;
+                cadence = FileReadCadence::Rare;
             }
             self.turns = self.turns.wrapping_add(1);
         }
         let (vanished, mut faults) = self.pass(cadence, reader);
-        if vanished && cadence < Cadence::Rare {
+        if vanished && cadence < FileReadCadence::Rare {
             // The whole group may be gone; then no old values must stay.
-            faults = self.pass(Cadence::Rare, reader).1;
-        } else if cadence < Cadence::Slow && !self.values.is_consistent() {
+            faults = self.pass(FileReadCadence::Rare, reader).1;
+        } else if cadence < FileReadCadence::Slow && !self.values.is_consistent() {
             // A slow value is outdated: the group dropped its page cache.
-            faults = self.pass(Cadence::Slow, reader).1;
+            faults = self.pass(FileReadCadence::Slow, reader).1;
         }
         // A problem lasts until it is solved, and values are missing no longer than that.
         self.complete = faults.is_empty() && self.values.is_consistent();
         let gone = self.files.iter().all(|it| it.absent);
-        if gone { (GroupPresence::Gone, Vec::new()) } else { (GroupPresence::Here, faults) }
+        if gone { (CgroupPresence::Gone, Vec::new()) } else { (CgroupPresence::Here, faults) }
     }
 
     /// Reads the files of this cadence and of more frequent ones; returns whether one of them vanished.
-    fn pass(&mut self, cadence: Cadence, reader: &mut GroupReader) -> (bool, Vec<FileFault>) {
+    fn pass(&mut self, cadence: FileReadCadence, reader: &mut CgroupReader) -> (bool, Vec<FileFault>) {
         let (mut vanished, mut faults) = (false, Vec::new());
         self.values.frequent = Default::default();
-        if Cadence::Slow <= cadence {
+        if FileReadCadence::Slow <= cadence {
             self.values.slow = SlowValues::default();
         }
-        if cadence == Cadence::Rare {
+        if cadence == FileReadCadence::Rare {
             self.values.rare = RareValues::default();
             // A controller may have been enabled.
             self.files.iter_mut().for_each(|it| it.absent = false);
@@ -377,7 +384,7 @@ impl GroupFiles {
                 Ok(skipped) => faults.extend(skipped.omission().map(FileFault::Lines)),
             }
         }
-        if Cadence::Slow <= cadence && !self.files.iter().all(|it| it.absent) {
+        if FileReadCadence::Slow <= cadence && !self.files.iter().all(|it| it.absent) {
             match self.process.network_bytes(&reader.processes, &mut reader.files) {
                 Ok((bytes, skipped)) => {
                     self.values.slow.network_bytes = bytes;

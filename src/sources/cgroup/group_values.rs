@@ -1,22 +1,24 @@
 //! The values of one group, whichever version of control groups they come from.
 
 use crate::metric::{Metric, fits};
-use crate::reading::Values;
-use crate::sources::disk::BYTES_MAX;
+use crate::reading::SubjectValues;
+use crate::sources::disk::{BYTES_MAX, OPERATIONS_MAX};
 use crate::sources::kernel_file::IMPOSSIBLE;
+use crate::sources::memory::KILLS_MAX;
+use crate::sources::network::LINK_BYTES_MAX;
 use crate::sources::{cpu, stat};
 
 /// Periods per second: the kernel accepts none below a millisecond (`kernel/sched/core.c`, `min_cfs_quota_period`).
 const PERIODS_MAX: f64 = 1_000.0;
 
-pub(super) static INFO: Metric = Metric::gauge(
+pub(in crate::sources) static INFO: Metric = Metric::gauge(
     "hostnorm_cgroup_info",
-    "Where the subject is found elsewhere: runtime, namespace, pod, container, and ID or UID; always 1",
+    "Identity of the subject in its runtime and in Kubernetes: runtime, namespace, pod, container, and ID or UID; always 1",
 )
 .by(&["runtime", "pod_namespace", "pod_name", "container_name", "id"]);
-pub(super) static CPU: Metric =
+pub(in crate::sources) static CPU: Metric =
     Metric::counter("hostnorm_cgroup_cpu_seconds_total", "CPU time of the group, in seconds")
-        .gains_at_most_per(1.0, &cpu::COUNT);
+        .gains_at_most_per(1.0, &cpu::COUNT, cpu::CPUS_MAX);
 pub(super) static PERIODS: Metric = Metric::counter(
     "hostnorm_cgroup_cpu_periods_total",
     "Periods in which the CPU limit of the group was enforced",
@@ -32,16 +34,16 @@ pub(super) static THROTTLED: Metric = Metric::counter(
     "hostnorm_cgroup_cpu_throttled_seconds_total",
     "Time for which the group was throttled by its CPU limit, in seconds, summed over CPUs",
 )
-.gains_at_most_per(1.0, &cpu::COUNT);
+.gains_at_most_per(1.0, &cpu::COUNT, cpu::CPUS_MAX);
 pub(super) static CPU_LIMIT: Metric =
     Metric::gauge("hostnorm_cgroup_cpu_limit_cores", "CPU limit of the group, in CPUs; absent without one");
 pub(super) static MEMORY: Metric = Metric::gauge(
     "hostnorm_cgroup_memory_usage_bytes",
     "Memory of the group in bytes, including its page cache",
 );
-pub(super) static WORKING_SET: Metric = Metric::gauge(
+pub(in crate::sources) static WORKING_SET: Metric = Metric::gauge(
     "hostnorm_cgroup_memory_working_set_bytes",
-    "Memory of the group in bytes, minus the page cache that was not used lately",
+    "Memory of the group in bytes, minus the page cache that was not used recently",
 )
 .part_of(&MEMORY);
 pub(super) static MEMORY_LIMIT: Metric = Metric::gauge(
@@ -49,51 +51,75 @@ pub(super) static MEMORY_LIMIT: Metric = Metric::gauge(
     "Memory limit of the group in bytes; absent without one",
 );
 pub(super) static MAJOR_FAULTS: Metric = Metric::counter(
-    "hostnorm_cgroup_memory_major_faults_total",
+    "hostnorm_cgroup_major_page_faults_total",
     "Page faults of the group that had to read from disk",
-);
+)
+.gains_at_most(OPERATIONS_MAX);
 pub(super) static OOM_KILLS: Metric = Metric::counter(
     "hostnorm_cgroup_oom_kills_total",
     "Processes of the group killed because memory ran out",
-);
-pub(super) static READ: Metric =
-    Metric::counter("hostnorm_cgroup_read_bytes_total", "Bytes the group read from disks")
+)
+.gains_at_most(KILLS_MAX);
+pub(in crate::sources) static READ: Metric =
+    Metric::counter("hostnorm_cgroup_disk_read_bytes_total", "Bytes the group read from disks")
         .gains_at_most(BYTES_MAX);
-pub(super) static WRITTEN: Metric =
-    Metric::counter("hostnorm_cgroup_written_bytes_total", "Bytes the group wrote to disks")
+pub(in crate::sources) static WRITTEN: Metric =
+    Metric::counter("hostnorm_cgroup_disk_written_bytes_total", "Bytes the group wrote to disks")
         .gains_at_most(BYTES_MAX);
 pub(super) static TASKS: Metric =
     Metric::gauge("hostnorm_cgroup_tasks", "Processes and threads of the group").within(0.0, stat::TASKS_MAX);
 pub(super) static PRESSURE_CPU: Metric = Metric::counter(
     "hostnorm_cgroup_pressure_cpu_waiting_seconds_total",
-    "Time in which at least one task of the group waited for CPU, in seconds, including time in which the group's own CPU limit kept it waiting",
+    "Time in which at least one task of the group waited for CPU or for the CPU limit of the group, in seconds",
 )
 .gains_at_most(1.0);
+pub(super) static STALLED_CPU: Metric = Metric::counter(
+    "hostnorm_cgroup_pressure_cpu_stalled_seconds_total",
+    "Time in which all tasks of the group that were not idle waited for CPU, in seconds, including time in which the group's own CPU limit kept it waiting",
+)
+.gains_at_most(1.0)
+.part_of(&PRESSURE_CPU);
 pub(super) static PRESSURE_MEMORY: Metric = Metric::counter(
     "hostnorm_cgroup_pressure_memory_waiting_seconds_total",
     "Time in which at least one task of the group waited for memory, in seconds",
 )
 .gains_at_most(1.0);
+pub(super) static STALLED_MEMORY: Metric = Metric::counter(
+    "hostnorm_cgroup_pressure_memory_stalled_seconds_total",
+    "Time in which all tasks of the group that were not idle waited for memory, in seconds",
+)
+.gains_at_most(1.0)
+.part_of(&PRESSURE_MEMORY);
 pub(super) static PRESSURE_IO: Metric = Metric::counter(
     "hostnorm_cgroup_pressure_io_waiting_seconds_total",
     "Time in which at least one task of the group waited for I/O, in seconds",
 )
 .gains_at_most(1.0);
+pub(super) static STALLED_IO: Metric = Metric::counter(
+    "hostnorm_cgroup_pressure_io_stalled_seconds_total",
+    "Time in which all tasks of the group that were not idle waited for I/O, in seconds",
+)
+.gains_at_most(1.0)
+.part_of(&PRESSURE_IO);
 pub(super) static RECEIVED: Metric = Metric::counter(
     "hostnorm_cgroup_network_receive_bytes_total",
     "Bytes received by the network of the group; absent if it uses that of the host or of its pod",
-);
+)
+.gains_at_most(LINK_BYTES_MAX);
 pub(super) static SENT: Metric = Metric::counter(
-    "hostnorm_cgroup_network_send_bytes_total",
+    "hostnorm_cgroup_network_transmit_bytes_total",
     "Bytes sent by the network of the group; absent if it uses that of the host or of its pod",
-);
+)
+.gains_at_most(LINK_BYTES_MAX);
 pub(super) static STARTED: Metric =
     Metric::gauge("hostnorm_cgroup_start_time_seconds", "Start of the group as Unix time, in seconds");
 pub(super) static RESTARTS: Metric = Metric::counter(
     "hostnorm_cgroup_restarts_total",
-    "Times that another group took the name of the subject, or the group was created anew, since hostnorm started",
+    "Number of restarts since hostnorm started. A restart is counted when a new control group replaces the one of the subject, under the same or another ID",
 )
 .of_process();
+pub(super) static RECENT_RESTARTS: Metric =
+    Metric::gauge("hostnorm_cgroup_recent_restarts", "Restarts within the last ten minutes, at most 20");
 
 /// Values read at each reading.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -105,6 +131,15 @@ pub(super) struct FrequentValues {
     pub(super) memory_bytes: Option<f64>,
 }
 
+/// The totals of a pressure file, in seconds. Kernels before 5.13 have no line `full` for CPUs.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(in crate::sources) struct GroupPressure {
+    /// At least one task waited.
+    pub(in crate::sources) some: Option<f64>,
+    /// All tasks that were not idle waited.
+    pub(in crate::sources) full: Option<f64>,
+}
+
 /// Values read less often, because the kernel takes long to make their files.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct SlowValues {
@@ -114,9 +149,9 @@ pub(super) struct SlowValues {
     pub(super) read_bytes: Option<f64>,
     pub(super) written_bytes: Option<f64>,
     pub(super) tasks: Option<f64>,
-    pub(super) pressure_cpu: Option<f64>,
-    pub(super) pressure_memory: Option<f64>,
-    pub(super) pressure_io: Option<f64>,
+    pub(super) pressure_cpu: GroupPressure,
+    pub(super) pressure_memory: GroupPressure,
+    pub(super) pressure_io: GroupPressure,
     /// Bytes received and sent by its own network.
     pub(super) network_bytes: Option<[f64; 2]>,
 }
@@ -133,13 +168,13 @@ pub(super) struct RareValues {
 
 /// All values of one group.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct GroupValues {
+pub(super) struct CgroupValues {
     pub(super) frequent: FrequentValues,
     pub(super) slow: SlowValues,
     pub(super) rare: RareValues,
 }
 
-impl GroupValues {
+impl CgroupValues {
     /// Memory without page cache that was not used lately. The page cache is a part of the memory: one that is larger is
     /// impossible, unless it is from an earlier reading.
     fn working_set(&self) -> Option<f64> {
@@ -154,7 +189,7 @@ impl GroupValues {
     }
 
     /// Adds them to a reading.
-    pub(super) fn set(&self, into: &mut Values) {
+    pub(super) fn set(&self, into: &mut SubjectValues) {
         let Self { frequent, slow, rare } = self;
         let limit = || Some(rare.quota? / rare.period.filter(|it| 0.0 < *it)?);
         for (metric, value) in [
@@ -171,9 +206,12 @@ impl GroupValues {
             (&READ, slow.read_bytes),
             (&WRITTEN, slow.written_bytes),
             (&TASKS, slow.tasks),
-            (&PRESSURE_CPU, slow.pressure_cpu),
-            (&PRESSURE_MEMORY, slow.pressure_memory),
-            (&PRESSURE_IO, slow.pressure_io),
+            (&PRESSURE_CPU, slow.pressure_cpu.some),
+            (&STALLED_CPU, slow.pressure_cpu.full),
+            (&PRESSURE_MEMORY, slow.pressure_memory.some),
+            (&STALLED_MEMORY, slow.pressure_memory.full),
+            (&PRESSURE_IO, slow.pressure_io.some),
+            (&STALLED_IO, slow.pressure_io.full),
             (&RECEIVED, slow.network_bytes.map(|it| it[0])),
             (&SENT, slow.network_bytes.map(|it| it[1])),
         ] {

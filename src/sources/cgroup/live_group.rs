@@ -3,16 +3,23 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::cgroup_hierarchy::Hierarchies;
 use super::container_names::GroupName;
-use super::group_files::GroupFiles;
-use super::group_values::{INFO, RESTARTS, STARTED};
-use super::hierarchy::Hierarchies;
+use super::group_files::CgroupFiles;
+use super::group_values::{INFO, STARTED};
+use super::restarts::Restarts;
+use super::throttled_time::ThrottledTime;
 use crate::metric::MetricType;
-use crate::reading::{Labels, Reading, Subject, Timestamp, Values};
+use crate::reading::{MetricLabels, Reading, Subject, SubjectValues, Timestamp};
 
 /// Seconds for which a subject without a group stays in readings, without values: one that restarts comes back by then, and
 /// its window goes on. Less than a window, so that no signal counts as vanished.
-const RESTART_SECONDS: f64 = 10.0;
+const RESTART_SECONDS: f64 = 15.0;
+/// The same for a subject that may be in a loop of restarts: longer than the longest pause of Kubernetes between two, which
+/// is five minutes.
+const LOOP_SECONDS: f64 = 330.0;
+/// Number of recent restarts of a loop; one is that of an update, after which the subject may be gone for good.
+const LOOP_MIN: usize = 2;
 /// Seconds for which the number of restarts of a subject is remembered after it left.
 const MEMORY_SECONDS: f64 = 900.0;
 /// Largest number of subjects that left and are remembered; of more, those that left longest ago are forgotten.
@@ -20,17 +27,15 @@ const MEMORY_MAX: usize = 1_024;
 
 /// A group that is read.
 #[derive(Debug)]
-pub(super) struct LiveGroup {
+pub(super) struct LiveCgroup {
     pub(super) path: PathBuf,
     pub(super) name: GroupName,
     pub(super) subject: Subject,
-    pub(super) info: Labels,
-    pub(super) files: GroupFiles,
+    pub(super) info: MetricLabels,
+    pub(super) files: CgroupFiles,
     pub(super) directory: GroupDirectory,
-    /// Seconds for which it was throttled, at the last reading.
-    pub(super) throttled: Option<f64>,
-    /// Times that the subject got another group.
-    pub(super) restarts: u32,
+    pub(super) throttled: ThrottledTime,
+    pub(super) restarts: Restarts,
     /// Whether another group had its identity before. Its first counters are left out, because a rate over both would be
     /// wrong.
     pub(super) is_successor: bool,
@@ -71,12 +76,13 @@ fn inode(_: &std::fs::Metadata) -> Option<u64> {
     None
 }
 
-impl LiveGroup {
+impl LiveCgroup {
     /// Adds its values to a reading.
     pub(super) fn set(&mut self, into: &mut Reading) {
+        let at = into.at;
         let subject = into.subjects.entry(self.subject.clone()).or_default();
         subject.set_by(&INFO, &self.info, 1.0);
-        subject.set(&RESTARTS, f64::from(self.restarts));
+        self.restarts.set(at, subject);
         if let Some(started) = self.files.started().or(self.directory.created) {
             subject.set(&STARTED, started);
         }
@@ -91,19 +97,27 @@ impl LiveGroup {
 /// A subject without a group.
 #[derive(Debug)]
 struct PastGroup {
-    restarts: u32,
+    restarts: Restarts,
     left: Timestamp,
-    info: Labels,
+    info: MetricLabels,
+}
+
+impl PastGroup {
+    /// Whether it may be restarting at this time.
+    fn may_come_back(&self, at: Timestamp) -> bool {
+        let is_in_loop = self.restarts.recent(self.left) >= LOOP_MIN;
+        at.0 - self.left.0 < if is_in_loop { LOOP_SECONDS } else { RESTART_SECONDS }
+    }
 }
 
 /// The subjects whose groups are gone.
 #[derive(Debug, Default)]
-pub(super) struct PastGroups(BTreeMap<Subject, PastGroup>);
+pub(super) struct GoneCgroups(BTreeMap<Subject, PastGroup>);
 
-impl PastGroups {
+impl GoneCgroups {
     /// Remembers a group that is gone.
-    pub(super) fn add(&mut self, group: &LiveGroup, at: Timestamp) {
-        let past = PastGroup { restarts: group.restarts, left: at, info: group.info.clone() };
+    pub(super) fn add(&mut self, group: &LiveCgroup, at: Timestamp) {
+        let past = PastGroup { restarts: group.restarts.clone(), left: at, info: group.info.clone() };
         self.0.insert(group.subject.clone(), past);
         if MEMORY_MAX < self.0.len() {
             let oldest = self.0.iter().min_by(|one, other| one.1.left.0.total_cmp(&other.1.left.0));
@@ -118,8 +132,8 @@ impl PastGroups {
         self.0.is_empty()
     }
 
-    /// Takes the number of restarts of a subject that is back; `None` for one that is not remembered.
-    pub(super) fn take(&mut self, subject: &Subject) -> Option<u32> {
+    /// Takes the restarts of a subject that is back; `None` for one that is not remembered.
+    pub(super) fn take(&mut self, subject: &Subject) -> Option<Restarts> {
         self.0.remove(subject).map(|it| it.restarts)
     }
 
@@ -127,10 +141,10 @@ impl PastGroups {
     pub(super) fn set(&mut self, into: &mut Reading) {
         let at = into.at.0;
         self.0.retain(|_, it| (0.0..MEMORY_SECONDS).contains(&(at - it.left.0)));
-        for (subject, past) in self.0.iter().filter(|it| at - it.1.left.0 < RESTART_SECONDS) {
-            let mut values = Values::default();
+        for (subject, past) in self.0.iter().filter(|it| it.1.may_come_back(into.at)) {
+            let mut values = SubjectValues::default();
             values.set_by(&INFO, &past.info, 1.0);
-            values.set(&RESTARTS, f64::from(past.restarts));
+            past.restarts.set(into.at, &mut values);
             into.subjects.entry(subject.clone()).or_insert(values);
         }
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::podman_storage::{DescribedContainer, PodmanStorage, read_small};
 use crate::clock;
-use crate::sources::blocking_reads::{BlockingReader, BlockingReads, Known};
+use crate::sources::blocking_reads::{BlockingReader, BlockingReads, PathState};
 
 /// Largest number of entries of a directory, and of lines of a file, that are used.
 const ENTRIES_MAX: usize = 8_192;
@@ -145,7 +145,7 @@ impl<T: Send + 'static> FreshReads<T> {
             let _ = self.reader.ask(path, move |path| (clock::instant(), read(path)));
         }
         match self.reader.known(path, clock::instant()) {
-            Known::Answered((at, value)) if since <= *at => Some(value),
+            PathState::Answered((at, value)) if since <= *at => Some(value),
             _ => None,
         }
     }
@@ -161,7 +161,7 @@ impl<T: Send + 'static> FreshReads<T> {
 
     fn silent(&self) -> Vec<PathBuf> {
         let now = clock::instant();
-        let is_silent = |path: &&PathBuf| matches!(self.reader.known(path, now), Known::Silent);
+        let is_silent = |path: &&PathBuf| matches!(self.reader.known(path, now), PathState::Silent);
         self.asked.iter().filter(is_silent).cloned().collect()
     }
 }

@@ -1,5 +1,7 @@
 //! Parsers of the files of a group.
 
+use std::collections::BTreeMap;
+
 use crate::sources::kernel_file::{KernelFileLine, KernelText, SkippedLines, count};
 use crate::sources::network_device::is_counted_by_name;
 use crate::sources::{SourceError, network};
@@ -85,30 +87,46 @@ pub(super) fn io_stat(
     text: KernelText<'_>,
     mut counts: impl FnMut(&str) -> bool,
 ) -> Result<([f64; 2], SkippedLines), SourceError> {
-    let lines = text.lines().map(|line| io_stat_line(line.text, &mut counts).ok_or_else(|| line.error()));
-    let (sums, skipped, used) = sum(lines);
+    // A device that a damaged file has twice counts once.
+    let mut devices = BTreeMap::<_, [f64; 2]>::new();
+    let mut skipped = SkippedLines::default();
+    for line in text.lines() {
+        let found = io_stat_line(line.text, &mut counts).ok_or_else(|| line.error());
+        for (device, [read, written]) in skipped.take(found).into_iter().flatten() {
+            let bytes = devices.entry(device).or_default();
+            *bytes = [bytes[0].max(read), bytes[1].max(written)];
+        }
+    }
+    let sums = devices.values().fold([0.0; 2], |sums, it| [sums[0] + it[0], sums[1] + it[1]]);
+    let used = devices.len();
     if used == 0 && !skipped.is_empty() { Err(skipped.fail(text.error())) } else { Ok((sums, skipped)) }
 }
 
-fn io_stat_line(line: &str, counts: &mut impl FnMut(&str) -> bool) -> Option<[f64; 2]> {
-    let mut sums = [0.0; 2];
-    let mut counted = None;
+/// The devices of a line with their bytes, 0 for those that do not count.
+fn io_stat_line<'a>(
+    line: &'a str,
+    counts: &mut impl FnMut(&str) -> bool,
+) -> Option<Vec<(&'a str, [f64; 2])>> {
+    let mut devices: Vec<(&str, [f64; 2])> = Vec::new();
+    let mut counted = false;
     for field in line.split_ascii_whitespace() {
         let Some((key, number)) = field.split_once('=') else {
-            counted = Some(is_device(field).then(|| counts(field))?);
+            counted = is_device(field).then(|| counts(field))?;
+            devices.push((field, [0.0; 2]));
             continue;
         };
-        let sum = match key {
-            "rbytes" => &mut sums[0],
-            "wbytes" => &mut sums[1],
+        let idx = match key {
+            "rbytes" => 0,
+            "wbytes" => 1,
             _ => continue,
         };
         let bytes: u64 = number.parse().ok()?;
-        if counted? {
-            *sum += bytes as f64;
+        let (_, sums) = devices.last_mut()?;
+        if counted {
+            sums[idx] = sums[idx].max(bytes as f64);
         }
     }
-    Some(sums)
+    Some(devices)
 }
 
 /// Sums of lines, malformed ones, and the number of others.

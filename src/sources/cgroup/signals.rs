@@ -2,7 +2,7 @@
 
 use super::group_values::{
     CPU, MAJOR_FAULTS, OOM_KILLS, PERIODS, PRESSURE_CPU, PRESSURE_IO, PRESSURE_MEMORY, READ, RECEIVED,
-    RESTARTS, SENT, TASKS, THROTTLED_PERIODS, WORKING_SET, WRITTEN,
+    RECENT_RESTARTS, SENT, TASKS, THROTTLED_PERIODS, WORKING_SET, WRITTEN,
 };
 use crate::metric::Metric;
 use crate::reading::SubjectKind;
@@ -68,9 +68,9 @@ const fn throttled(kind: SubjectKind) -> Signal {
 const fn memory(kind: SubjectKind) -> Signal {
     Signal {
         kind,
-        name: "cgroup_memory_bytes",
+        name: "cgroup_memory_working_set_bytes",
         title: "memory",
-        help: "Memory in use, minus the page cache that was not used lately",
+        help: "Memory in use, minus the page cache that was not used recently",
         unit: SignalUnit::Bytes,
         // Smaller changes do not matter on a host with gigabytes.
         floor: 32.0 * 1024.0 * 1024.0,
@@ -82,7 +82,7 @@ const fn memory(kind: SubjectKind) -> Signal {
 const fn major_faults(kind: SubjectKind) -> Signal {
     Signal {
         kind,
-        name: "cgroup_major_faults_per_second",
+        name: "cgroup_major_page_faults_per_second",
         title: "major page faults",
         help: "Page faults per second that had to read from disk",
         unit: SignalUnit::PerSecond,
@@ -110,14 +110,14 @@ const fn oom_kills(kind: SubjectKind) -> Signal {
 const fn restarts(kind: SubjectKind) -> Signal {
     Signal {
         kind,
-        name: "cgroup_restarts_per_second",
-        title: "restarts",
-        help: "Times per second that the container, pod or service was started anew",
-        unit: SignalUnit::PerSecond,
-        // One restart within a window, as by an update, is eight times as much; a loop has several.
-        floor: 0.004,
+        name: "cgroup_repeated_restarts",
+        title: "repeated restarts",
+        help: "Number of restarts within the last ten minutes, minus two, and at least 0: an update alone causes one or two",
+        unit: SignalUnit::Count,
+        // The third restart is 20 times as much: enough for one signal alone.
+        floor: 0.05,
         device: None,
-        formula: |it| it.rate(&RESTARTS),
+        formula: |it| it.level(&RECENT_RESTARTS).map(|it| (it - 2.0).max(0.0)),
     }
 }
 
@@ -152,7 +152,7 @@ const fn sent(kind: SubjectKind) -> Signal {
 const fn read(kind: SubjectKind) -> Signal {
     Signal {
         kind,
-        name: "cgroup_read_bytes_per_second",
+        name: "cgroup_disk_read_bytes_per_second",
         title: "disk reads",
         help: "Bytes read from disks per second",
         unit: SignalUnit::BytesPerSecond,
@@ -166,7 +166,7 @@ const fn read(kind: SubjectKind) -> Signal {
 const fn written(kind: SubjectKind) -> Signal {
     Signal {
         kind,
-        name: "cgroup_written_bytes_per_second",
+        name: "cgroup_disk_written_bytes_per_second",
         title: "disk writes",
         help: "Bytes written to disks per second",
         unit: SignalUnit::BytesPerSecond,
@@ -196,7 +196,7 @@ const fn pressure_cpu(kind: SubjectKind) -> Signal {
         kind,
         name: "cgroup_pressure_cpu_ratio",
         title: "CPU pressure",
-        help: "Share of time in which at least one task of the group waited for CPU, including time in which the group's own CPU limit kept it waiting",
+        help: "Share of time in which at least one task of the group waited for CPU or for the CPU limit of the group",
         unit: SignalUnit::Ratio,
         // As for the host, as are those below.
         floor: 0.10,

@@ -2,7 +2,7 @@
 
 use super::{
     BYTES, ENTROPY, ERROR_BURST, ERROR_SHARE, ERRORS, LINES, MEAN_LENGTH, NEW_ERRORS, NEW_LINES,
-    NEW_TEMPLATES, UNIQUE_MESSAGES, UNIQUE_TEMPLATES, UNUSUAL_SILENCE, WARNING_SHARE, WARNINGS,
+    NEW_TEMPLATES, UNIQUE_MESSAGES, UNIQUE_TEMPLATES, UNUSUAL_SILENCE, WARNING_RISE, WARNING_SHARE, WARNINGS,
 };
 use crate::reading::SubjectKind;
 use crate::signal::{Signal, SignalUnit};
@@ -56,7 +56,7 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Log,
         name: "log_error_ratio",
         title: "share of errors",
-        help: "Share of errors among the last lines, smaller with few lines",
+        help: "Share of errors among the last lines; reduced while there are few lines",
         unit: SignalUnit::Ratio,
         // Below, the rate tells more.
         floor: 0.05,
@@ -65,9 +65,9 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
     },
     Signal {
         kind: SubjectKind::Log,
-        name: "log_error_burst",
+        name: "log_burst_errors",
         title: "burst of errors",
-        help: "Errors within the last 30 seconds if they are improbably many for the rate of the last hour, else 0",
+        help: "Errors within the last 30 seconds if there are far more than the rate of the last hours explains, else 0",
         unit: SignalUnit::Count,
         // It is 0 outside bursts, so a burst of a few seconds is far from normal.
         floor: 0.3,
@@ -89,12 +89,23 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Log,
         name: "log_warning_ratio",
         title: "share of warnings",
-        help: "Share of warnings among the last lines, smaller with few lines",
+        help: "Share of warnings among the last lines; reduced while there are few lines",
         unit: SignalUnit::Ratio,
         // Warnings matter less than errors.
         floor: 0.1,
         device: None,
         formula: |it| it.level(&WARNING_SHARE),
+    },
+    Signal {
+        kind: SubjectKind::Log,
+        name: "log_rising_warnings",
+        title: "rise of warnings",
+        help: "Warnings since they began to come far more often than the rate of the last hours explains, else 0",
+        unit: SignalUnit::Count,
+        // It is 0 while the rate is usual, so a rise of a few seconds is far from normal.
+        floor: 0.3,
+        device: None,
+        formula: |it| it.level(&WARNING_RISE),
     },
     Signal {
         kind: SubjectKind::Log,
@@ -122,7 +133,7 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Log,
         name: "log_new_templates_per_second",
         title: "new templates",
-        help: "Templates per second that were never seen before",
+        help: "Templates per second that the log never had before",
         unit: SignalUnit::PerSecond,
         // It is 0 in a log that was learned: one within a window is little evidence, and two are much.
         floor: 0.02,
@@ -155,7 +166,7 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Log,
         name: "log_template_entropy_bits",
         title: "variety of templates",
-        help: "Entropy of the templates of the last lines in bits, smaller with few lines",
+        help: "Entropy of the templates of the last lines in bits; reduced while there are few lines",
         unit: SignalUnit::Bits,
         // The mix of lines varies by itself.
         floor: 0.5,

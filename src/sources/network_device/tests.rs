@@ -17,7 +17,7 @@ fn known(links: impl IntoIterator<Item = (String, NetworkLink)>) -> NetworkLinks
     for (entry, (name, link)) in (1..).zip(links) {
         let path = devices.directory.join(&name);
         let device =
-            KnownDevice { path, entry, link: Some(link), is_pending: false, is_port_of_guest: false };
+            KnownNetworkDevice { path, entry, link: Some(link), is_pending: false, is_port_of_guest: false };
         devices.known.insert(name, device);
     }
     devices
@@ -112,6 +112,8 @@ fn sysfs_says_what_a_device_is() {
     symlink(dir.path().join("devices/ens1"), net.join("mon0/device")).unwrap();
     fs::write(net.join("mon0/type"), "803\n").unwrap();
     fs::write(net.join("ens2/speed"), "-1\n").unwrap();
+    fs::write(net.join("br7/speed"), "4294967295\n").unwrap();
+    fs::write(net.join("guest1/speed"), "65535\n").unwrap();
     let names = ["lo", "ens1", "ens2", "br7", "guest1", "mon0"];
     let mut links = NetworkLinks::new(net.clone(), &BlockingReads::default());
     let now = crate::clock::instant();
@@ -119,14 +121,14 @@ fn sysfs_says_what_a_device_is() {
     links.speeds.wait(Duration::from_secs(60));
     links.update(&names, now).unwrap();
     check(&links, &names, &["ens1"]);
-    assert_eq!(names.map(|it| links.speed(it, now)), [None, Some(125e6), None, None, None, None]);
-    assert!(links.replaced().is_empty());
+    assert_eq!(names.map(|it| links.link_speed(it, now)), [None, Some(125e6), None, None, None, None]);
+    assert!(links.replaced_devices().is_empty());
 
     // Another device of the name; the old one is kept so that the number is another.
     fs::rename(net.join("br7"), dir.path().join("kept")).unwrap();
     add("br7", "");
     links.update(&names, now).unwrap();
-    assert_eq!(links.replaced().iter().collect::<Vec<_>>(), ["br7"]);
+    assert_eq!(links.replaced_devices().iter().collect::<Vec<_>>(), ["br7"]);
 }
 
 /// A way of packets through devices of the host; one of them is to be counted.

@@ -12,7 +12,7 @@ pub const EXAMPLES_MAX: usize = 10;
 /// Severity of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Severity {
+pub enum FindingSeverity {
     /// The table cannot be used.
     Error,
     /// The table can be used with lower quality.
@@ -65,7 +65,7 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// Severity of this kind.
-    pub fn level(self) -> Severity {
+    pub fn level(self) -> FindingSeverity {
         match self {
             Self::File
             | Self::Header
@@ -76,7 +76,7 @@ impl FindingKind {
             | Self::Order
             | Self::Duplicate
             | Self::TooFew
-            | Self::Unchanging => Severity::Error,
+            | Self::Unchanging => FindingSeverity::Error,
             Self::Few
             | Self::Gap
             | Self::DayNumbers
@@ -85,7 +85,7 @@ impl FindingKind {
             | Self::Sparse
             | Self::Counter
             | Self::Blank
-            | Self::Names => Severity::Warning,
+            | Self::Names => FindingSeverity::Warning,
         }
     }
 
@@ -141,7 +141,7 @@ impl FindingKind {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FindingGroup {
     /// Their severity.
-    pub level: Severity,
+    pub level: FindingSeverity,
     /// Their kind.
     pub kind: FindingKind,
     /// Their number.

@@ -12,7 +12,7 @@ use crate::report::TraceIds;
 
 /// Makes a span part of the trace in the request's headers (W3C Trace Context), if any.
 pub fn join_trace(span: &Span, headers: &HeaderMap) {
-    let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers));
+    let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderCarrier(headers));
     if parent.span().span_context().is_valid() {
         // This fails only after the context of the span was used, which did not happen yet.
         let _ = span.set_parent(parent);
@@ -31,9 +31,9 @@ pub fn trace_of(span: &Span) -> Option<TraceIds> {
 }
 
 /// Headers for the propagator; a header that is not text is ignored.
-struct Headers<'a>(&'a HeaderMap);
+struct HeaderCarrier<'a>(&'a HeaderMap);
 
-impl Extractor for Headers<'_> {
+impl Extractor for HeaderCarrier<'_> {
     fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key)?.to_str().ok()
     }

@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::time::timeout;
 
 use super::resource::resource;
-use super::settings::{OtlpSettings, Protocol, TraceSampler};
+use super::settings::{OtlpProtocol, OtlpSettings, TraceSampler};
 use super::span_counts::SpanCounts;
 use super::transport::{TlsFiles, TransportError, UnusableSetting, exporter};
 use crate::url_credentials::address;
@@ -44,8 +44,8 @@ pub fn start(settings: &OtlpSettings) -> Result<Option<TracePipeline>, UnusableS
     let files = TlsFiles::read(settings)?;
     let wrong = |sentence: String| UnusableSetting { key: "otlp.endpoint", sentence };
     let runtime = match settings.protocol {
-        Protocol::Http => None,
-        Protocol::Grpc => Some(grpc_runtime().map_err(|it| wrong(it.to_string()))?),
+        OtlpProtocol::Http => None,
+        OtlpProtocol::Grpc => Some(grpc_runtime().map_err(|it| wrong(it.to_string()))?),
     };
     let reason = Arc::<TransportError>::default();
     let inner = {
@@ -227,7 +227,7 @@ mod tests {
         let reason = Arc::new(TransportError::default());
         let outage = Outage { url: "http://a".into(), reason: Arc::clone(&reason), lost: Mutex::default() };
         let failed = || Err(OTelSdkError::Timeout(Duration::from_secs(1)));
-        let lines = logged(crate::telemetry::LogSettings::default(), || {
+        let lines = logged(crate::telemetry::LogOutputSettings::default(), || {
             outage.note(&Ok(()), 1);
             reason.set("connection refused".into());
             outage.note(&failed(), 10);

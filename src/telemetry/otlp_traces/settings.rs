@@ -32,13 +32,13 @@ pub struct OtlpSettings {
     /// URL for spans, used unchanged; empty to derive it from `endpoint`.
     pub traces_endpoint: String,
     /// Protocol of the collector.
-    pub protocol: Protocol,
+    pub protocol: OtlpProtocol,
     /// Additional headers, `Name: value`. They may be secrets.
     pub headers: Vec<String>,
     /// Timeout of a batch.
     pub timeout: HumanDuration,
     /// Compression of batches.
-    pub compression: Compression,
+    pub compression: OtlpCompression,
     /// Certificates of trusted authorities; empty for those of the host.
     pub ca_file: PathBuf,
     /// Client certificate; empty for none.
@@ -65,7 +65,7 @@ pub struct OtlpSettings {
 
 /// Protocol of the collector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Protocol {
+pub enum OtlpProtocol {
     /// Protobuf in the body of a POST.
     #[serde(rename = "http/protobuf")]
     Http,
@@ -77,7 +77,7 @@ pub enum Protocol {
 /// Compression of batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Compression {
+pub enum OtlpCompression {
     /// None.
     None,
     /// gzip.
@@ -112,10 +112,10 @@ impl Default for OtlpSettings {
             enabled: true,
             endpoint: String::new(),
             traces_endpoint: String::new(),
-            protocol: Protocol::Http,
+            protocol: OtlpProtocol::Http,
             headers: Vec::new(),
             timeout: HumanDuration::seconds(10),
-            compression: Compression::None,
+            compression: OtlpCompression::None,
             ca_file: PathBuf::new(),
             cert_file: PathBuf::new(),
             key_file: PathBuf::new(),
@@ -137,7 +137,7 @@ impl OtlpSettings {
         match (self.traces_endpoint.as_str(), self.endpoint.as_str()) {
             _ if !self.enabled => None,
             ("", "") => None,
-            ("", base) if self.protocol == Protocol::Http => {
+            ("", base) if self.protocol == OtlpProtocol::Http => {
                 Some(format!("{}{TRACES_PATH}", base.trim_end_matches('/')))
             }
             ("", base) => Some(base.to_owned()),
@@ -343,11 +343,11 @@ mod tests {
             assert_eq!(settings.url().as_deref(), expect);
             assert!(!OtlpSettings { enabled: false, ..settings }.is_on());
         };
-        check(Protocol::Http, "", "", None);
-        check(Protocol::Http, "http://a:4318", "", Some("http://a:4318/v1/traces"));
-        check(Protocol::Http, "http://a/otlp/", "", Some("http://a/otlp/v1/traces"));
-        check(Protocol::Http, "http://a", "http://b/own", Some("http://b/own"));
-        check(Protocol::Grpc, "http://a:4317", "", Some("http://a:4317"));
-        check(Protocol::Grpc, "", "http://b:4317", Some("http://b:4317"));
+        check(OtlpProtocol::Http, "", "", None);
+        check(OtlpProtocol::Http, "http://a:4318", "", Some("http://a:4318/v1/traces"));
+        check(OtlpProtocol::Http, "http://a/otlp/", "", Some("http://a/otlp/v1/traces"));
+        check(OtlpProtocol::Http, "http://a", "http://b/own", Some("http://b/own"));
+        check(OtlpProtocol::Grpc, "http://a:4317", "", Some("http://a:4317"));
+        check(OtlpProtocol::Grpc, "", "http://b:4317", Some("http://b:4317"));
     }
 }

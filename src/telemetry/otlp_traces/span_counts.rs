@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::metric::Metric;
-use crate::reading::{Labels, Values};
+use crate::reading::{MetricLabels, SubjectValues};
 
 static SPANS: Metric = Metric::counter(
     "hostnorm_otlp_spans_total",
@@ -26,11 +26,11 @@ pub struct SpanCounts {
 
 impl SpanCounts {
     /// Adds the counts to hostnorm's metrics about itself.
-    pub fn values(&self, values: &mut Values) {
+    pub fn values(&self, values: &mut SubjectValues) {
         for (outcome, count) in
             [("sent", self.sent()), ("failed", self.failed()), ("dropped", self.dropped())]
         {
-            values.set_by(&SPANS, &Labels::new([outcome]), count as f64);
+            values.set_by(&SPANS, &MetricLabels::new([outcome]), count as f64);
         }
     }
 

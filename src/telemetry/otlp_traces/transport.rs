@@ -19,7 +19,7 @@ use opentelemetry_otlp::{
 use ureq::Agent;
 use ureq::tls::{ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
-use super::settings::{Compression, OtlpSettings, Protocol};
+use super::settings::{OtlpCompression, OtlpProtocol, OtlpSettings};
 use crate::whole_file;
 
 /// Largest file with certificates; a bundle of all authorities has 250 kB.
@@ -47,7 +47,7 @@ impl fmt::Display for UnusableSetting {
 impl std::error::Error for UnusableSetting {}
 
 /// The problem of the files in the settings, if traces are exported.
-pub fn unusable(settings: &OtlpSettings) -> Option<UnusableSetting> {
+pub fn unusable_file_setting(settings: &OtlpSettings) -> Option<UnusableSetting> {
     settings.is_on().then(|| TlsFiles::read(settings).err()).flatten()
 }
 
@@ -160,10 +160,10 @@ pub(super) fn exporter(
     files: &TlsFiles,
     reason: &Arc<TransportError>,
 ) -> Result<SpanExporter, ExporterBuildError> {
-    let packed = settings.compression == Compression::Gzip;
+    let packed = settings.compression == OtlpCompression::Gzip;
     let headers: HeaderMap = settings.headers().collect();
     match settings.protocol {
-        Protocol::Http => {
+        OtlpProtocol::Http => {
             let config = Agent::config_builder()
                 .http_status_as_error(false)
                 .timeout_global(Some(settings.timeout.duration()))
@@ -173,13 +173,13 @@ pub(super) fn exporter(
                 .user_agent(agent_name())
                 .tls_config(files.tls())
                 .build();
-            let client = Client { agent: config.new_agent(), headers, reason: Arc::clone(reason) };
+            let client = OtlpHttpClient { agent: config.new_agent(), headers, reason: Arc::clone(reason) };
             let builder = SpanExporter::builder().with_http().with_http_client(client);
             let builder = builder.with_endpoint(url).with_timeout(settings.timeout.duration());
             if packed { builder.with_compression(opentelemetry_otlp::Compression::Gzip) } else { builder }
                 .build()
         }
-        Protocol::Grpc => {
+        OtlpProtocol::Grpc => {
             let builder = SpanExporter::builder().with_tonic().with_endpoint(url);
             let builder = builder.with_timeout(settings.timeout.duration());
             let builder = builder.with_metadata(MetadataMap::from_headers(headers));
@@ -197,13 +197,13 @@ fn agent_name() -> &'static str {
 
 /// `ureq` as a client for the exporter. It may block, because the thread does nothing else.
 #[derive(Debug)]
-struct Client {
+struct OtlpHttpClient {
     agent: Agent,
     headers: HeaderMap,
     reason: Arc<TransportError>,
 }
 
-impl Client {
+impl OtlpHttpClient {
     fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
         let (mut parts, body) = request.into_parts();
         parts.headers.extend(self.headers.clone());
@@ -226,7 +226,7 @@ impl Client {
     }
 }
 
-impl HttpClient for Client {
+impl HttpClient for OtlpHttpClient {
     fn send_bytes<'life0, 'async_trait>(
         &'life0 self,
         request: Request<Bytes>,

@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use hostnorm::control::{CommandReply, ControlCommand, ForecastValue, SignalBaseline, SignalForecast};
+use hostnorm::control_command::{
+    ControlCommand, ControlReply, ForecastValue, SignalBaseline, SignalForecast,
+};
+use hostnorm::detect::PerDetector;
 use hostnorm::reading::{Reading, Subject, Timestamp};
 use hostnorm::report::{
-    Assessment, Contribution, Direction, Episode, EpisodeTransition, ExpectedValue, LearnedPoint, Report,
-    ScoreDetails, SignalState,
+    Assessment, Contribution, DeviationDirection, Episode, EpisodeTransition, ExpectedValue, LearnedPoint,
+    Report, ScoreDetails, SignalState,
 };
 use hostnorm::signal::Signal;
 use hostnorm::window::Point;
@@ -39,14 +42,21 @@ pub(super) fn report(idx: usize) -> Report {
     let (cpu, score) = if is_anomaly { (0.9, 3.0) } else { (0.1, 0.25) };
     let point = Point { at: Timestamp(at(idx)), values: vec![cpu, 0.5], missing: vec![false, false] };
     let expected = Some(ExpectedValue { value: 0.1, lower: 0.0, upper: 0.2 });
-    let state = |signal, value| SignalState { signal, value, expected, drift: None };
-    let cause = Contribution { signal: SIGNALS[0], direction: Direction::High, value: 2.5 };
+    let by_detector = PerDetector { zscore: Some(0.15), ..PerDetector::default() };
+    let state = |signal, value| SignalState {
+        signal,
+        value,
+        expected,
+        expected_by_detector: by_detector,
+        drift: None,
+    };
+    let cause = Contribution { signal: SIGNALS[0], direction: DeviationDirection::High, value: 2.5 };
     let since = Timestamp(at(EPISODE.start));
     let details = ScoreDetails {
         score,
         momentary: score,
         confidence: Some(1.0),
-        detectors: hostnorm::detect::PerDetector { zscore: Some(score), ..Default::default() },
+        detectors: PerDetector { zscore: Some(score), ..Default::default() },
         contributions: vec![cause.clone()],
         causes: vec![cause],
         shadow: None,
@@ -137,18 +147,43 @@ fn detect_reports_a_signal_and_each_detector() {
             (&json!(0.1), &json!(false), &json!(1.0))
         );
         let zscore = json!(
-            {"is_anomaly": false, "score": 0.25, "threshold": 1.0, "votes": true, "expected_value": 0.1}
+            {"is_anomaly": false, "score": 0.25, "threshold": 1.0, "votes": true, "expected_value": 0.15}
         );
         assert_eq!(found["methods"], json!({"zscore": zscore}));
-        assert_eq!(found["signals"][0]["in_range"], true);
+        assert_eq!((&found["signals"][0]["in_range"], &found["expected_value"]), (&json!(true), &json!(0.1)));
     }
     let all = api.get("/api/v1/detect");
     assert_eq!((all["signals"].as_array().unwrap().len(), &all["value"]), (2, &Value::Null));
+    assert_eq!(all["methods"]["zscore"]["expected_value"], Value::Null);
     assert_eq!(api.get("/api/v1/signals")["signals"][1]["metric"], "memory_used_ratio");
     api.check_problem("/api/v1/detect?metric=nonsense", 404, "/api/v1/signals lists them");
     api.check_problem("/api/v1/detect?metric=tasks_blocked", 404, "no value of tasks_blocked");
     api.check_problem("/api/v1/detect?subject=web", 404, "no subject is named \"web\"");
     api.check_problem("/api/v1/detect?kind=disk", 400, "expected host, container, log, pod or service");
+    api.server.stop();
+}
+
+#[test]
+fn the_anomaly_of_one_signal_is_not_that_of_another() {
+    let api = Api::start();
+    let check = |change: fn(&mut Assessment), metric: &str, expected: [Value; 2]| {
+        let mut now = report(EPISODE.start + 1);
+        change(now.assessments.get_mut(&Subject::Host).unwrap());
+        api.server.reports.send_replace(Some(Arc::new(now)));
+        let found = api.get(&format!("/api/v1/detect?metric={metric}"));
+        assert_eq!([&found["is_anomaly"], &found["subject_is_anomaly"]], expected.each_ref(), "{found}");
+    };
+    let memory_in_range = |it: &mut Assessment| it.signals[1].value = 0.15;
+    check(memory_in_range, "memory.usage_percent", [json!(false), json!(true)]);
+    check(memory_in_range, "cpu.total_usage", [json!(true), json!(true)]);
+    // Out of its range beside the signal that the description names.
+    check(|_| (), "memory.usage_percent", [json!(true), json!(true)]);
+    // Named though within its range, as a signal that stopped changing.
+    check(|it| it.signals[0].value = 0.15, "cpu.total_usage", [json!(true), json!(true)]);
+    check(|it| it.signals[1].expected = None, "memory.usage_percent", [Value::Null, json!(true)]);
+    check(|it| it.episode = None, "memory.usage_percent", [json!(false), json!(false)]);
+    check(|it| it.ready = false, "cpu.total_usage", [Value::Null, Value::Null]);
+    assert_eq!(api.get("/api/v1/detect")["subject_is_anomaly"], Value::Null);
     api.server.stop();
 }
 
@@ -167,7 +202,7 @@ fn a_baseline_has_its_statistics_and_thresholds() {
         percentile_99: 0.75,
     };
     let data = serde_json::to_value([&known]).unwrap();
-    *api.server.outcome.lock().unwrap() = Some(Ok(CommandReply { message: String::new(), data }));
+    *api.server.outcome.lock().unwrap() = Some(Ok(ControlReply { message: String::new(), data }));
     let found = api.get("/api/v1/baseline?metric=memory.usage_percent");
     assert_eq!(
         found["baselines"],
@@ -193,7 +228,7 @@ fn a_forecast_has_values_with_intervals() {
         likely_full_seconds: None,
     };
     let data = serde_json::to_value(&forecast).unwrap();
-    *api.server.outcome.lock().unwrap() = Some(Ok(CommandReply { message: String::new(), data }));
+    *api.server.outcome.lock().unwrap() = Some(Ok(ControlReply { message: String::new(), data }));
     let found = api.get("/api/v1/predict?metric=memory.usage_percent&horizon=2m&step=1m");
     assert_eq!((&found["subject"], &found["points"][1]["expected"]), (&json!("host"), &json!(0.625)));
     assert_eq!(
@@ -289,6 +324,27 @@ fn each_get_has_a_tag_by_which_a_client_knows_what_did_not_change() {
 }
 
 #[test]
+fn a_page_of_an_allowed_origin_may_send_the_tag_and_read_it() {
+    let api = Api::start();
+    let origin = "Origin: https://grafana.example\r\n";
+    let words = |answer: &Answer, name: &str| {
+        let text = answer.header(name).unwrap_or_default().to_lowercase();
+        text.split(", ").map(str::to_owned).collect::<Vec<_>>()
+    };
+    for path in ["/api/v1/detect", "/metrics", "/mcp"] {
+        let asks = format!("{origin}Access-Control-Request-Method: GET\r\n");
+        let allowed = words(&api.server.client().ask("OPTIONS", path, &asks), "access-control-allow-headers");
+        assert!(allowed.contains(&"if-none-match".to_owned()), "{path}: {allowed:?}");
+        let answer = api.server.client().ask("GET", path, origin);
+        let exposed = words(&answer, "access-control-expose-headers");
+        assert_eq!(exposed, ["etag", "retry-after"], "{path}");
+    }
+    let other = api.server.client().ask("GET", "/api/v1/detect", "Origin: https://evil.example\r\n");
+    assert_eq!(other.header("access-control-expose-headers"), None);
+    api.server.stop();
+}
+
+#[test]
 fn one_call_says_what_was_unusual_or_that_nothing_was() {
     let api = Api::start();
     let found = api.get(&format!("/api/v1/explain?at={}&window=1m", at(105)));
@@ -304,9 +360,49 @@ fn one_call_says_what_was_unusual_or_that_nothing_was() {
         quiet["message"],
         "Nothing was unusual on host: highest score 0.25 (unusual from 1), each signal within its range of the day before"
     );
-    let unknown = api.get("/api/v1/explain?at=2020-01-01");
-    assert_eq!(unknown["message"], "Nothing is known of host at this time: there is no score");
+    for (at, why) in [("2020-01-01", "there is no score"), ("2099-01-01", "it is in the future")] {
+        let unknown = api.get(&format!("/api/v1/explain?at={at}"));
+        assert_eq!(unknown["message"], format!("Nothing is known of host at this time: {why}"));
+        assert_eq!((unknown.get("unusual"), unknown["subjects"][0].get("unusual")), (None, None), "{at}");
+    }
     api.check_problem("/api/v1/explain?window=2d", 400, "the maximum is 1d");
+    api.server.stop();
+}
+
+#[test]
+fn while_it_learns_nothing_is_known_until_the_first_score() {
+    let api = Api::start();
+    let mut learning = report(POINTS - 1);
+    let ready_at = Timestamp(at(POINTS + 20));
+    learning.assessments.insert(Subject::Host, Assessment { ready_at, ..Assessment::default() });
+    api.server.reports.send_replace(Some(Arc::new(learning)));
+    let says = "Nothing is known of host at this time: there is no score, because hostnorm is still learning; the first \
+                comes at 2026-11-21T11:10:00Z";
+    for path in ["/api/v1/explain?at=-1d", "/api/v1/explain?at=-2h&window=1m"] {
+        let found = api.get(path);
+        let host = &found["subjects"][0];
+        assert_eq!(
+            (&found["message"], &host["first_score_at"]),
+            (&json!(says), &json!(ready_at.0)),
+            "{path}"
+        );
+        assert_eq!((found.get("unusual"), host.get("unusual")), (None, None), "{path}");
+    }
+    // What is stored of a time counts.
+    let known = api.get(&format!("/api/v1/explain?at={}&window=2m", at(80)));
+    assert_eq!((&known["unusual"], known["subjects"][0].get("first_score_at")), (&json!(false), None));
+    api.server.stop();
+}
+
+#[test]
+fn score_and_flag_are_metrics() {
+    let api = Api::start();
+    let page = api.ask("/metrics");
+    for series in
+        ["anomaly_score{kind=\"host\",subject=\"host\"} 0.25", "is_anomaly{kind=\"host\",subject=\"host\"} 0"]
+    {
+        assert!(page.text().lines().any(|it| it == series), "{series} is not in {}", page.text());
+    }
     api.server.stop();
 }
 

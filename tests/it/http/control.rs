@@ -7,14 +7,17 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 
-use hostnorm::control::{CommandRefusal, CommandReply, CommandResult, ControlCommand};
+use hostnorm::control_command::{CommandRefusal, CommandResult, ControlCommand, ControlReply};
 use hostnorm::duration::HumanDuration;
-use hostnorm::episode_pattern::Verdict;
+use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::episode_pattern::OperatorVerdict;
+use hostnorm::episode_text;
 use hostnorm::http::{
-    self, BODY_BYTES_MAX, CONTROL_CONNECTIONS_MAX, ClientError, ControlSocket, ControlSocketError,
+    self, BODY_BYTES_MAX, CONTROL_CONNECTIONS_MAX, ControlClientError, ControlSocket, ControlSocketError,
 };
-use hostnorm::reading::{Subject, SubjectKind, Timestamp};
+use hostnorm::reading::{MetricLabels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{Assessment, Report};
+use hostnorm::sources;
 
 use super::client::{Answer, Client};
 use super::server::{Server, Start};
@@ -41,7 +44,7 @@ fn commands() -> [(ControlCommand, &'static str, &'static str, &'static str); 14
             ControlCommand::Judge {
                 subject: Subject::Host,
                 second: Timestamp(1_795_255_200.0),
-                verdict: Verdict::Rejected,
+                verdict: OperatorVerdict::Rejected,
             },
             "POST",
             "/api/v1/episodes/2026-11-21T10%3A00%3A00Z/reject",
@@ -51,7 +54,7 @@ fn commands() -> [(ControlCommand, &'static str, &'static str, &'static str); 14
             ControlCommand::Judge {
                 subject: Subject::Container("a/b".into()),
                 second: Timestamp(1_795_255_200.0),
-                verdict: Verdict::Confirmed,
+                verdict: OperatorVerdict::Confirmed,
             },
             "POST",
             "/api/v1/episodes/2026-11-21T10%3A00%3A00Z%2Fcontainer%2Fa%2Fb/confirm",
@@ -86,7 +89,7 @@ fn ask(server: &Server, method: &str, path: &str, body: &str) -> Answer {
 #[test]
 fn commands_arrive_and_their_outcomes_come_back() {
     let server = Server::with_page(1);
-    let done = CommandReply { message: "done".into(), data: serde_json::json!({"points": [1, 2.5]}) };
+    let done = ControlReply { message: "done".into(), data: serde_json::json!({"points": [1, 2.5]}) };
     let outcomes: [CommandResult; 4] = [
         Ok(done),
         Err(CommandRefusal::NotFound("no model 7; see hostnorm models".into())),
@@ -102,7 +105,7 @@ fn commands_arrive_and_their_outcomes_come_back() {
             match outcome {
                 Ok(reply) => {
                     assert_eq!(answer.status, accepted, "{path}");
-                    assert_eq!(serde_json::from_slice::<CommandReply>(&answer.body).unwrap(), *reply);
+                    assert_eq!(serde_json::from_slice::<ControlReply>(&answer.body).unwrap(), *reply);
                 }
                 Err(CommandRefusal::NotFound(reason)) => assert_eq!(problem(&answer), (404, reason.clone())),
                 Err(CommandRefusal::Conflict(reason)) => assert_eq!(problem(&answer), (409, reason.clone())),
@@ -133,7 +136,7 @@ fn the_network_may_not_send_commands() {
 #[test]
 fn a_training_takes_a_metric_and_hours_or_nothing() {
     let server = Server::with_page(1);
-    *server.outcome.lock().unwrap() = Some(Ok(CommandReply::sentence("training started")));
+    *server.outcome.lock().unwrap() = Some(Ok(ControlReply::sentence("training started")));
     let check = |body: &str, expected: ControlCommand| {
         assert_eq!(ask(&server, "POST", "/api/v1/train", body).status, 202, "{body}");
         assert_eq!(server.commands.lock().unwrap().drain(..).collect::<Vec<_>>(), [expected], "{body}");
@@ -155,7 +158,7 @@ fn a_training_takes_the_subject_whose_model_is_meant() {
     let assessed = [Subject::Host, Subject::Service("web".into())].map(|it| (it, Assessment::default()));
     let report = Report { assessments: assessed.into(), ..Report::default() };
     server.reports.send_replace(Some(Arc::new(report)));
-    *server.outcome.lock().unwrap() = Some(Ok(CommandReply::sentence("training started")));
+    *server.outcome.lock().unwrap() = Some(Ok(ControlReply::sentence("training started")));
     for (body, kind) in [
         (r#"{"subject": "host", "metric": "cpu"}"#, SubjectKind::Host),
         (r#"{"subject": "web"}"#, SubjectKind::Service),
@@ -183,9 +186,32 @@ fn a_training_takes_the_subject_whose_model_is_meant() {
 }
 
 #[test]
+fn a_training_with_too_little_data_says_when_to_train() {
+    let server = Server::with_page(1);
+    let mut engine = Engine::new(sources::signals(|_| true), &EngineSettings::default());
+    let mut ready_at = Timestamp::default();
+    for second in 0..40 {
+        let mut reading = Reading::new(Timestamp(1_795_255_200.0 + f64::from(second)));
+        for metric in sources::metrics() {
+            reading.host().set_by(metric, &MetricLabels::new(metric.labels.iter().copied()), 1.0);
+        }
+        let report = engine.step(reading);
+        ready_at = report.assessments[&Subject::Host].ready_at;
+    }
+    let reason = engine.requested_training(SubjectKind::Host, None).unwrap_err();
+    *server.outcome.lock().unwrap() = Some(Err(CommandRefusal::Conflict(reason)));
+    let (status, detail) = problem(&ask(&server, "POST", "/api/v1/train", ""));
+    let at = episode_text::instant(Timestamp(ready_at.0.ceil())).replace(".000Z", "Z");
+    let says = format!("too little data: the warm-up is not over; the first score comes at {at}, train then");
+    assert_eq!((status, detail), (409, says));
+    assert!(ready_at > Timestamp(1_795_255_240.0), "{ready_at:?}");
+    server.stop();
+}
+
+#[test]
 fn a_time_to_forget_is_written_as_in_a_query() {
     let server = Server::with_page(1);
-    *server.outcome.lock().unwrap() = Some(Ok(CommandReply::sentence("forgotten")));
+    *server.outcome.lock().unwrap() = Some(Ok(ControlReply::sentence("forgotten")));
     for (body, from, to) in [
         (r#"{"from": "-10s", "to": "now"}"#, 990.5, 1_000.5),
         (r#"{"from": "1970-01-01T00:00:10Z", "to": 20}"#, 10.0, 20.0),
@@ -318,11 +344,11 @@ fn a_removed_socket_is_made_again() {
 fn the_client_tells_why_nobody_answers() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("nobody.sock");
-    assert!(matches!(http::send(&path, &ControlCommand::Status), Err(ClientError::NotRunning(_))));
+    assert!(matches!(http::send(&path, &ControlCommand::Status), Err(ControlClientError::NotRunning(_))));
     let listener = UnixListener::bind(&path).unwrap();
     let silent = std::thread::spawn(move || drop(listener.accept().unwrap()));
     let failed = http::send(&path, &ControlCommand::Status).unwrap_err();
-    assert!(matches!(failed, ClientError::Failed { .. }), "{failed}");
+    assert!(matches!(failed, ControlClientError::Failed { .. }), "{failed}");
     silent.join().unwrap();
     let locked = directory.path().join("locked.sock");
     let _listener = UnixListener::bind(&locked).unwrap();
@@ -330,11 +356,11 @@ fn the_client_tells_why_nobody_answers() {
     // Root can connect nevertheless, and would wait for the response.
     if UnixStream::connect(&locked).is_err() {
         let denied = http::send(&locked, &ControlCommand::Status).unwrap_err();
-        assert!(matches!(denied, ClientError::PermissionDenied(_)), "{denied}");
+        assert!(matches!(denied, ControlClientError::PermissionDenied(_)), "{denied}");
     }
     let stale = http::send(&path, &ControlCommand::Status).unwrap_err();
     assert!(
-        matches!(stale, ClientError::NotRunning(_)) && stale.to_string().contains("nobody.sock"),
+        matches!(stale, ControlClientError::NotRunning(_)) && stale.to_string().contains("nobody.sock"),
         "{stale}"
     );
 }

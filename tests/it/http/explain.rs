@@ -1,10 +1,12 @@
 //! Explanations of several episodes, and of one whose scores cannot be reproduced.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use hostnorm::reading::{Subject, Timestamp};
-use hostnorm::report::Episode;
+use hostnorm::reading::{Reading, Subject, Timestamp};
+use hostnorm::report::{Assessment, Episode, EpisodeTransition, Report, ScoreDetails};
 use serde_json::json;
 
 use super::api::{Api, POINTS, START, at, fill, report};
@@ -69,4 +71,68 @@ fn an_episode_has_its_signals_and_ranges_without_its_readings() {
     let found: serde_json::Value = serde_json::from_str(&explain(&["--json"])).unwrap();
     assert_eq!(found["left_range"][0]["signal"], "cpu_busy_ratio");
     assert_eq!(found["episode"]["causes"][0]["upper"], 0.2);
+}
+
+/// Stores ended episodes of the host, each with its start, end and peak.
+fn store_episodes(directory: &Path, episodes: &[(f64, f64, f64)]) {
+    let mut store = crate::store::open(directory);
+    for (since, end, peak) in episodes {
+        let episode = Episode { since: Timestamp(*since), peak: *peak };
+        let began = (*since, Some(episode), EpisodeTransition::Began);
+        for (at, open, transition) in [began, (*end, None, EpisodeTransition::Ended(episode))] {
+            let assessment = Assessment {
+                details: Some(ScoreDetails { score: *peak, ..ScoreDetails::default() }),
+                episode: open,
+                transition: Some(transition),
+                description: Some(format!("Anomaly on host: the one of {peak}").into()),
+                ..Assessment::default()
+            };
+            let reading = Arc::new(Reading::new(Timestamp(at)));
+            let assessments = [(Subject::Host, assessment)].into();
+            store.append(&Report { reading, assessments, ..Report::default() });
+        }
+    }
+    store.close();
+}
+
+#[test]
+fn a_range_is_explained_by_its_highest_peak_and_an_instant_by_the_episode_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+    let (low, high) = ((now - 3_720.0, now - 3_480.0, 1.05), (now - 900.0, now - 300.0, 9.0));
+    store_episodes(directory.path(), &[low, high]);
+    let path = format!("--storage.path={}", directory.path().display());
+    let explain = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
+        let output = command.env_clear().args(["explain", "--json", &path]).args(args).output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        let found: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|_| json!(text));
+        found["message"].as_str().map_or(text, str::to_owned)
+    };
+    // The middle of the range of 2 hours lies within the episode of the lower peak.
+    for range in ["--since=110m", "--since=2h", "--since=3h", "--since=2d"] {
+        let found = explain(&[range]);
+        assert!(found.starts_with("Anomaly on host: the one of 9;"), "{range}: {found}");
+        assert!(found.contains("Also in this time: Anomaly on host: the one of 1.05;"), "{range}: {found}");
+    }
+    let found = explain(&["--at=-1h", "--around=1h"]);
+    assert!(found.starts_with("Anomaly on host: the one of 1.05;"), "{found}");
+    assert!(explain(&["--since=49h"]).contains("the maximum is 2d"));
+}
+
+#[test]
+fn a_range_and_an_instant_exclude_each_other() {
+    let api = Api::start();
+    let found = api.get(&format!("/api/v1/explain?from={}&to={}", at(0), at(112)));
+    assert_eq!((&found["from"], &found["to"]), (&json!(at(0)), &json!(at(112))));
+    assert!(
+        found["message"].as_str().unwrap().starts_with("Anomaly on host: CPU usage 90 %; from"),
+        "{found}"
+    );
+    for both in ["from=-1h&at=-1h", "to=now&window=1h"] {
+        api.check_problem(&format!("/api/v1/explain?{both}"), 400, "either at and window, or from and to");
+    }
+    api.check_problem("/api/v1/explain?from=now&to=-1h", 400, "swap them");
+    api.check_problem("/api/v1/explain?from=-3d", 400, "the maximum is 2d");
+    api.server.stop();
 }

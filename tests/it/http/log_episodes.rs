@@ -62,9 +62,9 @@ fn incident(templates: &[EpisodeTemplate]) -> [Report; 2] {
 }
 
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+struct EpisodeLog(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Log {
+impl Write for EpisodeLog {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
@@ -87,7 +87,7 @@ impl Shown {
         let directory = tempfile::tempdir().unwrap();
         let mut store = crate::store::open(directory.path());
         let reports = incident(templates);
-        let log = Log::default();
+        let log = EpisodeLog::default();
         let writer = log.clone();
         let subscriber =
             tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();

@@ -1,6 +1,6 @@
 //! The tools for assistants, by the messages that a client sends over HTTP.
 
-use hostnorm::control::{CommandReply, ControlCommand, ForecastValue, SignalForecast};
+use hostnorm::control_command::{ControlCommand, ControlReply, ForecastValue, SignalForecast};
 use hostnorm::mcp::{self, ANSWER_BYTES_MAX, ApiSource, MESSAGE_BYTES_MAX, REVISIONS};
 use hostnorm::reading::Subject;
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ fn tools_are_listed_with_their_schemas() {
         assert_eq!(tool["inputSchema"]["type"], "object");
     }
     let arguments = tools[0]["inputSchema"]["properties"].as_object().unwrap();
-    assert_eq!(arguments.keys().collect::<Vec<_>>(), ["at", "kind", "subject", "window"]);
+    assert_eq!(arguments.keys().collect::<Vec<_>>(), ["at", "from", "kind", "subject", "to", "window"]);
     api.server.stop();
 }
 
@@ -100,6 +100,7 @@ fn mistakes_in_a_message_are_errors_of_json_rpc() {
     let notification = r#"{"jsonrpc": "2.0", "method": "notifications/initialized"}"#;
     let answer = post(&api, notification, "");
     assert_eq!((answer.status, answer.body.len()), (202, 0));
+    assert_ne!(answer.header("content-type"), Some("application/json"), "nothing is no JSON");
     api.server.stop();
 }
 
@@ -147,6 +148,11 @@ fn explain_says_what_was_unusual() {
     );
     let quiet = json_of(&api, "explain", &json!({"at": START + 30.0 * 80.0, "window": "2m"}));
     assert!(quiet["message"].as_str().unwrap().starts_with("Nothing was unusual on host"), "{quiet}");
+    assert_eq!(quiet["unusual"], false);
+    // "No" would be wrong where nothing is known.
+    let unknown = json_of(&api, "explain", &json!({"at": "2099-01-01"}));
+    assert!(unknown["message"].as_str().unwrap().ends_with("it is in the future"), "{unknown}");
+    assert_eq!((unknown.get("unusual"), unknown["subjects"][0].get("unusual")), (None, None));
     api.server.stop();
 }
 
@@ -155,6 +161,8 @@ fn episodes_and_signals_are_answered_and_mistakes_explained() {
     let api = Api::start();
     let found = json_of(&api, "episodes", &json!({"from": "-1d"}));
     assert_eq!(found["episodes"][0]["peak"], 3);
+    let of_host = json_of(&api, "episodes", &json!({"from": "-1d", "subject": "host", "kind": "host"}));
+    assert_eq!(of_host, found);
     let none = json_of(&api, "episodes", &json!({"to": "2020-01-01"}));
     assert_eq!(none, json!({}));
     let found = json_of(&api, "signals", &json!({}));
@@ -166,7 +174,9 @@ fn episodes_and_signals_are_answered_and_mistakes_explained() {
     };
     check("explain", &json!({"window": "2d"}), "the maximum is 1d");
     check("explain", &json!({"when": "now"}), "unknown field `when`, expected one of `at`");
-    check("signals", &json!({"subject": "web"}), "no subject is named \"web\"");
+    for name in ["signals", "episodes"] {
+        check(name, &json!({"subject": "web"}), "no subject is named \"web\"");
+    }
     api.server.stop();
 }
 
@@ -182,7 +192,7 @@ fn a_forecast_has_a_few_values_and_the_time_until_full() {
         likely_full_seconds: None,
     };
     let data = serde_json::to_value(&forecast).unwrap();
-    *api.server.outcome.lock().unwrap() = Some(Ok(CommandReply { message: String::new(), data }));
+    *api.server.outcome.lock().unwrap() = Some(Ok(ControlReply { message: String::new(), data }));
     let found = json_of(&api, "forecast", &json!({"metric": "memory.usage_percent", "horizon": "6h"}));
     let point = json!({"timestamp": "2026-11-21T10:00:00Z", "expected": 0.123, "lower": 0, "upper": 1});
     assert_eq!((&found["points"], &found["earliest_full_seconds"]), (&json!([point]), &json!(7230)));

@@ -3,7 +3,9 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use hostnorm::control::{CommandRefusal, CommandReply, ControlCommand, ForecastValue, SignalForecast};
+use hostnorm::control_command::{
+    CommandRefusal, ControlCommand, ControlReply, ForecastValue, SignalForecast,
+};
 use hostnorm::http::LOCAL_EVENT_STREAMS_MAX;
 use hostnorm::reading::{Subject, Timestamp};
 use hostnorm::report::AlertState;
@@ -20,7 +22,17 @@ fn the_page_shows_the_state_and_leads_to_the_metrics() {
     let server = Server::start(Start { telemetry_path: "/deep/metrics", ..Start::default() });
     let client = &mut server.client();
     let page = check(client, ("GET", "/", ""), 200, HTML);
-    assert!(page.text().contains("There is no reading of host yet"), "{}", page.text());
+    // The script fills these in once there is a reading.
+    for part in [
+        "There is no reading of host yet",
+        "id=\"badge\"",
+        "id=\"score\"",
+        "id=\"at\"",
+        "id=\"open\"",
+        "id=\"actions\"",
+    ] {
+        assert!(page.text().contains(part), "{part} is not in {}", page.text());
+    }
     assert!(
         page.text().contains("href=\"./deep/metrics\"") && page.text().contains(env!("CARGO_PKG_VERSION"))
     );
@@ -147,6 +159,7 @@ fn pages_and_assets_allow_nothing_from_elsewhere() {
         let answer = client.ask("GET", path, "");
         assert_eq!(answer.header("content-security-policy"), Some(policy), "{path}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(answer.header("referrer-policy"), Some("same-origin"), "{path}");
         assert!(!answer.text().contains(" style=\"") && !answer.text().contains("http://"), "{path}");
     }
     for (path, content_type) in
@@ -231,10 +244,15 @@ fn commands_have_buttons_for_those_who_may_send_them() {
     assert!(buttons.iter().all(|it| !page.text().contains(it)), "{}", page.text());
     for path in ["/actions/accept", "/actions/train", "/episodes/2026-11-21T10:50:00Z/forget"] {
         let refused = api.server.client().post(path, "");
-        assert_eq!((refused.status, refused.header("content-type")), (403, Some(PROBLEM)), "{path}");
+        assert_eq!((refused.status, refused.header("content-type")), (403, Some(HTML)), "{path}");
+        let root = if path.ends_with("forget") { "../../" } else { "../" };
+        assert!(refused.text().contains(&format!("href=\"{root}page.css\"")), "{}", refused.text());
     }
+    // The address of the page that a button led to, opened again.
+    let reopened = check(&mut api.server.client(), ("GET", "/actions/train", ""), 405, HTML);
+    assert_eq!(reopened.header("allow"), Some("POST"));
     let message = "accepted the <current> anomaly".to_owned();
-    *api.server.outcome.lock().unwrap() = Some(Ok(CommandReply::sentence(message)));
+    *api.server.outcome.lock().unwrap() = Some(Ok(ControlReply::sentence(message)));
     let socket = || Client::at(&api.server.socket());
     let page = socket().ask("GET", "/", "");
     assert!(buttons.iter().all(|it| page.text().contains(it)), "{}", page.text());
@@ -266,7 +284,7 @@ fn the_next_hour_is_shown_where_it_is_known() {
         likely_full_seconds: None,
     };
     let data = serde_json::to_value(&forecast).unwrap();
-    *api.server.outcome.lock().unwrap() = Some(Ok(CommandReply { message: String::new(), data }));
+    *api.server.outcome.lock().unwrap() = Some(Ok(ControlReply { message: String::new(), data }));
     let page = api.ask("/");
     let row = "<td class=\"number\">12 %</td><td class=\"number\">5 % to 30 %</td>";
     assert!(

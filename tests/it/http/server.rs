@@ -7,13 +7,13 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hostnorm::control::{CommandResult, Control, ControlCommand};
+use hostnorm::control_command::{CommandResult, ControlCommand, ControlSender};
 use hostnorm::http::{
     self, AccessSettings, AppState, ControlSocket, ExpositionOptions, RenderedReportCache, ServerCounters,
     WebSecurity,
 };
 use hostnorm::metric::Metric;
-use hostnorm::reading::{Labels, Reading, Subject, Timestamp};
+use hostnorm::reading::{MetricLabels, Reading, Subject, Timestamp};
 use hostnorm::report::{Assessment, Report};
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
@@ -81,7 +81,7 @@ impl Server {
         let outcome = Arc::<Mutex<Option<CommandResult>>>::default();
         let waiting = Mutex::new(Vec::new());
         let (arrived, next) = (Arc::clone(&commands), Arc::clone(&outcome));
-        let control = Control::new(move |request| {
+        let control = ControlSender::new(move |request| {
             arrived.lock().unwrap().push(request.command.clone());
             match next.lock().unwrap().clone() {
                 Some(outcome) => request.reply(outcome),
@@ -104,7 +104,7 @@ impl Server {
             store,
             reload: None,
             cors_origins: vec!["https://grafana.example".to_owned()],
-            event_streams: http::EventStreams::default(),
+            event_streams: http::EventStreamLimit::default(),
             store_reads: http::StoreReads::default(),
             request_traces: http::RequestTraces::off(),
         };
@@ -141,7 +141,7 @@ impl Server {
         let mut reading = Reading::new(Timestamp(at));
         for idx in 0..values {
             let name = format!("{idx:0>120}");
-            reading.host().set_by(&FILLER, &Labels::new([name.as_str()]), 1.0);
+            reading.host().set_by(&FILLER, &MetricLabels::new([name.as_str()]), 1.0);
         }
         let assessments =
             [(Subject::Host, Assessment { ready_at: Timestamp(1600.0), ..Assessment::default() })].into();

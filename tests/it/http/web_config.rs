@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hostnorm::control::{CommandReply, ControlCommand};
+use hostnorm::control_command::{ControlCommand, ControlReply};
 use hostnorm::http::{self, AccessSettings, HealthTransport, WebSecurity};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -103,7 +103,7 @@ fn metrics_over_tls_with_a_password() {
         check(&mut client, ("GET", path, ""), 200, PLAIN);
     }
     *server.outcome.lock().unwrap() =
-        Some(Ok(CommandReply { message: "done".into(), data: serde_json::Value::Null }));
+        Some(Ok(ControlReply { message: "done".into(), data: serde_json::Value::Null }));
     let done = client.ask("GET", "/api/v1/status", &basic("alice", "right"));
     assert_eq!(done.status, 200, "{}", done.text());
     assert_eq!(server.commands.lock().unwrap().len(), 1);
@@ -210,7 +210,7 @@ fn commands_over_tcp_need_a_verified_client() {
         access(&mut settings);
         let server = Server::start_with(Start::default(), settings);
         *server.outcome.lock().unwrap() =
-            Some(Ok(CommandReply { message: "done".into(), data: serde_json::Value::Null }));
+            Some(Ok(ControlReply { message: "done".into(), data: serde_json::Value::Null }));
         let mut client = connect(server.addresses[0], client_config(&authority, identity));
         let answer = client.ask("POST", "/api/v1/accept", "Content-Length: 0\r\n");
         server.stop();
@@ -231,7 +231,7 @@ fn the_buttons_of_the_page_work_over_tcp_with_a_login() {
     let login = basic("alice", "right");
     let page = server.client().ask("GET", "/", &login);
     assert!(page.text().contains("action=\"./actions/train\""), "{}", page.text());
-    *server.outcome.lock().unwrap() = Some(Ok(CommandReply::sentence("accepted")));
+    *server.outcome.lock().unwrap() = Some(Ok(ControlReply::sentence("accepted")));
     let body = "Content-Length: 0\r\n";
     for (headers, status) in [
         (body.to_owned(), 401),
@@ -285,11 +285,75 @@ fn certificates_are_renewed_and_a_broken_file_changes_nothing() {
     files.write("server.key", &renewed.key);
     successful("1");
     files.write("web.yml", "");
-    until("an empty file is plain HTTP", || {
+    successful("0");
+    assert_eq!(served(), second, "an empty file changes nothing");
+    files.write("web.yml", "tls_server_config: {}\n");
+    until("an empty section is plain HTTP", || {
         let mut plain = server.client();
         plain.send("GET /-/healthy HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
         plain.answer(true).is_some_and(|it| it.status == 200)
     });
+    server.stop();
+}
+
+#[test]
+fn a_file_that_is_written_in_pieces_lets_nobody_in() {
+    let authority = Authority::new("authority");
+    let files = WebFiles::new(&authority.server("one"), &authority, &alice());
+    let server = server_with(&files);
+    let login = basic("alice", "right");
+    let mut at = 1000.0;
+    let mut page_of = |login: &str| {
+        at += 1.0;
+        server.publish(1, at);
+        assert_eq!(server.client().ask("GET", "/metrics", "").status, 401, "without a password");
+        server.client().ask("GET", "/metrics", login)
+    };
+    let mut until_status = |login: &str, value: &str| {
+        until("the metric tells", || {
+            let page = page_of(login);
+            page.status == 200 && has(page.text(), "hostnorm_web_config_last_reload_successful", value)
+        });
+    };
+    until_status(&login, "1");
+    let header = "http_server_config: {headers: {X-Frame-Options: deny}}";
+    let renewed = format!("# Written anew.\n{header}\n{}", alice());
+    // Nothing, a comment, one section of two, and the next one without its content.
+    let cuts =
+        ["# Written", "http_server", "basic_auth_users", "\n  alice"].map(|it| renewed.find(it).unwrap());
+    for cut in cuts {
+        files.write("web.yml", &renewed[..cut]);
+        until_status(&login, "0");
+        files.write("web.yml", &alice());
+        until_status(&login, "1");
+    }
+    files.write("web.yml", &renewed);
+    until("the whole file takes effect", || {
+        let refused = server.client().ask("GET", "/metrics", "");
+        assert_eq!(refused.status, 401);
+        refused.header("x-frame-options").is_some()
+    });
+    files.write("web.yml", "basic_auth_users: {}\n");
+    until("no password is asked for", || server.client().ask("GET", "/metrics", "").status == 200);
+    server.stop();
+}
+
+#[test]
+fn each_route_asks_for_the_login() {
+    let authority = Authority::new("authority");
+    let server = server_with(&WebFiles::new(&authority.server("one"), &authority, &alice()));
+    let mut refused = 0;
+    for (method, pattern) in http::routes() {
+        let path = pattern.replace("{telemetry_path}", "/metrics").replace("{id}", "2026-11-21T10:00:00Z");
+        let is_health = ["/-/healthy", "/-/ready"].contains(&pattern);
+        for method in [method, "HEAD"] {
+            let answer = server.client().ask(method, &path, "Content-Length: 0\r\n");
+            assert_eq!(answer.status == 401, !is_health, "{method} {path}: {}", answer.status);
+            refused += usize::from(!is_health);
+        }
+    }
+    assert!(refused > 60, "{refused}");
+    assert!(server.commands.lock().unwrap().is_empty());
     server.stop();
 }
 
@@ -357,7 +421,7 @@ fn http2_over_tls() {
     };
     assert_eq!(ask(&[b"h2", b"http/1.1"]), (Some(b"h2".to_vec()), vec![200, 401]));
     assert_eq!(ask(&[b"http/1.1"]).0, Some(b"http/1.1".to_vec()));
-    files.write("web.yml", &format!("{TLS}http_server_config: {{http2: false}}\n"));
+    files.write("web.yml", &format!("{TLS}{}http_server_config: {{http2: false}}\n", alice()));
     until("HTTP/2 is switched off", || ask(&[b"h2", b"http/1.1"]).0 == Some(b"http/1.1".to_vec()));
     server.stop();
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::program::{Program, alert, alert_with, notification};
+use super::rendered_alerts;
 use super::server::{Answer, Request, Server};
 
 const POD: &str = r#"{"metadata":{"name":"web-0","uid":"u-1","creationTimestamp":"2026-01-01T00:00:00Z"}}"#;
@@ -83,6 +84,19 @@ fn a_pod_is_deleted_by_its_identity() {
     assert_eq!(deletions.len(), 1);
     assert_eq!(deletions[0].first, "DELETE /api/v1/namespaces/shop/pods/web-0");
     assert_eq!(deletions[0].json()["preconditions"]["uid"], "u-1");
+}
+
+#[test]
+fn the_alert_of_the_example_names_its_pod() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::scripted(answer);
+    let options = "delete_pod: true, dry_run: false, namespaces: [shop]";
+    let program = start(folder.path(), &server, options, &["--kubernetes.allow-delete-pod"]);
+    program.post(&notification(&rendered_alerts("examples.yml", "PodAnomalousAndFailing")));
+    done(&program, "sent", 1.0);
+    let asked = server.all();
+    let deletions: Vec<_> = asked.iter().map(|it| &it.first).filter(|it| it.starts_with("DELETE")).collect();
+    assert_eq!(deletions, ["DELETE /api/v1/namespaces/shop/pods/web-0"]);
 }
 
 #[test]

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::program::{Program, alert, alert_with, notification};
+use super::rendered_alerts;
 use super::server::{Answer, Request, Server};
 
 /// The issues of a repository, by number.
 #[derive(Default)]
-struct Issues(BTreeMap<u64, Value>);
+struct FakeIssues(BTreeMap<u64, Value>);
 
-impl Issues {
+impl FakeIssues {
     fn answer(&mut self, request: &Request) -> Answer {
         let (method, target) = request.first.split_once(' ').unwrap();
         let path = target.split('?').next().unwrap().strip_prefix("/repos/acme/hosts/issues").unwrap();
@@ -20,7 +21,14 @@ impl Issues {
         let number = parts.first().map(|it| it.parse::<u64>().unwrap());
         match (method, number, parts.get(1)) {
             ("GET", None, _) => {
-                let open: Vec<_> = self.0.values().filter(|it| it["state"] == "open").collect();
+                let field = |name: &str| {
+                    let it = target.split(['?', '&']).find_map(|it| it.strip_prefix(name));
+                    it.map_or(1, |it| it.parse::<usize>().unwrap())
+                };
+                let (page, size) = (field("page="), field("per_page="));
+                // The newest first.
+                let open = self.0.values().rev().filter(|it| it["state"] == "open");
+                let open: Vec<_> = open.skip((page - 1) * size).take(size).collect();
                 Answer::json(200, json!(open).to_string())
             }
             ("POST", None, _) => {
@@ -51,16 +59,31 @@ impl Issues {
     }
 }
 
-struct Github {
-    server: Server,
-    issues: Arc<Mutex<Issues>>,
+pub(super) struct Github {
+    pub(super) server: Server,
+    issues: Arc<Mutex<FakeIssues>>,
     folder: tempfile::TempDir,
 }
 
+/// Rules for GitHub; `{url}` and `{token}` are replaced.
+const RULES: &str = "
+retry: {initial: 10ms, max: 10ms}
+rules:
+- name: tickets
+  actions:
+  - github_issue:
+      repository: acme/hosts
+      api_url: {url}
+      connection: {token_file: {token}}
+      labels: [host alert]
+      assignees: [octocat]
+      per_minute: 1000
+";
+
 impl Github {
     /// A server that is asked `before` for an answer: the number of the request, and the real answer.
-    fn new(mut before: impl FnMut(usize, &Request, Answer) -> Answer + Send + 'static) -> Self {
-        let issues = Arc::<Mutex<Issues>>::default();
+    pub(super) fn new(mut before: impl FnMut(usize, &Request, Answer) -> Answer + Send + 'static) -> Self {
+        let issues = Arc::<Mutex<FakeIssues>>::default();
         let (own, mut count) = (Arc::clone(&issues), 0);
         let server = Server::scripted(move |request| {
             count += 1;
@@ -80,17 +103,35 @@ impl Github {
         Self { server, issues, folder }
     }
 
-    fn start(&self) -> Program {
-        let rules = format!(
-            "retry: {{initial: 10ms, max: 10ms}}\nrules:\n- name: tickets\n  actions:\n  - github_issue:\n      repository: acme/hosts\n      api_url: {}\n      connection: {{token_file: {}}}\n      labels: [host alert]\n      assignees: [octocat]\n",
-            self.server.url,
-            self.folder.path().join("token").display()
-        );
+    pub(super) fn start(&self) -> Program {
+        let token = self.folder.path().join("token").display().to_string();
+        let rules = RULES.replace("{url}", &self.server.url).replace("{token}", &token);
         Program::start(self.folder.path(), &rules, &[])
+    }
+
+    /// All issues.
+    pub(super) fn all(&self) -> Vec<Value> {
+        self.issues.lock().unwrap().0.values().cloned().collect()
     }
 
     fn issue(&self, number: u64) -> Value {
         self.issues.lock().unwrap().0[&number].clone()
+    }
+
+    /// Adds open issues of other people.
+    fn add_others(&self, count: u64) {
+        let mut issues = self.issues.lock().unwrap();
+        let first = issues.0.len() as u64 + 1;
+        for number in first..first + count {
+            let issue = json!({"number": number, "state": "open", "body": "Not by hostnorm", "texts": []});
+            issues.0.insert(number, issue);
+        }
+    }
+
+    /// Ends the program as a crash does, and loses its outbox.
+    fn lose_outbox(&self, program: Program) {
+        program.kill();
+        std::fs::remove_dir_all(self.folder.path().join("outbox")).unwrap();
     }
 
     fn count(&self) -> usize {
@@ -170,12 +211,107 @@ fn an_issue_is_found_again_without_the_outbox() {
     let program = github.start();
     program.post(&notification(&[alert("c0ffee", "firing")]));
     sent(&program, 1.0);
-    program.kill();
-    std::fs::remove_dir_all(github.folder.path().join("outbox")).unwrap();
+    github.lose_outbox(program);
     let program = github.start();
     program.post(&notification(&[alert("c0ffee", "firing"), alert("c0ffee", "resolved")]));
     sent(&program, 2.0);
     assert_eq!((github.count(), github.issue(1)["state"].clone()), (1, json!("closed")));
+}
+
+#[test]
+fn an_issue_is_found_behind_a_thousand_others() {
+    let github = Github::new(|_, _, answer| answer);
+    let program = github.start();
+    program.post(&notification(&[alert("c0ffee", "firing")]));
+    sent(&program, 1.0);
+    github.lose_outbox(program);
+    github.add_others(1_001);
+    let program = github.start();
+    program.post(&notification(&[alert("c0ffee", "firing"), alert("c0ffee", "resolved")]));
+    sent(&program, 2.0);
+    assert_eq!((github.count(), github.issue(1)["state"].clone()), (1_002, json!("closed")));
+}
+
+#[test]
+fn nothing_is_opened_while_more_issues_are_open_than_are_listed() {
+    let github = Github::new(|_, _, answer| answer);
+    github.add_others(10_000);
+    let program = github.start();
+    program.post(&notification(&[alert("c0ffee", "firing")]));
+    program.until_logged("10000 issues or more are open");
+    assert!(program.metric("hostnorm_remediate_actions_failed_total{action=\"github_issue\"}") >= Some(1.0));
+    assert_eq!(github.count(), 10_000);
+    // Somebody closes one.
+    github.issues.lock().unwrap().0.get_mut(&1).unwrap()["state"] = "closed".into();
+    sent(&program, 1.0);
+    assert_eq!(github.count(), 10_001);
+}
+
+#[test]
+fn issues_are_listed_once_for_a_notification_of_ten_thousand() {
+    // Two responses are lost, after which all are listed again.
+    let github = Github::new(|idx, request, answer| match request.first.split(' ').next() {
+        Some("POST") if idx % 100 == 50 && idx < 200 => Answer::Lost,
+        _ => answer,
+    });
+    let program = github.start();
+    let many: Vec<String> = (0..10_000).map(|it| alert(&format!("a{it}"), "firing")).collect();
+    assert_eq!(program.post(&notification(&many)), 200);
+    let name = "hostnorm_remediate_actions_sent_total{action=\"github_issue\"}";
+    program.until("some hundreds are sent", |it| it.metric(name) >= Some(400.0));
+    program.kill();
+    let issues = github.issues.lock().unwrap();
+    let mut markers: Vec<_> =
+        issues.0.values().map(|it| it["body"].as_str().unwrap().lines().rev().nth(1)).collect();
+    let opened = markers.len();
+    markers.sort();
+    markers.dedup();
+    assert_eq!(markers.len(), opened, "one issue for each alert");
+    let lists = github.server.all().iter().filter(|it| it.first.starts_with("GET")).count();
+    assert!(lists <= 1 + 2 * 2, "{lists} pages");
+}
+
+#[test]
+fn an_alert_in_two_groups_has_one_issue() {
+    let github = Github::new(|_, _, answer| answer);
+    let program = github.start();
+    let of_group = |group: &str| notification(&[alert("c0ffee", "firing")]).replace("{}:{}", group);
+    program.post(&of_group(r#"{}/{team=\"a\"}:{alertname=\"HostAnomalous\"}"#));
+    program.post(&of_group(r#"{}:{instance=\"db-1\"}"#));
+    program.post(&notification(&[alert("c0ffee", "resolved")]));
+    sent(&program, 2.0);
+    assert_eq!((github.count(), github.issue(1)["texts"].as_array().unwrap().len()), (1, 1));
+}
+
+#[test]
+fn an_issue_names_causes_and_culprit_of_the_shipped_rules() {
+    let check = |name: &str, expect: &[&str]| {
+        let github = Github::new(|_, _, answer| answer);
+        let program = github.start();
+        program.post(&notification(&rendered_alerts("anomalies.yml", name)[..1]));
+        sent(&program, 1.0);
+        let body = github.issue(1)["body"].as_str().unwrap().replace('\\', "");
+        let found: Vec<_> =
+            body.lines().filter(|it| it.contains("**Cause") || it.contains("**Culprit")).collect();
+        assert_eq!(found, expect, "{name}");
+    };
+    check(
+        "HostAnomalous",
+        &[
+            "- **Causes:** memory_used_ratio high (1.6), swap_pages_per_second high (0.7), disk_read_bytes_per_second high (0.2)",
+            "- **Culprit:** container shop/db, process postgres",
+        ],
+    );
+    check("LogAnomalous", &["- **Causes:** log_errors_per_second high (2.4)"]);
+    check(
+        "ContainerAnomalous",
+        &[
+            "- **Causes:** cgroup_memory_working_set_bytes high of container shop/checkout/app (3.5), cgroup_tasks low of pod shop/checkout (1.2)",
+            "- **Culprit:** container shop/checkout/app",
+        ],
+    );
+    // Nothing is known.
+    check("HostAnomalySevere", &[]);
 }
 
 #[test]

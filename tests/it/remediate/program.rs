@@ -90,6 +90,19 @@ impl Program {
         }
     }
 
+    /// Waits until a line of the log has this text.
+    pub(super) fn until_logged(&self, text: &str) {
+        let mut before = String::new();
+        loop {
+            let line =
+                self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("not logged: {text}\n{before}"));
+            if line.contains(text) {
+                return;
+            }
+            before += &(line + "\n");
+        }
+    }
+
     /// The log since it was last asked for.
     pub(super) fn log(&self) -> String {
         self.log.try_iter().map(|it| it + "\n").collect()

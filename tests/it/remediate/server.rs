@@ -70,6 +70,10 @@ impl Server {
                 let Ok(mut stream) = stream else { continue };
                 let Some(request) = read(&stream) else { continue };
                 let answer = answer(&request);
+                // Before the response, so that whoever has seen the response finds the request.
+                if tell.send(request).is_err() {
+                    return;
+                }
                 if let Answer::Full(status, headers, body) = &answer {
                     let length = body.len();
                     let text = format!(
@@ -79,9 +83,6 @@ impl Server {
                 }
                 if matches!(answer, Answer::Never) {
                     held.push(stream);
-                }
-                if tell.send(request).is_err() {
-                    return;
                 }
             }
         });

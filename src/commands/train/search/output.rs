@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::SearchResult;
+use super::SettingsSearchResult;
 use crate::cli;
 use crate::duration::HumanDuration;
-use crate::evaluate::TableStyle;
+use crate::evaluate::EvaluationFormat;
 use crate::settings_search::{CombinationResult, SEEDS, SeedResult, SettingsCombination};
 
 /// Wider windows need a longer warm-up than the default; the settings file leaves them out.
@@ -27,26 +27,26 @@ const HEAD: [&str; 10] = [
 ];
 
 /// The result in the requested format.
-pub(super) fn all(found: &SearchResult, options: &cli::TrainSearch) -> String {
+pub(super) fn all(found: &SettingsSearchResult, options: &cli::TrainSearch) -> String {
     match options.style {
-        TableStyle::Json => format!("{:#}\n", as_json(found)),
+        EvaluationFormat::Json => format!("{:#}\n", as_json(found)),
         style => format!("{}\n{}", table(found, style), conclusion(found, options)),
     }
 }
 
 /// Indices of the combinations, best first.
-fn order(found: &SearchResult) -> Vec<usize> {
+fn order(found: &SettingsSearchResult) -> Vec<usize> {
     let mut order: Vec<usize> = (0..found.tried.len()).collect();
     let value = |idx: &usize| found.tried[*idx].1.mean(SeedResult::value);
     order.sort_by(|a, b| value(b).total_cmp(&value(a)).then(a.cmp(b)));
     order
 }
 
-fn gain(found: &SearchResult, worth: &CombinationResult) -> f64 {
+fn gain(found: &SettingsSearchResult, worth: &CombinationResult) -> f64 {
     worth.mean(SeedResult::value) - found.tried.first().map_or(0.0, |(_, it)| it.mean(SeedResult::value))
 }
 
-fn mark(found: &SearchResult, idx: usize) -> &'static str {
+fn mark(found: &SettingsSearchResult, idx: usize) -> &'static str {
     match idx {
         0 if found.chosen == 0 => "default, chosen",
         0 => "default",
@@ -55,7 +55,7 @@ fn mark(found: &SearchResult, idx: usize) -> &'static str {
     }
 }
 
-fn table(found: &SearchResult, style: TableStyle) -> String {
+fn table(found: &SettingsSearchResult, style: EvaluationFormat) -> String {
     let head = HEAD.iter().map(|it| (*it).to_owned()).chain([String::new()]).collect();
     let mut cells: Vec<Vec<String>> = vec![head];
     for idx in order(found) {
@@ -79,7 +79,7 @@ fn table(found: &SearchResult, style: TableStyle) -> String {
     let mut text = String::new();
     for (line, row) in cells.iter().enumerate() {
         // Writing to a string cannot fail.
-        if style == TableStyle::Markdown {
+        if style == EvaluationFormat::Markdown {
             let _ = writeln!(text, "| {} |", row.join(" | "));
             if line == 0 {
                 let _ = writeln!(text, "|{}---|", "---:|".repeat(HEAD.len()));
@@ -95,7 +95,7 @@ fn table(found: &SearchResult, style: TableStyle) -> String {
 }
 
 /// The conclusion, in words.
-fn conclusion(found: &SearchResult, options: &cli::TrainSearch) -> String {
+fn conclusion(found: &SettingsSearchResult, options: &cli::TrainSearch) -> String {
     let [learned, choice, test] = found.parts;
     let (faults, kinds) = found.faults;
     let mut text = format!(
@@ -124,7 +124,7 @@ fn conclusion(found: &SearchResult, options: &cli::TrainSearch) -> String {
     text
 }
 
-fn as_json(found: &SearchResult) -> Value {
+fn as_json(found: &SettingsSearchResult) -> Value {
     let worth = |worth: &CombinationResult| {
         json!({
             "vus_pr": worth.mean(|it| it.vus_pr), "recall": worth.mean(|it| it.recall),
@@ -151,7 +151,7 @@ fn as_json(found: &SearchResult) -> Value {
 }
 
 /// The settings file.
-pub(super) fn file(found: &SearchResult, options: &cli::TrainSearch) -> String {
+pub(super) fn file(found: &SettingsSearchResult, options: &cli::TrainSearch) -> String {
     let (chosen, worth) = &found.tried[found.chosen];
     let SettingsCombination { trees, sample_size, half_life, smoothing, window } = *chosen;
     let mut text = format!(
@@ -183,7 +183,10 @@ pub(super) fn file(found: &SearchResult, options: &cli::TrainSearch) -> String {
     );
     let seconds = window as f64 * found.every;
     if window > 1 && seconds <= WINDOW_SECONDS_MAX {
-        let _ = write!(text, "# {window} rows, as readings of a second\nwindow: {seconds:.0}\n");
+        let _ = write!(
+            text,
+            "# {window} rows are one point, as readings of a second; hostnorm replay ignores window\nwindow: {seconds:.0}\n"
+        );
     } else if window > 1 {
         let _ =
             writeln!(text, "# {window} rows were one point; that is too long for the window of a live host");
@@ -208,7 +211,7 @@ mod tests {
             smoothing: 0.5,
             window,
         };
-        let found = SearchResult {
+        let found = SettingsSearchResult {
             every,
             tried: vec![(with(1), worth(0.5)), (with(window), worth(0.75))],
             chosen: 1,
@@ -222,7 +225,7 @@ mod tests {
             output: None,
             full: false,
             seed: 1,
-            style: TableStyle::Table,
+            style: EvaluationFormat::Table,
         };
         let text = file(&found, &options);
         let head = format!(
@@ -240,7 +243,11 @@ mod tests {
     #[test]
     fn a_window_is_written_where_a_live_host_can_have_it() {
         check(60.0, 1, "");
-        check(60.0, 5, "# 5 rows, as readings of a second\nwindow: 300\n");
+        check(
+            60.0,
+            5,
+            "# 5 rows are one point, as readings of a second; hostnorm replay ignores window\nwindow: 300\n",
+        );
         check(300.0, 5, "# 5 rows were one point; that is too long for the window of a live host\n");
     }
 }

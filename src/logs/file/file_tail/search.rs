@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{BEGUN, FileTail};
 use crate::logs::file::StartFrom;
-use crate::logs::file::discovery::{self, FILES_MAX, Listings};
+use crate::logs::file::discovery::{self, DirectoryInodes, FILES_MAX};
 use crate::logs::file::file_identity::{FileHead, FileId};
 use crate::logs::file::file_position::FilePosition;
 use crate::logs::file::tailed_file::TailedFile;
@@ -15,7 +15,7 @@ impl FileTail<'_> {
     /// Searches for new, renamed and deleted files.
     pub(super) fn search(&mut self, now: f64) {
         let found = discovery::find(&self.settings.paths);
-        let mut listings = Listings::default();
+        let mut listings = DirectoryInodes::default();
         self.refused = found.refused.len() + found.beyond;
         for (path, reason) in &found.refused {
             self.say(path, reason);
@@ -52,7 +52,8 @@ impl FileTail<'_> {
             if !seen.contains(&file.id()) && file.missing_since.is_none() {
                 file.missing_since = Some(now);
                 if !file.is_open()
-                    && let Some(handle) = listings.renamed(file.real_path(), file.id(), &file.position.head)
+                    && let Some(handle) =
+                        listings.find_renamed_file(file.real_path(), file.id(), &file.position.head)
                 {
                     file.open_as(handle);
                 }
@@ -70,7 +71,7 @@ impl FileTail<'_> {
     }
 
     /// Goes on in files that were renamed while nobody looked, before the files that took their places.
-    fn resume_renamed(&mut self, found: &BTreeSet<FileId>, listings: &mut Listings, now: f64) {
+    fn resume_renamed(&mut self, found: &BTreeSet<FileId>, listings: &mut DirectoryInodes, now: f64) {
         let is_found = |it: &FilePosition| found.iter().any(|id| id.inode == it.id.inode);
         let lost: Vec<u64> = self.stored.values().filter(|it| !is_found(it)).map(|it| it.id.inode).collect();
         for inode in lost {
@@ -79,7 +80,7 @@ impl FileTail<'_> {
                 self.positions.remove(self.log, &position.key());
                 continue;
             }
-            let renamed = listings.renamed(&position.path, position.id, &position.head);
+            let renamed = listings.find_renamed_file(&position.path, position.id, &position.head);
             let mut file = TailedFile::at(position.clone(), position.path, self.settings.format, now);
             file.missing_since = Some(now);
             if let Some(handle) = renamed {

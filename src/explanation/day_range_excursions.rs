@@ -1,0 +1,128 @@
+//! Finds the signals that left their range: the smallest and largest values of the day before.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::reading::Timestamp;
+use crate::report::DeviationDirection;
+use crate::signal::Signal;
+
+/// Smallest number of reference points for a range.
+pub const REFERENCE_POINTS_MIN: usize = 60;
+/// Largest number of signals named.
+pub const EXCURSIONS_MAX: usize = 10;
+
+/// The values of all signals at one point, in the order of the signals.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SignalValues {
+    /// End of its window.
+    pub at: Timestamp,
+    /// One value for each signal; absent where it is missing.
+    pub values: Vec<Option<f64>>,
+}
+
+/// A signal that left its range of the day before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DayRangeExcursion {
+    /// Name of the signal, such as `cpu_busy_ratio`.
+    pub signal: String,
+    /// The signal in words.
+    pub title: String,
+    /// Time of the first point outside the range, in seconds since the epoch.
+    pub at: f64,
+    /// Value of the signal at this point.
+    pub value: f64,
+    /// Smallest value of the day before, minus the noise floor; not below 0 unless a value was.
+    pub lower: f64,
+    /// Largest value of the day before, plus the noise floor.
+    pub upper: f64,
+    /// Whether the value is above (high) or below (low) the range.
+    pub direction: String,
+}
+
+impl DayRangeExcursion {
+    /// How far the value is outside, in widths of the range.
+    fn widths_outside(&self) -> f64 {
+        (self.value - self.upper).max(self.lower - self.value) / (self.upper - self.lower)
+    }
+}
+
+/// The signals that left their range, at most [`EXCURSIONS_MAX`]: the earliest first, and at the same point the one first
+/// that is farthest outside, compared with the width of its range.
+pub fn excursions(
+    signals: &[&'static Signal],
+    points: &[SignalValues],
+    reference: &[SignalValues],
+) -> Vec<DayRangeExcursion> {
+    let mut found: Vec<DayRangeExcursion> =
+        signals.iter().enumerate().filter_map(|(idx, it)| excursion(it, idx, points, reference)).collect();
+    found.sort_by(|one, other| {
+        one.at.total_cmp(&other.at).then_with(|| other.widths_outside().total_cmp(&one.widths_outside()))
+    });
+    found.truncate(EXCURSIONS_MAX);
+    found
+}
+
+fn excursion(
+    signal: &'static Signal,
+    idx: usize,
+    points: &[SignalValues],
+    reference: &[SignalValues],
+) -> Option<DayRangeExcursion> {
+    let value = |it: &SignalValues| it.values.get(idx).copied().flatten();
+    let known = || reference.iter().filter_map(value);
+    if known().count() < REFERENCE_POINTS_MIN {
+        return None;
+    }
+    let lowest = known().fold(f64::INFINITY, f64::min);
+    let lower = (lowest - signal.floor).max(lowest.min(0.0));
+    let upper = known().fold(f64::NEG_INFINITY, f64::max) + signal.floor;
+    let (at, value) = points
+        .iter()
+        .filter_map(|it| Some((it.at, value(it)?)))
+        .find(|(_, it)| !(lower..=upper).contains(it))?;
+    let direction = if value > upper { DeviationDirection::High } else { DeviationDirection::Low };
+    Some(DayRangeExcursion {
+        signal: signal.name.to_owned(),
+        title: signal.title.to_owned(),
+        at: at.0,
+        value,
+        lower,
+        upper,
+        direction: direction.name().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::SignalUnit;
+
+    const fn signal(name: &'static str) -> Signal {
+        Signal {
+            kind: crate::reading::SubjectKind::Host,
+            name,
+            title: name,
+            help: "",
+            unit: SignalUnit::Ratio,
+            floor: 0.05,
+            device: None,
+            formula: |_| None,
+        }
+    }
+
+    static SIGNALS: [Signal; 3] = [signal("late"), signal("near"), signal("far")];
+
+    #[test]
+    fn the_first_is_the_earliest_and_then_the_farthest_and_no_range_falls_below_zero() {
+        let point = |at: u32, values: [f64; 3]| SignalValues {
+            at: Timestamp(f64::from(at)),
+            values: values.map(Some).to_vec(),
+        };
+        let reference: Vec<_> = (0..100).map(|it| point(it, [0.01, 0.02, 0.1])).collect();
+        let points = [point(100, [0.01, 0.2, 0.9]), point(130, [0.9, 0.2, 0.9])];
+        let found = excursions(&SIGNALS.iter().collect::<Vec<_>>(), &points, &reference);
+        let names: Vec<_> = found.iter().map(|it| (&*it.signal, it.at, it.lower)).collect();
+        assert_eq!(names, [("far", 100.0, 0.05), ("near", 100.0, 0.0), ("late", 130.0, 0.0)]);
+    }
+}
