@@ -17,7 +17,7 @@ mod episode_record;
 mod day_range_excursions;
 mod main_episode;
 mod nearby_episode;
-mod quiet_sentence;
+mod no_episode_sentence;
 mod similar_episode;
 
 pub use cause::Cause;
@@ -28,10 +28,10 @@ pub use episode_id::EpisodeId;
 pub use episode_record::EpisodeRecord;
 pub use main_episode::main_episode;
 pub use nearby_episode::{NEARBY_MAX, NEARBY_SECONDS, NearbyEpisode, nearby_episodes, nearby_kinds};
-pub use quiet_sentence::MissingScore;
+pub use no_episode_sentence::MissingScore;
 pub use similar_episode::{SIMILAR_MAX, SimilarEpisode, similar_episodes};
 
-use quiet_sentence::{quiet_sentence, unknown_sentence};
+use no_episode_sentence::{no_episode_sentence, unknown_sentence};
 
 /// The data of one subject around an instant.
 #[derive(Debug, Clone, Default)]
@@ -177,7 +177,9 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
     let has_reference = reference.len() >= REFERENCE_POINTS_MIN;
     let sentence = match (main, highest) {
         (Some(main), _) => main_episode::sentence(main, &episodes),
-        (None, Some(highest)) => quiet_sentence(subject, highest.score, has_reference.then_some(&left_range)),
+        (None, Some(highest)) => {
+            no_episode_sentence(subject, highest.score, has_reference.then_some(&left_range))
+        }
         (None, None) => unknown_sentence(subject, missing),
     };
     let first_score_at = match missing {
