@@ -47,16 +47,21 @@ pub(super) struct Request {
 impl Request {
     /// The body as JSON; `example` shows its form to a client that got it wrong.
     pub(super) fn json<T: DeserializeOwned>(&self, example: &str) -> Result<T, ProblemDetails> {
-        serde_json::from_slice(&self.body).map_err(|error| malformed(&error.to_string(), example))
+        serde_json::from_slice(self.text()).map_err(|error| malformed(&error.to_string(), example))
     }
 
     /// The body as a JSON object with these fields; `example` shows its form to a client that got it wrong.
     pub(super) fn object<T: DeserializeOwned>(&self, example: &str) -> Result<T, ProblemDetails> {
         // serde would take a list for the fields in their order.
-        match self.body.trim_ascii_start().first() {
+        match self.text().trim_ascii_start().first() {
             Some(b'[') => Err(malformed("it is a list, not an object", example)),
             _ => self.json(example),
         }
+    }
+
+    /// The body without a byte order mark, which nobody sees in a file and RFC 8259 lets a reader ignore.
+    fn text(&self) -> &[u8] {
+        self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body)
     }
 }
 
@@ -80,17 +85,27 @@ pub(super) async fn read_up_to<B>(body: B, bytes_max: usize) -> Result<Bytes, Pr
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
+    let too_long = || {
+        let detail = format!("the body is longer than {bytes_max} bytes; send a shorter one");
+        Err(ProblemDetails::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
+    };
+    // By Content-Length: it need not arrive first.
+    if body.size_hint().lower() > bytes_max as u64 {
+        return too_long();
+    }
     match Limited::new(body, bytes_max).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ProblemDetails::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is longer than {bytes_max} bytes; send a shorter one"),
-        )),
+        Err(error) if error.is::<LengthLimitError>() => too_long(),
         Err(error) => {
-            let detail = format!("the body cannot be read: {error}; send it whole");
+            let detail = format!("the body cannot be read: {}; send it whole", innermost(&*error));
             Err(ProblemDetails::new(StatusCode::BAD_REQUEST, detail))
         }
     }
+}
+
+/// The error that led to the others, which says what is wrong with the body.
+fn innermost<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
+    std::iter::successors(Some(error), |it| it.source()).last().unwrap_or(error)
 }
 
 impl From<ProblemDetails> for Response {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, AUTHORIZATION, HOST, HeaderValue, ORIGIN};
-use hyper::{Method, StatusCode, Version};
+use hyper::header::{ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONTENT_ENCODING, HOST, HeaderValue, ORIGIN};
+use hyper::{HeaderMap, Method, StatusCode, Version};
 use tokio::time::timeout;
 
 use super::app_state::AppState;
@@ -127,11 +127,7 @@ async fn handle_from(
     let (head, body) = request.into_parts();
     let body = match route.method {
         Method::GET => bytes::Bytes::new(),
-        // With HTTP/2, no other timeout covers a late body.
-        _ => timeout(REQUEST, message::read(body)).await.unwrap_or_else(|_| {
-            let detail = format!("the body did not arrive within {} s; send it whole", REQUEST.as_secs());
-            Err(ProblemDetails::new(StatusCode::REQUEST_TIMEOUT, detail))
-        })?,
+        _ => read(&head.headers, body).await?,
     };
     let request = Request {
         query: QueryArguments::parse(head.uri.query(), route.operation)?,
@@ -141,6 +137,20 @@ async fn handle_from(
         is_admin,
     };
     (route.handler)(state, request).await
+}
+
+/// The body of a request with these headers.
+async fn read(headers: &HeaderMap, body: Incoming) -> Result<bytes::Bytes, ProblemDetails> {
+    if headers.get(CONTENT_ENCODING).is_some_and(|it| it != "identity") {
+        let detail = "a compressed body is not read; send it without Content-Encoding";
+        let problem = ProblemDetails::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
+        return Err(problem.with(ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+    }
+    // With HTTP/2, no other timeout covers a late body.
+    timeout(REQUEST, message::read(body)).await.unwrap_or_else(|_| {
+        let detail = format!("the body did not arrive within {} s; send it whole", REQUEST.as_secs());
+        Err(ProblemDetails::new(StatusCode::REQUEST_TIMEOUT, detail))
+    })
 }
 
 /// The row that a request is for, or why it is refused.
