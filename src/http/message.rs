@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -11,6 +12,7 @@ use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
 use hyper::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::query_arguments::QueryArguments;
 use crate::request_cpu;
@@ -22,6 +24,11 @@ pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 
 /// Longest body of a request, in bytes; a longer one is answered with 413.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Most bytes of a body that are thrown away after its request was answered, …
+const DISCARDED_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
+/// … and the longest time for it.
+const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// Longest error of the JSON parser that is shown.
 const ERROR_CHARS_MAX: usize = 200;
@@ -101,6 +108,20 @@ where
             Err(ProblemDetails::new(StatusCode::BAD_REQUEST, detail))
         }
     }
+}
+
+/// Throws away the rest of a body. Over HTTP/2, a body that is dropped resets its stream, and clients such as curl 7.88 then
+/// lose the response that they have.
+pub(super) async fn discard<B: Body<Data = Bytes> + Unpin>(mut body: B) {
+    let all = async {
+        let mut left = DISCARDED_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(bytes) else { return };
+            left = rest;
+        }
+    };
+    let _ = timeout(DISCARD_TIME, all).await;
 }
 
 /// The error that led to the others, which says what is wrong with the body.

@@ -16,10 +16,14 @@ use super::web_config::{TLS, client_config, connect};
 use super::{PLAIN, check};
 
 /// Frames of HTTP/2.
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RESET: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
+/// The flags of the last frame of a message, and of the last frame of its head.
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
 /// The error of a client that is asked to send less.
 const ENHANCE_YOUR_CALM: u32 = 11;
 
@@ -79,6 +83,47 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
+/// What a client begins with.
+fn beginning() -> Vec<u8> {
+    [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, &[])].concat()
+}
+
+/// Reads frames up to the last one of a response on this stream; gives the kinds of all.
+fn kinds_until_the_end_of(stream: u32, from: &mut impl Read) -> Vec<u8> {
+    let mut kinds = Vec::new();
+    loop {
+        let mut header = [0; 9];
+        from.read_exact(&mut header).unwrap();
+        let [high, middle, low, kind, flags, of @ ..] = header;
+        let mut payload = vec![0; u32::from_be_bytes([0, high, middle, low]) as usize];
+        from.read_exact(&mut payload).unwrap();
+        kinds.push(kind);
+        let is_message = matches!(kind, HEADERS | DATA);
+        if is_message && flags & END_STREAM != 0 && u32::from_be_bytes(of) == stream {
+            return kinds;
+        }
+    }
+}
+
+#[test]
+fn a_refusal_does_not_reset_the_stream_whose_body_is_still_sent() {
+    let authority = Authority::new("authority");
+    let (server, _files) = server_with_tls(&authority);
+    let mut config = client_config(&authority, None);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let mut client = connect(server.addresses[0], config);
+    // By the static table of HPACK: POST over https, a path and an authority.
+    let head = |method: u8| [&[method, 0x87, 0x44, 5][..], b"/nope", &[0x41, 9], b"localhost"].concat();
+    client.stream.write_all(&[beginning(), frame(HEADERS, END_HEADERS, 1, &head(0x83))].concat()).unwrap();
+    let mut kinds = kinds_until_the_end_of(1, &mut client.stream);
+    client.stream.write_all(&frame(DATA, 0, 1, &[b' '; 10_000])).unwrap();
+    let next = frame(HEADERS, END_HEADERS | END_STREAM, 3, &head(0x82));
+    client.stream.write_all(&[frame(DATA, END_STREAM, 1, b"x"), next].concat()).unwrap();
+    kinds.extend(kinds_until_the_end_of(3, &mut client.stream));
+    assert!(!kinds.contains(&RESET) && !kinds.contains(&GOAWAY), "{kinds:?}");
+    server.stop();
+}
+
 /// The error of the last frame GOAWAY among these frames.
 fn goaway(mut frames: &[u8]) -> Option<u32> {
     let mut found = None;
@@ -102,9 +147,9 @@ fn who_takes_back_request_after_request_is_sent_away() {
     let mut client = connect(server.addresses[0], config);
     // GET / over https, by the static table of HPACK.
     let head = [&[0x82, 0x87, 0x84, 0x41, 9][..], b"localhost"].concat();
-    let mut sent = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, &[])].concat();
+    let mut sent = beginning();
     for stream in (1..1_000).step_by(2) {
-        sent.extend(frame(HEADERS, 5, stream, &head));
+        sent.extend(frame(HEADERS, END_HEADERS | END_STREAM, stream, &head));
         sent.extend(frame(RESET, 0, stream, &8_u32.to_be_bytes()));
     }
     client.stream.write_all(&sent).unwrap();
