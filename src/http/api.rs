@@ -282,7 +282,7 @@ pub(super) static ROUTES: &[Route] = &[
         summary: "Read the settings again",
         response: ("text/plain", None),
         setting: Some("web.enable_lifecycle"),
-        errors: &[403, 413, 422, 503],
+        errors: &[403, 422, 503],
         ..ApiOperation::EMPTY
     }),
     api!(POST "/api/v1/train", Admin, control_commands::train, ApiOperation {
@@ -305,4 +305,4 @@ pub(super) static ROUTES: &[Route] = &[
     }),
 ];
 
-const COMMAND_ERRORS: &[u16] = &[403, 404, 409, 413, 503];
+const COMMAND_ERRORS: &[u16] = &[403, 404, 409, 503];
