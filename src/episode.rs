@@ -36,8 +36,6 @@ pub struct EpisodeTracker {
     renewal: f64,
     /// Seconds for which the score has been below `resolve.below` without interruption.
     seconds_below: f64,
-    /// Length of the episode in seconds of readings; gaps do not count.
-    lasted: f64,
     /// Whether a grace period is active.
     grace: bool,
     /// Whether only grace prevented an episode at the last score.
@@ -133,11 +131,12 @@ impl EpisodeTracker {
             self.held_back = self.grace && (LIMIT..limit).contains(&score) && !known;
             return (score >= limit && !known).then(|| self.begin(now));
         };
-        self.lasted += elapsed;
+        episode.lasted += elapsed;
+        let lasted = episode.lasted;
         episode.peak = episode.peak.max(score);
         let peak = episode.peak;
         let is_requested = std::mem::take(&mut self.accept_requested);
-        if self.lasted >= release.accept_after || is_requested {
+        if lasted >= release.accept_after || is_requested {
             let worse = CLEARLY_WORSE * peak;
             let hides_alert = !is_requested && peak < alert_level;
             self.accepted = Some(if hides_alert { worse.min(alert_level) } else { worse });
@@ -149,15 +148,15 @@ impl EpisodeTracker {
             return self.episode.take().map(EpisodeTransition::Ended);
         }
         // Below the threshold there is little to describe: a fading fault keeps its description.
-        let renewed = score >= LIMIT && self.lasted >= self.renewal;
+        let renewed = score >= LIMIT && lasted >= self.renewal;
         if renewed {
-            self.renewal = self.lasted + RENEWAL_SECONDS;
+            self.renewal = lasted + RENEWAL_SECONDS;
         }
         renewed.then_some(EpisodeTransition::Changed)
     }
 
     fn begin(&mut self, now: ScoredInstant) -> EpisodeTransition {
-        let episode = Some(Episode { since: now.at, peak: now.score });
+        let episode = Some(Episode { since: now.at, peak: now.score, lasted: 0.0 });
         let (count, grace) = (self.count.saturating_add(1), self.grace);
         *self = Self { episode, count, renewal: FIRST_RENEWAL_SECONDS, grace, ..Self::default() };
         EpisodeTransition::Began

@@ -59,14 +59,14 @@ pub fn describe(subject: &Subject, assessment: &Assessment, change: Option<&Read
 }
 
 /// The log message for an episode that ended.
-pub fn ended(subject: &Subject, episode: &Episode, at: Timestamp) -> String {
-    let (name, lasted, peak) = (name(subject), rounded_episode_duration(episode, at), rounded(episode.peak));
+pub fn ended(subject: &Subject, episode: &Episode) -> String {
+    let (name, lasted, peak) = (name(subject), rounded_episode_duration(episode), rounded(episode.peak));
     format!("anomaly ended on {name} after {lasted}, peak score {peak}")
 }
 
 /// The log message for an episode that was accepted as normal.
-pub fn accepted_episode_message(subject: &Subject, episode: &Episode, at: Timestamp) -> String {
-    format!("anomaly accepted as normal on {} after {}", name(subject), rounded_episode_duration(episode, at))
+pub fn accepted_episode_message(subject: &Subject, episode: &Episode) -> String {
+    format!("anomaly accepted as normal on {} after {}", name(subject), rounded_episode_duration(episode))
 }
 
 /// The identifier of an episode, from its subject and the second of its start: `2026-11-28T19:04:05Z` on the host,
@@ -80,9 +80,9 @@ pub fn id(subject: &Subject, since: Timestamp) -> String {
     }
 }
 
-/// Length of an episode, rounded to seconds.
-pub fn rounded_episode_duration(episode: &Episode, at: Timestamp) -> HumanDuration {
-    HumanDuration::nearest((at.0 - episode.since.0).round())
+/// Length of an episode in seconds of readings, rounded.
+pub fn rounded_episode_duration(episode: &Episode) -> HumanDuration {
+    HumanDuration::nearest(episode.lasted.round())
 }
 
 /// Display name of a subject.
@@ -352,10 +352,10 @@ mod tests {
 
     #[test]
     fn the_end_has_duration_and_peak() {
-        let episode = Episode { since: Timestamp(100.0), peak: 7.43 };
+        let episode = Episode { since: Timestamp(100.0), peak: 7.43, lasted: 95.2 };
         let subject = Subject::Container("web".into());
         let expect = "anomaly ended on container web after 1m35s, peak score 7.4";
-        assert_eq!(ended(&subject, &episode, Timestamp(195.2)), expect);
+        assert_eq!(ended(&subject, &episode), expect);
     }
 
     #[test]

@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn an_episode_that_the_store_does_not_know_yet_is_explained() {
-        let open = Episode { since: Timestamp(1_500.0), peak: 1.5 };
+        let open = Episode { since: Timestamp(1_500.0), peak: 1.5, lasted: 0.0 };
         let state = Assessment {
             episode: Some(open),
             description: Some("Anomaly on host: memory".into()),

@@ -303,6 +303,8 @@ pub struct Episode {
     pub since: Timestamp,
     /// The highest score so far.
     pub peak: f64,
+    /// Length in seconds of readings; neither gaps nor steps of the clock count.
+    pub lasted: f64,
 }
 
 /// A transition of an episode.

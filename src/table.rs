@@ -19,7 +19,7 @@ mod time_argument;
 
 pub use cell::{CellValue, instant, number};
 pub use csv::{CsvCells, CsvReader};
-pub use error::{ParseTimestampError, TableError, TableProblem, quoted, separator_hint};
+pub use error::{ParseTimestampError, TableError, TableProblem, quoted, separator_hint, with_decimal_point};
 pub use input_stream::InputStream;
 pub use row_time::{RowOrder, day_numbers_hint};
 pub use score_writer::{ScoreDetail, ScoreWriter, ScoredRow, ScoresError};

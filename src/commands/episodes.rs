@@ -39,7 +39,7 @@ fn table(episodes: &[EpisodeRecord]) -> String {
             text,
             "{:<20}  {:>9}  {:<11}  {:>5.1}  {}",
             it.id,
-            it.duration().to_string(),
+            it.duration_text(),
             it.outcome,
             it.peak,
             it.description

@@ -9,7 +9,7 @@ use crate::evaluate::LevelRows;
 use crate::reading::Timestamp;
 use crate::table::{
     COLUMNS_MAX, CellValue, CsvReader, InputStream, LINE_BYTES_MAX, TIMESTAMP, TableProblem,
-    foreign_separator, number, separator_hint,
+    foreign_separator, number, separator_hint, with_decimal_point,
 };
 use crate::window::VALUE_MAX;
 
@@ -135,11 +135,11 @@ fn score(path: &Path, line: u64, cell: &str) -> Result<f64, DatasetError> {
         CellValue::Vast => format!("is beyond ±{VALUE_MAX:e}"),
         CellValue::Missing | CellValue::Text => "is not a number".to_owned(),
     };
-    Err(DatasetError::at(
-        path,
-        line,
-        format!("the score {} {why}; write NaN for a missing score", shown(cell)),
-    ))
+    let remedy = match with_decimal_point(cell) {
+        Some(number) => format!("write the decimal point, {number}"),
+        None => "write NaN for a missing score".to_owned(),
+    };
+    Err(DatasetError::at(path, line, format!("the score {} {why}; {remedy}", shown(cell))))
 }
 
 /// Indices separated by `;`; none for an empty cell.
@@ -305,6 +305,10 @@ mod tests {
         check_scores("score,is_anomaly,alert\n1,1,2\n", Err("f, line 2: \"2\" is neither 0 nor 1"));
         check_scores("score\n0,9\n", Err(MORE_CELLS));
         check_scores("0.5\n0,9\n", Err(MORE_CELLS));
+        check_scores(
+            "score\n\"0,9\"\n",
+            Err("f, line 2: the score \"0,9\" is not a number; write the decimal point, 0.9"),
+        );
         check_scores("", Err("f: it has no rows"));
         check_scores("a,b\n1,2\n", Err("f, line 1: no column score, and \"a,b\" is not a number"));
         check_scores(

@@ -77,9 +77,15 @@ impl EpisodeRecord {
         self.began <= at.0 && self.ended.is_none_or(|ended| at.0 <= ended)
     }
 
-    /// Its duration until its end, or until its last reading.
-    pub fn duration(&self) -> HumanDuration {
-        HumanDuration::nearest((self.last_instant() - self.began).round())
+    /// Its duration until its end, or until its last reading; unknown if the clock was set back meanwhile.
+    pub fn duration(&self) -> Option<HumanDuration> {
+        let seconds = self.last_instant() - self.began;
+        (seconds >= 0.0).then(|| HumanDuration::nearest(seconds.round()))
+    }
+
+    /// The duration in words.
+    pub fn duration_text(&self) -> String {
+        self.duration().map_or_else(|| "unknown".to_owned(), |it| it.to_string())
     }
 
     /// The episode in words: its description, since when, for how long, and its peak.
@@ -87,6 +93,7 @@ impl EpisodeRecord {
         let since = episode_text::instant(Timestamp(self.began.floor()));
         let since = since.trim_end_matches(".000Z");
         let (description, duration, peak) = (&self.description, self.duration(), self.peak);
+        let duration = duration.map_or_else(|| "an unknown time".to_owned(), |it| it.to_string());
         let verdict = self.verdict.as_ref().map(|it| format!(", {it} by an operator")).unwrap_or_default();
         let mark = |it: &String| match it.as_str() {
             "maintenance" => ", in maintenance".to_owned(),

@@ -183,7 +183,7 @@ mod tests {
         let assessment = Assessment {
             ready: true,
             details: Some(ScoreDetails::default()),
-            episode: Some(Episode { since: Timestamp(100.0), peak: 2.0 }),
+            episode: Some(Episode { since: Timestamp(100.0), peak: 2.0, lasted: 0.0 }),
             description: Some(text.into()),
             ..Assessment::default()
         };

@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_scene_changes_the_description_once() {
-        let episode = Episode { since: Timestamp(1.0), peak: 1.5 };
+        let episode = Episode { since: Timestamp(1.0), peak: 1.5, lasted: 0.0 };
         let mut current = EpisodeWithScenes::new(episode, Timestamp(1.0), 1.5);
         let plain: Arc<str> = "Anomaly on host: CPU usage 97 %".into();
         assert_eq!(tick(&mut current, &plain), (plain.to_string(), false, false));
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_peak_is_clearly_higher_and_not_at_once() {
-        let episode = Episode { since: Timestamp(1.0), peak: 1.0 };
+        let episode = Episode { since: Timestamp(1.0), peak: 1.0, lasted: 0.0 };
         let mut current = EpisodeWithScenes::new(episode, Timestamp(1.0), 1.0);
         assert!(!current.is_peak(Timestamp(3.0), 2.0), "too early");
         assert!(!current.is_peak(Timestamp(30.0), 1.2), "hardly higher");

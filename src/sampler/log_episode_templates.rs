@@ -145,7 +145,7 @@ mod tests {
         notable: &[&str],
     ) -> (String, bool) {
         let assessment = Assessment {
-            episode: Some(Episode { since: Timestamp(SINCE), peak: 2.0 }),
+            episode: Some(Episode { since: Timestamp(SINCE), peak: 2.0, lasted: 0.0 }),
             description: Some(Arc::clone(plain)),
             transition,
             ..Assessment::default()

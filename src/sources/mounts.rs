@@ -205,6 +205,15 @@ mod tests {
     }
 
     #[test]
+    fn mounts_that_are_left_out_take_no_place() {
+        let filter = MountFilter { fstypes: ExcludePattern::known("^tmpfs$"), ..filter("/") };
+        let line = |it| format!("1 0 0:9 / /run/{it} rw - tmpfs tmpfs rw\n");
+        let text = (0..3 * MOUNTS_MAX).map(line).collect::<String>() + "1 0 8:1 / / rw - ext4 /dev/a rw\n";
+        let mounts = parse(text.as_bytes(), &filter).unwrap();
+        assert_eq!((mounts.shown.len(), mounts.dropped), (1, 0));
+    }
+
+    #[test]
     fn a_malformed_line_is_reported() {
         let text = b"1 0 8:1 / /srv rw - ext4 /dev/a rw\n\n1 0 8:1 / /srv rw ext4 /dev/a rw\n";
         let mounts = parse(text, &filter("/")).unwrap();

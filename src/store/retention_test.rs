@@ -41,7 +41,7 @@ fn tick(at: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> StoreWr
         point: None,
         momentary: None,
         confidence: None,
-        episode: since.map(|it| Episode { since: Timestamp(it), peak: 1.5 }),
+        episode: since.map(|it| Episode { since: Timestamp(it), peak: 1.5, lasted: 0.0 }),
         transition: turn,
         description: None,
         causes: None,
@@ -69,7 +69,7 @@ fn day(directory: &Path) -> Database {
             360 => tick(at, Some(began), Some(EpisodeTransition::Began)),
             361..365 => tick(at, Some(began), None),
             365 => {
-                let episode = Episode { since: Timestamp(began), peak: 1.5 };
+                let episode = Episode { since: Timestamp(began), peak: 1.5, lasted: 0.0 };
                 tick(at, None, Some(EpisodeTransition::Ended(episode)))
             }
             _ => tick(at, None, None),

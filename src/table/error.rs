@@ -268,7 +268,7 @@ pub fn separator_hint(separator: Option<char>) -> &'static str {
 }
 
 /// A number with a decimal comma, with a point instead.
-fn with_decimal_point(cell: &str) -> Option<String> {
+pub fn with_decimal_point(cell: &str) -> Option<String> {
     let (whole, fraction) = cell.trim().split_once(',')?;
     let is_fraction = !fraction.is_empty() && fraction.bytes().all(|it| it.is_ascii_digit());
     let number = format!("{whole}.{fraction}");

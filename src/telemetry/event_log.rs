@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::episode_text::{self, NamedSignal};
 use crate::impact::EpisodeSeverity;
-use crate::reading::{Subject, SubjectTurnover, Timestamp};
+use crate::reading::{Subject, SubjectTurnover};
 use crate::report::{Assessment, Episode, EpisodeTransition, Report};
 
 /// Largest number of failing sources remembered; further ones are not logged.
@@ -33,7 +33,7 @@ impl EventLogger {
         for (subject, assessment) in report.concluded() {
             self.note_progress(subject, assessment);
             if let Some(turn) = assessment.transition {
-                log_transition(report, subject, assessment, turn);
+                log_transition(subject, assessment, turn);
             }
         }
     }
@@ -89,14 +89,13 @@ impl EventLogger {
     }
 }
 
-fn log_transition(report: &Report, subject: &Subject, assessment: &Assessment, turn: EpisodeTransition) {
-    let at = report.reading.at;
+fn log_transition(subject: &Subject, assessment: &Assessment, turn: EpisodeTransition) {
     let kind = subject.kind().name();
     let state = match turn {
         EpisodeTransition::Began => "began",
         EpisodeTransition::Changed => "changed",
-        EpisodeTransition::Ended(episode) => return note_end(subject, &episode, at, "ended"),
-        EpisodeTransition::Accepted(episode) => return note_end(subject, &episode, at, "accepted"),
+        EpisodeTransition::Ended(episode) => return note_end(subject, &episode, "ended"),
+        EpisodeTransition::Accepted(episode) => return note_end(subject, &episode, "accepted"),
     };
     let causes = episode_text::causes(assessment);
     let details = assessment.details.as_ref();
@@ -119,17 +118,17 @@ fn log_transition(report: &Report, subject: &Subject, assessment: &Assessment, t
     );
 }
 
-fn note_end(subject: &Subject, episode: &Episode, at: Timestamp, state: &'static str) {
+fn note_end(subject: &Subject, episode: &Episode, state: &'static str) {
     let message = match state {
-        "accepted" => episode_text::accepted_episode_message(subject, episode, at),
-        _ => episode_text::ended(subject, episode, at),
+        "accepted" => episode_text::accepted_episode_message(subject, episode),
+        _ => episode_text::ended(subject, episode),
     };
     tracing::info!(
         kind = subject.kind().name(),
         subject = subject.name(),
         state,
         episode = episode_text::id(subject, episode.since),
-        duration_seconds = episode_text::rounded_episode_duration(episode, at).as_seconds(),
+        duration_seconds = episode_text::rounded_episode_duration(episode).as_seconds(),
         peak = short(episode.peak),
         "{message}"
     );
@@ -150,7 +149,7 @@ fn short(value: f64) -> f64 {
 mod tests {
     use super::super::tests::logged;
     use super::*;
-    use crate::reading::{ReadProblem, Reading, SubjectKind};
+    use crate::reading::{ReadProblem, Reading, SubjectKind, Timestamp};
     use crate::report::{Contribution, DeviationDirection, ExpectedValue, ScoreDetails, SignalState};
     use crate::signal::{Signal, SignalUnit};
 
@@ -187,7 +186,7 @@ mod tests {
                 expected_by_detector: Default::default(),
                 drift: None,
             }],
-            episode: Some(Episode { since: Timestamp(99.0), peak: 1.2 }),
+            episode: Some(Episode { since: Timestamp(99.0), peak: 1.2, lasted: 0.0 }),
             description: Some("Anomaly on host: CPU usage 97 %".into()),
             transition: turn,
             ..Assessment::default()
@@ -235,7 +234,7 @@ mod tests {
         let subject = "kind=host subject=host";
         let message = "level=warn msg=\"Anomaly on host: CPU usage 97 %\"";
         let episode = "episode=1970-01-01T00:01:39Z";
-        let ended = EpisodeTransition::Ended(Episode { since: Timestamp(5.0), peak: 7.43 });
+        let ended = EpisodeTransition::Ended(Episode { since: Timestamp(5.0), peak: 7.43, lasted: 95.2 });
         check(
             &[
                 report(true, Some(EpisodeTransition::Began), &[]),

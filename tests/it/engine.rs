@@ -377,6 +377,34 @@ fn gaps_and_clock_steps_are_no_anomalies() {
     }
 }
 
+/// The clock was ten years ahead until it was set right in the middle of an anomaly; later, hostnorm is restarted twice.
+#[test]
+fn an_anomaly_ends_once_with_its_true_length_though_the_clock_was_set_right() {
+    let new = || Engine::new(&SIGNALS, &EngineSettings::default());
+    let (mut engine, mut turns) = (new(), Vec::new());
+    let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(9), load: 0.0, idle: true };
+    for t in 0..3000 {
+        let mut values = machine.values();
+        if (1000..1300).contains(&t) {
+            values[2] = 0.9;
+        }
+        let ahead = if t < 1250 { 315_360_000.0 } else { 0.0 };
+        let mut reading = Reading::new(Timestamp(1.7e9 + ahead + f64::from(t)));
+        for (metric, value) in [&BUSY, &SYSTEM, &USED, &RECEIVED, &SWITCHES].into_iter().zip(values) {
+            reading.host().set(metric, value);
+        }
+        if [2000, 2500].contains(&t) {
+            let snapshot = engine.snapshot();
+            engine = new();
+            engine.restore(&snapshot).unwrap();
+        }
+        turns.extend(engine.step(reading).assessments[&Subject::Host].transition);
+    }
+    turns.retain(|it| *it != EpisodeTransition::Changed);
+    let [EpisodeTransition::Began, EpisodeTransition::Ended(ended)] = turns[..] else { panic!("{turns:?}") };
+    assert!((290.0..400.0).contains(&ended.lasted), "{ended:?}");
+}
+
 #[test]
 fn a_missing_signal_is_absent_and_no_anomaly() {
     let mut engine = Engine::new(&SIGNALS, &EngineSettings::default());

@@ -146,7 +146,7 @@ fn a_restart_keeps_the_description_and_the_count() {
 fn the_first_hundred_episodes_are_described_and_the_others_counted() {
     let description: Arc<str> = "x".repeat(DESCRIPTION_MAX).into();
     let judged = |since: u32| {
-        let episode = Some(Episode { since: Timestamp(START + f64::from(since)), peak: 2.0 });
+        let episode = Some(Episode { since: Timestamp(START + f64::from(since)), peak: 2.0, lasted: 0.0 });
         let description = Some(Arc::clone(&description));
         Assessment { ready: true, episode, description, episodes: 1, ..Assessment::default() }
     };

@@ -146,7 +146,7 @@ fn anomaly() -> Report {
     let host = Assessment {
         ready: true,
         details: Some(details),
-        episode: Some(Episode { since: Timestamp(1_789_999_990.0), peak: 2.5 }),
+        episode: Some(Episode { since: Timestamp(1_789_999_990.0), peak: 2.5, lasted: 0.0 }),
         description: Some("Anomaly on host: CPU usage 97 % (expected 13 %, range 0–25 %)".into()),
         episodes: 3,
         ready_at: Timestamp(1_789_999_000.5),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use hostnorm::reading::{MetricSample, Reading, Timestamp};
 use hostnorm::signal::ReadingPair;
@@ -81,6 +82,23 @@ const TITLES: &str = "Inter-|   Receive   |  Transmit\n face |bytes |bytes\n";
 
 fn net(lines: &str) -> Vec<u8> {
     format!("{TITLES}{lines}").into_bytes()
+}
+
+#[test]
+fn a_reading_that_is_incomplete_is_logged_once() {
+    let tree = Tree::with(&[(NET, &net("no row\neth0: 3 1 0 0 0 0 0 0 3 1 0 0 0 0 0 0\n"))]);
+    let mut sources = tree.open("network");
+    let log = tree.0.path().join("log");
+    let subscriber =
+        tracing_subscriber::fmt().with_writer(Arc::new(fs::File::create(&log).unwrap())).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        for second in 1..=3 {
+            assert_eq!(result(&sources.read_all(Timestamp(f64::from(second)))), (true, 1));
+        }
+    });
+    let text = fs::read_to_string(log).unwrap();
+    assert_eq!(text.matches("reading is incomplete").count(), 1, "{text}");
+    assert!(text.contains("no row"), "{text}");
 }
 
 #[test]

@@ -246,6 +246,23 @@ fn tables_with_other_separators_get_the_same_hint() {
     }
 }
 
+#[test]
+fn numbers_of_days_get_the_same_hint() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |idx: u32| format!("{},0.{}5\n", 45_000.0 + f64::from(idx) / 2_880.0, idx % 7);
+    let rows: String = (0..3_000).map(row).collect();
+    std::fs::write(dir.path().join("days.csv"), format!("timestamp,cpu_busy_ratio\n{rows}")).unwrap();
+    for args in [
+        &["replay", "--input", "days.csv"] as &[&str],
+        &["train", "--output", "o.csv", "--from", "csv:days.csv"],
+        &["train", "--search", "--history", "days.csv"],
+        &["validate", "days.csv"],
+    ] {
+        let text = output(dir.path(), args);
+        assert!(text.contains("(days - 25569) * 86400"), "{args:?}: {text}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -187,7 +187,7 @@ fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<EpisodeTransition
             expected_by_detector: Default::default(),
             drift: None,
         }],
-        episode: since.map(|it| Episode { since: Timestamp(it), peak: score }),
+        episode: since.map(|it| Episode { since: Timestamp(it), peak: score, lasted: 0.0 }),
         description: since.map(|_| "Anomaly on host: CPU usage 97 %".into()),
         transition: turn,
         point,
@@ -217,7 +217,7 @@ fn points_scores_and_episodes_are_rows() {
             12 => judged(t, 1.5, Some(since), Some(EpisodeTransition::Began)),
             13..20 => judged(t, 3.0, Some(since), None),
             20 => {
-                let episode = Episode { since: Timestamp(since), peak: 3.0 };
+                let episode = Episode { since: Timestamp(since), peak: 3.0, lasted: 0.0 };
                 judged(t, 0.5, None, Some(EpisodeTransition::Ended(episode)))
             }
             _ => judged(t, 0.25, None, None),

@@ -60,7 +60,7 @@ fn filled(directory: &Path) {
         let assessment = Assessment {
             details: Some(ScoreDetails { score: 0.5, momentary: 1.0 / 3.0, ..ScoreDetails::default() }),
             point: (t == 9).then(|| Arc::new(learned)),
-            episode: (t == 3).then_some(Episode { since: at, peak: 1.5 }),
+            episode: (t == 3).then_some(Episode { since: at, peak: 1.5, lasted: 0.0 }),
             transition: (t == 3).then_some(EpisodeTransition::Began),
             description: (t == 3).then(|| "Anomaly on host: no single signal stands out".into()),
             ..Assessment::default()

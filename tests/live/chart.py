@@ -40,6 +40,12 @@ class Helm4:
             return "", str(error)
         return "\n---\n".join(text for path, text in sorted(made.items()) if path.endswith(".yaml")), ""
 
+    def notes(self, values):
+        """What is said after an installation."""
+        with self.helm.Chart.load(str(CHART)) as chart:
+            made = chart.render(values, name=RELEASE, namespace=NAMESPACE)
+        return next(text for path, text in made.items() if path.endswith("NOTES.txt"))
+
     def render(self, values, chart=CHART):
         """The documents that the chart makes, and the sentence with which it refuses."""
         with self.helm.Chart.load(str(chart)) as it:

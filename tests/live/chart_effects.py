@@ -22,6 +22,7 @@ SAMPLES = {
     "store.hostPath.path": "/elsewhere",
     "otlp.endpoint": "http://elsewhere:4318",
     "prometheusRule.interval": "2m",
+    "rateLimit.interval": "2s",
     "prometheusRule.disabled": ["HostnormDown"],
     "prometheusRule.severities": {"HostnormDown": "info"},
     "prometheusRule.for": {"HostnormDown": "1h"},

@@ -92,6 +92,7 @@ def image(program, folder):
     if platforms != ["linux/amd64", "linux/arm64"]:
         pytest.fail(f"a list of two images names {platforms}")
     run("umoci", "unpack", "--image", f"{folder}/layout:latest", folder / "bundle")
+    assert all((folder / "bundle/rootfs" / it).is_file() for it in ("LICENSE", "NOTICE"))
     note(f"the program has {length} bytes, the image {size / 1e6:.1f} MB unpacked; a list of images for {' and '.join(platforms)}")
     return folder / "bundle/rootfs"
 

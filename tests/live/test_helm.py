@@ -44,6 +44,8 @@ MISTAKES = [
     ({"basicAuth": {"users": {"alice": "plain text"}}}, r"/basicAuth/users/alice': 'plain text' does not match"),
     ({"kubeRBACProxy": {"enabled": True}, "basicAuth": {"existingSecret": "web"}}, r"kubeRBACProxy and basicAuth both"),
     ({"tlsSecret": {"enabled": True, "clientAuthType": "RequireAndVerifyClientCert"}}, r"needs tlsSecret\.caItem"),
+    ({"rateLimit": {"interval": "10"}}, r"/rateLimit/interval': '10' does not match"),
+    ({"rateLimit": {"interval": "1s"}, "basicAuth": {"existingSecret": "web"}}, r"set rate_limit in it"),
 ]
 
 pytestmark = [
@@ -77,6 +79,16 @@ def test_mistakes(tool):
 @oldest
 def test_values_have_effects(tool):
     note(f"{effects(tool)} values have an effect")
+
+
+@oldest
+def test_notes(tool):
+    """The command finds the pod of a node, and what is lost or missing is said."""
+    lost = "Learned state is lost when a pod is replaced"
+    notes = tool.notes({})
+    assert "--field-selector spec.nodeName=NODE" in notes and "exec daemonset/" not in notes and lost not in notes, notes
+    assert lost in tool.notes({"store": {"type": "emptyDir"}})
+    assert "no label that a Prometheus" in tool.notes({"prometheus": {"monitor": {"enabled": True}}})
 
 
 @oldest
@@ -309,6 +321,7 @@ def test_web_config(made):
         "certificate": secret["tls_server_config"]["cert_file"] == f"{mounts['tls']}/tls.crt",
         "authority": secret["tls_server_config"]["client_ca_file"] == f"{mounts['tls']}/ca.crt",
         "users": list(secret["basic_auth_users"]) == ["prometheus"],
+        "limit of requests": secret["rate_limit"] == {"interval": "100ms", "burst": 20},
         "mounts": mounts["web-config"] == "/etc/hostnorm-web" and volumes["tls"] == "release-name-tls",
         "probes": container["livenessProbe"]["httpGet"]["scheme"] == container["readinessProbe"]["httpGet"]["scheme"] == "HTTPS",
         "probes where a certificate or a password is asked for": all(
@@ -371,8 +384,10 @@ def test_dashboards_of_clusters(made):
     """Another label of clusters is that of all queries; the variable keeps its name."""
     found = [text for it in made["pod-monitor"] if it["metadata"]["labels"].get("grafana_dashboard") for text in it["data"].values()]
     text = "\n".join(found)
+    # A chosen cluster lists its own hosts only.
+    hosts = 'label_values(hostnorm_build_info{zone=~\\"$cluster\\", job=~\\"$job\\"}, instance)'
     left = re.findall(r".*[^$\w-]cluster\b(?!:queryparam).*", re.sub(r'"(?:name|label)": "[Cc]luster"', "", text))
-    if len(found) < 4 or left or 'zone=~\\"$cluster\\"' not in text or "label_values(hostnorm_build_info, zone)" not in text:
+    if len(found) < 4 or left or 'zone=~\\"$cluster\\"' not in text or "label_values(hostnorm_build_info, zone)" not in text or hosts not in text:
         pytest.fail(f"dashboards with another label of clusters: {left[:3]}")
 
 

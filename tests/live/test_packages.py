@@ -70,6 +70,7 @@ def test_tarball(release, start):
     home, port = folder / f"hostnorm-{version}.linux-amd64", free_port()
     run("man", "--warnings", "-l", home / "man/hostnorm.1.gz", env={**os.environ, "MANPAGER": "cat"})
     run("bash", "-n", home / "completions/hostnorm")
+    assert all((home / it).is_file() for it in ("LICENSE", "NOTICE"))
     # Without a home and with nothing set, as a user may start it.
     command = ["env", "-i", home / "hostnorm", f"--config.file={home}/hostnorm.yaml", f"--web.listen-address=127.0.0.1:{port}"]
     with Running(command, port) as program:

@@ -5,7 +5,10 @@
 
 {{/* Not empty if hostnorm has a web configuration file. */}}
 {{- define "hostnorm.hasWebConfig" -}}
-{{- if or (include "hostnorm.servesTLS" .) .Values.basicAuth.users .Values.basicAuth.existingSecret }}
+{{- if and .Values.rateLimit.interval .Values.basicAuth.existingSecret }}
+{{- fail "the file of basicAuth.existingSecret is the whole web configuration; set rate_limit in it, not rateLimit" }}
+{{- end }}
+{{- if or (include "hostnorm.servesTLS" .) .Values.basicAuth.users .Values.basicAuth.existingSecret .Values.rateLimit.interval }}
 {{- if and .Values.kubeRBACProxy.enabled (or .Values.basicAuth.users .Values.basicAuth.existingSecret) }}
 {{- fail "kubeRBACProxy and basicAuth both authenticate clients; disable one of them" }}
 {{- end }}
@@ -47,5 +50,10 @@ tls_server_config:
 {{- with .Values.basicAuth.users }}
 basic_auth_users:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.rateLimit.interval }}
+rate_limit:
+  interval: {{ . }}
+  burst: {{ int $.Values.rateLimit.burst }}
 {{- end }}
 {{- end }}

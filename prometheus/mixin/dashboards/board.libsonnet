@@ -158,8 +158,8 @@ function(config) {
             // Its All includes series without the label.
             + (if config.showMultiCluster then [board.variable('cluster', 'Cluster', 'hostnorm_build_info', config.clusterLabel) { allValue: '.*' }] else [])
             + [
-              board.variable('job', 'Job', 'hostnorm_build_info'),
-              board.variable('instance', 'Instance', 'hostnorm_build_info{job=~"$job"}', one=oneInstance),
+              board.variable('job', 'Job', 'hostnorm_build_info' + (if config.showMultiCluster then '{%s=~"$cluster"}' % config.clusterLabel else '')),
+              board.variable('instance', 'Instance', 'hostnorm_build_info{%sjob=~"$job"}' % (if config.showMultiCluster then '%s=~"$cluster", ' % config.clusterLabel else ''), one=oneInstance),
             ]
             + variables,
     },

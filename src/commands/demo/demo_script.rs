@@ -58,13 +58,12 @@ impl DemoReading {
         let Some(assessment) = report.assessments.get(host) else { return seen };
         let signal =
             |name: &str| assessment.signals.iter().find(|it| it.signal.name == name).map(|it| it.value);
-        let at = report.reading.at;
         let said = assessment.transition.as_ref().map(|turn| match turn {
             EpisodeTransition::Began | EpisodeTransition::Changed => {
                 assessment.description.as_deref().unwrap_or_default().to_owned()
             }
-            EpisodeTransition::Ended(episode) => episode_text::ended(host, episode, at),
-            EpisodeTransition::Accepted(episode) => episode_text::accepted_episode_message(host, episode, at),
+            EpisodeTransition::Ended(episode) => episode_text::ended(host, episode),
+            EpisodeTransition::Accepted(episode) => episode_text::accepted_episode_message(host, episode),
         });
         Self {
             cpu: signal("cpu_busy_ratio"),

@@ -15,8 +15,10 @@ use crate::report::Assessment;
 /// All that is known, for people.
 pub(super) fn text(it: &EpisodeExplanation) -> String {
     let episode = &it.episode;
-    let end = episode.last_instant();
-    let lasted = HumanDuration::nearest((end - episode.began).round());
+    let lasted = episode.duration().map_or_else(
+        || "for an unknown time, because the clock was set back".to_owned(),
+        |it| it.to_string(),
+    );
     let mut text = format!(
         "episode {}: {}\n\nbegan     {} UTC\nlasted    {lasted}, {}\npeak      {:.2} (1 is unusual; the alert level is 2 by default)\nmodel     {}\n",
         episode.id,

@@ -11,6 +11,10 @@ use crate::model_registry::{ModelVersion, VersionRecord};
 use crate::reading::Timestamp;
 use crate::training::model_evaluation::ModelEvaluation;
 
+/// Without this, .4 reads like a blind model.
+const TYPICAL_RECALL: &str =
+    "0.4 to 0.5 is typical, because most injected faults are small and the other detectors are left out";
+
 /// A line for each model, newest last, at the bottom of a terminal.
 pub(super) fn all(records: &[VersionRecord], as_json: bool) -> String {
     let evaluation = |it: &VersionRecord| serde_json::from_str::<ModelEvaluation>(&it.evaluation).ok();
@@ -39,6 +43,8 @@ pub(super) fn all(records: &[VersionRecord], as_json: bool) -> String {
             known.unwrap_or_else(|| "its evaluation is corrupt".into())
         );
     }
+    let _ =
+        writeln!(text, "\nrecall: share of injected faults that the forest finds alone; {TYPICAL_RECALL}");
     text
 }
 
@@ -104,14 +110,7 @@ fn rows(version: &ModelVersion) -> Vec<(&'static str, String)> {
         ("strange from", format!("{:.3}", version.model.eif.threshold)),
         ("AUC on injected faults", format!("{:.3}", evaluation.auc_own)),
         ("AUC of a second implementation", peer),
-        // Without this, .4 reads like a blind model.
-        (
-            "faults that this forest finds alone",
-            format!(
-                "{:.3}; 0.4 to 0.5 is typical, because most injected faults are small and the other detectors are left out",
-                evaluation.recall
-            ),
-        ),
+        ("faults that this forest finds alone", format!("{:.3}; {TYPICAL_RECALL}", evaluation.recall)),
         ("share of points above the threshold", format!("{:.3}", evaluation.alarms)),
         ("digest", format!("{:016x}", evaluation.digest)),
     ]

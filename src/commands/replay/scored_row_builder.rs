@@ -49,7 +49,7 @@ mod tests {
         expect: (&[usize], Option<u64>),
     ) {
         let score = score.map(|held| SubjectScore { held, ..SubjectScore::default() });
-        let episode = since.map(|it| Episode { since: Timestamp(it), peak: 2.0 });
+        let episode = since.map(|it| Episode { since: Timestamp(it), peak: 2.0, lasted: 0.0 });
         let held = score.as_ref().map(|it| it.held);
         let judged = ReplayedRow { score, deviations: &[0.5, 2.0, 0.5, 0.0], episode, is_alert: false };
         let found = output_row.of(&judged, ScoreDetail::All);

@@ -118,7 +118,7 @@ mod tests {
         check(&assessment, DaemonState::Learning { ready_at: at });
         assessment.ready = true;
         check(&assessment, DaemonState::Usual);
-        assessment.episode = Some(Episode { since: at, peak: 2.0 });
+        assessment.episode = Some(Episode { since: at, peak: 2.0, lasted: 0.0 });
         check(&assessment, DaemonState::Anomaly { since: at });
     }
 

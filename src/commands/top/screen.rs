@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use crate::duration::HumanDuration;
 use crate::episode_text;
 use crate::explanation::EpisodeRecord;
 use crate::reading::Timestamp;
@@ -154,11 +153,10 @@ fn recent(lines: &mut Vec<String>, episodes: &Value) {
     }
     lines.push(format!("{:<20} {:>8} {:<11} {:>6}  DESCRIPTION", "SINCE (UTC)", "FOR", "OUTCOME", "PEAK"));
     for row in rows.iter().take(EPISODES_MAX) {
-        let duration: HumanDuration = row.duration();
         lines.push(format!(
             "{:<20} {:>8} {:<11} {:>6.2}  {}",
             instant(row.began),
-            duration.to_string(),
+            row.duration_text(),
             row.outcome,
             row.peak,
             row.description

@@ -4,6 +4,7 @@
     reason = "writes the settings file it was asked for, and works on all cores"
 )]
 
+use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::cli::{self, CommandExit};
@@ -41,6 +42,10 @@ struct SettingsSearchResult {
 
 fn search(options: &cli::TrainSearch) -> Result<String, CommandExit> {
     let mut feed = TableInput::open(&options.history)?;
+    if let Some(hint) = feed.unlikely_times_hint() {
+        // A closed pipe is no failure.
+        let _ = writeln!(std::io::stderr(), "{hint}");
+    }
     let every = every(options.every, std::iter::once(&feed))?;
     let history = read(&mut feed)?;
     let defaults = DetectionSettings::default();

@@ -87,7 +87,7 @@ pub(super) fn markup(
             dl.facts {
                 div { dt { "Start" } dd { (time_text::time(episode.began)) } }
                 @if let Some(ended) = episode.ended { div { dt { "End" } dd { (time_text::time(ended)) } } }
-                div { dt { "Duration" } dd { (episode.duration()) } }
+                div { dt { "Duration" } dd { (episode.duration_text()) } }
                 div { dt { "Peak score" } dd { (format!("{:.2}", episode.peak)) } }
                 div { dt { "Outcome" } dd { (episode.outcome) } }
                 @if !episode.marks.is_empty() { div { dt { "Marked" } dd { (episode.marks.join(", ")) } } }

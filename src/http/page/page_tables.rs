@@ -207,7 +207,7 @@ pub(super) fn episodes(rows: &[EpisodeRecord], left_out: usize, root: &str) -> M
                 @for it in rows {
                     tr {
                         th scope="row" { a href={ (root) (episode_link(&it.id)) } { (time_text::time(it.began)) } }
-                        td.number { (it.duration()) }
+                        td.number { (it.duration_text()) }
                         td.number { (format!("{:.1}", it.peak)) }
                         td { (it.outcome) @if let Some(verdict) = &it.verdict { ", " (verdict) } }
                         td.wide { (it.description) }

@@ -130,7 +130,7 @@ mod tests {
         let quiet = Assessment { signals, details, ..Assessment::default() };
         let shown = |it: &Assessment| chosen(it).iter().map(|it| it.signal.name).collect::<Vec<_>>();
         assert_eq!(shown(&quiet), [names[2], names[0], names[1]]);
-        let episode = Some(Episode { since: Timestamp(0.0), peak: 1.0 });
+        let episode = Some(Episode { since: Timestamp(0.0), peak: 1.0, lasted: 0.0 });
         assert_eq!(shown(&Assessment { episode, ..quiet }), [names[1], names[2], names[0]]);
     }
 

@@ -105,7 +105,7 @@ mod tests {
         let text =
             "Nothing is unusual on host. A maintenance window is active. A silence of Alertmanager is active";
         check(&Assessment { expected, ..normal.clone() }, ("normal", text));
-        let episode = Some(Episode { since: Timestamp(958.0), peak: 2.0 });
+        let episode = Some(Episode { since: Timestamp(958.0), peak: 2.0, lasted: 0.0 });
         let unnamed = Assessment { episode, ..normal };
         check(&unnamed, ("anomaly", "Anomaly on host"));
         let description = Some("Anomaly on host: swapping 3".into());

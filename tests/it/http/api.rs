@@ -65,11 +65,13 @@ pub(super) fn report(idx: usize) -> Report {
         ready: true,
         signals: vec![state(SIGNALS[0], cpu), state(SIGNALS[1], 0.5)],
         details: Some(details),
-        episode: is_anomaly.then_some(Episode { since, peak: 3.0 }),
+        episode: is_anomaly.then_some(Episode { since, peak: 3.0, lasted: 0.0 }),
         description: is_anomaly.then(|| "Anomaly on host: CPU usage 90 %".into()),
         transition: match idx {
             _ if idx == EPISODE.start => Some(EpisodeTransition::Began),
-            _ if idx == EPISODE.end => Some(EpisodeTransition::Ended(Episode { since, peak: 3.0 })),
+            _ if idx == EPISODE.end => {
+                Some(EpisodeTransition::Ended(Episode { since, peak: 3.0, lasted: 0.0 }))
+            }
             _ => None,
         },
         point: Some(Arc::new(LearnedPoint {

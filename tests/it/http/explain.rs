@@ -16,7 +16,7 @@ fn an_open_episode_is_explained_before_one_that_ended_with_a_higher_peak() {
     let api = Api::start();
     let mut now = report(POINTS - 1);
     let host = now.assessments.get_mut(&Subject::Host).unwrap();
-    host.episode = Some(Episode { since: Timestamp(at(117)), peak: 1.25 });
+    host.episode = Some(Episode { since: Timestamp(at(117)), peak: 1.25, lasted: 0.0 });
     host.description = Some("Anomaly on host: memory used 95 %".into());
     if let Some(details) = &mut host.details {
         details.score = 1.25;
@@ -77,7 +77,7 @@ fn an_episode_has_its_signals_and_ranges_without_its_readings() {
 fn store_episodes(directory: &Path, episodes: &[(f64, f64, f64)]) {
     let mut store = crate::store::open(directory);
     for (since, end, peak) in episodes {
-        let episode = Episode { since: Timestamp(*since), peak: *peak };
+        let episode = Episode { since: Timestamp(*since), peak: *peak, lasted: 0.0 };
         let began = (*since, Some(episode), EpisodeTransition::Began);
         for (at, open, transition) in [began, (*end, None, EpisodeTransition::Ended(episode))] {
             let assessment = Assessment {

@@ -35,7 +35,7 @@ fn assessment(since: f64, description: &str, templates: &[EpisodeTemplate]) -> A
     Assessment {
         ready: true,
         details: Some(ScoreDetails { score: 3.0, momentary: 3.0, ..ScoreDetails::default() }),
-        episode: Some(Episode { since: Timestamp(since), peak: 3.0 }),
+        episode: Some(Episode { since: Timestamp(since), peak: 3.0, lasted: 0.0 }),
         transition: Some(EpisodeTransition::Began),
         description: Some(description.into()),
         templates: templates.into(),
