@@ -177,7 +177,7 @@ mod tests {
         let mut reference = DayRanges::default();
         let mut found = |it: usize| {
             // The first value of every second point is missing, and the last value of each.
-            reference.add([(it % 2 == 0).then_some(0.5), Some(0.5), None].into_iter());
+            reference.add([it.is_multiple_of(2).then_some(0.5), Some(0.5), None].into_iter());
             let signals: Vec<_> = SIGNALS.iter().collect();
             excursions(&signals, std::slice::from_ref(&point), &reference).len()
         };

@@ -36,8 +36,9 @@ use crate::request_cpu;
 pub const CONNECTIONS_MAX: usize = 64;
 /// Most connections to the control socket; the same holds for one more.
 pub const CONTROL_CONNECTIONS_MAX: usize = 16;
-/// Most requests at a time on a connection of HTTP/2.
-const STREAMS_MAX: u32 = 16;
+/// Most requests at a time on a connection of HTTP/2: the streams of events of a client and a page. Each may keep a response in
+/// memory for as long as its client takes it.
+const STREAMS_MAX: u32 = 8;
 /// Most bytes of bodies that a connection of HTTP/2 keeps until they are read: those of one request.
 const WINDOW_BYTES: u32 = BODY_BYTES_MAX as u32;
 /// Time between two looks at the CPU time of the thread that serves.

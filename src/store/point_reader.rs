@@ -90,7 +90,7 @@ impl StoreReader {
         let layouts = points::layouts(&self.0)?;
         let Some([mut before, newest]) = self.both_ends(&edges_of_points([from, to]))? else { return Ok(()) };
         while before < newest {
-            // The rows of subjects lie side by side, so that one subject after the other would read each page once each.
+            // The rows of all subjects lie side by side: each subject on its own would read the same pages again.
             let last = newest.min(before.saturating_add(CACHED_ROWS));
             for (idx, subject) in subjects.iter().enumerate() {
                 let sql = page_of_points(points::POINT, "", Some(subject));
