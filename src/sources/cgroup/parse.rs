@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::sources::kernel_file::{KernelFileLine, KernelText, SkippedLines, count};
-use crate::sources::network_device::is_counted_by_name;
+use crate::sources::network_device_name::CountedHeight;
 use crate::sources::{SourceError, network};
 
 /// Microseconds and nanoseconds of a second.
@@ -189,13 +189,10 @@ pub(super) fn network_devices(
 /// Bytes received and sent by all devices of `net/dev`, each packet once: a bridge counts those of its devices again; and
 /// malformed lines.
 pub(super) fn network_bytes(text: KernelText<'_>) -> Result<([f64; 2], SkippedLines), SourceError> {
-    let names: Vec<&str> = network_devices(text).map(|it| it.0).collect();
-    let is_physical = |name: &str| is_counted_by_name(name, &names);
-    // A container may have nothing but a device that is named like a virtual one.
-    let any = names.iter().any(|it| is_physical(it));
+    let counted = CountedHeight::of_names(network_devices(text).map(|it| it.0));
     let lines = network_devices(text).map(|(name, columns, line)| {
         let Some([received, .., sent, _, _, _]) = network::parse(columns) else { return Err(line.error()) };
-        Ok(if !any || is_physical(name) { [received, sent] } else { [0.0; 2] })
+        Ok(if counted.counts_name(name) { [received, sent] } else { [0.0; 2] })
     });
     let (sums, skipped, used) = sum(lines);
     if used == 0 && !skipped.is_empty() { Err(skipped.fail(text.error())) } else { Ok((sums, skipped)) }
