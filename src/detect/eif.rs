@@ -74,8 +74,8 @@ pub struct EifDetector {
 }
 
 impl EifDetector {
-    pub(super) fn new(shape: &DetectorParameters) -> Self {
-        Self { inputs: ForestInputs::new(shape.width()), model: None }
+    pub(super) fn new(parameters: &DetectorParameters) -> Self {
+        Self { inputs: ForestInputs::new(parameters.width()), model: None }
     }
 
     /// Whether this restored state can replace `fresh`, which has the same settings.
@@ -83,25 +83,25 @@ impl EifDetector {
         self.inputs.signals == fresh.inputs.signals && self.inputs.memory.fits(&fresh.inputs.memory)
     }
 
-    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
-        self.model.as_ref().map_or(DetectorOutput::Abstain, |it| self.score_with_model(view, it))
+    pub(super) fn judge(&self, input: &DetectorInput<'_>) -> DetectorOutput {
+        self.model.as_ref().map_or(DetectorOutput::Abstain, |it| self.score_with_model(input, it))
     }
 
     /// Scores the point with this model instead of the installed one.
     pub(crate) fn score_with_model(
         &self,
-        view: &DetectorInput<'_>,
+        input: &DetectorInput<'_>,
         ForestModel { forest, threshold }: &ForestModel,
     ) -> DetectorOutput {
         if forest.width() != self.inputs.width() {
             return DetectorOutput::Abstain;
         }
-        let score = forest.score(&self.inputs.row(view.z));
+        let score = forest.score(&self.inputs.row(input.z));
         DetectorOutput::Score { score, threshold: *threshold, shares: Vec::new() }
     }
 
-    pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
-        self.inputs.learn(view.z, lesson);
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
+        self.inputs.learn(input.z, lesson);
     }
 
     /// Takes over the installed model of `other`.
