@@ -44,6 +44,7 @@ mod disk_device;
 mod disk;
 mod mounts;
 mod filesystem;
+mod network_device_name;
 mod network_device;
 mod network;
 mod tcp;

@@ -11,6 +11,7 @@ use crate::reading::Timestamp;
 mod cell;
 mod csv;
 mod row_time;
+mod number_hint;
 mod error;
 mod validation;
 mod score_writer;
@@ -19,8 +20,9 @@ mod time_argument;
 
 pub use cell::{CellValue, instant, number};
 pub use csv::{CsvCells, CsvReader};
-pub use error::{ParseTimestampError, TableError, TableProblem, quoted, separator_hint, with_decimal_point};
+pub use error::{ParseTimestampError, TableError, TableProblem, quoted, separator_hint};
 pub use input_stream::InputStream;
+pub use number_hint::with_decimal_point;
 pub use row_time::{RowOrder, day_numbers_hint};
 pub use score_writer::{ScoreDetail, ScoreWriter, ScoredRow, ScoresError};
 pub use time_argument::TimeArg;
@@ -220,7 +222,7 @@ impl TableReader {
             tell(TableProblem::Long);
         } else if cells.count != header {
             let separator = cells.separator().or_else(|| foreign_separator(&self.columns));
-            tell(TableProblem::Ragged { cells: cells.count, header, separator });
+            tell(cells.ragged(header, separator));
         } else {
             fill(row, &cells, &self.columns, self.time_at, tell);
         }
@@ -285,6 +287,7 @@ fn fill(
 /// The names of the signals, and the index of the cell with the time.
 fn columns(header: &CsvCells<'_>, problems: &mut Vec<TableProblem>) -> (Vec<String>, Option<usize>) {
     let mut columns: Vec<String> = Vec::new();
+    problems.extend(no_header(header));
     // Position of each in the file, from 1.
     let mut positions = Vec::new();
     let mut time_at = None;
@@ -294,7 +297,7 @@ fn columns(header: &CsvCells<'_>, problems: &mut Vec<TableProblem>) -> (Vec<Stri
         if std::str::from_utf8(cell).is_err() {
             problems.push(TableProblem::NotUtf8 { position });
         } else if name.is_empty() {
-            problems.push(TableProblem::Unnamed { position });
+            problems.push(TableProblem::Unnamed { position, is_last: position == header.count });
         } else if name == TIMESTAMP {
             match time_at {
                 None => {
@@ -323,6 +326,19 @@ fn columns(header: &CsvCells<'_>, problems: &mut Vec<TableProblem>) -> (Vec<Stri
         problems.push(TableProblem::NoSignals);
     }
     (columns, time_at)
+}
+
+/// Why the first line is no header: it is a comment, tells a spreadsheet the separator, or has a time.
+fn no_header(header: &CsvCells<'_>) -> Option<TableProblem> {
+    let first = text(header.iter().next()?.trim_ascii());
+    if first.starts_with("# ") || (first.starts_with('#') && header.count == 1) || first.starts_with("sep=") {
+        return Some(TableProblem::Preface(first));
+    }
+    let is_date = |it: &&[u8]| it.contains(&b'-') && !matches!(instant(it), Err(ParseTimestampError::Text));
+    header
+        .iter()
+        .find(|it| is_date(it) && matches!(number(it), CellValue::Text))
+        .map(|it| TableProblem::NoHeader(text(it)))
 }
 
 /// The separator of a header without commas. Its rows have commas if their numbers have decimal commas.

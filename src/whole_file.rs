@@ -7,8 +7,10 @@ use std::path::Path;
 
 /// First character of a text that some editors write, in UTF-8.
 const BYTE_ORDER_MARK: char = '\u{feff}';
-/// Start of a text in UTF-16, in either byte order.
-const UTF_16_MARKS: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
+/// Start of a text in UTF-16 or UTF-32, in either byte order.
+const UTF_16_MARKS: [&[u8]; 3] = [&[0xff, 0xfe], &[0xfe, 0xff], &[0, 0, 0xfe, 0xff]];
+/// Number of bytes of a text that show whether it is in UTF-16 without such a mark.
+pub const UTF_16_BYTES: usize = 8;
 
 /// Reads a file.
 ///
@@ -43,9 +45,19 @@ pub fn text(path: &Path, bytes_max: u64) -> Result<String, String> {
     text_of(bytes(path, bytes_max)?)
 }
 
+/// Whether a text that starts with these bytes is in UTF-16 or UTF-32. Without a mark, each second byte is 0, because the first
+/// characters of a file are ASCII.
+pub fn is_wide_text(head: &[u8]) -> bool {
+    let is_alternating = |first: usize| {
+        let mut bytes = head.iter().take(UTF_16_BYTES).enumerate();
+        head.len() >= UTF_16_BYTES / 2 && bytes.all(|(idx, it)| (*it == 0) == (idx % 2 == first))
+    };
+    UTF_16_MARKS.iter().any(|it| head.starts_with(it)) || is_alternating(0) || is_alternating(1)
+}
+
 /// The text of the bytes of a file; an error as in [`text`].
 pub fn text_of(bytes: Vec<u8>) -> Result<String, String> {
-    if UTF_16_MARKS.iter().any(|it| bytes.starts_with(it)) {
+    if is_wide_text(&bytes) {
         return Err("is UTF-16; save it as UTF-8".into());
     }
     let mut text = String::from_utf8(bytes).map_err(|_| "is not UTF-8; save it as UTF-8")?;

@@ -224,8 +224,7 @@ fn each_row(
         let first = *width.get_or_insert(row.count);
         if row.count != first {
             let separator = row.separator();
-            let problem = TableProblem::Ragged { cells: row.count, header: first, separator };
-            return Err(wrong(problem.to_string()));
+            return Err(wrong(row.ragged(first, separator).to_string()));
         }
         count += 1;
         if ROWS_MAX < count {

@@ -363,7 +363,7 @@ impl SubjectState {
         change.map(|it| it.elapsed)
     }
 
-    /// Updates the estimated time of the first score until there is one.
+    /// Updates the estimated time of the first score until there is one; from then on, it is not in the future.
     fn estimate_ready_at(&mut self, at: Timestamp, settings: &EngineSettings) {
         if !self.ready {
             let unknown = match POINTS_MIN - self.scorer.points() {
@@ -376,6 +376,9 @@ impl SubjectState {
             let left = (settings.warmup - self.observed).max(unknown);
             self.ready_at = Timestamp(at.0 + left.max(0.0));
             self.ready = left <= 0.0;
+        } else if settings.point_seconds() < self.ready_at.0 - at.0 {
+            // The clock was ahead then.
+            self.ready_at = at;
         }
     }
 }

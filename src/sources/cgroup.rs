@@ -4,7 +4,7 @@
 //! for every few seconds; a name that survives restarts is their identity, see [ADR 042](../../docs/adr/042-control-groups.md).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,8 @@ mod parse;
 pub(super) mod group_values;
 mod restarts;
 mod representative_process;
+mod stacked_block_devices;
+mod file_table;
 mod group_files;
 mod live_group;
 mod throttled_time;
@@ -43,12 +45,12 @@ use cgroup_hierarchy::Hierarchies;
 use cgroup_identity::{CgroupIdentities, NamedGroup};
 use container_names::{ContainerNames, GroupName};
 use discovery::{FoundCgroup, find_groups};
-use group_files::{
-    CgroupFiles, CgroupPresence, CgroupReader, FileFault, FileReadCadence, StackedBlockDevices,
-};
+use file_table::FileReadCadence;
+use group_files::{CgroupFiles, CgroupPresence, CgroupReader, FileFault};
 use live_group::{GoneCgroups, GroupDirectory, LiveCgroup};
 use representative_process::HostProcesses;
 use restarts::Restarts;
+use stacked_block_devices::StackedBlockDevices;
 use throttled_time::ThrottledTime;
 
 static GROUPS: Metric =
@@ -259,7 +261,23 @@ impl Cgroup {
             true
         });
         past.set(into);
+        self.note_lacking(into);
         outcome
+    }
+
+    /// Notes the fields that files lack. Usually they are those that this kernel has not, so each is said once, for all groups.
+    fn note_lacking(&self, into: &mut Reading) {
+        let mut lacking = BTreeMap::<_, (usize, &Path)>::new();
+        for it in self.groups.iter().flat_map(|it| it.files.lacking_fields()) {
+            lacking.entry((it.file, it.field)).or_insert((0, it.path)).0 += 1;
+        }
+        for ((file, field), (count, path)) in lacking {
+            into.note_omission(
+                count,
+                format!("{file} {field}"),
+                format!("{} has no {field}", path.display()),
+            );
+        }
     }
 
     /// Searches for groups; those that are read already go on.
@@ -347,3 +365,6 @@ impl CgroupSettings {
         self.include.matches(&text) && !self.exclude.matches(&text)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,9 @@ pub(super) static METRICS: &[&Metric] = &[&SECONDS, &COUNT];
 /// Modes in the order of the columns; `guest` and `guest_nice` are contained in `user` and `nice`.
 pub(super) const MODES: [&str; 8] = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
 
+/// The mode of CPUs without a task.
+const IDLE: &str = "idle";
+
 /// The kernel reports ticks of `USER_HZ`, which is 100 on every architecture supported by Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -74,18 +77,21 @@ pub(super) fn busy_ratio(change: &ReadingPair<'_>) -> Option<f64> {
     Some(1.0 - ratio_of(change, &["idle", "iowait"])?)
 }
 
-/// Share of these modes in the elapsed time; `None` if the system reports none of them, or the time of any mode is unknown.
+/// Share of these modes in the elapsed time; `None` if the system reports none of them, or the time of any mode is unknown. The
+/// idle time is always reported: without it in both readings, the rest would look like the whole.
 fn ratio_of(change: &ReadingPair<'_>, modes: &[&str]) -> Option<f64> {
-    let (mut part, mut whole, mut known) = (None, 0.0, 0);
+    let (mut part, mut whole, mut known, mut has_idle) = (None, 0.0, 0, false);
     for (labels, rate) in change.rates(&SECONDS) {
         whole += rate;
         known += 1;
-        if modes.contains(&&*labels.values()[0]) {
+        let mode = &*labels.values()[0];
+        has_idle |= mode == IDLE;
+        if modes.contains(&mode) {
             part = Some(part.unwrap_or(0.0) + rate);
         }
     }
     let modes_of = |values: &SubjectValues| values.each(&SECONDS).count();
-    if known < modes_of(change.before).max(modes_of(change.now)) {
+    if !has_idle || known < modes_of(change.before).max(modes_of(change.now)) {
         return None;
     }
     share(part?, whole)
@@ -220,5 +226,8 @@ mod tests {
         let before = read(&[("user", 1.0), ("idle", 1.0), ("iowait", 1.0)]);
         let now = read(&[("user", 2.0), ("iowait", 1.0)]);
         assert_eq!((SIGNALS[0].formula)(&ReadingPair::new(&before, &now, 1.0).unwrap()), None);
+        // It stays unknown for several readings.
+        let next = read(&[("user", 3.0), ("iowait", 2.0)]);
+        assert_eq!((SIGNALS[0].formula)(&ReadingPair::new(&now, &next, 1.0).unwrap()), None);
     }
 }

@@ -90,6 +90,11 @@ impl IncludedDevices {
         self.use_device(idx)
     }
 
+    /// The devices that the settings leave out.
+    pub(super) fn left_out(&self) -> impl Iterator<Item = &str> {
+        self.excluded.iter().map(|it| &**it)
+    }
+
     fn use_device(&mut self, idx: usize) -> Option<&MetricLabels> {
         self.next = idx + 1;
         let device = self.known.get_mut(idx)?;

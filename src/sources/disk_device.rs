@@ -92,7 +92,6 @@ impl DiskKinds {
     }
 
     fn kind_of(&self, name: &str, is_listed: &dyn Fn(&str) -> bool) -> DiskKind {
-        // Slashes in names are exclamation marks in sysfs: `cciss/c0d0`.
         let entry = self.directory.join(name.replace('/', "!"));
         if entry.symlink_metadata().is_err() {
             return kind_by_name(name, is_listed);
@@ -145,14 +144,15 @@ impl DiskKinds {
     }
 }
 
-fn name_of(path: &Path) -> Option<&str> {
-    path.file_name()?.to_str()
+/// The name in lists of the device of a directory: slashes are exclamation marks in sysfs, as in `cciss!c0d0`.
+fn name_of(path: &Path) -> Option<String> {
+    Some(path.file_name()?.to_str()?.replace('!', "/"))
 }
 
 /// The disk of a partition, with the path of the partition.
 fn disk_of(partition: &Path) -> Option<String> {
     let device = partition.canonicalize().ok()?;
-    device.join("partition").exists().then(|| name_of(device.parent()?).map(str::to_owned))?
+    device.join("partition").exists().then(|| name_of(device.parent()?))?
 }
 
 /// The devices that a device consists of.
@@ -171,12 +171,12 @@ fn members(device: &Path) -> Vec<PathBuf> {
 /// What counts the I/O of a member, or of the devices below it.
 fn below(member: &Path, is_listed: &dyn Fn(&str) -> bool, layers: usize) -> Below {
     let Some(name) = name_of(member) else { return Below::Unlisted };
-    match layer_of(name).map(|it| it.0) {
+    match layer_of(&name).map(|it| it.0) {
         Some(Medium::File) => return Below::File,
         Some(Medium::Memory) => return Below::Unlisted,
         Some(Medium::Devices) | None => {}
     }
-    if is_listed(name) || disk_of(member).is_some_and(|it| is_listed(&it)) {
+    if is_listed(&name) || disk_of(member).is_some_and(|it| is_listed(&it)) {
         return Below::Listed;
     }
     if layers == 0 {

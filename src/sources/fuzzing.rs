@@ -34,7 +34,7 @@ const PARSERS: [Parser; 14] = [
     },
     |text, into| {
         let mut devices = IncludedDevices::new(SourceSettings::default().network.device_exclude);
-        network::set(text, &mut devices, str::len, into)
+        network::set(text, &mut devices, true, str::len, into)
     },
     tcp::set_snmp,
     tcp::set_sockstat,

@@ -4,6 +4,7 @@
 //! Each source declares both in its metrics, by [`Metric::within`] and [`Metric::part_of`]. Kernels, containers and
 //! hypervisors print such values now and then: more memory available than there is, less than no connections.
 
+use super::kernel_file::IMPOSSIBLE;
 use crate::metric::{self, Metric};
 use crate::reading::{MetricLabels, MetricSample, Reading, Subject, SubjectValues};
 
@@ -53,7 +54,7 @@ pub(super) fn drop_from(reading: &mut Reading, before: CountsBeforeSource) {
             if labels.values().is_empty() { String::new() } else { format!("{:?}", labels.values()) };
         reading.note_omission(
             1,
-            metric.name,
+            format!("{}{labels}", metric.name),
             format!("{metric}{labels} is {why}, which cannot be; it counts as missing"),
         );
     }
@@ -69,9 +70,38 @@ struct Impossible {
 fn impossible(all: &SubjectValues, sample: &MetricSample) -> Option<String> {
     let MetricSample { metric, labels, value } = sample;
     if !metric.is_possible(*value) {
-        return Some(format!("{value:e}"));
+        return Some(digits(*value));
     }
     let whole = metric.whole?;
     let size = all.get_by(whole, labels)?;
-    (!metric::fits(*value, size)).then(|| format!("{value:e}, more than {whole}, {size:e}"))
+    (!metric::fits(*value, size)).then(|| format!("{}, more than {whole}, {}", digits(*value), digits(size)))
+}
+
+/// Largest number whose digits are written in a sentence.
+const DIGITS_MAX: f64 = 1e21;
+
+/// A value as people read it.
+fn digits(value: f64) -> String {
+    match value {
+        IMPOSSIBLE => "below zero or near 2^64".to_owned(),
+        _ if value.abs() < DIGITS_MAX => value.to_string(),
+        _ => format!("{value:e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_in_digits() {
+        for (value, expect) in [
+            (-61.0, "-61"),
+            (18_446_744_073_709_540_000.0, "18446744073709540000"),
+            (1e300, "1e300"),
+            (IMPOSSIBLE, "below zero or near 2^64"),
+        ] {
+            assert_eq!(digits(value), expect);
+        }
+    }
 }

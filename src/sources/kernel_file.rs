@@ -331,6 +331,17 @@ impl SkippedLines {
         Some(format!("{} has no {field}", self.file))
     }
 
+    /// The same without fields of which no value is needed.
+    pub(super) fn without_lacking(mut self, fields: &[&str]) -> Self {
+        self.lacking.retain(|it| !fields.contains(it));
+        self
+    }
+
+    /// Takes the fields that are lacking, to note them together with those of other files.
+    pub(super) fn take_all_lacking(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.lacking)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0
     }

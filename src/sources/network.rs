@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::device_filter::{self, IncludedDevices, counted_rates};
 use super::filter_pattern::ExcludePattern;
 use super::kernel_file::{KernelFile, KernelText, SkippedLines, number};
-use super::network_device::{self, NetworkLinks};
+use super::network_device::NetworkLinks;
+use super::network_device_name::{CountedHeight, is_loopback};
 use super::{Source, SourceError};
 use crate::clock;
 use crate::culprit::Resource;
@@ -177,13 +178,9 @@ fn physical(change: &ReadingPair<'_>, counters: &[&'static Metric]) -> Option<f6
             }
             // Readings of earlier versions do not say.
             None => {
-                let names: Vec<&str> = change.now.each(counter).filter_map(name_of).collect();
+                let counted = CountedHeight::of_names(change.now.each(counter).filter_map(name_of));
                 for (labels, rate) in change.rates(counter) {
-                    if labels
-                        .values()
-                        .first()
-                        .is_some_and(|it| network_device::is_counted_by_name(it, &names))
-                    {
+                    if labels.values().first().is_some_and(|it| counted.counts_name(it)) {
                         sum = Some(sum.unwrap_or(0.0) + rate);
                     }
                 }
@@ -233,7 +230,7 @@ struct NetworkSource {
 impl Source for NetworkSource {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let rank = |name: &str| self.links.rank(name);
-        set(self.dev.read()?, &mut self.devices, rank, into.host())?.note(into);
+        set(self.dev.read()?, &mut self.devices, !self.is_own_pattern, rank, into.host())?.note(into);
         self.devices.note_dropped(into);
         let now = clock::instant();
         let host = into.host();
@@ -247,8 +244,10 @@ impl Source for NetworkSource {
                 || !METRICS.contains(&it.metric)
                 || name_of(it).is_none_or(|it| !replaced.contains(it))
         });
+        // By default, only ends of guests are left out, of which nothing that is shown is made.
+        let counting = self.links.counting(self.devices.left_out().filter(|_| self.is_own_pattern));
         for (labels, name) in labels.iter().zip(&names).filter(|(_, name)| !replaced.contains(**name)) {
-            if let Some(is_counted) = self.links.is_counted(name, &names) {
+            if let Some(is_counted) = counting.is_counted(name) {
                 host.set_by(&COUNTED, labels, f64::from(u8::from(is_counted)));
             }
             host.set_by(&SPEED, labels, self.links.link_speed(name, now).unwrap_or(f64::NAN));
@@ -263,10 +262,12 @@ impl Source for NetworkSource {
     }
 }
 
-/// Sets the counters of each network device; those of the lowest ranks first, if there are too many.
+/// Sets the counters of each network device; those of the lowest ranks first, if there are too many. If `shows_only`, the only
+/// device is shown, whatever its name: a container without root has nothing but a `tap0`.
 pub(super) fn set(
     text: KernelText<'_>,
     devices: &mut IncludedDevices,
+    shows_only: bool,
     rank: impl Fn(&str) -> usize,
     into: &mut SubjectValues,
 ) -> Result<SkippedLines, SourceError> {
@@ -287,8 +288,12 @@ pub(super) fn set(
         rows.push((name.trim_ascii_start(), values));
     }
     device_filter::most_important_first(&mut rows, |it| devices.is_left_out(it.0), |it| rank(it.0));
+    let mut others = rows.iter().map(|it| it.0).filter(|it| !is_loopback(it));
+    let only = others.next().filter(|_| shows_only && others.next().is_none()).map(str::to_owned);
     for (name, values) in rows {
-        let Some(labels) = devices.labels(name) else { continue };
+        let is_only = only.as_deref() == Some(name);
+        let labels = if is_only { devices.labels_of_included(name) } else { devices.labels(name) };
+        let Some(labels) = labels else { continue };
         for (metric, value) in METRICS.iter().zip(values) {
             into.set_by(metric, labels, value);
         }
@@ -333,7 +338,7 @@ mod tests {
         let mut reading = Reading::default();
         let mut devices = IncludedDevices::new(ExcludePattern::default());
         let text = KernelText::of(Path::new("dev"), text);
-        set(text, &mut devices, |_| 0, reading.host()).unwrap().note(&mut reading);
+        set(text, &mut devices, false, |_| 0, reading.host()).unwrap().note(&mut reading);
         assert_eq!(reading.host().each(&RECEIVED).count(), 2);
         assert_eq!(reading.host().each(&SENT).count(), 3);
         assert_eq!(reading.omissions[0].count, 3);
@@ -378,7 +383,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in ".*") {
-            let _ = (parse(&text), network_device::is_counted_by_name(&text, &[&text]));
+            let _ = (parse(&text), CountedHeight::of_names([&*text]).counts_name(&text));
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::SourceError;
 use super::blocking_reads::{ANSWER_SECONDS_MAX, BlockingReader, BlockingReads, FIRST_WAIT, PathState};
 use super::kernel_file::FileReader;
+use super::network_device_name::{self, AGGREGATE, CountedHeight, NetworkHeight, TUNNEL};
 use crate::reading::Reading;
 
 /// Seconds between two looks at a device: they are rewired rarely.
@@ -60,6 +61,10 @@ pub(super) struct NetworkLink {
     physical_functions: Vec<String>,
     /// Whether it shows the frames of a radio, which other devices of the radio receive and send.
     is_monitor: bool,
+    /// Devices of which it is made, as a bond or a virtual LAN.
+    lower: Vec<String>,
+    /// Whether it is a tunnel, of whatever name.
+    is_tunnel: bool,
     /// Its number, and that of the device through which its packets leave.
     index: Option<u64>,
     link_index: Option<u64>,
@@ -172,7 +177,7 @@ impl NetworkLinks {
             (true, true, false) => 0,
             (true, true, true) => 1,
             (true, false, _) => 2,
-            (false, ..) if is_virtual(name) => 2,
+            (false, ..) if network_device_name::is_virtual(name) => 2,
             (false, ..) => 0,
         }
     }
@@ -202,17 +207,28 @@ impl NetworkLinks {
         }
     }
 
-    /// Whether the packets of a device are counted, because no other one counts them; `None` until that is known.
-    pub(super) fn is_counted(&self, name: &str, names: &[&str]) -> Option<bool> {
-        let device = self.known.get(name)?;
-        if device.is_pending {
-            return None;
-        }
-        let has_hardware =
-            self.known.values().any(|it| it.link.as_ref().is_some_and(|it| it.hardware.is_some()));
+    /// How the devices are counted, of which a list has these and others that are not shown.
+    pub(super) fn counting<'a>(&'a self, others: impl Iterator<Item = &'a str>) -> NetworkCounting<'a> {
+        let links = || self.known.values().filter_map(|it| it.link.as_ref());
+        let masters: BTreeSet<&str> = links().filter_map(|it| it.master.as_deref()).collect();
+        let names = self.known.keys().map(String::as_str);
+        let has_hardware = links().any(|it| it.hardware.is_some());
+        let without_hardware = (!has_hardware).then(|| {
+            let heights =
+                self.known.iter().map(|(name, it)| (name.as_str(), self.height(name, it, &masters)));
+            CountedHeight::of(heights.chain(others.map(|it| (it, network_device_name::height(it)))))
+        });
+        NetworkCounting { by_names: CountedHeight::of_names(names), without_hardware, masters, links: self }
+    }
+
+    /// How far a device that is no hardware is from the wire.
+    fn height(&self, name: &str, device: &KnownNetworkDevice, masters: &BTreeSet<&str>) -> NetworkHeight {
+        let by_name = network_device_name::height(name);
+        let is_known = |name: &String| self.known.contains_key(name);
         match &device.link {
-            Some(link) if has_hardware => Some(link.hardware.is_some() && !self.is_repeated(device, link)),
-            _ => Some(is_counted_by_name(name, names)),
+            Some(link) if link.is_tunnel || link.lower.iter().any(is_known) => TUNNEL.max(by_name),
+            Some(_) if masters.contains(name) => AGGREGATE.max(by_name),
+            _ => by_name,
         }
     }
 
@@ -239,6 +255,32 @@ impl NetworkLinks {
     }
 }
 
+/// Which devices are counted at a reading.
+#[derive(Debug)]
+pub(super) struct NetworkCounting<'a> {
+    links: &'a NetworkLinks,
+    masters: BTreeSet<&'a str>,
+    /// Of devices that sysfs does not show.
+    by_names: CountedHeight,
+    /// Of all if none is hardware.
+    without_hardware: Option<CountedHeight>,
+}
+
+impl NetworkCounting<'_> {
+    /// Whether the packets of a device are counted, because no other one counts them; `None` until that is known.
+    pub(super) fn is_counted(&self, name: &str) -> Option<bool> {
+        let device = self.links.known.get(name).filter(|it| !it.is_pending)?;
+        Some(match (&device.link, self.without_hardware) {
+            (_, Some(lowest)) => lowest.counts(name, self.links.height(name, device, &self.masters)),
+            (Some(link), None) => link.hardware.is_some() && !self.links.is_repeated(device, link),
+            (None, None) => self.by_names.counts_name(name),
+        })
+    }
+}
+
+/// Values of `type` of tunnels: without a link layer, and over IP (`include/uapi/linux/if_arp.h`).
+const TUNNELS: [u64; 7] = [65_534, 768, 769, 776, 778, 779, 823];
+
 /// Reads the directory of a device. Nothing of this asks the driver.
 #[expect(clippy::disallowed_methods, reason = "reads links")]
 fn read_link(path: &Path) -> NetworkLink {
@@ -249,14 +291,23 @@ fn read_link(path: &Path) -> NetworkLink {
     let bus = std::fs::read_link(device.join("subsystem")).ok().and_then(name_of);
     // Xen shows what it serves to guests as hardware.
     let is_hardware = bus.as_deref() != Some("xen-backend");
-    let functions = std::fs::read_dir(device.join("physfn/net")).into_iter().flatten().take(ENTRIES_MAX);
+    let entries = |path: PathBuf| {
+        let entries = std::fs::read_dir(path).into_iter().flatten().take(ENTRIES_MAX);
+        entries.filter_map(|it| it.ok()?.file_name().into_string().ok())
+    };
+    let link_index = number("iflink");
     NetworkLink {
         hardware: is_hardware.then(|| std::fs::canonicalize(&device).ok()).flatten(),
         master: std::fs::read_link(path.join("master")).ok().and_then(name_of),
-        physical_functions: functions.filter_map(|it| it.ok()?.file_name().into_string().ok()).collect(),
+        physical_functions: entries(device.join("physfn/net")).collect(),
+        lower: entries(path.to_owned())
+            .filter_map(|it| it.strip_prefix("lower_").map(str::to_owned))
+            .collect(),
+        // A tunnel that anything may leave through has no lower device.
+        is_tunnel: kind.is_some_and(|it| TUNNELS.contains(&it)) || link_index == Some(0),
         is_monitor: kind.is_some_and(|it| MONITORS.contains(&it)),
         index: number("ifindex"),
-        link_index: number("iflink"),
+        link_index,
     }
 }
 
@@ -285,66 +336,6 @@ fn entry_number(path: &Path) -> u64 {
 #[cfg(not(unix))]
 fn entry_number(_: &Path) -> u64 {
     0
-}
-
-/// Whether the packets of a device are counted, where sysfs does not say what it is: not those of loopback, bonds, bridges,
-/// tunnels, virtual LANs (`eth0.7`) and devices of containers and guests, recognized by their usual names.
-pub(super) fn is_counted_by_name(name: &str, all: &[&str]) -> bool {
-    if !is_virtual(name) {
-        // Azure names virtual functions so, whose packets the device of the hypervisor counts.
-        let is_function = name.starts_with("enP") && all.iter().any(|it| it.starts_with("eth"));
-        return !is_function;
-    }
-    // A modem is the only way out, or dials through another device.
-    name.starts_with("ppp") && all.iter().all(|it| is_virtual(it))
-}
-
-fn is_virtual(name: &str) -> bool {
-    const PREFIXES: [&str; 42] = [
-        "bond",
-        "team",
-        "br-",
-        "br0",
-        "virbr",
-        "vmbr",
-        "lxdbr",
-        "lxcbr",
-        "incusbr",
-        "xenbr",
-        "docker",
-        "cni",
-        "podman",
-        "nerdctl",
-        "flannel",
-        "cilium",
-        "cali",
-        "kube-",
-        "nodelocaldns",
-        "weave",
-        "ovs-",
-        "vxlan",
-        "geneve",
-        "genev_sys",
-        "tun",
-        "tap",
-        "wg",
-        "ppp",
-        "macv",
-        "ipvl",
-        "vlan",
-        "tailscale",
-        "zt",
-        "veth",
-        "lxc",
-        "vnet",
-        "fwbr",
-        "fwpr",
-        "fwln",
-        "ifb",
-        "dummy",
-        "vif",
-    ];
-    name == "lo" || name.contains('.') || PREFIXES.iter().any(|it| name.starts_with(it))
 }
 
 #[cfg(test)]

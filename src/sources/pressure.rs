@@ -160,39 +160,41 @@ impl Source for PressureSource {
     }
 }
 
-/// Sets the totals; kernels before 5.13 have no line `full` for CPUs.
+/// Sets the totals.
 pub(super) fn set(
     text: KernelText<'_>,
     metrics: &[&'static Metric; 2],
     into: &mut SubjectValues,
 ) -> Result<SkippedLines, SourceError> {
-    let mut seen = [false; 2];
-    let mut skipped = SkippedLines::default();
-    for line in text.lines() {
-        let Some((which, seconds)) = skipped.take(parse(line.text).ok_or_else(|| line.error())) else {
-            continue;
-        };
-        if !std::mem::replace(&mut seen[which as usize], true) {
-            into.set(metrics[which as usize], seconds);
+    let (totals, skipped) = totals(text)?;
+    for (metric, total) in metrics.iter().zip(totals) {
+        if let Some(seconds) = total {
+            into.set(metric, seconds);
         }
-    }
-    if !seen[PressureLine::Some as usize] {
-        return Err(skipped.fail(text.error()));
-    }
-    // A line that is malformed is there.
-    if !seen[PressureLine::Full as usize] && skipped.is_empty() {
-        skipped.lacks(text, "full");
     }
     Ok(skipped)
 }
 
-/// The totals of the lines `some` and `full`, in seconds.
-pub(super) fn parse_totals(text: KernelText<'_>) -> [Option<f64>; 2] {
+/// The totals of the lines `some` and `full`, in seconds; kernels before 5.13 have no line `full` for CPUs.
+///
+/// # Errors
+/// Without a line `some`, this is no pressure file.
+pub(super) fn totals(text: KernelText<'_>) -> Result<([Option<f64>; 2], SkippedLines), SourceError> {
     let mut totals = [None; 2];
-    for (line, total) in text.lines().filter_map(|it| parse(it.text)) {
-        totals[usize::from(line == PressureLine::Full)].get_or_insert(total);
+    let mut skipped = SkippedLines::default();
+    for line in text.lines() {
+        if let Some((which, seconds)) = skipped.take(parse(line.text).ok_or_else(|| line.error())) {
+            totals[which as usize].get_or_insert(seconds);
+        }
     }
-    totals
+    if totals[PressureLine::Some as usize].is_none() {
+        return Err(skipped.fail(text.error()));
+    }
+    // A line that is malformed is there.
+    if totals[PressureLine::Full as usize].is_none() && skipped.is_empty() {
+        skipped.lacks(text, "full");
+    }
+    Ok((totals, skipped))
 }
 
 /// A line of a pressure file.

@@ -121,11 +121,11 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>, SourceError> {
     Ok(entries)
 }
 
-/// The content of a file, if it can be read and is not empty.
+/// The content of a file, if it can be read and is not empty or of zero bytes.
 pub(super) fn word(path: &Path) -> Option<String> {
     let mut reader = FileReader::default();
     let text = reader.read(path).ok()?;
-    let text = visible(text.text.trim()).into_owned();
+    let text = visible(text.text.trim_matches(|it: char| it.is_whitespace() || it == '\0')).into_owned();
     (!text.is_empty()).then_some(text)
 }
 

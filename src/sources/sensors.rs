@@ -251,13 +251,24 @@ fn temperature(input: &Path) -> Temperature {
     match text.trim() {
         "" => Temperature::Absent,
         text => match text.parse::<i64>() {
-            Ok(millidegrees) => Temperature::Celsius(millidegrees as f64 / 1e3),
+            Ok(millidegrees) => match fault_of(input) {
+                None => Temperature::Celsius(millidegrees as f64 / 1e3),
+                Some(reason) => Temperature::Unusable(reason),
+            },
             Err(_) => {
                 let error = SourceError::Parse { path: input.into(), line: 1, text: excerpt(text) };
                 Temperature::Unusable(error.to_string())
             }
         },
     }
+}
+
+/// That the chip says that this sensor is broken or not connected; the value is the last one or any other then.
+fn fault_of(input: &Path) -> Option<String> {
+    let name = input.file_name()?.to_str()?.strip_suffix("_input")?;
+    let file = input.with_file_name(format!("{name}_fault"));
+    let is_faulty = std::fs::read_to_string(&file).ok()?.trim() == "1";
+    is_faulty.then(|| format!("{} says that the sensor is broken or not connected", file.display()))
 }
 
 #[cfg(test)]

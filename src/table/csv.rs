@@ -48,6 +48,20 @@ impl<'a> CsvCells<'a> {
 }
 
 impl CsvCells<'_> {
+    /// The problem of a row of another number of cells than the header.
+    pub fn ragged(&self, header: usize, separator: Option<char>) -> TableProblem {
+        let has_several_lines = || self.iter().any(|it| it.contains(&b'\n'));
+        let ends_with_comma = || self.iter().last().is_some_and(<[u8]>::is_empty);
+        let cells = self.count;
+        if cells == header + 1 && separator.is_none() && ends_with_comma() {
+            TableProblem::TrailingComma
+        } else if cells < header && has_several_lines() {
+            TableProblem::OpenQuote { cells, header }
+        } else {
+            TableProblem::Ragged { cells, header, separator }
+        }
+    }
+
     /// The separator of a row without commas, if it seems to have another one.
     pub fn separator(&self) -> Option<char> {
         let only = self.iter().next().filter(|_| self.count == 1)?;

@@ -13,6 +13,7 @@ use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
 
 use super::error::TableProblem;
+use crate::whole_file;
 
 /// Largest memory for an xz file; `xz -9` needs 65 MiB, its default 9.
 const XZ_KIB_MAX: u32 = 72 << 10;
@@ -21,7 +22,7 @@ const BLOCK_BYTES: usize = 64 << 10;
 /// The byte order mark that spreadsheets write before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Length of the longest prefix below.
-const MAGIC_BYTES_MAX: usize = 6;
+const MAGIC_BYTES_MAX: usize = whole_file::UTF_16_BYTES;
 
 const GZIP: &[u8] = b"\x1f\x8b";
 const XZ: &[u8] = b"\xfd7zXZ\0";
@@ -32,8 +33,6 @@ const FOREIGN: &[(&[u8], &str)] = &[
     (b"BZh91A", "compressed by bzip2"),
     (b"PK\x03\x04", "a zip archive or a spreadsheet"),
     (b"PAR1\x15", "a Parquet file"),
-    (b"\xff\xfe", "text in UTF-16"),
-    (b"\xfe\xff", "text in UTF-16"),
 ];
 
 /// Uncompressed bytes of an input.
@@ -81,6 +80,9 @@ impl InputStream {
         let (head, source) = peek(source, MAGIC_BYTES_MAX).map_err(|error| unreadable(&error))?;
         if let Some((_, kind)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
             return Err(TableProblem::Foreign(kind));
+        }
+        if whole_file::is_wide_text(&head) {
+            return Err(TableProblem::Foreign("text in UTF-16 or UTF-32"));
         }
         let (is_gzip, is_xz) = (head.starts_with(GZIP), head.starts_with(XZ));
         let whole = BufReader::with_capacity(BLOCK_BYTES, Cursor::new(head).chain(source));

@@ -145,7 +145,10 @@ impl ValidationPass {
         for problem in problems {
             self.findings.note(FindingKind::of(problem), Some(row.line), || problem.to_string());
             match problem {
-                TableProblem::Ragged { .. } | TableProblem::Long => fits = false,
+                TableProblem::Ragged { .. }
+                | TableProblem::TrailingComma
+                | TableProblem::OpenQuote { .. }
+                | TableProblem::Long => fits = false,
                 TableProblem::Text { column, .. } | TableProblem::Vast { column, .. } => {
                     let idx = self.table.columns().iter().position(|it| it == column);
                     if let Some(tally) = idx.and_then(|it| self.tallies.get_mut(it)) {

@@ -80,6 +80,15 @@ impl CgroupHost {
         }
     }
 
+    /// The files of a group, in all hierarchies.
+    pub(crate) fn files(&self, group: &str) -> Vec<PathBuf> {
+        let directories = self.directories(group).into_iter();
+        directories
+            .flat_map(|(_, directory)| fs::read_dir(directory).unwrap())
+            .map(|it| it.unwrap().path())
+            .collect()
+    }
+
     pub(crate) fn add(&self, group: &str) {
         for (files, directory) in self.directories(group) {
             copy(&files, &directory);

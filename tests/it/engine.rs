@@ -128,6 +128,19 @@ fn there_is_no_score_before_the_end_of_the_warmup() {
 }
 
 #[test]
+fn the_time_of_the_first_score_is_not_in_the_future_if_the_clock_was_ahead() {
+    let settings = EngineSettings { warmup: 30.0, ..EngineSettings::default() };
+    let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(1), load: 0.0, idle: false };
+    let mut engine = Engine::new(&SIGNALS, &settings);
+    let right = step(&mut engine, 0.0, machine.values()).ready_at;
+    for t in 0..120 {
+        step(&mut engine, 1e9 + f64::from(t), machine.values());
+    }
+    let after = step(&mut engine, 120.0, machine.values());
+    assert!(after.ready && after.ready_at.0 < right.0 + 120.0, "{}", after.ready_at.0);
+}
+
+#[test]
 fn a_short_warmup_lasts_until_two_points_are_learned_and_says_so() {
     let settings = EngineSettings { warmup: 30.0, ..EngineSettings::default() };
     let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(1), load: 0.0, idle: false };

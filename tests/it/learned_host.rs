@@ -27,6 +27,9 @@ const AFTER: usize = 90;
 /// The files of a service.
 const GROUP: &str = "sys/fs/cgroup/system.slice/ssh.service";
 
+/// A file, and what becomes of its text.
+type FileEdit = (&'static str, fn(&str) -> String);
+
 /// What the files show.
 #[derive(Debug, Clone)]
 struct Shown {
@@ -39,6 +42,8 @@ struct Shown {
     sectors: u64,
     /// Of a service: CPU time and throttled time in microseconds, periods with a limit, bytes written.
     group: [u64; 4],
+    /// Changes of the text of files.
+    edits: Vec<FileEdit>,
     /// Seconds by which the wall clock is ahead, and since boot.
     clock: f64,
     uptime: f64,
@@ -70,6 +75,7 @@ impl LearnedHost {
             connections: 40,
             sectors: 1_734_521,
             group: [9_000_000, 50_000, 700, 40_000_000],
+            edits: Vec::new(),
             clock: 0.0,
             uptime: 350_000.0,
         };
@@ -124,6 +130,10 @@ impl LearnedHost {
         );
         self.put(&format!("{GROUP}/io.stat"), &format!("8:0 rbytes={written} wbytes={written}\n"));
         self.put("proc/uptime", &format!("{:.2} 1.00\n", shown.uptime));
+        for (file, edit) in &shown.edits {
+            let text = fs::read_to_string(self.tree.path().join(file)).unwrap();
+            self.put(file, &edit(&text));
+        }
     }
 
     /// Reads what is shown; no counter may fall.
@@ -299,4 +309,74 @@ fn counters_of_a_group_that_leap_or_are_zero_once_are_no_anomaly() {
             shown.group = [0; 4];
         }
     });
+}
+
+const NET: &str = "proc/1/net/dev";
+const STAT: &str = "proc/stat";
+const DISKS: &str = "proc/diskstats";
+
+/// A text in which a number of a row is another one.
+fn with_column(text: &str, row: &str, column: usize, change: impl Fn(u64) -> u64) -> String {
+    let changed = |line: &str| {
+        let mut words: Vec<String> = line.split_ascii_whitespace().map(str::to_owned).collect();
+        if words.iter().any(|it| it == row) {
+            words[column] = change(words[column].parse().unwrap()).to_string();
+        }
+        words.join(" ") + "\n"
+    };
+    text.lines().map(changed).collect()
+}
+
+/// A single number is wrong, the others are right.
+#[test]
+fn a_single_counter_that_falls_or_leaps_is_no_anomaly() {
+    let edits: [FileEdit; 9] = [
+        (STAT, |it| with_column(it, "cpu", 1, |it| it - 5_000)),
+        (NET, |it| with_column(it, "eth0:", 1, |_| 0)),
+        (NET, |it| with_column(it, "eth0:", 2, |it| it + 70_000_000)),
+        (NET, |it| with_column(it, "eth0:", 3, |_| 4_294_967_295)),
+        (STAT, |it| with_column(it, "cpu", 4, |_| u64::MAX - 9)),
+        (STAT, |it| with_column(it, "cpu", 8, |_| 5_000_000)),
+        (DISKS, |it| with_column(it, "sda", 5, |_| 0)),
+        (DISKS, |it| with_column(it, "sda", 11, |_| u64::MAX)),
+        (DISKS, |it| with_column(it, "sda", 12, |it| it + 4_294_967)),
+    ];
+    // One after the other, for one reading each.
+    check(|after, shown, _| {
+        if after % 9 == 5 {
+            shown.edits.extend(edits.get(after / 9));
+        }
+    });
+    // For some time, one of each file.
+    for place in 0..edits.len() / 3 {
+        check(|after, shown, _| {
+            if (5..30).contains(&after) {
+                shown.edits.extend(edits.iter().skip(place).step_by(3));
+            }
+        });
+    }
+}
+
+/// As of a virtual machine that was stopped, or a file that a hypervisor copies now and then.
+#[test]
+fn counters_that_stand_still_and_catch_up_are_no_anomaly() {
+    let mut held = None;
+    check(|after, shown, _| {
+        if (10..40).contains(&after) {
+            let now = (shown.bytes, shown.cpu, shown.sectors);
+            (shown.bytes, shown.cpu, shown.sectors) = *held.get_or_insert(now);
+        }
+    });
+}
+
+/// Without a battery, a clock starts in 1970, and some start years ahead.
+#[test]
+fn a_clock_that_is_years_wrong_for_a_while_is_no_anomaly() {
+    for seconds in [-1.789e9, 3.15e8] {
+        check(|after, shown, _| {
+            if (10..40).contains(&after) {
+                shown.clock = seconds;
+            }
+        });
+    }
 }

@@ -42,6 +42,8 @@ mod log_description;
 mod log_restart;
 mod logs;
 #[cfg(target_os = "linux")]
+mod malformed_group_files;
+#[cfg(target_os = "linux")]
 mod malformed_kernel_files;
 #[cfg(target_os = "linux")]
 mod learned_host;

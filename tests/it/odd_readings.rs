@@ -133,6 +133,26 @@ fn what_only_passes_on_excluded_devices_is_said_to_be() {
     }
 }
 
+/// A container without root has nothing but a `tap0`, which the default leaves out on other hosts.
+#[test]
+fn the_only_interface_is_shown_and_counted() {
+    let row = |name: &str| format!("{name}: 3 1 0 0 0 0 0 0 3 1 0 0 0 0 0 0\n");
+    for (names, counted) in [
+        (vec!["tap0"], vec!["tap0"]),
+        (vec!["wg0"], vec!["wg0"]),
+        (vec!["docker0", "veth1", "veth2"], vec!["docker0"]),
+        (vec!["eth0", "tap0", "docker0"], vec!["eth0"]),
+    ] {
+        let rows: String = std::iter::once("lo").chain(names.iter().copied()).map(row).collect();
+        let reading = Tree::with(&[(NET, &net(&rows))]).read("network");
+        let mut found = values(&reading, "hostnorm_network_device_counted");
+        found.retain(|it| it.ends_with(" 1"));
+        let expect: Vec<String> = counted.iter().map(|it| format!("{it} 1")).collect();
+        assert_eq!(found, expect, "of {names:?}");
+        assert_eq!(result(&reading), (true, 0), "of {names:?}");
+    }
+}
+
 /// What a kernel does not have is no fault, and is counted.
 #[test]
 fn fields_that_a_file_lacks_are_counted() {
@@ -162,6 +182,23 @@ fn fields_that_a_file_lacks_are_counted() {
         tree.change(file, from, to);
         assert_eq!(result(&tree.read(source)), (true, lacking), "{file} without {from:?}");
     }
+}
+
+#[test]
+fn fields_that_a_file_of_a_group_lacks_are_counted() {
+    let lacking = |file: &str, content: &str, absent: &[&str], count: usize| {
+        check_group(&[(file, content)], absent, &[("tasks", "7")], count);
+    };
+    lacking("memory.events", "oom 3\n", &["oom_kills_total"], 1);
+    lacking("memory.stat", "inactive_file 5\n", &["major_page_faults_total"], 1);
+    lacking("cpu.stat", "nr_throttled 5\n", &["cpu_seconds_total", "cpu_periods_total"], 3);
+    lacking("cpu.stat", "usage_usec 5\n", &["cpu_periods_total", "cpu_throttled_periods_total"], 3);
+    lacking("io.stat", "8:0 wbytes=2 rios=1\n", &["disk_read_bytes_total"], 1);
+    lacking("io.pressure", "some total=5\n", &["pressure_io_stalled_seconds_total"], 1);
+    lacking("io.pressure", "some total=5\nfull total=x\n", &["pressure_io_stalled_seconds_total"], 1);
+    // A group without a controller lacks nothing, and one without a limit is not throttled.
+    let unlimited = [("cpu.max", "max 100000\n"), ("cpu.stat", "usage_usec 5000000\n")];
+    check_group(&unlimited, &["cpu_periods_total"], &[("cpu_seconds_total", "5")], 0);
 }
 
 /// A source may have several files, of which this host lacks one.
@@ -660,7 +697,7 @@ fn odd_lines_and_files_of_a_group_cost_themselves_and_are_counted() {
         &[("cpu.stat", "usage_usec x\n\0\0\nnr_periods 9\nnr_throttled\n")],
         &["cpu_seconds_total", "cpu_throttled_periods_total"],
         &[("cpu_periods_total", "9")],
-        2,
+        3,
     );
     // Each malformed file counts.
     check_group(

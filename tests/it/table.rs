@@ -95,10 +95,30 @@ fn bad_headers() {
     check("timestamp\n1\n", &["t.csv, line 1: no column of numbers"]);
     check(
         "PK\x03\x04",
-        &["t.csv: is a zip archive or a spreadsheet; expected CSV, plain or compressed with gzip or xz"],
+        &[
+            "t.csv: is a zip archive or a spreadsheet; expected CSV in UTF-8, plain or compressed with gzip or xz",
+        ],
     );
-    let utf16 = read(b"\xff\xfea\0".as_slice(), 1);
-    assert_eq!(utf16, ["t.csv: is text in UTF-16; expected CSV, plain or compressed with gzip or xz"]);
+    let wide: [&[u8]; 5] =
+        [b"\xff\xfea\0", b"\xfe\xff\0a", b"a\0,\0b\0\n\0", b"\0a\0,\0b\0\n", b"\xff\xfe\0\0a\0\0\0"];
+    for text in wide {
+        let expect =
+            "t.csv: is text in UTF-16 or UTF-32; expected CSV in UTF-8, plain or compressed with gzip or xz";
+        assert_eq!(read(text, 1), [expect], "{text:?}");
+    }
+    let preface = "is not the name of a column; remove the lines before the names";
+    for line in ["# exported", "#exported", "sep=;"] {
+        check(&format!("{line}\na,b\n1,2\n"), &[&format!("t.csv, line 1: \"{line}\" {preface}")]);
+    }
+    check("sep=,\na,b\n1,2\n", &[&format!("t.csv, line 1: \"sep=\" {preface}")]);
+    let value = "is a value, not the name of a column; add a line with the names of the columns";
+    for time in ["2026-03-01T00:00:00Z", "2026-03-01 00:00:00"] {
+        check(&format!("{time},2,3\n"), &[&format!("t.csv, line 1: \"{time}\" {value}")]);
+    }
+    check(
+        "a,b,\n1,2,\n",
+        &["t.csv, line 1: column 3 has no name; name it, or remove the comma at the end of each line"],
+    );
     let latin = read(b"a,caf\xe9\n1,2\n".as_slice(), 1);
     assert_eq!(latin, ["t.csv, line 1: the name of column 2 is not UTF-8; save the file as UTF-8"]);
 }
@@ -112,6 +132,23 @@ fn bad_rows_do_not_spoil_the_next() {
             "t.csv, line 2: 1 cell, the header has 2",
             "t.csv, line 3: 3 cells, the header has 2; put quotes around cells with commas, and write numbers with a decimal point",
             "4: 4 5",
+        ],
+    );
+    check("a,b\n1,2,\n3,4\n", &["a b", "t.csv, line 2: a comma follows the last cell; remove it", "3: 3 4"]);
+    check(
+        "a,b\n1,2\n3,\"4\n5,6\n",
+        &[
+            "a b",
+            "2: 1 2",
+            "t.csv, line 3: column \"b\": \"4\\n5,6\\n\" is not a number; it has several lines; check for an unclosed quote",
+        ],
+    );
+    check(
+        "a,b\n1,2\n\"3,4\n5,6\n",
+        &[
+            "a b",
+            "2: 1 2",
+            "t.csv, line 3: 1 cell, the header has 2, and a cell has several lines; check for an unclosed quote",
         ],
     );
     check(

@@ -242,8 +242,12 @@ fn load_states(
     format: &str,
     subjects: BTreeSet<Subject>,
 ) -> Result<SubjectStates, StoreError> {
-    let reader = StoreReader::open(directory)?;
     let mut states = SubjectStates::new();
+    let reader = match StoreReader::open(directory) {
+        // A store that could not be opened so far has no states, and the log says why it does not work.
+        Err(StoreError::None { .. }) => return Ok(states),
+        reader => reader?,
+    };
     for subject in subjects {
         if let Some(it) = reader.subject_state(subject.kind(), subject.name())?
             && it.format == format

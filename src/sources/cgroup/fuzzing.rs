@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::group_class::{GroupContext, classify};
 use super::group_values::CgroupValues;
-use super::{cgroup_identity, container_names, group_files, names_on_disk, parse, podman_storage, workload};
+use super::{cgroup_identity, container_names, file_table, names_on_disk, parse, podman_storage, workload};
 use crate::reading::{LABEL_BYTES_MAX, SubjectValues};
 use crate::sources::kernel_file::KernelText;
 
@@ -19,7 +19,7 @@ pub fn parse(bytes: &[u8]) {
     let Some((choice, bytes)) = bytes.split_first() else { return };
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let choice = usize::from(*choice);
-    match choice.checked_sub(group_files::FILE_COUNT) {
+    match choice.checked_sub(file_table::FILE_COUNT) {
         None => file(choice, text),
         Some(0) => {
             let _ = parse::first_process(KernelText::of(Path::new("/group/file"), text));
@@ -42,7 +42,7 @@ pub fn parse(bytes: &[u8]) {
 fn file(choice: usize, text: &str) {
     let mut values = CgroupValues::default();
     let text = KernelText::of(Path::new("/group/file"), text);
-    if let Err(error) = group_files::parse(choice, text, &mut values) {
+    if let Err(error) = file_table::parse(choice, text, &mut values) {
         let message = error.to_string();
         assert!(message.contains("/group/file") && message.chars().count() <= MESSAGE_CHARS_MAX, "{message}");
     }

@@ -7,258 +7,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::cgroup_hierarchy::{Hierarchies, Hierarchy};
-use super::group_values::{CgroupValues, GroupPressure, RareValues, SlowValues};
-use super::parse::{self, from_micros};
+use super::cgroup_hierarchy::Hierarchies;
+use super::file_table::{FILES, FileReadCadence, FileRow};
+use super::group_values::{CgroupValues, RareValues, SlowValues};
 use super::representative_process::{HostProcesses, RepresentativeProcess};
+use super::stacked_block_devices::StackedBlockDevices;
 use crate::reading::ReadingOmission;
 use crate::sources::SourceError;
-use crate::sources::kernel_file::{FileReader, KernelText, SkippedLines};
-use crate::sources::pressure::parse_totals;
-
-/// How often a file is read, and which files are due at a reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum FileReadCadence {
-    /// At each reading, unless there are many groups.
-    Frequent,
-    /// When it is the group's turn; the frequent ones are due then, too.
-    Slow,
-    /// At each [`RARE_TURNS`]th turn; all others are due then, too.
-    Rare,
-}
+use crate::sources::kernel_file::FileReader;
 
 /// Turns of a group from one reading of its rare files to the next: a minute with five seconds a turn.
 const RARE_TURNS: u32 = 12;
-
-/// A file of a group.
-#[derive(Debug)]
-struct FileRow {
-    hierarchy: Hierarchy,
-    name: &'static str,
-    cadence: FileReadCadence,
-    set: SetFn,
-    /// Whether an earlier file has its values already, so that it need not be read.
-    is_known: fn(&CgroupValues) -> bool,
-}
-
-type SetFn =
-    fn(KernelText<'_>, &mut CgroupValues, &mut StackedBlockDevices) -> Result<SkippedLines, SourceError>;
-
-/// Where both versions have a value, the first file counts: on a hybrid host, controllers belong to version 1.
-static FILES: &[FileRow] = &[
-    row(Hierarchy::Cpu, "cpu.stat", FileReadCadence::Frequent, cpu_stat_v1),
-    row(Hierarchy::Cpu, "cpu.cfs_quota_us", FileReadCadence::Rare, |text, into, _| {
-        into.rare.quota = parse::cpu_quota(text)?;
-        whole()
-    }),
-    row(Hierarchy::Cpu, "cpu.cfs_period_us", FileReadCadence::Rare, |text, into, _| {
-        into.rare.period = Some(parse::single(text)?);
-        whole()
-    }),
-    row(Hierarchy::CpuUsage, "cpuacct.usage", FileReadCadence::Frequent, |text, into, _| {
-        into.frequent.cpu_seconds = Some(parse::single(text)? / parse::NANOSECONDS);
-        whole()
-    }),
-    row(Hierarchy::Memory, "memory.usage_in_bytes", FileReadCadence::Frequent, |text, into, _| {
-        into.frequent.memory_bytes = Some(parse::single(text)?);
-        whole()
-    }),
-    row(Hierarchy::Memory, "memory.stat", FileReadCadence::Slow, memory_stat_v1),
-    row(Hierarchy::Memory, "memory.limit_in_bytes", FileReadCadence::Rare, |text, into, _| {
-        into.rare.memory_limit = parse::limit(text)?;
-        whole()
-    }),
-    row(Hierarchy::Memory, "memory.oom_control", FileReadCadence::Slow, |text, into, _| {
-        // Kernels before 4.13 do not count.
-        let ([kills, _], skipped) = parse::keyed(text, ["oom_kill", "under_oom"])?;
-        into.slow.oom_kills = kills;
-        Ok(skipped)
-    }),
-    row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes_recursive", FileReadCadence::Slow, blkio_bytes),
-    row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes", FileReadCadence::Slow, blkio_bytes)
-        .unless(|it| it.slow.read_bytes.is_some()),
-    row(Hierarchy::Tasks, "pids.current", FileReadCadence::Slow, tasks),
-    row(Hierarchy::Unified, "cpu.stat", FileReadCadence::Frequent, cpu_stat_v2)
-        .unless(|it| it.frequent.cpu_seconds.is_some() && it.frequent.periods.is_some()),
-    row(Hierarchy::Unified, "cpu.max", FileReadCadence::Rare, |text, into, _| {
-        into.rare.cpu_limit = parse::cpu_max(text)?;
-        whole()
-    }),
-    row(Hierarchy::Unified, "memory.current", FileReadCadence::Frequent, |text, into, _| {
-        into.frequent.memory_bytes = Some(parse::single(text)?);
-        whole()
-    }),
-    row(Hierarchy::Unified, "memory.stat", FileReadCadence::Slow, memory_stat_v2),
-    row(Hierarchy::Unified, "memory.max", FileReadCadence::Rare, |text, into, _| {
-        into.rare.memory_limit = parse::limit(text)?;
-        whole()
-    }),
-    row(Hierarchy::Unified, "memory.events", FileReadCadence::Slow, |text, into, _| {
-        let ([kills, _], skipped) = parse::keyed(text, ["oom_kill", "oom"])?;
-        into.slow.oom_kills = kills;
-        Ok(skipped)
-    }),
-    row(Hierarchy::Unified, "io.stat", FileReadCadence::Slow, |text, into, devices| {
-        let (bytes, skipped) = parse::io_stat(text, |it| devices.is_physical(it))?;
-        set_bytes(bytes, &mut into.slow);
-        Ok(skipped)
-    }),
-    row(Hierarchy::Unified, "pids.current", FileReadCadence::Slow, tasks),
-    row(Hierarchy::Unified, "cpu.pressure", FileReadCadence::Slow, |text, into, _| {
-        into.slow.pressure_cpu = group_pressure(text)?;
-        whole()
-    }),
-    row(Hierarchy::Unified, "memory.pressure", FileReadCadence::Slow, |text, into, _| {
-        into.slow.pressure_memory = group_pressure(text)?;
-        whole()
-    }),
-    row(Hierarchy::Unified, "io.pressure", FileReadCadence::Slow, |text, into, _| {
-        into.slow.pressure_io = group_pressure(text)?;
-        whole()
-    }),
-];
-
-/// Number of files that a group may have, over all versions.
-#[cfg(any(test, fuzzing))]
-pub(super) const FILE_COUNT: usize = FILES.len();
-
-/// Parses the text of the file with this number, for the fuzzer.
-#[cfg(any(test, fuzzing))]
-pub(super) fn parse(file: usize, text: KernelText<'_>, into: &mut CgroupValues) -> Result<(), SourceError> {
-    let mut devices = StackedBlockDevices::new("/nonexistent".into());
-    FILES.get(file).map_or(Ok(()), |it| (it.set)(text, into, &mut devices).map(drop))
-}
-
-const fn row(hierarchy: Hierarchy, name: &'static str, cadence: FileReadCadence, set: SetFn) -> FileRow {
-    FileRow { hierarchy, name, cadence, set, is_known: |_| false }
-}
-
-impl FileRow {
-    const fn unless(self, is_known: fn(&CgroupValues) -> bool) -> Self {
-        Self { is_known, ..self }
-    }
-}
-
-/// The result of a file without malformed lines.
-fn whole() -> Result<SkippedLines, SourceError> {
-    Ok(SkippedLines::default())
-}
-
-fn group_pressure(text: KernelText<'_>) -> Result<GroupPressure, SourceError> {
-    let [some, full] = parse_totals(text);
-    // Without `some`, this is no pressure file.
-    some.is_some().then_some(GroupPressure { some, full }).ok_or_else(|| text.error())
-}
-
-fn cpu_stat_v1(
-    text: KernelText<'_>,
-    into: &mut CgroupValues,
-    _: &mut StackedBlockDevices,
-) -> Result<SkippedLines, SourceError> {
-    let ([periods, throttled, nanoseconds], skipped) =
-        parse::keyed(text, ["nr_periods", "nr_throttled", "throttled_time"])?;
-    into.frequent.periods = periods;
-    into.frequent.throttled_periods = throttled;
-    into.frequent.throttled_seconds = nanoseconds.map(|it| it / parse::NANOSECONDS);
-    Ok(skipped)
-}
-
-fn cpu_stat_v2(
-    text: KernelText<'_>,
-    into: &mut CgroupValues,
-    _: &mut StackedBlockDevices,
-) -> Result<SkippedLines, SourceError> {
-    let ([usage, periods, throttled, microseconds], skipped) =
-        parse::keyed(text, ["usage_usec", "nr_periods", "nr_throttled", "throttled_usec"])?;
-    let it = &mut into.frequent;
-    it.cpu_seconds = it.cpu_seconds.or(usage.map(from_micros));
-    it.periods = it.periods.or(periods);
-    it.throttled_periods = it.throttled_periods.or(throttled);
-    it.throttled_seconds = it.throttled_seconds.or(microseconds.map(from_micros));
-    Ok(skipped)
-}
-
-fn memory_stat_v1(
-    text: KernelText<'_>,
-    into: &mut CgroupValues,
-    _: &mut StackedBlockDevices,
-) -> Result<SkippedLines, SourceError> {
-    // Those with `total_` include the groups below, as version 2 does.
-    let ([inactive, faults], skipped) = parse::keyed(text, ["total_inactive_file", "total_pgmajfault"])?;
-    (into.slow.inactive_file_bytes, into.slow.major_faults) = (inactive, faults);
-    Ok(skipped)
-}
-
-fn memory_stat_v2(
-    text: KernelText<'_>,
-    into: &mut CgroupValues,
-    _: &mut StackedBlockDevices,
-) -> Result<SkippedLines, SourceError> {
-    let ([inactive, faults], skipped) = parse::keyed(text, ["inactive_file", "pgmajfault"])?;
-    (into.slow.inactive_file_bytes, into.slow.major_faults) = (inactive, faults);
-    Ok(skipped)
-}
-
-fn blkio_bytes(
-    text: KernelText<'_>,
-    into: &mut CgroupValues,
-    devices: &mut StackedBlockDevices,
-) -> Result<SkippedLines, SourceError> {
-    let (bytes, skipped) = parse::blkio_bytes(text, |it| devices.is_physical(it))?;
-    set_bytes(bytes, &mut into.slow);
-    Ok(skipped)
-}
-
-/// The first file with bytes counts: the second one of version 1 leaves out the groups below.
-fn set_bytes([read, written]: [f64; 2], into: &mut SlowValues) {
-    into.read_bytes = into.read_bytes.or(Some(read));
-    into.written_bytes = into.written_bytes.or(Some(written));
-}
-
-fn tasks(
-    text: KernelText<'_>,
-    into: &mut CgroupValues,
-    _: &mut StackedBlockDevices,
-) -> Result<SkippedLines, SourceError> {
-    into.slow.tasks = Some(parse::single(text)?);
-    whole()
-}
-
-/// Block devices that consist of others, whose I/O would count twice.
-#[derive(Debug)]
-pub(super) struct StackedBlockDevices {
-    /// `/sys/dev/block`.
-    directory: PathBuf,
-    /// Devices that were looked up, by number.
-    known: Vec<(Box<str>, bool)>,
-}
-
-/// Largest number of devices that are remembered; further ones are looked up each time.
-const DEVICES_MAX: usize = 256;
-
-impl StackedBlockDevices {
-    pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory, known: Vec::new() }
-    }
-
-    /// Whether the device with this number, `MAJOR:MINOR`, is neither mapped, an array nor a loop.
-    fn is_physical(&mut self, number: &str) -> bool {
-        if let Some((_, physical)) = self.known.iter().find(|(it, _)| **it == *number) {
-            return *physical;
-        }
-        let device = self.directory.join(number);
-        let physical = !["dm", "md", "loop", "bcache"].iter().any(|it| device.join(it).exists());
-        if self.known.len() < DEVICES_MAX {
-            self.known.push((number.into(), physical));
-        }
-        physical
-    }
-
-    /// Forgets what was looked up, because devices come and go.
-    pub(super) fn forget(&mut self) {
-        self.known.clear();
-    }
-}
 
 /// The files of one group with their newest values.
 #[derive(Debug)]
@@ -278,6 +37,17 @@ struct GroupFile {
     path: PathBuf,
     /// Whether it was missing when it was read last.
     absent: bool,
+    /// Fields that it lacked when it was read last.
+    lacking: Vec<&'static str>,
+}
+
+/// A field that a file of a group lacks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LackingField<'a> {
+    /// Name and path of the file.
+    pub(super) file: &'static str,
+    pub(super) path: &'a Path,
+    pub(super) field: &'static str,
 }
 
 /// Whether a group is still there.
@@ -312,7 +82,12 @@ impl CgroupFiles {
     pub(super) fn new(hierarchies: &Hierarchies, path: &Path, owns_network: bool) -> Self {
         let file = |row: &'static FileRow| {
             let directory = hierarchies.directory(row.hierarchy)?;
-            Some(GroupFile { row, path: directory.join(path).join(row.name), absent: false })
+            Some(GroupFile {
+                row,
+                path: directory.join(path).join(row.name),
+                absent: false,
+                lacking: Vec::new(),
+            })
         };
         let files = FILES.iter().filter_map(file).collect();
         let groups = hierarchies.directories().into_iter().map(|it| it.join(path)).collect();
@@ -323,6 +98,13 @@ impl CgroupFiles {
     /// The newest values.
     pub(super) fn values(&self) -> &CgroupValues {
         &self.values
+    }
+
+    /// The fields that its files lack, as of their last readings.
+    pub(super) fn lacking_fields(&self) -> impl Iterator<Item = LackingField<'_>> {
+        self.files.iter().flat_map(|GroupFile { row, path, lacking, .. }| {
+            lacking.iter().map(move |field| LackingField { file: row.name, path, field })
+        })
     }
 
     /// When its oldest process started, as Unix time.
@@ -372,7 +154,11 @@ impl CgroupFiles {
             self.files.iter_mut().for_each(|it| it.absent = false);
         }
         for file in &mut self.files {
-            if file.absent || cadence < file.row.cadence || (file.row.is_known)(&self.values) {
+            if cadence < file.row.cadence {
+                continue;
+            }
+            file.lacking.clear();
+            if file.absent || (file.row.is_known)(&self.values) {
                 continue;
             }
             let read = reader.files.read(&file.path);
@@ -381,7 +167,10 @@ impl CgroupFiles {
                     (file.absent, vanished) = (true, true);
                 }
                 Err(error) => faults.push(FileFault::File(error)),
-                Ok(skipped) => faults.extend(skipped.omission().map(FileFault::Lines)),
+                Ok(mut skipped) => {
+                    file.lacking = skipped.take_all_lacking();
+                    faults.extend(skipped.omission().map(FileFault::Lines));
+                }
             }
         }
         if FileReadCadence::Slow <= cadence && !self.files.iter().all(|it| it.absent) {

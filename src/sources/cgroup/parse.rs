@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::sources::kernel_file::{KernelFileLine, KernelText, SkippedLines, count};
-use crate::sources::network_device::is_counted_by_name;
+use crate::sources::network_device_name::CountedHeight;
 use crate::sources::{SourceError, network};
 
 /// Microseconds and nanoseconds of a second.
@@ -13,26 +13,35 @@ pub(super) const NANOSECONDS: f64 = 1e9;
 /// A limit of memory from which on version 1 means none: the largest number of pages, which depends on their size.
 const UNLIMITED_BYTES: u64 = 1 << 62;
 
-/// The values of these keys in a file of lines `KEY NUMBER`, and malformed ones of these lines; others are ignored.
+/// The values of these keys in a file of lines `KEY NUMBER`, malformed ones of these lines, and keys without a line; others are
+/// ignored.
 ///
 /// # Errors
 /// If the file has no value of any of them.
 pub(super) fn keyed<const N: usize>(
     text: KernelText<'_>,
-    keys: [&str; N],
+    keys: [&'static str; N],
 ) -> Result<([Option<f64>; N], SkippedLines), SourceError> {
-    let mut values = [None; N];
+    let (mut values, mut lacking) = ([None; N], keys.map(Some));
     let mut skipped = SkippedLines::default();
     for line in text.lines() {
         let (key, number) = line.text.split_once(' ').unwrap_or((line.text, ""));
         let place = keys.iter().position(|it| *it == key);
-        let Some(value) = place.and_then(|it| values.get_mut(it)) else { continue };
-        if let Some(found) = skipped.take(count(number).ok_or_else(|| line.error())) {
+        let Some((value, lacking)) = place.and_then(|it| values.get_mut(it).zip(lacking.get_mut(it))) else {
+            continue;
+        };
+        // A key whose only line is malformed is there.
+        *lacking = None;
+        if let Some(found) = skipped.take(count(number.trim_ascii()).ok_or_else(|| line.error())) {
             value.get_or_insert(found);
         }
     }
     let is_known = values.iter().flatten().any(|it| it.is_finite());
-    if is_known { Ok((values, skipped)) } else { Err(skipped.fail(text.error())) }
+    if !is_known {
+        return Err(skipped.fail(text.error()));
+    }
+    lacking.into_iter().flatten().for_each(|key| skipped.lacks(text, key));
+    Ok((values, skipped))
 }
 
 /// A file with one whole number.
@@ -78,6 +87,28 @@ pub(super) fn from_micros(value: f64) -> f64 {
     value / MICROSECONDS
 }
 
+/// Bytes read and written by a group, each `None` if a device lacks it, and what is wrong with the file.
+type GroupBytes = ([Option<f64>; 2], SkippedLines);
+
+/// What a file has of one device.
+#[derive(Debug, Clone, Copy, Default)]
+struct DeviceBytes {
+    /// Whether it has I/O that counts, so that both numbers must be there.
+    is_used: bool,
+    bytes: [Option<f64>; 2],
+}
+
+impl DeviceBytes {
+    fn merge(&mut self, other: Self) {
+        self.is_used |= other.is_used;
+        self.bytes.iter_mut().zip(other.bytes).for_each(|(it, other)| *it = larger(*it, other));
+    }
+}
+
+fn larger(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.into_iter().chain(other).reduce(f64::max)
+}
+
 /// Bytes read and written by each device of `io.stat`, summed over devices for which `counts` returns true, and malformed
 /// lines.
 ///
@@ -86,58 +117,64 @@ pub(super) fn from_micros(value: f64) -> f64 {
 pub(super) fn io_stat(
     text: KernelText<'_>,
     mut counts: impl FnMut(&str) -> bool,
-) -> Result<([f64; 2], SkippedLines), SourceError> {
+) -> Result<GroupBytes, SourceError> {
     // A device that a damaged file has twice counts once.
-    let mut devices = BTreeMap::<_, [f64; 2]>::new();
+    let mut devices = BTreeMap::<_, DeviceBytes>::new();
     let mut skipped = SkippedLines::default();
     for line in text.lines() {
         let found = io_stat_line(line.text, &mut counts).ok_or_else(|| line.error());
-        for (device, [read, written]) in skipped.take(found).into_iter().flatten() {
-            let bytes = devices.entry(device).or_default();
-            *bytes = [bytes[0].max(read), bytes[1].max(written)];
+        for (device, bytes) in skipped.take(found).into_iter().flatten() {
+            devices.entry(device).or_default().merge(bytes);
         }
     }
-    let sums = devices.values().fold([0.0; 2], |sums, it| [sums[0] + it[0], sums[1] + it[1]]);
-    let used = devices.len();
-    if used == 0 && !skipped.is_empty() { Err(skipped.fail(text.error())) } else { Ok((sums, skipped)) }
+    if devices.is_empty() && !skipped.is_empty() {
+        return Err(skipped.fail(text.error()));
+    }
+    Ok((sum_devices(text, devices.values(), ["rbytes", "wbytes"], &mut skipped), skipped))
 }
 
-/// The devices of a line with their bytes, 0 for those that do not count.
+/// The sums over devices; one of which a device lacks the number is unknown, and its field is noted.
+fn sum_devices<'a>(
+    text: KernelText<'_>,
+    devices: impl Iterator<Item = &'a DeviceBytes>,
+    fields: [&'static str; 2],
+    skipped: &mut SkippedLines,
+) -> [Option<f64>; 2] {
+    let mut sums = [Some(0.0); 2];
+    for device in devices.filter(|it| it.is_used) {
+        sums.iter_mut().zip(device.bytes).for_each(|(sum, it)| *sum = sum.zip(it).map(|(sum, it)| sum + it));
+    }
+    // A malformed line may be the one that is missing.
+    if skipped.is_empty() {
+        let unknown = fields.into_iter().zip(sums).filter(|it| it.1.is_none());
+        unknown.for_each(|(field, _)| skipped.lacks(text, field));
+    }
+    sums
+}
+
+/// The devices of a line with their bytes. The kernel writes all numbers of a device, or none.
 fn io_stat_line<'a>(
     line: &'a str,
     counts: &mut impl FnMut(&str) -> bool,
-) -> Option<Vec<(&'a str, [f64; 2])>> {
-    let mut devices: Vec<(&str, [f64; 2])> = Vec::new();
-    let mut counted = false;
+) -> Option<Vec<(&'a str, DeviceBytes)>> {
+    let mut devices: Vec<(&str, DeviceBytes)> = Vec::new();
+    let mut is_counted = false;
     for field in line.split_ascii_whitespace() {
         let Some((key, number)) = field.split_once('=') else {
-            counted = is_device(field).then(|| counts(field))?;
-            devices.push((field, [0.0; 2]));
+            is_counted = is_device(field).then(|| counts(field))?;
+            devices.push((field, DeviceBytes::default()));
             continue;
         };
-        let idx = match key {
-            "rbytes" => 0,
-            "wbytes" => 1,
-            _ => continue,
+        let Some(place) = ["rbytes", "wbytes", "rios", "wios"].iter().position(|it| *it == key) else {
+            continue;
         };
-        let bytes: u64 = number.parse().ok()?;
-        let (_, sums) = devices.last_mut()?;
-        if counted {
-            sums[idx] = sums[idx].max(bytes as f64);
+        let (_, device) = devices.last_mut()?;
+        device.is_used |= is_counted;
+        if let Some(bytes) = device.bytes.get_mut(place) {
+            *bytes = larger(*bytes, Some(number.parse::<u64>().ok()? as f64));
         }
     }
     Some(devices)
-}
-
-/// Sums of lines, malformed ones, and the number of others.
-fn sum(lines: impl Iterator<Item = Result<[f64; 2], SourceError>>) -> ([f64; 2], SkippedLines, usize) {
-    let (mut sums, mut skipped, mut used) = ([0.0; 2], SkippedLines::default(), 0);
-    for line in lines {
-        if let Some([one, other]) = skipped.take(line) {
-            (sums, used) = ([sums[0] + one, sums[1] + other], used + 1);
-        }
-    }
-    (sums, skipped, used)
 }
 
 /// Bytes read and written of `blkio.throttle.io_service_bytes`: lines `DEVICE OPERATION BYTES`, and one with the total; and
@@ -145,28 +182,36 @@ fn sum(lines: impl Iterator<Item = Result<[f64; 2], SourceError>>) -> ([f64; 2],
 pub(super) fn blkio_bytes(
     text: KernelText<'_>,
     mut counts: impl FnMut(&str) -> bool,
-) -> Result<([f64; 2], SkippedLines), SourceError> {
-    let mut total = false;
-    let lines = text.lines().filter(|it| {
-        let is_total = it.text.split_ascii_whitespace().next() == Some("Total");
-        total |= is_total;
-        !is_total
-    });
-    let lines = lines.map(|line| blkio_line(line.text, &mut counts).ok_or_else(|| line.error()));
-    let (sums, skipped, used) = sum(lines);
-    let is_useless = !total || (used == 0 && !skipped.is_empty());
-    if is_useless { Err(skipped.fail(text.error())) } else { Ok((sums, skipped)) }
+) -> Result<GroupBytes, SourceError> {
+    let mut has_total = false;
+    let mut devices = BTreeMap::<_, DeviceBytes>::new();
+    let mut skipped = SkippedLines::default();
+    for line in text.lines() {
+        if line.text.split_ascii_whitespace().next() == Some("Total") {
+            has_total = true;
+            continue;
+        }
+        let found = blkio_line(line.text, &mut counts).ok_or_else(|| line.error());
+        if let Some((device, bytes)) = skipped.take(found) {
+            devices.entry(device).or_default().merge(bytes);
+        }
+    }
+    if !has_total || (devices.is_empty() && !skipped.is_empty()) {
+        return Err(skipped.fail(text.error()));
+    }
+    Ok((sum_devices(text, devices.values(), ["Read", "Write"], &mut skipped), skipped))
 }
 
-fn blkio_line(line: &str, counts: &mut impl FnMut(&str) -> bool) -> Option<[f64; 2]> {
+fn blkio_line<'a>(line: &'a str, counts: &mut impl FnMut(&str) -> bool) -> Option<(&'a str, DeviceBytes)> {
     let mut fields = line.split_ascii_whitespace();
     let device = fields.next().filter(|it| is_device(it))?;
     let (operation, bytes) = (fields.next()?, fields.next()?.parse::<u64>().ok()? as f64);
-    Some(match operation {
-        "Read" if counts(device) => [bytes, 0.0],
-        "Write" if counts(device) => [0.0, bytes],
-        _ => [0.0; 2],
-    })
+    let bytes = match operation {
+        "Read" => [Some(bytes), None],
+        "Write" => [None, Some(bytes)],
+        _ => [None; 2],
+    };
+    Some((device, DeviceBytes { is_used: counts(device), bytes }))
 }
 
 /// The first process in `cgroup.procs`; `None` for an empty file. The kernel shows processes of other PID namespaces as 0.
@@ -186,16 +231,24 @@ pub(super) fn network_devices(
     devices.filter(|it| it.0 != "lo")
 }
 
+/// Sums of lines, malformed ones, and the number of others.
+fn sum(lines: impl Iterator<Item = Result<[f64; 2], SourceError>>) -> ([f64; 2], SkippedLines, usize) {
+    let (mut sums, mut skipped, mut used) = ([0.0; 2], SkippedLines::default(), 0);
+    for line in lines {
+        if let Some([one, other]) = skipped.take(line) {
+            (sums, used) = ([sums[0] + one, sums[1] + other], used + 1);
+        }
+    }
+    (sums, skipped, used)
+}
+
 /// Bytes received and sent by all devices of `net/dev`, each packet once: a bridge counts those of its devices again; and
 /// malformed lines.
 pub(super) fn network_bytes(text: KernelText<'_>) -> Result<([f64; 2], SkippedLines), SourceError> {
-    let names: Vec<&str> = network_devices(text).map(|it| it.0).collect();
-    let is_physical = |name: &str| is_counted_by_name(name, &names);
-    // A container may have nothing but a device that is named like a virtual one.
-    let any = names.iter().any(|it| is_physical(it));
+    let counted = CountedHeight::of_names(network_devices(text).map(|it| it.0));
     let lines = network_devices(text).map(|(name, columns, line)| {
         let Some([received, .., sent, _, _, _]) = network::parse(columns) else { return Err(line.error()) };
-        Ok(if !any || is_physical(name) { [received, sent] } else { [0.0; 2] })
+        Ok(if counted.counts_name(name) { [received, sent] } else { [0.0; 2] })
     });
     let (sums, skipped, used) = sum(lines);
     if used == 0 && !skipped.is_empty() { Err(skipped.fail(text.error())) } else { Ok((sums, skipped)) }
@@ -251,8 +304,10 @@ mod tests {
     #[test]
     fn bytes_of_devices() {
         let stat = "8:0 rbytes=100 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n253:0 rbytes=100 wbytes=20\n";
-        let bytes = |it: Result<([f64; 2], SkippedLines), SourceError>| {
-            it.ok().map(|(bytes, skipped)| (bytes, skipped.omission().map_or(0, |it| it.count)))
+        let bytes = |it: Result<GroupBytes, SourceError>| {
+            let (bytes, mut skipped) = it.ok()?;
+            let lacking = skipped.take_all_lacking().len();
+            Some((bytes.map(|it| it.unwrap_or(-1.0)), lacking + skipped.omission().map_or(0, |it| it.count)))
         };
         let all = |it: &str| bytes(io_stat(text(it), |_| true));
         assert_eq!(bytes(io_stat(text(stat), |it| it != "253:0")), Some(([100.0, 20.0], 0)));
@@ -264,7 +319,17 @@ mod tests {
         assert_eq!(bytes(blkio_bytes(text(blkio), |it| it != "7:0")), Some(([5.0, 6.0], 0)));
         assert_eq!(bytes(blkio_bytes(text("Total 0\n"), |_| true)), Some(([0.0; 2], 0)));
         let odd = "8:0 Read 5\nsda Read 1\n8:0 Write\nTotal 20\n";
-        assert_eq!(bytes(blkio_bytes(text(odd), |_| true)), Some(([5.0, 0.0], 2)));
+        assert_eq!(bytes(blkio_bytes(text(odd), |_| true)), Some(([5.0, -1.0], 2)));
+        // A device has all numbers or none.
+        assert_eq!(
+            all("8:0 rbytes=1 wbytes=2\n8:16 rbytes=3 rios=1\n8:32 cost.usage=5\n"),
+            Some(([4.0, -1.0], 1))
+        );
+        assert_eq!(all("8:0 rios=1\n"), Some(([-1.0; 2], 2)));
+        assert_eq!(
+            bytes(blkio_bytes(text("8:0 Read 5\n8:0 Total 5\nTotal 5\n"), |_| true)),
+            Some(([5.0, -1.0], 1))
+        );
         for wrong in ["8:0 rbytes=x", "rbytes=1", "sda rbytes=1", "8:0 wbytes=-1"] {
             assert!(io_stat(text(wrong), |_| true).is_err(), "{wrong}");
         }
@@ -319,7 +384,8 @@ mod tests {
             let content = format!("a {one}\nb {other}\n");
             prop_assert_eq!(keyed(text(&content), ["b", "a"]).unwrap().0, [Some(other as f64), Some(one as f64)]);
             let stat = format!("8:0 rbytes={one} wbytes={other}\n");
-            prop_assert_eq!(io_stat(text(&stat), |_| true).ok().map(|it| it.0), Some([one as f64, other as f64]));
+            let bytes = [Some(one as f64), Some(other as f64)];
+            prop_assert_eq!(io_stat(text(&stat), |_| true).ok().map(|it| it.0), Some(bytes));
         }
     }
 }

@@ -105,6 +105,12 @@ fn a_layer_over_devices_that_are_not_listed_is_counted() {
     check(none, &["bcache0", "drbd0", "zd16", "dm-0"], &["bcache0", "drbd0", "zd16"]);
 }
 
+/// The name of the directory of a device.
+#[cfg(unix)]
+fn entry(name: &str) -> String {
+    name.replace('/', "!")
+}
+
 /// A device of sysfs below a directory, with its members.
 #[cfg(unix)]
 struct BlockTree {
@@ -128,15 +134,15 @@ impl BlockTree {
 
         let device = self.dir.path().join("devices").join(path);
         std::fs::create_dir_all(device.join("slaves")).unwrap();
-        for member in members {
-            symlink(self.class().join(member), device.join("slaves").join(member)).unwrap();
+        for member in members.iter().map(|it| entry(it)) {
+            symlink(self.class().join(&member), device.join("slaves").join(member)).unwrap();
         }
-        symlink(&device, self.class().join(name)).unwrap();
+        symlink(&device, self.class().join(entry(name))).unwrap();
     }
 
     fn add_partition(&self, disk: &str, name: &str) {
-        self.add(name, &format!("{disk}/{name}"), &[]);
-        std::fs::write(self.class().join(name).join("partition"), "1\n").unwrap();
+        self.add(name, &format!("{}/{}", entry(disk), entry(name)), &[]);
+        std::fs::write(self.class().join(entry(name)).join("partition"), "1\n").unwrap();
     }
 }
 
@@ -196,6 +202,8 @@ fn devices_that_are_left_out_take_no_place_of_others() {
 #[cfg(unix)]
 #[derive(Debug, Clone)]
 struct Stack {
+    /// The disk, and what its partition adds to the name; both with a number.
+    names: (&'static str, &'static str),
     has_partition: bool,
     layers: Vec<&'static str>,
     /// Which of the devices are listed, from the lowest on; at least one.
@@ -206,11 +214,12 @@ struct Stack {
 impl Stack {
     /// Adds the devices to a tree; returns those that are listed.
     fn build(&self, number: usize, tree: &BlockTree) -> Vec<String> {
-        let letter = char::from(b'a' + u8::try_from(number).unwrap());
-        let mut devices = vec![format!("sd{letter}")];
-        tree.add(&devices[0], &devices[0], &[]);
+        let letter = char::from(b'a' + u8::try_from(number).unwrap()).to_string();
+        let (disk, partition) = self.names;
+        let mut devices = vec![disk.replace('#', &letter).replace('N', &number.to_string())];
+        tree.add(&devices[0], &entry(&devices[0]), &[]);
         if self.has_partition {
-            devices.push(format!("sd{letter}1"));
+            devices.push(format!("{}{partition}", devices[0]));
             tree.add_partition(&devices[0], &devices[1]);
         }
         for (height, layer) in self.layers.iter().enumerate() {
@@ -228,8 +237,10 @@ impl Stack {
 #[cfg(unix)]
 fn stack() -> impl Strategy<Value = Stack> {
     let layers = prop::collection::vec(prop::sample::select(vec!["dm-", "md", "drbd"]), 0..4);
-    (any::<bool>(), layers, prop::collection::vec(any::<bool>(), 6))
-        .prop_map(|(has_partition, layers, listed)| Stack { has_partition, layers, listed })
+    let names =
+        prop::sample::select(vec![("sd#", "1"), ("nvmeNn1", "p1"), ("cciss/cNd0", "p1"), ("mmcblkN", "p2")]);
+    (names, any::<bool>(), layers, prop::collection::vec(any::<bool>(), 6))
+        .prop_map(|(names, has_partition, layers, listed)| Stack { names, has_partition, layers, listed })
 }
 
 #[cfg(unix)]

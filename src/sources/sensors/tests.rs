@@ -153,8 +153,15 @@ fn a_chip_that_cannot_be_listed_is_said() {
 #[test]
 fn an_input_that_is_no_number_is_said_and_costs_itself() {
     let chips = Chips::new();
-    let inputs =
-        [("temp1_input", "45.5"), ("temp2_input", "N/A"), ("temp3_input", ""), ("temp4_input", "7000")];
+    let inputs = [
+        ("temp1_input", "45.5"),
+        ("temp2_input", "N/A"),
+        ("temp3_input", ""),
+        ("temp4_input", "7000"),
+        ("temp4_fault", "0"),
+        ("temp6_input", "127900"),
+        ("temp6_fault", "1"),
+    ];
     chips.add("hwmon0", "odd", "", &inputs);
     let directory = chips.dir.path().join("class/hwmon/hwmon0/temp5_input");
     fs::create_dir_all(directory).unwrap();
@@ -166,6 +173,7 @@ fn an_input_that_is_no_number_is_said_and_costs_itself() {
         "temp1_input:1: malformed: \"45.5\"",
         "temp2_input:1: malformed: \"N/A\"",
         "temp5_input: Is a directory (os error 21)",
+        "temp6_fault says that the sensor is broken or not connected",
     ];
     assert_eq!(said, expect);
     assert_eq!(reading.host().each(&TEMPERATURE).count(), 1);

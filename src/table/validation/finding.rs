@@ -124,12 +124,17 @@ impl FindingKind {
             TableProblem::NotUtf8 { .. }
             | TableProblem::Unnamed { .. }
             | TableProblem::Duplicate { .. }
+            | TableProblem::Preface(_)
+            | TableProblem::NoHeader(_)
             | TableProblem::Wide(_)
             | TableProblem::NoSignals => Self::Header,
             TableProblem::HeaderOnly => Self::TooFew,
             TableProblem::Order { at, before, .. } if at == before => Self::Duplicate,
             TableProblem::Order { .. } => Self::Order,
-            TableProblem::Ragged { .. } | TableProblem::Long => Self::Ragged,
+            TableProblem::Ragged { .. }
+            | TableProblem::TrailingComma
+            | TableProblem::OpenQuote { .. }
+            | TableProblem::Long => Self::Ragged,
             TableProblem::Text { .. } => Self::Text,
             TableProblem::Vast { .. } => Self::NotFinite,
             TableProblem::Time { .. } => Self::Timestamp,
