@@ -9,7 +9,7 @@ use crate::sources::network::LINK_BYTES_MAX;
 use crate::sources::{cpu, stat};
 
 /// Periods per second: the kernel accepts none below a millisecond (`kernel/sched/core.c`, `min_cfs_quota_period`).
-const PERIODS_MAX: f64 = 1_000.0;
+pub(super) const PERIODS_MAX: f64 = 1_000.0;
 
 pub(in crate::sources) static INFO: Metric = Metric::gauge(
     "hostnorm_cgroup_info",
@@ -30,6 +30,11 @@ pub(super) static THROTTLED_PERIODS: Metric = Metric::counter(
 )
 .gains_at_most(PERIODS_MAX)
 .part_of(&PERIODS);
+pub(super) static THROTTLED_RATIO: Metric = Metric::gauge(
+    "hostnorm_cgroup_cpu_throttled_ratio",
+    "Share of periods in which the group used up its CPU limit, since the group was read before; absent without a limit",
+)
+.within(0.0, 1.0);
 pub(super) static THROTTLED: Metric = Metric::counter(
     "hostnorm_cgroup_cpu_throttled_seconds_total",
     "Time for which the group was throttled by its CPU limit, in seconds, summed over CPUs",
@@ -188,16 +193,26 @@ impl CgroupValues {
         self.working_set().is_none_or(f64::is_finite)
     }
 
+    /// The CPU limit, in CPUs.
+    pub(super) fn cpu_limit(&self) -> Option<f64> {
+        let RareValues { cpu_limit, quota, period, .. } = self.rare;
+        cpu_limit.or_else(|| Some(quota? / period.filter(|it| 0.0 < *it)?))
+    }
+
+    /// The periods in which its limit was enforced, and those in which it was throttled.
+    pub(super) fn periods(&self) -> Option<[f64; 2]> {
+        Some([self.frequent.periods?, self.frequent.throttled_periods?])
+    }
+
     /// Adds them to a reading.
     pub(super) fn set(&self, into: &mut SubjectValues) {
         let Self { frequent, slow, rare } = self;
-        let limit = || Some(rare.quota? / rare.period.filter(|it| 0.0 < *it)?);
         for (metric, value) in [
             (&CPU, frequent.cpu_seconds),
             (&PERIODS, frequent.periods),
             (&THROTTLED_PERIODS, frequent.throttled_periods),
             (&THROTTLED, frequent.throttled_seconds),
-            (&CPU_LIMIT, rare.cpu_limit.or_else(limit)),
+            (&CPU_LIMIT, self.cpu_limit()),
             (&MEMORY, frequent.memory_bytes),
             (&WORKING_SET, self.working_set()),
             (&MEMORY_LIMIT, rare.memory_limit),

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use super::cgroup_hierarchy::Hierarchies;
 use super::container_names::GroupName;
 use super::group_files::CgroupFiles;
-use super::group_values::{INFO, STARTED};
+use super::group_values::{INFO, STARTED, THROTTLED_RATIO};
 use super::restarts::Restarts;
+use super::throttled_periods::ThrottledPeriods;
 use super::throttled_time::ThrottledTime;
 use crate::metric::MetricType;
 use crate::reading::{MetricLabels, Reading, Subject, SubjectValues, Timestamp};
@@ -35,6 +36,7 @@ pub(super) struct LiveCgroup {
     pub(super) files: CgroupFiles,
     pub(super) directory: GroupDirectory,
     pub(super) throttled: ThrottledTime,
+    pub(super) throttled_periods: ThrottledPeriods,
     pub(super) restarts: Restarts,
     /// Whether another group had its identity before. Its first counters are left out, because a rate over both would be
     /// wrong.
@@ -88,6 +90,9 @@ impl LiveCgroup {
         }
         let first = subject.count();
         self.files.values().set(subject);
+        if let Some(ratio) = self.files.values().cpu_limit().and(self.throttled_periods.ratio()) {
+            subject.set(&THROTTLED_RATIO, ratio);
+        }
         if std::mem::take(&mut self.is_successor) {
             subject.keep(first, |_, it| it.metric.ty != MetricType::Counter);
         }
