@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::METRICS;
 use super::cgroup_hierarchy::Hierarchies;
 use super::container_names::GroupName;
 use super::group_files::CgroupFiles;
@@ -83,6 +84,7 @@ impl LiveCgroup {
     pub(super) fn set(&mut self, into: &mut Reading) {
         let at = into.at;
         let subject = into.subjects.entry(self.subject.clone()).or_default();
+        subject.reserve(METRICS.len());
         subject.set_by(&INFO, &self.info, 1.0);
         self.restarts.set(at, subject);
         if let Some(started) = self.files.started().or(self.directory.created) {
