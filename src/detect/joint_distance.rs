@@ -94,22 +94,25 @@ mod tests {
     use super::*;
     use crate::window::Point;
 
+    fn view<'a>(point: &'a Point, z: &'a [f64]) -> DetectorInput<'a> {
+        DetectorInput { point, z, noise: &[0.1; 3], threshold_factor: 1.0 }
+    }
+
     #[test]
     fn a_point_of_zeros_is_scored_by_what_was_learned_last() {
         let parameters = DetectorParameters::plain(vec![0.0; 3], 100.0);
         let (mut kept, mut fresh) = (JointDistance::new(&parameters), JointDistance::new(&parameters));
         let point = Point::default();
-        let view = |z| DetectorInput { point: &point, z, noise: &[0.1; 3], threshold_factor: 1.0 };
         let lesson = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
         for number in 0..20 {
             // Only one of them scores points of zeros before the last one.
             for _ in 0..2 {
-                kept.judge(&view(&[0.0; 3]));
+                kept.judge(&view(&point, &[0.0; 3]));
             }
             let z = [1.0, f64::from(number % 4), -1.0];
-            kept.learn(&view(&z), lesson);
-            fresh.learn(&view(&z), lesson);
+            kept.learn(&view(&point, &z), lesson);
+            fresh.learn(&view(&point, &z), lesson);
         }
-        assert_eq!(kept.judge(&view(&[0.0; 3])), fresh.judge(&view(&[0.0; 3])));
+        assert_eq!(kept.judge(&view(&point, &[0.0; 3])), fresh.judge(&view(&point, &[0.0; 3])));
     }
 }

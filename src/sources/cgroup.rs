@@ -28,6 +28,7 @@ mod cgroup_identity;
 mod parse;
 pub(super) mod group_values;
 mod restarts;
+mod stacked_block_devices;
 mod representative_process;
 mod group_files;
 mod live_group;
@@ -46,12 +47,11 @@ use cgroup_hierarchy::Hierarchies;
 use cgroup_identity::{CgroupIdentities, NamedGroup};
 use container_names::{ContainerNames, GroupName};
 use discovery::{FoundCgroup, find_groups};
-use group_files::{
-    CgroupFiles, CgroupPresence, CgroupReader, FileFault, FileReadCadence, StackedBlockDevices,
-};
+use group_files::{CgroupFiles, CgroupPresence, CgroupReader, FileFault, FileReadCadence};
 use live_group::{GoneCgroups, GroupDirectory, LiveCgroup};
 use representative_process::HostProcesses;
 use restarts::Restarts;
+use stacked_block_devices::StackedBlockDevices;
 use throttled_periods::ThrottledPeriods;
 use throttled_time::ThrottledTime;
 

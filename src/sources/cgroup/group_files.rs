@@ -2,15 +2,18 @@
 //!
 //! The files are opened at each reading: 200 groups have more files than a process may keep open by default. The kernel
 //! computes some of them by a walk over all CPUs, so these are read in turn: those of some groups at each reading. Between
-//! two turns, their values stay; a window contains several turns, so its mean is not affected. Limits are read once a
-//! minute.
+//! two turns, their values stay; a window contains several turns, so its mean is not affected. Files that change only if the
+//! group does something are read less often while it is idle, and limits once a minute.
 
 use std::path::{Path, PathBuf};
 
 use super::cgroup_hierarchy::{Hierarchies, Hierarchy};
-use super::group_values::{CgroupValues, GroupPressure, RareValues, SlowValues};
+use super::group_values::{
+    ActivityValues, CgroupValues, FrequentValues, GroupPressure, RareValues, SlowValues,
+};
 use super::parse::{self, from_micros};
 use super::representative_process::{HostProcesses, RepresentativeProcess};
+use super::stacked_block_devices::StackedBlockDevices;
 use crate::reading::ReadingOmission;
 use crate::sources::SourceError;
 use crate::sources::kernel_file::{FileReader, KernelText, SkippedLines};
@@ -23,12 +26,17 @@ pub(super) enum FileReadCadence {
     Frequent,
     /// When it is the group's turn; the frequent ones are due then, too.
     Slow,
+    /// When it is the group's turn and the group used CPU time or memory since the last one, or at each [`IDLE_TURNS`]th
+    /// turn; the slow ones are due then, too.
+    Active,
     /// At each [`RARE_TURNS`]th turn; all others are due then, too.
     Rare,
 }
 
 /// Turns of a group from one reading of its rare files to the next: a minute with five seconds a turn.
 const RARE_TURNS: u32 = 12;
+/// The same of its active files while it is idle: what it wrote may reach the disk later.
+const IDLE_TURNS: u32 = 3;
 
 /// A file of a group.
 #[derive(Debug)]
@@ -63,21 +71,26 @@ static FILES: &[FileRow] = &[
         into.frequent.memory_bytes = Some(parse::single(text)?);
         whole()
     }),
-    row(Hierarchy::Memory, "memory.stat", FileReadCadence::Slow, memory_stat_v1),
+    row(Hierarchy::Memory, "memory.stat", FileReadCadence::Active, memory_stat_v1),
     row(Hierarchy::Memory, "memory.limit_in_bytes", FileReadCadence::Rare, |text, into, _| {
         into.rare.memory_limit = parse::limit(text)?;
         whole()
     }),
-    row(Hierarchy::Memory, "memory.oom_control", FileReadCadence::Slow, |text, into, _| {
+    row(Hierarchy::Memory, "memory.oom_control", FileReadCadence::Active, |text, into, _| {
         // Kernels before 4.13 do not count.
         let ([kills, _], skipped) = parse::keyed(text, ["oom_kill", "under_oom"])?;
-        into.slow.oom_kills = kills;
+        into.activity.oom_kills = kills;
         Ok(skipped)
     }),
-    row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes_recursive", FileReadCadence::Slow, blkio_bytes),
-    row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes", FileReadCadence::Slow, blkio_bytes)
-        .unless(|it| it.slow.read_bytes.is_some()),
-    row(Hierarchy::Tasks, "pids.current", FileReadCadence::Slow, tasks),
+    row(
+        Hierarchy::BlockIo,
+        "blkio.throttle.io_service_bytes_recursive",
+        FileReadCadence::Active,
+        blkio_bytes,
+    ),
+    row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes", FileReadCadence::Active, blkio_bytes)
+        .unless(|it| it.activity.read_bytes.is_some()),
+    row(Hierarchy::Tasks, "pids.current", FileReadCadence::Active, tasks),
     row(Hierarchy::Unified, "cpu.stat", FileReadCadence::Frequent, cpu_stat_v2)
         .unless(|it| it.frequent.cpu_seconds.is_some() && it.frequent.periods.is_some()),
     row(Hierarchy::Unified, "cpu.max", FileReadCadence::Rare, |text, into, _| {
@@ -88,22 +101,22 @@ static FILES: &[FileRow] = &[
         into.frequent.memory_bytes = Some(parse::single(text)?);
         whole()
     }),
-    row(Hierarchy::Unified, "memory.stat", FileReadCadence::Slow, memory_stat_v2),
+    row(Hierarchy::Unified, "memory.stat", FileReadCadence::Active, memory_stat_v2),
     row(Hierarchy::Unified, "memory.max", FileReadCadence::Rare, |text, into, _| {
         into.rare.memory_limit = parse::limit(text)?;
         whole()
     }),
-    row(Hierarchy::Unified, "memory.events", FileReadCadence::Slow, |text, into, _| {
+    row(Hierarchy::Unified, "memory.events", FileReadCadence::Active, |text, into, _| {
         let ([kills, _], skipped) = parse::keyed(text, ["oom_kill", "oom"])?;
-        into.slow.oom_kills = kills;
+        into.activity.oom_kills = kills;
         Ok(skipped)
     }),
-    row(Hierarchy::Unified, "io.stat", FileReadCadence::Slow, |text, into, devices| {
+    row(Hierarchy::Unified, "io.stat", FileReadCadence::Active, |text, into, devices| {
         let (bytes, skipped) = parse::io_stat(text, |it| devices.is_physical(it))?;
-        set_bytes(bytes, &mut into.slow);
+        set_bytes(bytes, &mut into.activity);
         Ok(skipped)
     }),
-    row(Hierarchy::Unified, "pids.current", FileReadCadence::Slow, tasks),
+    row(Hierarchy::Unified, "pids.current", FileReadCadence::Active, tasks),
     row(Hierarchy::Unified, "cpu.pressure", FileReadCadence::Slow, |text, into, _| {
         into.slow.pressure_cpu = group_pressure(text)?;
         whole()
@@ -185,7 +198,7 @@ fn memory_stat_v1(
 ) -> Result<SkippedLines, SourceError> {
     // Those with `total_` include the groups below, as version 2 does.
     let ([inactive, faults], skipped) = parse::keyed(text, ["total_inactive_file", "total_pgmajfault"])?;
-    (into.slow.inactive_file_bytes, into.slow.major_faults) = (inactive, faults);
+    (into.activity.inactive_file_bytes, into.activity.major_faults) = (inactive, faults);
     Ok(skipped)
 }
 
@@ -195,7 +208,7 @@ fn memory_stat_v2(
     _: &mut StackedBlockDevices,
 ) -> Result<SkippedLines, SourceError> {
     let ([inactive, faults], skipped) = parse::keyed(text, ["inactive_file", "pgmajfault"])?;
-    (into.slow.inactive_file_bytes, into.slow.major_faults) = (inactive, faults);
+    (into.activity.inactive_file_bytes, into.activity.major_faults) = (inactive, faults);
     Ok(skipped)
 }
 
@@ -205,12 +218,12 @@ fn blkio_bytes(
     devices: &mut StackedBlockDevices,
 ) -> Result<SkippedLines, SourceError> {
     let (bytes, skipped) = parse::blkio_bytes(text, |it| devices.is_physical(it))?;
-    set_bytes(bytes, &mut into.slow);
+    set_bytes(bytes, &mut into.activity);
     Ok(skipped)
 }
 
 /// The first file with bytes counts: the second one of version 1 leaves out the groups below.
-fn set_bytes([read, written]: [f64; 2], into: &mut SlowValues) {
+fn set_bytes([read, written]: [f64; 2], into: &mut ActivityValues) {
     into.read_bytes = into.read_bytes.or(Some(read));
     into.written_bytes = into.written_bytes.or(Some(written));
 }
@@ -220,44 +233,8 @@ fn tasks(
     into: &mut CgroupValues,
     _: &mut StackedBlockDevices,
 ) -> Result<SkippedLines, SourceError> {
-    into.slow.tasks = Some(parse::single(text)?);
+    into.activity.tasks = Some(parse::single(text)?);
     whole()
-}
-
-/// Block devices that consist of others, whose I/O would count twice.
-#[derive(Debug)]
-pub(super) struct StackedBlockDevices {
-    /// `/sys/dev/block`.
-    directory: PathBuf,
-    /// Devices that were looked up, by number.
-    known: Vec<(Box<str>, bool)>,
-}
-
-/// Largest number of devices that are remembered; further ones are looked up each time.
-const DEVICES_MAX: usize = 256;
-
-impl StackedBlockDevices {
-    pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory, known: Vec::new() }
-    }
-
-    /// Whether the device with this number, `MAJOR:MINOR`, is neither mapped, an array nor a loop.
-    fn is_physical(&mut self, number: &str) -> bool {
-        if let Some((_, physical)) = self.known.iter().find(|(it, _)| **it == *number) {
-            return *physical;
-        }
-        let device = self.directory.join(number);
-        let physical = !["dm", "md", "loop", "bcache"].iter().any(|it| device.join(it).exists());
-        if self.known.len() < DEVICES_MAX {
-            self.known.push((number.into(), physical));
-        }
-        physical
-    }
-
-    /// Forgets what was looked up, because devices come and go.
-    pub(super) fn forget(&mut self) {
-        self.known.clear();
-    }
 }
 
 /// The files of one group with their newest values.
@@ -268,6 +245,8 @@ pub(super) struct CgroupFiles {
     values: CgroupValues,
     /// Turns so far.
     turns: u32,
+    /// The frequent values at the last turn, and the number of turns in a row at which they were the same.
+    idle: (FrequentValues, u32),
     /// Whether the last reading of all files succeeded.
     complete: bool,
 }
@@ -317,7 +296,14 @@ impl CgroupFiles {
         let files = FILES.iter().filter_map(file).collect();
         let groups = hierarchies.directories().into_iter().map(|it| it.join(path)).collect();
         let process = RepresentativeProcess::new(groups, owns_network);
-        Self { files, process, values: CgroupValues::default(), turns: 0, complete: false }
+        Self {
+            files,
+            process,
+            values: CgroupValues::default(),
+            turns: 0,
+            idle: Default::default(),
+            complete: false,
+        }
     }
 
     /// The newest values.
@@ -339,24 +325,37 @@ impl CgroupFiles {
     ) -> (CgroupPresence, Vec<FileFault>) {
         let due = if self.complete { due } else { Some(FileReadCadence::Rare) };
         let Some(mut cadence) = due else { return (CgroupPresence::Here, Vec::new()) };
-        if FileReadCadence::Slow <= cadence {
-            if self.turns.is_multiple_of(RARE_TURNS) {
-                cadence = FileReadCadence::Rare;
-            }
+        let is_turn = FileReadCadence::Slow <= cadence;
+        if is_turn {
+            cadence = match self.turns {
+                turns if turns.is_multiple_of(RARE_TURNS) => FileReadCadence::Rare,
+                _ if self.idle.1.is_multiple_of(IDLE_TURNS) => FileReadCadence::Active,
+                _ => FileReadCadence::Slow,
+            };
             self.turns = self.turns.wrapping_add(1);
         }
         let (vanished, mut faults) = self.pass(cadence, reader);
         if vanished && cadence < FileReadCadence::Rare {
             // The whole group may be gone; then no old values must stay.
             faults = self.pass(FileReadCadence::Rare, reader).1;
-        } else if cadence < FileReadCadence::Slow && !self.values.is_consistent() {
-            // A slow value is outdated: the group dropped its page cache.
-            faults = self.pass(FileReadCadence::Slow, reader).1;
+        } else if cadence < FileReadCadence::Active
+            && (is_turn && !self.is_idle() || !self.values.is_consistent())
+        {
+            // It is no longer idle, or dropped its page cache.
+            faults = self.pass(FileReadCadence::Active, reader).1;
+        }
+        if is_turn {
+            self.idle = (self.values.frequent, if self.is_idle() { self.idle.1 + 1 } else { 0 });
         }
         // A problem lasts until it is solved, and values are missing no longer than that.
         self.complete = faults.is_empty() && self.values.is_consistent();
         let gone = self.files.iter().all(|it| it.absent);
         if gone { (CgroupPresence::Gone, Vec::new()) } else { (CgroupPresence::Here, faults) }
+    }
+
+    /// Whether the group used neither CPU time nor other memory since the last turn.
+    fn is_idle(&self) -> bool {
+        self.values.frequent == self.idle.0
     }
 
     /// Reads the files of this cadence and of more frequent ones; returns whether one of them vanished.
@@ -365,6 +364,9 @@ impl CgroupFiles {
         self.values.frequent = Default::default();
         if FileReadCadence::Slow <= cadence {
             self.values.slow = SlowValues::default();
+        }
+        if FileReadCadence::Active <= cadence {
+            self.values.activity = ActivityValues::default();
         }
         if cadence == FileReadCadence::Rare {
             self.values.rare = RareValues::default();

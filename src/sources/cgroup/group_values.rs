@@ -145,15 +145,20 @@ pub(in crate::sources) struct GroupPressure {
     pub(in crate::sources) full: Option<f64>,
 }
 
-/// Values read less often, because the kernel takes long to make their files.
+/// Values read less often, because the kernel takes long to make their files, that change only if the group does something.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct SlowValues {
+pub(super) struct ActivityValues {
     pub(super) inactive_file_bytes: Option<f64>,
     pub(super) major_faults: Option<f64>,
     pub(super) oom_kills: Option<f64>,
     pub(super) read_bytes: Option<f64>,
     pub(super) written_bytes: Option<f64>,
     pub(super) tasks: Option<f64>,
+}
+
+/// Values read less often, that may also change while all tasks of the group wait.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct SlowValues {
     pub(super) pressure_cpu: GroupPressure,
     pub(super) pressure_memory: GroupPressure,
     pub(super) pressure_io: GroupPressure,
@@ -176,6 +181,7 @@ pub(super) struct RareValues {
 pub(super) struct CgroupValues {
     pub(super) frequent: FrequentValues,
     pub(super) slow: SlowValues,
+    pub(super) activity: ActivityValues,
     pub(super) rare: RareValues,
 }
 
@@ -183,7 +189,7 @@ impl CgroupValues {
     /// Memory without page cache that was not used lately. The page cache is a part of the memory: one that is larger is
     /// impossible, unless it is from an earlier reading.
     fn working_set(&self) -> Option<f64> {
-        let (memory, inactive) = (self.frequent.memory_bytes?, self.slow.inactive_file_bytes?);
+        let (memory, inactive) = (self.frequent.memory_bytes?, self.activity.inactive_file_bytes?);
         let is_known = memory.is_finite() && inactive.is_finite();
         is_known.then(|| if fits(inactive, memory) { (memory - inactive).max(0.0) } else { IMPOSSIBLE })
     }
@@ -206,7 +212,7 @@ impl CgroupValues {
 
     /// Adds them to a reading.
     pub(super) fn set(&self, into: &mut SubjectValues) {
-        let Self { frequent, slow, rare } = self;
+        let Self { frequent, slow, activity, rare } = self;
         for (metric, value) in [
             (&CPU, frequent.cpu_seconds),
             (&PERIODS, frequent.periods),
@@ -216,11 +222,11 @@ impl CgroupValues {
             (&MEMORY, frequent.memory_bytes),
             (&WORKING_SET, self.working_set()),
             (&MEMORY_LIMIT, rare.memory_limit),
-            (&MAJOR_FAULTS, slow.major_faults),
-            (&OOM_KILLS, slow.oom_kills),
-            (&READ, slow.read_bytes),
-            (&WRITTEN, slow.written_bytes),
-            (&TASKS, slow.tasks),
+            (&MAJOR_FAULTS, activity.major_faults),
+            (&OOM_KILLS, activity.oom_kills),
+            (&READ, activity.read_bytes),
+            (&WRITTEN, activity.written_bytes),
+            (&TASKS, activity.tasks),
             (&PRESSURE_CPU, slow.pressure_cpu.some),
             (&STALLED_CPU, slow.pressure_cpu.full),
             (&PRESSURE_MEMORY, slow.pressure_memory.some),
