@@ -327,11 +327,11 @@ impl CgroupFiles {
         let Some(mut cadence) = due else { return (CgroupPresence::Here, Vec::new()) };
         let is_turn = FileReadCadence::Slow <= cadence;
         if is_turn {
-            cadence = match self.turns {
+            cadence = cadence.max(match self.turns {
                 turns if turns.is_multiple_of(RARE_TURNS) => FileReadCadence::Rare,
                 _ if self.idle.1.is_multiple_of(IDLE_TURNS) => FileReadCadence::Active,
                 _ => FileReadCadence::Slow,
-            };
+            });
             self.turns = self.turns.wrapping_add(1);
         }
         let (vanished, mut faults) = self.pass(cadence, reader);
