@@ -62,7 +62,7 @@ pub use learn::LearnArgs;
 pub use maintenance::{MaintenanceAction, MaintenanceArgs};
 pub use models::{ModelsAction, ModelsArgs};
 pub use remediate::RemediateArgs;
-pub use replay::ReplayOptions;
+pub use replay::ReplayArgs;
 pub use simulate::SimulateArgs;
 pub use status::StatusArgs;
 pub use store_args::TimeRangeArgs;
@@ -81,7 +81,7 @@ pub enum CliCommand {
     /// Checks a table of numbers.
     Validate(ValidateArgs),
     /// Scores the rows of a table.
-    Replay(ReplayOptions),
+    Replay(ReplayArgs),
     /// Acts on alerts.
     Remediate(RemediateArgs),
     /// Computes metrics of scores.

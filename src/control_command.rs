@@ -119,7 +119,7 @@ pub struct ProgramStatus {
     /// Unix time of the end of the host's silence, in seconds; null without one.
     pub silenced_until: Option<f64>,
     /// Features that are off to stay within `limits.memory` and `limits.cpu`.
-    pub parts_off: Vec<String>,
+    pub features_off: Vec<String>,
 }
 
 /// The jobs of the program.

@@ -42,7 +42,7 @@ pub mod habituation;
 pub mod first_week_habits;
 pub mod earlier_days;
 pub mod detector_settings;
-pub mod joint_score;
+pub mod raw_score;
 pub mod small_sample;
 pub mod budget_alert_level;
 pub mod signal_deviations;
@@ -118,7 +118,7 @@ pub static DETECTORS: PerDetector<DetectorInfo> = PerDetector {
     },
     distance: DetectorInfo {
         name: "distance",
-        help: "Mahalanobis distance of the point, of its exponential means over 5 and 30 points, and of its change over 3 points",
+        help: "Mahalanobis distance of the point, of its exponentially weighted means over 5 and 30 points, and of its change over 3 points",
         votes: false,
         selective: false,
     },
@@ -130,7 +130,7 @@ pub static DETECTORS: PerDetector<DetectorInfo> = PerDetector {
     },
     novelty: DetectorInfo {
         name: "novelty",
-        help: "Share of the signals whose recent changes resemble none in the last 18 periods of six hours; a period begins every three hours",
+        help: "Share of the signals whose recent changes are unlike those of the last 18 periods of six hours, one every three hours",
         votes: false,
         selective: false,
     },
@@ -298,36 +298,36 @@ pub struct Detectors {
 
 impl Detectors {
     /// Creates detectors without learned state.
-    pub fn new(shape: &DetectorParameters) -> Self {
+    pub fn new(parameters: &DetectorParameters) -> Self {
         Self {
-            zscore: ZScore::new(shape),
+            zscore: ZScore::new(parameters),
             baseline: ThreeSigma,
-            distance: JointDistance::new(shape),
-            forest: EifDetector::new(shape),
-            novelty: NoveltyDetector::new(shape),
-            seasonal: Seasonal::new(shape),
-            absence: AbsenceDetector::new(shape),
-            level_extreme: LevelExtreme::new(shape),
+            distance: JointDistance::new(parameters),
+            forest: EifDetector::new(parameters),
+            novelty: NoveltyDetector::new(parameters),
+            seasonal: Seasonal::new(parameters),
+            absence: AbsenceDetector::new(parameters),
+            level_extreme: LevelExtreme::new(parameters),
         }
     }
 
     /// Scores the point with the state learned before it.
-    pub fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutputs {
+    pub fn judge(&self, input: &DetectorInput<'_>) -> DetectorOutputs {
         let Self { zscore, baseline, distance, forest, novelty, seasonal, absence, level_extreme } = self;
         DetectorOutputs {
-            zscore: zscore.judge(view),
-            baseline: baseline.judge(view),
-            distance: distance.judge(view),
-            forest: forest.judge(view),
-            novelty: novelty.judge(view),
-            seasonal: seasonal.judge(view),
-            absence: absence.judge(view),
-            level_extreme: level_extreme.judge(view),
+            zscore: zscore.judge(input),
+            baseline: baseline.judge(input),
+            distance: distance.judge(input),
+            forest: forest.judge(input),
+            novelty: novelty.judge(input),
+            seasonal: seasonal.judge(input),
+            absence: absence.judge(input),
+            level_extreme: level_extreme.judge(input),
         }
     }
 
     /// Learns the point.
-    pub fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
+    pub fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
         let Self {
             zscore,
             baseline: ThreeSigma,
@@ -338,13 +338,13 @@ impl Detectors {
             absence,
             level_extreme,
         } = self;
-        zscore.learn(view, lesson);
-        distance.learn(view, lesson);
-        forest.learn(view, lesson);
-        novelty.learn(view, lesson);
-        seasonal.learn(view, lesson);
-        absence.learn(view, lesson);
-        level_extreme.learn(view, lesson);
+        zscore.learn(input, lesson);
+        distance.learn(input, lesson);
+        forest.learn(input, lesson);
+        novelty.learn(input, lesson);
+        seasonal.learn(input, lesson);
+        absence.learn(input, lesson);
+        level_extreme.learn(input, lesson);
     }
 
     /// Whether this restored state can replace `fresh`, which has the same settings.

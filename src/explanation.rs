@@ -17,21 +17,21 @@ mod episode_record;
 mod day_range_excursions;
 mod main_episode;
 mod nearby_episode;
-mod quiet_sentence;
+mod no_episode_sentence;
 mod similar_episode;
 
 pub use cause::Cause;
 pub use day_range_excursions::{
-    DayRangeExcursion, EXCURSIONS_MAX, REFERENCE_POINTS_MIN, SignalValues, excursions,
+    DayRangeExcursion, DayRanges, EXCURSIONS_MAX, REFERENCE_POINTS_MIN, SignalValues, excursions,
 };
 pub use episode_id::EpisodeId;
 pub use episode_record::EpisodeRecord;
 pub use main_episode::main_episode;
 pub use nearby_episode::{NEARBY_MAX, NEARBY_SECONDS, NearbyEpisode, nearby_episodes, nearby_kinds};
-pub use quiet_sentence::MissingScore;
+pub use no_episode_sentence::MissingScore;
 pub use similar_episode::{SIMILAR_MAX, SimilarEpisode, similar_episodes};
 
-use quiet_sentence::{quiet_sentence, unknown_sentence};
+use no_episode_sentence::{no_episode_sentence, unknown_sentence};
 
 /// The data of one subject around an instant.
 #[derive(Debug, Clone, Default)]
@@ -50,8 +50,8 @@ pub struct SubjectEvidence<'a> {
     pub signals: Vec<&'static Signal>,
     /// The points in the range, the oldest first.
     pub points: Vec<SignalValues>,
-    /// The points of the day before the range that lie outside episodes.
-    pub reference: Vec<SignalValues>,
+    /// The ranges of the day before the range, by its points outside episodes.
+    pub reference: DayRanges,
     /// The current state and the time of its reading, if the range contains it.
     pub current: Option<(Timestamp, &'a Assessment)>,
     /// Why there may be no score.
@@ -96,7 +96,8 @@ pub struct SubjectExplanation {
     /// episode of the host that started within two minutes of it. The nearest in time first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nearby: Vec<NearbyEpisode>,
-    /// The signals that left their range of the day before, the earliest first.
+    /// The signals that left their range of the day before, the earliest first; those with the same time in the order of how
+    /// far they are outside.
     pub left_range: Vec<DayRangeExcursion>,
     /// Earlier episodes with the same signals, the most similar first.
     pub similar: Vec<SimilarEpisode>,
@@ -174,10 +175,11 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
     let similar = main.map_or_else(Vec::new, |it| similar_episodes(it, earlier));
     let unusual = if main.is_some() { Some(true) } else { highest.map(|it| it.score >= 1.0) };
     let left_range = excursions(&signals, &points, &reference);
-    let has_reference = reference.len() >= REFERENCE_POINTS_MIN;
     let sentence = match (main, highest) {
         (Some(main), _) => main_episode::sentence(main, &episodes),
-        (None, Some(highest)) => quiet_sentence(subject, highest.score, has_reference.then_some(&left_range)),
+        (None, Some(highest)) => {
+            no_episode_sentence(subject, highest.score, reference.are_known().then_some(&left_range))
+        }
         (None, None) => unknown_sentence(subject, missing),
     };
     let first_score_at = match missing {
@@ -228,12 +230,14 @@ mod tests {
     }
 
     fn facts(scores: &[f64], values: &[f64]) -> SubjectEvidence<'static> {
+        let mut reference = DayRanges::default();
+        (0..100).for_each(|idx| reference.add([Some(0.1 + 0.001 * f64::from(idx))].into_iter()));
         let at = |idx: usize| 1_000.0 + 30.0 * idx as f64;
         SubjectEvidence {
             scores: scores.iter().enumerate().map(|(idx, it)| (Timestamp(at(idx)), *it)).collect(),
             signals: vec![&CPU],
             points: values.iter().enumerate().map(|(idx, it)| point(at(idx), *it)).collect(),
-            reference: (0..100).map(|idx| point(f64::from(idx), 0.1 + 0.001 * f64::from(idx))).collect(),
+            reference,
             ..SubjectEvidence::default()
         }
     }

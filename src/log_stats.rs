@@ -88,7 +88,7 @@ pub struct RecentLogFigures {
     pub unusual_silence: f64,
     /// Errors within the last 30 seconds if they are improbably many for this log, else 0.
     pub error_burst: u64,
-    /// Warnings since they began to come far more often than is usual for this log, else 0.
+    /// Warnings since they became far more frequent than is usual for this log, else 0.
     pub warning_rise: u64,
     /// Templates that are known.
     pub templates: usize,

@@ -45,7 +45,7 @@ pub use maintenance_commands::maintenance_marker;
 pub use persist::{PersistentState, entries, record};
 pub use restore::{RestoredEngine, borrowed_marker, fold_and_judge, forget_marker, restore};
 
-use control::PendingCommands;
+use control::CommandsAwaitingJobs;
 use cost_control::CostState;
 use episode_scenes::EpisodeScenes;
 use job_throttle::JobThrottle;
@@ -142,7 +142,7 @@ pub struct Sampler {
     persistent: PersistentState,
     inbox: Receiver<LoopEvent>,
     jobs: Jobs,
-    commands: PendingCommands,
+    commands: CommandsAwaitingJobs,
     throttle: JobThrottle,
     models: ModelMetrics,
     selftests: SelftestMetrics,
@@ -179,7 +179,7 @@ impl Sampler {
             inbox,
             // If the loop has ended meanwhile, nobody needs the outcome.
             jobs: Jobs::start(move |it| drop(done.send(LoopEvent::JobDone(it)))),
-            commands: PendingCommands::default(),
+            commands: CommandsAwaitingJobs::default(),
             throttle: JobThrottle::default(),
             models: ModelMetrics::new(persistent.engine.kinds()),
             selftests: SelftestMetrics::default(),

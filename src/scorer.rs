@@ -14,8 +14,8 @@ use crate::detect::first_week_habits::FirstWeekHabits;
 use crate::detect::habituation::Habituation;
 use crate::detect::signal_deviations::SignalDeviations;
 use crate::detect::{
-    DetectorOutput, DetectorOutputs, DetectorParameters, Detectors, LearnOptions, contribution, joint_score,
-    majority_vote, small_sample,
+    DetectorOutput, DetectorOutputs, DetectorParameters, Detectors, LearnOptions, contribution,
+    majority_vote, raw_score, small_sample,
 };
 use crate::episode::{EpisodeTracker, ScoredInstant};
 use crate::episode_pattern::PatternMemory;
@@ -97,14 +97,14 @@ pub struct Scorer {
 
 impl Scorer {
     /// Creates a scorer without learned state.
-    pub fn new(shape: &DetectorParameters) -> Self {
+    pub fn new(parameters: &DetectorParameters) -> Self {
         Self {
-            expectation: Expectations::new(shape),
-            detectors: Detectors::new(shape),
-            ranking: SignalDeviations::new(shape),
+            expectation: Expectations::new(parameters),
+            detectors: Detectors::new(parameters),
+            ranking: SignalDeviations::new(parameters),
             history: TrainingRows::new(ROWS_MAX),
             early: TrainingRows::new(ROWS_MAX),
-            smooth: vec![0.0; shape.width()],
+            smooth: vec![0.0; parameters.width()],
             peak: RecentPeaks::default(),
             tracker: EpisodeTracker::default(),
             alert: AlertTracker::default(),
@@ -117,7 +117,7 @@ impl Scorer {
             kind_prior_points: 0.0,
             quiet_points: 0.0,
             threshold_factor: f64::INFINITY,
-            deviations: vec![0.0; shape.width()],
+            deviations: vec![0.0; parameters.width()],
             patterns: PatternMemory::default(),
             shadow: None,
         }
@@ -251,14 +251,14 @@ impl Scorer {
     ) -> Option<SubjectScore> {
         let distances = self.expectation.distances(point);
         let outputs = self.judge(point, &distances, step.elapsed, settings);
-        let view = self.view(point, &distances);
+        let input = self.input(point, &distances);
         self.deviations = self.ranking.of(point, &distances.z);
-        let tried = self.shadow.as_ref().map(|it| it.judge(&view, &self.detectors.forest));
+        let tried = self.shadow.as_ref().map(|it| it.judge(&input, &self.detectors.forest));
         let mut score =
             step.ready.then(|| self.conclude(point, &distances.z, &outputs, step.elapsed, settings));
         if let Some(score) = &mut score {
             if outputs.absence != DetectorOutput::Abstain {
-                score.absences = self.detectors.absence.absences(&view);
+                score.absences = self.detectors.absence.absences(&input);
             }
             score.shadow =
                 tried.and_then(|it| self.beside(it, outputs, &distances.z, score, step.elapsed, settings));
@@ -289,7 +289,7 @@ impl Scorer {
         let at = point.at;
         let limit = settings.threshold * self.threshold_factor * self.new_host_threshold_factor(settings);
         let levels = self.raise_levels(limit, settings);
-        let joint = joint_score::joint_score(z, outputs, self.habituation.factor(), levels);
+        let joint = raw_score::raw_score(z, outputs, self.habituation.factor(), levels);
         // By default the half-life is one point: one outlier does not alert. The mean of a window is smooth anyway.
         let keep = settings.retention_factor();
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);

@@ -24,9 +24,9 @@ use crate::scorer::{Scorer, ScorerSettings, StepOptions};
 use crate::simulate::{FaultInjection, FaultKind, SignalScales, SignalSpec};
 use crate::window::Point;
 
-mod last_hour_points;
+mod recent_normal_points;
 
-pub use last_hour_points::{LastHourPoints, POINTS};
+pub use recent_normal_points::{POINTS, RecentNormalPoints};
 
 /// Points before the first fault, in which the copy settles after the jump back by an hour.
 const LEAD: usize = 20;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::explanation::{self, EpisodeRecord, Explanation, MissingScore, SignalValues, SubjectEvidence};
-use crate::reading::{Subject, Timestamp};
+use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::report::{Assessment, Report};
 use crate::signal::Signal;
 use crate::sources;
@@ -28,9 +28,10 @@ pub fn explain(
 ) -> Result<Explanation, StoreError> {
     let current = newest.filter(|it| is_in_range(it, range));
     let episodes = episodes(reader, range)?;
+    let subjects = subjects(&episodes, current, only, range);
+    let facts = facts_of_each(reader, &episodes, &subjects, at, range)?;
     let mut explained = Vec::new();
-    for subject in subjects(&episodes, current, only, range) {
-        let facts = facts(reader, &episodes, &subject, at, range)?;
+    for (subject, facts) in subjects.into_iter().zip(facts) {
         let current = current.and_then(|it| Some((it.reading.at, it.assessments.get(&subject)?)));
         let missing = missing_score(newest, &subject, range);
         explained.push(explanation::explain(&subject, SubjectEvidence { current, missing, ..facts }));
@@ -114,29 +115,45 @@ pub fn facts(
     at: Option<Timestamp>,
     range: TimeRange,
 ) -> Result<SubjectEvidence<'static>, StoreError> {
-    let signals: Vec<&'static Signal> =
-        sources::signals(|_| true).filter(|it| it.kind == subject.kind()).collect();
-    let mut order = SignalOrder { signals, names: Arc::default(), places: Vec::new() };
-    let mut facts = SubjectEvidence { at, ..SubjectEvidence::default() };
+    let mut facts = facts_of_each(reader, episodes, std::slice::from_ref(subject), at, range)?;
+    Ok(facts.pop().unwrap_or_default())
+}
+
+/// The same of several subjects, in their order.
+fn facts_of_each(
+    reader: &StoreReader,
+    episodes: &[EpisodeRecord],
+    subjects: &[Subject],
+    at: Option<Timestamp>,
+    range: TimeRange,
+) -> Result<Vec<SubjectEvidence<'static>>, StoreError> {
+    let mut orders: Vec<_> = subjects.iter().map(|it| SignalOrder::of(it.kind())).collect();
+    let empty = || SubjectEvidence { at, ..SubjectEvidence::default() };
+    let mut facts: Vec<_> = subjects.iter().map(|_| empty()).collect();
     let before = Timestamp(range.from.0 - REFERENCE_SECONDS);
     let around = TimeRange { from: before, to: range.to };
-    reader.points::<StoreError>(around, Some(subject), |point| {
+    reader.points_of_each::<StoreError>(around, subjects, |idx, point| {
+        let (order, facts) = (&mut orders[idx], &mut facts[idx]);
         if point.at >= range.from {
             facts.scores.extend(point.score.map(|score| (point.at, score)));
-            facts.points.push(order.values(&point));
+            let values = order.values(&point).collect();
+            facts.points.push(SignalValues { at: point.at, values });
         } else if !point.in_anomaly {
-            facts.reference.push(order.values(&point));
+            facts.reference.add(order.values(&point));
         }
         Ok(())
     })?;
-    facts.signals = order.signals;
-    let of_subject = episodes.iter().filter(|it| it.subject().as_ref() == Some(subject)).cloned();
-    (facts.earlier, facts.episodes) = of_subject.partition(|it| it.last_instant() < range.from.0);
-    if let Some(kind) = explanation::nearby_kinds(subject.kind().name()) {
-        let near = |it: &&EpisodeRecord| it.began >= range.from.0 - explanation::NEARBY_SECONDS;
-        facts.others = episodes.iter().filter(|it| it.kind == kind.name()).filter(near).cloned().collect();
+    for ((subject, facts), order) in subjects.iter().zip(&mut facts).zip(orders) {
+        facts.signals = order.signals;
+        let of_subject = episodes.iter().filter(|it| it.subject().as_ref() == Some(subject)).cloned();
+        (facts.earlier, facts.episodes) = of_subject.partition(|it| it.last_instant() < range.from.0);
+        if let Some(kind) = explanation::nearby_kinds(subject.kind().name()) {
+            let near = |it: &&EpisodeRecord| it.began >= range.from.0 - explanation::NEARBY_SECONDS;
+            facts.others =
+                episodes.iter().filter(|it| it.kind == kind.name()).filter(near).cloned().collect();
+        }
+        add_scenes(reader, subject, at, &mut facts.episodes)?;
     }
-    add_scenes(reader, subject, at, &mut facts.episodes)?;
     Ok(facts)
 }
 
@@ -166,13 +183,18 @@ struct SignalOrder {
 }
 
 impl SignalOrder {
-    fn values(&mut self, point: &PointRow) -> SignalValues {
+    fn of(kind: SubjectKind) -> Self {
+        let signals = sources::signals(|_| true).filter(|it| it.kind == kind).collect();
+        Self { signals, names: Arc::default(), places: Vec::new() }
+    }
+
+    fn values(&mut self, point: &PointRow) -> impl Iterator<Item = Option<f64>> {
         if !Arc::ptr_eq(&self.names, &point.signals) {
             let place = |it: &&Signal| point.signals.iter().position(|name| name == it.name);
             self.places = self.signals.iter().map(place).collect();
             self.names = Arc::clone(&point.signals);
         }
         let value = |idx: usize| (!point.missing[idx]).then_some(point.values[idx]);
-        SignalValues { at: point.at, values: self.places.iter().map(|it| it.and_then(value)).collect() }
+        self.places.iter().map(move |it| it.and_then(value))
     }
 }

@@ -20,13 +20,13 @@ mod log_queue;
 pub mod otlp_traces;
 
 pub use event_log::{EventLogger, PROBLEMS_MAX};
-pub use log_queue::{LOG_LINES_MAX, LogCounts, LogQueue, METRICS};
+pub use log_queue::{DroppedLogLines, LOG_LINES_MAX, LogQueue, METRICS};
 
 /// Counts of lines and spans, for hostnorm's metrics about itself.
 #[derive(Debug, Clone)]
 pub struct TelemetryCounts {
     /// Of the log.
-    pub log: LogCounts,
+    pub log: DroppedLogLines,
     /// Of the spans; `None` if traces are not exported.
     pub spans: Option<Arc<SpanCounts>>,
 }

@@ -11,7 +11,7 @@ use crate::table::ScoreDetail;
 
 /// Arguments of `replay`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReplayOptions {
+pub struct ReplayArgs {
     /// Table with normal rows; `None` to learn from the input only.
     pub history: Option<PathBuf>,
     /// Directory of a store whose points are the history.
@@ -113,13 +113,13 @@ pub(super) fn options(
     matches: &ArgMatches,
     mut options: GlobalOptions,
     settings: &[Setting],
-) -> Result<ReplayOptions, CommandExit> {
+) -> Result<ReplayArgs, CommandExit> {
     if let Some(given) = options.flags.iter().find(|it| !counts(&it.key)) {
         return Err(CommandExit::usage(format!("error: replay does not use --{}; remove it", given.flag)));
     }
     options.add(matches, &counting(settings));
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
-    let replay = ReplayOptions {
+    let replay = ReplayArgs {
         history: path("history"),
         state: path("state"),
         input: path("input").unwrap_or_default(),
@@ -157,7 +157,7 @@ mod tests {
         let parsed = command(&settings).try_get_matches_from(args);
         let found = match parsed.map(|it| options(&it, GlobalOptions::default(), &settings)) {
             Ok(Ok(replay)) => {
-                let ReplayOptions { history, state, input, every, output, detail, labels, options } = replay;
+                let ReplayArgs { history, state, input, every, output, detail, labels, options } = replay;
                 format!(
                     "{history:?} {state:?} {input:?} {every:?} {output:?} {detail:?} {labels:?} {}",
                     options.flags.len()

@@ -108,7 +108,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
              by the mean of two figures: VUS-PR, which is 1 if the score distinguishes all faults from other rows, and the \
              share of faults found at one false alert per day. A combination with more false episodes than the defaults is \
              not chosen. The last 15 %, with other faults, measure the result. If no combination is clearly better than the \
-             defaults, the output has the defaults. A window of several rows makes one point of them; hostnorm replay \
+             defaults, the output has the defaults. A window combines several rows into one point; hostnorm replay \
              ignores window, so it cannot check this value.",
         )
         .group(ArgGroup::new("what").args(["from", "search", "print-mapping", "now"]).required(true))

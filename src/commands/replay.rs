@@ -30,7 +30,7 @@ const APART_TIMES: f64 = 3.0;
 /// settings; 1 for an invalid table, after the scores of the rows before the problem. If scores go to standard output,
 /// the metrics go to `aside`.
 pub fn run(
-    options: &cli::ReplayOptions,
+    options: &cli::ReplayArgs,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     aside: &mut dyn Write,
 ) -> CommandExit {
@@ -78,11 +78,7 @@ pub fn floors(columns: &[String]) -> Vec<f64> {
 }
 
 /// Replays the tables; returns metrics if there are labels.
-fn replay(
-    options: &cli::ReplayOptions,
-    config: &Config,
-    aside: &mut dyn Write,
-) -> Result<String, CommandExit> {
+fn replay(options: &cli::ReplayArgs, config: &Config, aside: &mut dyn Write) -> Result<String, CommandExit> {
     overwrite_check::refuse(options)?;
     let mut labeled = options.labels.as_deref().map(LabeledScores::open).transpose()?;
     let history = options.history.as_deref().map(TableInput::open).transpose()?;

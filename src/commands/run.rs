@@ -85,7 +85,7 @@ pub fn run(
         .build()
         .and_then(|runtime| {
             let spans = traces.as_ref().map(TracePipeline::outcomes);
-            let telemetry = TelemetryCounts { log: log.counts(), spans };
+            let telemetry = TelemetryCounts { log: log.dropped(), spans };
             let ended =
                 runtime.block_on(rounds(&Arc::new(reload), config, listeners, &supervisor, &telemetry));
             // A thread that waits for a hanging disk must not keep the process alive.

@@ -42,12 +42,12 @@ static SETTINGS: &[Setting] = &[
     row(
         "decide",
         SettingType::OneOf(&AnomalyDecisionRule::NAMES),
-        "How hostnorm decides whether there is an anomaly. score: by the score. vote: while more than half of the voting detectors vote for it",
+        "How hostnorm decides whether there is an anomaly. score: by the score. vote: while more than half of the voting detectors (zscore, baseline, eif, seasonal) vote for it",
     ),
     row(
         "accept_after",
         SettingType::Duration,
-        "Time after which hostnorm accepts a lasting anomaly as normal; at least 1m. A host that has learned for less time than this accepts it after the time learned, but not before 1h",
+        "Time after which hostnorm accepts a lasting anomaly as normal; at least 1m. A host that has learned for less time waits only as long as it has learned, but at least 1h",
     ),
     row(
         "window",
@@ -282,7 +282,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "cgroup.raw",
         SettingType::Switch,
-        "Expose all metrics of containers, pods and services, and store their readings and those of logs. By default, a container, pod or service has at most ten series: its score, is_anomaly, anomaly_alert, anomaly_ready, three contributions, and marks such as the description of an anomaly",
+        "Expose all metrics of containers, pods and services, and store their readings and those of logs. By default, a container, pod or service has seven series: its score, is_anomaly, anomaly_alert, anomaly_ready and three contributions; during an anomaly, also its description and impact",
     ),
     row(
         "limits.series",

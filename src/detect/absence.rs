@@ -105,10 +105,10 @@ impl AbsenceProgress {
 }
 
 impl AbsenceDetector {
-    pub(super) fn new(shape: &DetectorParameters) -> Self {
+    pub(super) fn new(parameters: &DetectorParameters) -> Self {
         Self {
-            forgetting: forgetting(shape.half_life),
-            signals: shape.floors.iter().map(|floor| SignalActivity::new(*floor)).collect(),
+            forgetting: forgetting(parameters.half_life),
+            signals: parameters.floors.iter().map(|floor| SignalActivity::new(*floor)).collect(),
             newest: None,
         }
     }
@@ -123,32 +123,32 @@ impl AbsenceDetector {
             && learned_state_codec::is_bit_equal(self.forgetting, fresh.forgetting)
     }
 
-    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, input: &DetectorInput<'_>) -> DetectorOutput {
         // It scores as soon as the history of one signal suffices.
         if !self.signals.iter().any(SignalActivity::is_known) {
             return DetectorOutput::Abstain;
         }
         let each = self.signals.iter().enumerate();
-        let progress: Vec<Option<AbsenceProgress>> = each.map(|(idx, it)| it.progress(view, idx)).collect();
+        let progress: Vec<Option<AbsenceProgress>> = each.map(|(idx, it)| it.progress(input, idx)).collect();
         let score = progress.iter().flatten().map(|it| it.ratio().min(SCORE_MAX)).fold(0.0, f64::max);
         DetectorOutput::Score { score, threshold: 1.0, shares: shares(&progress) }
     }
 
-    pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
         if !lesson.step {
             return;
         }
-        let elapsed = self.newest.map_or(0.0, |it| view.point.at.0 - it.0);
-        self.newest = Some(view.point.at);
+        let elapsed = self.newest.map_or(0.0, |it| input.point.at.0 - it.0);
+        self.newest = Some(input.point.at);
         for (idx, signal) in self.signals.iter_mut().enumerate() {
-            signal.learn(view, idx, elapsed, self.forgetting, lesson);
+            signal.learn(input, idx, elapsed, self.forgetting, lesson);
         }
     }
 
     /// Returns the absent signals.
-    pub(crate) fn absences(&self, view: &DetectorInput<'_>) -> Vec<Absence> {
+    pub(crate) fn absences(&self, input: &DetectorInput<'_>) -> Vec<Absence> {
         let each = self.signals.iter().enumerate();
-        let absent = each.filter_map(|(idx, it)| Some((idx, it.progress(view, idx)?)));
+        let absent = each.filter_map(|(idx, it)| Some((idx, it.progress(input, idx)?)));
         absent
             .filter(|(_, it)| it.ratio() >= 1.0)
             .map(|(idx, it)| Absence { idx, kind: it.kind, points: it.length, usual: it.usual })
@@ -181,12 +181,12 @@ impl SignalActivity {
         self.missing.limit(KNOWN_MIN).is_some()
     }
 
-    fn progress(&self, view: &DetectorInput<'_>, idx: usize) -> Option<AbsenceProgress> {
-        let (runs, kind) = if view.point.missing[idx] {
+    fn progress(&self, input: &DetectorInput<'_>, idx: usize) -> Option<AbsenceProgress> {
+        let (runs, kind) = if input.point.missing[idx] {
             (&self.missing, AbsenceKind::Vanished)
         } else {
-            let value = view.point.values[idx];
-            let lively = self.floor == 0.0 || self.beyond.0 >= BEYOND_FLOOR_MIN || view.z[idx].abs() > 0.0;
+            let value = input.point.values[idx];
+            let lively = self.floor == 0.0 || self.beyond.0 >= BEYOND_FLOOR_MIN || input.z[idx].abs() > 0.0;
             let restless = || self.equal.limit(KNOWN_MIN).is_some_and(|it| it <= RESTLESS_MAX);
             if !self.stands_at(value) || !(lively || restless()) {
                 return None;
@@ -207,9 +207,16 @@ impl SignalActivity {
         self.last.is_some_and(|last| (value - last).abs() <= EQUAL * last.abs().max(value.abs()))
     }
 
-    fn learn(&mut self, view: &DetectorInput<'_>, idx: usize, elapsed: f64, slow: f64, lesson: LearnOptions) {
-        let missing = view.point.missing[idx];
-        let odd = self.progress(view, idx).is_some_and(|it| it.ratio() >= 1.0);
+    fn learn(
+        &mut self,
+        input: &DetectorInput<'_>,
+        idx: usize,
+        elapsed: f64,
+        slow: f64,
+        lesson: LearnOptions,
+    ) {
+        let missing = input.point.missing[idx];
+        let odd = self.progress(input, idx).is_some_and(|it| it.ratio() >= 1.0);
         // A signal is not missing before its first value: it may come late, or never.
         if self.last.is_none() && missing {
             return;
@@ -218,7 +225,7 @@ impl SignalActivity {
         if missing {
             return;
         }
-        let value = view.point.values[idx];
+        let value = input.point.values[idx];
         let equal = self.stands_at(value);
         let first = self.last.replace(value).is_none();
         if first {
@@ -226,7 +233,7 @@ impl SignalActivity {
         }
         self.equal.learn(equal, odd, elapsed, slow, lesson);
         if !equal {
-            let beyond = if view.z[idx].abs() > 0.0 { 1.0 } else { 0.0 };
+            let beyond = if input.z[idx].abs() > 0.0 { 1.0 } else { 0.0 };
             let (share, points) = &mut self.beyond;
             *share += gain(slow, lesson, *points) * (beyond - *share);
             *points += lesson.weight;

@@ -38,10 +38,10 @@ impl ClosedLoop {
         let z: Vec<f64> = each
             .map(|((value, mean), floor)| if (value - mean).abs() > *floor { 5.0 } else { 0.0 })
             .collect();
-        let view = DetectorInput { point: &point, z: &z, noise: &vec![0.0; z.len()], threshold_factor: 1.0 };
-        let output = self.detector.judge(&view);
+        let input = DetectorInput { point: &point, z: &z, noise: &vec![0.0; z.len()], threshold_factor: 1.0 };
+        let output = self.detector.judge(&input);
         self.score = output.relative();
-        self.absences = self.detector.absences(&view);
+        self.absences = self.detector.absences(&input);
         let accepted = self.since.is_some_and(|it| self.t - it >= DAY / 4);
         let absent = self.score.is_some_and(|it| it >= 1.0);
         if absent && self.since.is_none() {
@@ -51,7 +51,7 @@ impl ClosedLoop {
         }
         let quarantined = self.since.is_some();
         let weight = if quarantined { 0.2 } else { 1.0 };
-        self.detector.learn(&view, LearnOptions { weight, step: true, in_anomaly: quarantined });
+        self.detector.learn(&input, LearnOptions { weight, step: true, in_anomaly: quarantined });
         for (mean, value) in self.mean.iter_mut().zip(&point.values) {
             *mean += (value - *mean) * (1.0 / (self.t + 1) as f64).max(3e-5);
         }

@@ -15,9 +15,9 @@ pub const THRESHOLD: f64 = 3.0;
 pub struct ThreeSigma;
 
 impl ThreeSigma {
-    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
-        let score = view.z.iter().fold(0.0, |highest: f64, z| highest.max(z.abs()));
-        DetectorOutput::Score { score, threshold: THRESHOLD * view.threshold_factor, shares: Vec::new() }
+    pub(super) fn judge(&self, input: &DetectorInput<'_>) -> DetectorOutput {
+        let score = input.z.iter().fold(0.0, |highest: f64, z| highest.max(z.abs()));
+        DetectorOutput::Score { score, threshold: THRESHOLD * input.threshold_factor, shares: Vec::new() }
     }
 }
 

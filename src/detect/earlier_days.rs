@@ -54,7 +54,7 @@ struct HalfHour {
 
 /// A signal that is too high now.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct HighSignal {
+pub struct UpwardDeviation {
     /// Index of the signal.
     pub idx: usize,
     /// Its value, in its unit.
@@ -63,7 +63,7 @@ pub struct HighSignal {
     pub level: f64,
 }
 
-impl HighSignal {
+impl UpwardDeviation {
     fn was_reached(&self, time: &HalfHour) -> bool {
         f64::from(time.highest[self.idx]) - self.level >= REACH * (self.value - self.level)
     }
@@ -100,12 +100,12 @@ impl EarlierDays {
 
     /// Whether each signal was as high before: at about this time on several of the last days or a week ago or, with
     /// `counts_any_time`, often at any time. False without signals.
-    pub fn was_reached(&self, local_seconds: f64, high: &[HighSignal], counts_any_time: bool) -> bool {
+    pub fn was_reached(&self, local_seconds: f64, high: &[UpwardDeviation], counts_any_time: bool) -> bool {
         let now = half_hour(local_seconds);
         !high.is_empty() && high.iter().all(|it| self.was_usual(now, *it, counts_any_time))
     }
 
-    fn was_usual(&self, now: i64, signal: HighSignal, counts_any_time: bool) -> bool {
+    fn was_usual(&self, now: i64, signal: UpwardDeviation, counts_any_time: bool) -> bool {
         let week = now - WEEK_DAYS * TIMES_PER_DAY - 1..=now;
         let known = self.times.iter().filter(|it| week.contains(&it.number));
         let mut reached: Vec<i64> = known.filter(|it| signal.was_reached(it)).map(|it| it.number).collect();
@@ -164,8 +164,8 @@ mod tests {
         past
     }
 
-    fn high(count: usize, size: f64) -> Vec<HighSignal> {
-        (0..count).map(|idx| HighSignal { idx, value: 10.0 + size, level: 10.0 }).collect()
+    fn high(count: usize, size: f64) -> Vec<UpwardDeviation> {
+        (0..count).map(|idx| UpwardDeviation { idx, value: 10.0 + size, level: 10.0 }).collect()
     }
 
     /// At this hour of day 16, with so many signals so high.

@@ -78,8 +78,8 @@ pub struct EifDetector {
 }
 
 impl EifDetector {
-    pub(super) fn new(shape: &DetectorParameters) -> Self {
-        Self { inputs: ForestInputs::new(shape.width()), model: None, score_of_zeros: OnceLock::new() }
+    pub(super) fn new(parameters: &DetectorParameters) -> Self {
+        Self { inputs: ForestInputs::new(parameters.width()), model: None, score_of_zeros: OnceLock::new() }
     }
 
     /// Whether this restored state can replace `fresh`, which has the same settings.
@@ -87,12 +87,12 @@ impl EifDetector {
         self.inputs.signals == fresh.inputs.signals && self.inputs.memory.fits(&fresh.inputs.memory)
     }
 
-    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, input: &DetectorInput<'_>) -> DetectorOutput {
         let Some(ForestModel { forest, threshold }) = &self.model else { return DetectorOutput::Abstain };
         if forest.width() != self.inputs.width() {
             return DetectorOutput::Abstain;
         }
-        let row = self.inputs.row(view.z);
+        let row = self.inputs.row(input.z);
         let score = match row.iter().all(|it| *it == 0.0) {
             true => *self.score_of_zeros.get_or_init(|| forest.score(&row)),
             false => forest.score(&row),
@@ -103,18 +103,18 @@ impl EifDetector {
     /// Scores the point with this model instead of the installed one.
     pub(crate) fn score_with_model(
         &self,
-        view: &DetectorInput<'_>,
+        input: &DetectorInput<'_>,
         ForestModel { forest, threshold }: &ForestModel,
     ) -> DetectorOutput {
         if forest.width() != self.inputs.width() {
             return DetectorOutput::Abstain;
         }
-        let score = forest.score(&self.inputs.row(view.z));
+        let score = forest.score(&self.inputs.row(input.z));
         DetectorOutput::Score { score, threshold: *threshold, shares: Vec::new() }
     }
 
-    pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
-        self.inputs.learn(view.z, lesson);
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
+        self.inputs.learn(input.z, lesson);
     }
 
     /// Takes over the installed model of `other`.

@@ -44,11 +44,15 @@ pub struct SignalDistances {
 
 impl Expectations {
     /// Creates an expectation without learned state.
-    pub fn new(shape: &DetectorParameters) -> Self {
+    pub fn new(parameters: &DetectorParameters) -> Self {
         Self {
-            time_of_day: TimeOfDayProfile::new(shape.width(), shape.points_per_day, shape.time_zone.clone()),
-            plain: ExponentialMoments::new(shape),
-            residual: ExponentialMoments::new(shape),
+            time_of_day: TimeOfDayProfile::new(
+                parameters.width(),
+                parameters.points_per_day,
+                parameters.time_zone.clone(),
+            ),
+            plain: ExponentialMoments::new(parameters),
+            residual: ExponentialMoments::new(parameters),
             offsets: None,
         }
     }
@@ -147,9 +151,9 @@ mod tests {
 
     /// Learns a daily wave with noise, then checks the distance of `value` at `hour`.
     fn check(swing: f64, hour: f64, value: f64, seasonal: bool, far: bool) {
-        let shape =
+        let parameters =
             DetectorParameters { points_per_day: 96.0, ..DetectorParameters::plain(vec![0.0], 7.0 * 96.0) };
-        let mut expectation = Expectations::new(&shape);
+        let mut expectation = Expectations::new(&parameters);
         let days = 14;
         for t in 0..96 * days {
             let noise = ((t * 7919) % 101) as f64 / 101.0 - 0.5;

@@ -118,13 +118,13 @@ pub struct ExponentialMoments {
 
 impl ExponentialMoments {
     /// Creates moments without learned state.
-    pub fn new(shape: &DetectorParameters) -> Self {
+    pub fn new(parameters: &DetectorParameters) -> Self {
         Self {
-            moments: vec![SignalMoments::default(); shape.width()],
-            quantiles: vec![[P2Quantile::new(0.95), P2Quantile::new(0.99)]; shape.width()],
-            floors: shape.floors.clone(),
-            forgetting: forgetting(shape.half_life),
-            points_min: shape.points_min,
+            moments: vec![SignalMoments::default(); parameters.width()],
+            quantiles: vec![[P2Quantile::new(0.95), P2Quantile::new(0.99)]; parameters.width()],
+            floors: parameters.floors.clone(),
+            forgetting: forgetting(parameters.half_life),
+            points_min: parameters.points_min,
         }
     }
 

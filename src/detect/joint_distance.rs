@@ -32,9 +32,9 @@ pub struct JointDistance {
 }
 
 impl JointDistance {
-    pub(super) fn new(shape: &DetectorParameters) -> Self {
-        let width = shape.width();
-        let a = forgetting(shape.half_life);
+    pub(super) fn new(parameters: &DetectorParameters) -> Self {
+        let width = parameters.width();
+        let a = forgetting(parameters.half_life);
         Self {
             memory: ShortTermMeans::new(width),
             scales: ExponentialCovariance::new(3 * width, a),
@@ -52,10 +52,10 @@ impl JointDistance {
             && learned_state_codec::is_bit_equal(self.change_weight, fresh.change_weight)
     }
 
-    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
-        match view.z.iter().all(|it| *it == 0.0) {
-            true => self.output_of_zeros.get_or_init(|| self.output(view.z)).clone(),
-            false => self.output(view.z),
+    pub(super) fn judge(&self, input: &DetectorInput<'_>) -> DetectorOutput {
+        match input.z.iter().all(|it| *it == 0.0) {
+            true => self.output_of_zeros.get_or_init(|| self.output(input.z)).clone(),
+            false => self.output(input.z),
         }
     }
 
@@ -72,15 +72,15 @@ impl JointDistance {
         DetectorOutput::Score { score, threshold: THRESHOLD, shares: shares.collect() }
     }
 
-    pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
         self.output_of_zeros = OnceLock::new();
-        let width = view.z.len();
-        let clipped = clip(view.z);
+        let width = input.z.len();
+        let clipped = clip(input.z);
         let variances = ShortTermMeans::variances();
         self.scales
-            .learn(&self.memory.scales(&clipped), lesson, |i| view.noise[i % width] * variances[i / width]);
+            .learn(&self.memory.scales(&clipped), lesson, |i| input.noise[i % width] * variances[i / width]);
         // A change is the difference of two values, so it has the noise of both.
-        self.change.learn(&self.memory.change(&clipped), lesson, |i| 2.0 * view.noise[i]);
+        self.change.learn(&self.memory.change(&clipped), lesson, |i| 2.0 * input.noise[i]);
         self.memory.learn(&clipped, lesson);
     }
 }

@@ -130,14 +130,18 @@ impl SideExtreme {
 }
 
 impl LevelExtreme {
-    pub(super) fn new(shape: &DetectorParameters) -> Self {
+    pub(super) fn new(parameters: &DetectorParameters) -> Self {
         Self {
-            forgetting: forgetting(shape.half_life),
+            forgetting: forgetting(parameters.half_life),
             smooth: forgetting(SMOOTH),
-            block: ((shape.points_per_day / BLOCKS_PER_DAY) as usize).max(1),
-            accept: ACCEPT_DAYS * shape.points_per_day,
+            block: ((parameters.points_per_day / BLOCKS_PER_DAY) as usize).max(1),
+            accept: ACCEPT_DAYS * parameters.points_per_day,
             points: 0,
-            signals: shape.floors.iter().map(|floor| (*floor > 0.0).then(SignalExtremes::default)).collect(),
+            signals: parameters
+                .floors
+                .iter()
+                .map(|floor| (*floor > 0.0).then(SignalExtremes::default))
+                .collect(),
         }
     }
 
@@ -146,8 +150,8 @@ impl LevelExtreme {
         let fit = |(one, other): (&Option<SignalExtremes>, &Option<SignalExtremes>)| {
             one.is_some() == other.is_some()
         };
-        let shape = |it: &Self| [it.forgetting, it.smooth, it.accept].map(f64::to_bits);
-        (self.block, shape(self)) == (fresh.block, shape(fresh))
+        let parameters = |it: &Self| [it.forgetting, it.smooth, it.accept].map(f64::to_bits);
+        (self.block, parameters(self)) == (fresh.block, parameters(fresh))
             && self.points < COUNT_MAX
             && self.signals.len() == fresh.signals.len()
             && self.signals.iter().zip(&fresh.signals).all(fit)
@@ -158,11 +162,11 @@ impl LevelExtreme {
     }
 
     /// Present ratio of a signal; 0 if it is missing or back.
-    fn ratio(&self, signal: &SignalExtremes, view: &DetectorInput<'_>, idx: usize) -> f64 {
-        let z = view.z[idx];
+    fn ratio(&self, signal: &SignalExtremes, input: &DetectorInput<'_>, idx: usize) -> f64 {
+        let z = input.z[idx];
         let level = signal.smoothed(z, self.smooth);
         let is_back = |z: f64| z * level <= 0.0 || z.abs() < NOW_MIN * level.abs();
-        if view.point.missing[idx] || is_back(z) && is_back(signal.last) { 0.0 } else { signal.ratio(level) }
+        if input.point.missing[idx] || is_back(z) && is_back(signal.last) { 0.0 } else { signal.ratio(level) }
     }
 
     /// Whether any signal has a noise floor.
@@ -170,13 +174,13 @@ impl LevelExtreme {
         self.signals.iter().any(Option::is_some)
     }
 
-    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, input: &DetectorInput<'_>) -> DetectorOutput {
         if !self.is_known() || self.signals.iter().all(Option::is_none) {
             return DetectorOutput::Abstain;
         }
         let each = self.signals.iter().enumerate();
         let ratios: Vec<f64> =
-            each.map(|(idx, it)| it.as_ref().map_or(0.0, |it| self.ratio(it, view, idx))).collect();
+            each.map(|(idx, it)| it.as_ref().map_or(0.0, |it| self.ratio(it, input, idx))).collect();
         let score = ratios.iter().copied().fold(0.0, f64::max);
         let odd = |it: &f64| if *it >= score.min(1.0) { *it } else { 0.0 };
         let sum: f64 = ratios.iter().map(odd).sum();
@@ -188,7 +192,7 @@ impl LevelExtreme {
         }
     }
 
-    pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
         if !lesson.step {
             return;
         }
@@ -201,12 +205,12 @@ impl LevelExtreme {
             if turn {
                 signal.sides.iter_mut().for_each(SideExtreme::advance_day);
             }
-            if view.point.missing[idx] {
+            if input.point.missing[idx] {
                 continue;
             }
-            let level = signal.smoothed(view.z[idx], smooth);
+            let level = signal.smoothed(input.z[idx], smooth);
             let ratio = if known { signal.ratio(level) } else { 0.0 };
-            (signal.level, signal.last) = (level, view.z[idx]);
+            (signal.level, signal.last) = (level, input.z[idx]);
             for (side, distance) in signal.sides.iter_mut().zip([-level, level]) {
                 let ratio = if distance > 0.0 { ratio } else { 0.0 };
                 side.learn(distance.max(0.0), ratio, self.accept, lesson);
@@ -227,19 +231,20 @@ mod tests {
 
     impl LevelExtremeLoop {
         fn new(floor: f64) -> Self {
-            let shape = DetectorParameters {
+            let parameters = DetectorParameters {
                 points_per_day: DAY as f64,
                 ..DetectorParameters::plain(vec![floor; 2], 1e4)
             };
-            Self(LevelExtreme::new(&shape))
+            Self(LevelExtreme::new(&parameters))
         }
 
         /// Scores and learns a distance of the first signal, and returns the score; the second signal is quiet.
         fn step(&mut self, z: f64) -> Option<f64> {
             let point = Point { values: vec![0.0; 2], missing: vec![false; 2], ..Point::default() };
-            let view = DetectorInput { point: &point, z: &[z, 0.0], noise: &[0.0; 2], threshold_factor: 1.0 };
-            let output = self.0.judge(&view);
-            self.0.learn(&view, STEP);
+            let input =
+                DetectorInput { point: &point, z: &[z, 0.0], noise: &[0.0; 2], threshold_factor: 1.0 };
+            let output = self.0.judge(&input);
+            self.0.learn(&input, STEP);
             if let DetectorOutput::Score { score, shares, .. } = &output {
                 let worth = if *score >= KEEP_MIN { score.min(SHARE_MAX) } else { 0.0 };
                 assert!((shares[0] - worth).abs() < 1e-9 && shares[1].abs() < 1e-9, "{output:?}");

@@ -104,10 +104,10 @@ impl SignalNoveltyModels {
 const LOOK_BACK: usize = WIDTH - 1 + SMOOTHED;
 
 impl NoveltyDetector {
-    pub(super) fn new(shape: &DetectorParameters) -> Self {
-        let per_hour = ((shape.points_per_day / 24.0) as usize).max(1);
+    pub(super) fn new(parameters: &DetectorParameters) -> Self {
+        let per_hour = ((parameters.points_per_day / 24.0) as usize).max(1);
         Self {
-            signals: shape
+            signals: parameters
                 .floors
                 .iter()
                 .map(|floor| SignalNoveltyModels { floor: *floor, ..SignalNoveltyModels::default() })
@@ -115,8 +115,8 @@ impl NoveltyDetector {
             span: (SPAN_HOURS * per_hour).min(SPAN_POINTS_MAX),
             every: (EVERY_HOURS * per_hour).min(SPAN_POINTS_MAX / 2),
             points: 0,
-            fade: 0.5_f64.powf(1.0 / shape.novelty_half_life),
-            held: vec![0.0; shape.width()],
+            fade: 0.5_f64.powf(1.0 / parameters.novelty_half_life),
+            held: vec![0.0; parameters.width()],
             is_paused: false,
         }
     }
@@ -149,9 +149,9 @@ impl NoveltyDetector {
     }
 
     /// Contribution of each signal to the novelty of this point, including held ones.
-    fn shares(&self, view: &DetectorInput<'_>) -> Vec<f64> {
+    fn shares(&self, input: &DetectorInput<'_>) -> Vec<f64> {
         let share = 1.0 / self.signals.len().max(SIGNALS_MIN) as f64;
-        let values = view.point.values.iter().zip(&view.point.missing);
+        let values = input.point.values.iter().zip(&input.point.missing);
         let new =
             self.signals.iter().zip(values).map(|(known, (value, missing))| !missing && known.is_new(*value));
         let now: Vec<f64> = new.map(|new| if new { share } else { 0.0 }).collect();
@@ -163,22 +163,22 @@ impl NoveltyDetector {
         }
     }
 
-    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, input: &DetectorInput<'_>) -> DetectorOutput {
         if self.points < self.span {
             return DetectorOutput::Abstain;
         }
-        let shares = self.shares(view);
+        let shares = self.shares(input);
         DetectorOutput::Score { score: shares.iter().sum(), threshold: THRESHOLD, shares }
     }
 
-    pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
         if !lesson.step || self.is_paused {
             return;
         }
-        self.held = self.shares(view);
+        self.held = self.shares(input);
         self.points += 1;
         let due = self.points >= self.span && self.points.is_multiple_of(self.every);
-        for (known, value) in self.signals.iter_mut().zip(&view.point.values) {
+        for (known, value) in self.signals.iter_mut().zip(&input.point.values) {
             known.learn(*value, self.span);
             if due {
                 known.model(self.span);
@@ -196,12 +196,12 @@ mod tests {
 
     /// Nine signals of noise, four points an hour; then each signal of `jumps` moves by `by`. Returns the share found.
     fn check(hours: usize, floor: f64, jumps: usize, by: f64, expected: Option<f64>) {
-        let shape = DetectorParameters {
+        let parameters = DetectorParameters {
             points_per_day: 96.0,
             novelty_half_life: 20.0,
             ..DetectorParameters::plain(vec![floor; 9], 1e4)
         };
-        let mut novelty = NoveltyDetector::new(&shape);
+        let mut novelty = NoveltyDetector::new(&parameters);
         let value = |t: usize, idx: usize| ((t * (idx + 3) * 7919) % 101) as f64 / 101.0;
         let point = |values| Point { values, missing: vec![false; 9], ..Point::default() };
         let noise = [0.0; 9];
@@ -240,39 +240,40 @@ mod tests {
 
     #[test]
     fn it_knows_nothing_while_it_is_paused_and_starts_anew() {
-        let shape = DetectorParameters { points_per_day: 24.0, ..DetectorParameters::plain(vec![0.0], 1e4) };
-        let mut novelty = NoveltyDetector::new(&shape);
+        let parameters =
+            DetectorParameters { points_per_day: 24.0, ..DetectorParameters::plain(vec![0.0], 1e4) };
+        let mut novelty = NoveltyDetector::new(&parameters);
         let point = Point { values: vec![1.0], missing: vec![false], ..Point::default() };
-        let view = DetectorInput { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 };
-        let abstains = |it: &NoveltyDetector| it.judge(&view) == DetectorOutput::Abstain;
-        (0..20).for_each(|_| novelty.learn(&view, STEP));
+        let input = DetectorInput { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 };
+        let abstains = |it: &NoveltyDetector| it.judge(&input) == DetectorOutput::Abstain;
+        (0..20).for_each(|_| novelty.learn(&input, STEP));
         assert!(!abstains(&novelty));
         for _ in 0..20 {
             novelty.pause(true);
-            novelty.learn(&view, STEP);
+            novelty.learn(&input, STEP);
             assert!(abstains(&novelty) && novelty.signals[0].past.is_empty());
         }
         novelty.pause(false);
         assert!(abstains(&novelty));
-        (0..20).for_each(|_| novelty.learn(&view, STEP));
-        assert!(!abstains(&novelty) && novelty.fits(&NoveltyDetector::new(&shape)));
+        (0..20).for_each(|_| novelty.learn(&input, STEP));
+        assert!(!abstains(&novelty) && novelty.fits(&NoveltyDetector::new(&parameters)));
     }
 
     #[test]
     fn the_share_is_held() {
-        let shape = DetectorParameters {
+        let parameters = DetectorParameters {
             points_per_day: 24.0,
             novelty_half_life: 2.0,
             ..DetectorParameters::plain(vec![0.0], 1e4)
         };
-        let mut novelty = NoveltyDetector::new(&shape);
+        let mut novelty = NoveltyDetector::new(&parameters);
         let mut found = Vec::new();
         for t in 0..40 {
             let value = f64::from(t % 4) + if t == 36 { 90.0 } else { 0.0 };
             let point = Point { values: vec![value], missing: vec![false], ..Point::default() };
-            let view = DetectorInput { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 };
-            found.push(novelty.judge(&view).relative().unwrap_or(0.0) * THRESHOLD);
-            novelty.learn(&view, STEP);
+            let input = DetectorInput { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 };
+            found.push(novelty.judge(&input).relative().unwrap_or(0.0) * THRESHOLD);
+            novelty.learn(&input, STEP);
         }
         assert!(found[25..36].iter().all(|it| *it < 1e-2), "{found:?}");
         assert!((found[36] - 1.0 / 8.0).abs() < 1e-12, "{found:?}");

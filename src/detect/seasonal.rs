@@ -47,15 +47,15 @@ pub struct Seasonal {
 
 impl Seasonal {
     /// Knows no season yet.
-    pub fn new(shape: &DetectorParameters) -> Self {
-        let grid = BucketGrid::new(shape.points_per_day, shape.buckets_per_day);
+    pub fn new(parameters: &DetectorParameters) -> Self {
+        let grid = BucketGrid::new(parameters.points_per_day, parameters.buckets_per_day);
         Self {
-            floors: shape.floors.clone(),
-            buckets: grid.map(|grid| (grid, BucketCollector::new(grid, shape.width()))),
-            seasons: vec![None; shape.width()],
+            floors: parameters.floors.clone(),
+            buckets: grid.map(|grid| (grid, BucketCollector::new(grid, parameters.width()))),
+            seasons: vec![None; parameters.width()],
             fit_requested: None,
             due: false,
-            time_zone: shape.time_zone.clone(),
+            time_zone: parameters.time_zone.clone(),
         }
     }
 
@@ -84,10 +84,11 @@ impl Seasonal {
         known.filter_map(move |(idx, season)| Some((idx, season, season.level + season.at(bucket?))))
     }
 
-    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, input: &DetectorInput<'_>) -> DetectorOutput {
         let mut score: Option<f64> = None;
-        for (idx, season, usual) in self.usual(view.point.at) {
-            if let Some((value, false)) = view.point.values.get(idx).zip(view.point.missing.get(idx).copied())
+        for (idx, season, usual) in self.usual(input.point.at) {
+            if let Some((value, false)) =
+                input.point.values.get(idx).zip(input.point.missing.get(idx).copied())
             {
                 let distance = deviations(value - usual, season.spread, self.floors[idx]).abs();
                 score = Some(score.map_or(distance, |highest| highest.max(distance)));
@@ -96,16 +97,16 @@ impl Seasonal {
         match score {
             Some(score) => DetectorOutput::Score {
                 score,
-                threshold: THRESHOLD * view.threshold_factor,
+                threshold: THRESHOLD * input.threshold_factor,
                 shares: Vec::new(),
             },
             None => DetectorOutput::Abstain,
         }
     }
 
-    pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
         if lesson.step && !lesson.in_anomaly {
-            self.note(view.point);
+            self.note(input.point);
         }
     }
 
@@ -190,7 +191,7 @@ mod tests {
         Point { at: Timestamp(at), values: vec![value], missing: vec![false] }
     }
 
-    fn view(point: &Point) -> DetectorInput<'_> {
+    fn input(point: &Point) -> DetectorInput<'_> {
         DetectorInput { point, z: &[], noise: &[], threshold_factor: 1.0 }
     }
 
@@ -224,7 +225,7 @@ mod tests {
     fn learn(detector: &mut Seasonal, days: std::ops::Range<usize>, value: impl Fn(usize) -> f64) -> usize {
         let mut fits = 0;
         for idx in days.start * POINTS_PER_DAY..days.end * POINTS_PER_DAY + 1 {
-            detector.learn(&view(&point(seconds(idx), value(idx))), ORDINARY);
+            detector.learn(&input(&point(seconds(idx), value(idx))), ORDINARY);
             if let Some(history) = detector.history() {
                 detector.take(&history.fit());
                 fits += 1;
@@ -241,7 +242,7 @@ mod tests {
 
     fn check(detector: &Seasonal, day: usize, hour: usize, value: f64, strange: Option<bool>) {
         let at = seconds(day * POINTS_PER_DAY + hour * POINTS_PER_DAY / 24);
-        let found = detector.judge(&view(&point(at, value))).relative();
+        let found = detector.judge(&input(&point(at, value))).relative();
         assert_eq!(found.map(|it| it >= 1.0), strange, "day {day}, {hour} h, {value}: {found:?}");
     }
 
@@ -282,7 +283,7 @@ mod tests {
         let detector = after(20, drifting);
         check(&detector, 20, 12, drifting(20 * POINTS_PER_DAY + POINTS_PER_DAY / 2), Some(false));
         let missing = Point { missing: vec![true], ..point(seconds(20 * POINTS_PER_DAY), 1e9) };
-        assert_eq!(detector.judge(&view(&missing)), DetectorOutput::Abstain);
+        assert_eq!(detector.judge(&input(&missing)), DetectorOutput::Abstain);
     }
 
     #[test]
@@ -296,9 +297,9 @@ mod tests {
         let mut detector = after(10, by_day);
         let before = format!("{detector:?}");
         let quarantined = LearnOptions { in_anomaly: true, ..ORDINARY };
-        detector.learn(&view(&point(seconds(10 * POINTS_PER_DAY + 5), 90.0)), quarantined);
+        detector.learn(&input(&point(seconds(10 * POINTS_PER_DAY + 5), 90.0)), quarantined);
         detector.learn(
-            &view(&point(seconds(10 * POINTS_PER_DAY + 5), 90.0)),
+            &input(&point(seconds(10 * POINTS_PER_DAY + 5), 90.0)),
             LearnOptions { step: false, ..ORDINARY },
         );
         assert_eq!(format!("{detector:?}"), before);
@@ -329,7 +330,7 @@ mod tests {
         // An hour repeats, as with timestamps in local time.
         let mut detector = after(10, by_day);
         for idx in 10 * POINTS_PER_DAY - 4..11 * POINTS_PER_DAY {
-            detector.learn(&view(&point(seconds(idx), by_day(idx))), ORDINARY);
+            detector.learn(&input(&point(seconds(idx), by_day(idx))), ORDINARY);
         }
         check(&detector, 11, 0, 10.0, Some(false));
         check(&detector, 11, 0, 50.0, Some(true));
@@ -359,9 +360,9 @@ mod tests {
             for (step, value, missing) in steps {
                 at += step;
                 let point = Point { missing: vec![missing], ..point(at, value.clamp(-1e100, 1e100)) };
-                let score = detector.judge(&view(&point)).relative();
+                let score = detector.judge(&input(&point)).relative();
                 prop_assert!(score.is_none_or(f64::is_finite), "{:?}", score);
-                detector.learn(&view(&point), ORDINARY);
+                detector.learn(&input(&point), ORDINARY);
                 if let Some(history) = detector.history() {
                     detector.take(&history.fit());
                 }

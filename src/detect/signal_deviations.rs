@@ -20,8 +20,8 @@ pub struct SignalDeviations {
 
 impl SignalDeviations {
     /// Creates a ranking without learned state.
-    pub fn new(shape: &DetectorParameters) -> Self {
-        Self { smooth: None, twins: ExponentialMoments::new(shape) }
+    pub fn new(parameters: &DetectorParameters) -> Self {
+        Self { smooth: None, twins: ExponentialMoments::new(parameters) }
     }
 
     /// Whether this restored state can replace `fresh`, which has the same settings.

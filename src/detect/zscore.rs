@@ -82,9 +82,9 @@ impl MovingWindow {
 }
 
 impl ZScore {
-    pub(super) fn new(shape: &DetectorParameters) -> Self {
+    pub(super) fn new(parameters: &DetectorParameters) -> Self {
         let signals =
-            shape.floors.iter().map(|floor| MovingWindow { floor: *floor, ..MovingWindow::default() });
+            parameters.floors.iter().map(|floor| MovingWindow { floor: *floor, ..MovingWindow::default() });
         Self { signals: signals.collect(), points: 0 }
     }
 
@@ -105,22 +105,22 @@ impl ZScore {
         self.signals.get(idx).filter(|it| it.count >= POINTS_MIN as f64).map(|it| it.mean)
     }
 
-    pub(super) fn judge(&self, view: &DetectorInput<'_>) -> DetectorOutput {
+    pub(super) fn judge(&self, input: &DetectorInput<'_>) -> DetectorOutput {
         if self.points < POINTS_MIN {
             return DetectorOutput::Abstain;
         }
-        let values = view.point.values.iter().zip(&view.point.missing);
+        let values = input.point.values.iter().zip(&input.point.missing);
         let known = self.signals.iter().zip(values).filter(|(_, (_, missing))| !**missing);
         let score = known.filter_map(|(past, (value, _))| past.distance(*value)).fold(0.0, f64::max);
         DetectorOutput::Score { score, threshold: THRESHOLD, shares: Vec::new() }
     }
 
-    pub(super) fn learn(&mut self, view: &DetectorInput<'_>, lesson: LearnOptions) {
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
         if !lesson.step || lesson.in_anomaly {
             return;
         }
         self.points = (self.points + 1).min(POINTS_MIN);
-        let values = view.point.values.iter().zip(&view.point.missing);
+        let values = input.point.values.iter().zip(&input.point.missing);
         self.signals
             .iter_mut()
             .zip(values)
@@ -138,8 +138,8 @@ mod tests {
         let point = |value| Point { values: vec![value], missing: vec![false], ..Point::default() };
         for value in past {
             let point = point(*value);
-            let view = DetectorInput { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 };
-            detector.learn(&view, LearnOptions { weight: 1.0, step: true, in_anomaly: false });
+            let input = DetectorInput { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 };
+            detector.learn(&input, LearnOptions { weight: 1.0, step: true, in_anomaly: false });
         }
         let point = point(newest);
         let found =

@@ -17,7 +17,7 @@ use crate::model_registry::ShadowTally;
 use crate::reading::{SubjectTurnover, Timestamp};
 use crate::report::{AlertState, Assessment, EpisodeCircumstances, FillingSignal, ScoreDetails};
 use crate::scorer::{self, POINTS_MIN, Scorer};
-use crate::selftest::{LastHourPoints, SelftestInput};
+use crate::selftest::{RecentNormalPoints, SelftestInput};
 use crate::signal::{ReadingPair, Signal};
 use crate::silence::SubjectSilence;
 use crate::simulate::SignalSpec;
@@ -66,7 +66,7 @@ pub(super) struct SubjectState {
     window: Window,
     scorer: Scorer,
     /// Points for self-tests; only the sole subject of a kind is tested.
-    recent: Option<LastHourPoints>,
+    recent: Option<RecentNormalPoints>,
     /// Time of the last self-test.
     tested: Option<Timestamp>,
     /// Whether a grace period is active.
@@ -160,7 +160,7 @@ impl SubjectState {
             signals: signals.to_vec(),
             window: Window::new(settings.window, signals.len()),
             scorer: Scorer::new(&shape).with_rows_max(history_max),
-            recent: is_single.then(LastHourPoints::default),
+            recent: is_single.then(RecentNormalPoints::default),
             tested: None,
             in_grace: false,
             learning: true,

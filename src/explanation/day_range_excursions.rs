@@ -21,6 +21,54 @@ pub struct SignalValues {
     pub values: Vec<Option<f64>>,
 }
 
+/// The smallest and the largest value of each signal in the points of the day before.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DayRanges {
+    points: usize,
+    /// In the order of the signals.
+    signals: Vec<KnownValues>,
+}
+
+/// The values of one signal.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct KnownValues {
+    count: usize,
+    lowest: f64,
+    highest: f64,
+}
+
+impl DayRanges {
+    /// Takes one more point, as its values in the order of the signals; absent where one is missing.
+    pub fn add(&mut self, values: impl Iterator<Item = Option<f64>>) {
+        self.points += 1;
+        for (idx, value) in values.enumerate() {
+            if idx == self.signals.len() {
+                self.signals.push(KnownValues {
+                    count: 0,
+                    lowest: f64::INFINITY,
+                    highest: f64::NEG_INFINITY,
+                });
+            }
+            let known = &mut self.signals[idx];
+            let Some(value) = value else { continue };
+            known.count += 1;
+            known.lowest = known.lowest.min(value);
+            known.highest = known.highest.max(value);
+        }
+    }
+
+    /// Whether there are enough points for ranges.
+    pub fn are_known(&self) -> bool {
+        self.points >= REFERENCE_POINTS_MIN
+    }
+
+    /// The range of a signal, noise included; `None` with too few values.
+    fn range(&self, signal: &Signal, idx: usize) -> Option<[f64; 2]> {
+        let known = self.signals.get(idx).filter(|it| it.count >= REFERENCE_POINTS_MIN)?;
+        Some([(known.lowest - signal.floor).max(known.lowest.min(0.0)), known.highest + signal.floor])
+    }
+}
+
 /// A signal that left its range of the day before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DayRangeExcursion {
@@ -28,7 +76,8 @@ pub struct DayRangeExcursion {
     pub signal: String,
     /// The signal in words.
     pub title: String,
-    /// Time of the first point outside the range, in seconds since the epoch.
+    /// End of the first point outside the range, in seconds since the epoch. A point is the mean of `window` readings, so
+    /// signals that left within 30 s of each other may have the same time.
     pub at: f64,
     /// Value of the signal at this point.
     pub value: f64,
@@ -48,11 +97,12 @@ impl DayRangeExcursion {
 }
 
 /// The signals that left their range, at most [`EXCURSIONS_MAX`]: the earliest first, and at the same point the one first
-/// that is farthest outside, compared with the width of its range.
+/// that is farthest outside, compared with the width of its range. Single readings do not tell the order within a point: they
+/// leave the range of means without any reason but noise.
 pub fn excursions(
     signals: &[&'static Signal],
     points: &[SignalValues],
-    reference: &[SignalValues],
+    reference: &DayRanges,
 ) -> Vec<DayRangeExcursion> {
     let mut found: Vec<DayRangeExcursion> =
         signals.iter().enumerate().filter_map(|(idx, it)| excursion(it, idx, points, reference)).collect();
@@ -67,16 +117,10 @@ fn excursion(
     signal: &'static Signal,
     idx: usize,
     points: &[SignalValues],
-    reference: &[SignalValues],
+    reference: &DayRanges,
 ) -> Option<DayRangeExcursion> {
     let value = |it: &SignalValues| it.values.get(idx).copied().flatten();
-    let known = || reference.iter().filter_map(value);
-    if known().count() < REFERENCE_POINTS_MIN {
-        return None;
-    }
-    let lowest = known().fold(f64::INFINITY, f64::min);
-    let lower = (lowest - signal.floor).max(lowest.min(0.0));
-    let upper = known().fold(f64::NEG_INFINITY, f64::max) + signal.floor;
+    let [lower, upper] = reference.range(signal, idx)?;
     let (at, value) = points
         .iter()
         .filter_map(|it| Some((it.at, value(it)?)))
@@ -119,10 +163,29 @@ mod tests {
             at: Timestamp(f64::from(at)),
             values: values.map(Some).to_vec(),
         };
-        let reference: Vec<_> = (0..100).map(|it| point(it, [0.01, 0.02, 0.1])).collect();
+        let mut reference = DayRanges::default();
+        (0..100).for_each(|_| reference.add([0.01, 0.02, 0.1].map(Some).into_iter()));
         let points = [point(100, [0.01, 0.2, 0.9]), point(130, [0.9, 0.2, 0.9])];
         let found = excursions(&SIGNALS.iter().collect::<Vec<_>>(), &points, &reference);
         let names: Vec<_> = found.iter().map(|it| (&*it.signal, it.at, it.lower)).collect();
         assert_eq!(names, [("far", 100.0, 0.05), ("near", 100.0, 0.0), ("late", 130.0, 0.0)]);
+    }
+
+    #[test]
+    fn a_range_needs_enough_values_of_its_signal() {
+        let point = SignalValues { at: Timestamp(0.0), values: vec![Some(9.0); 3] };
+        let mut reference = DayRanges::default();
+        let mut found = |it: usize| {
+            // The first value of every second point is missing, and the last value of each.
+            reference.add([(it % 2 == 0).then_some(0.5), Some(0.5), None].into_iter());
+            let signals: Vec<_> = SIGNALS.iter().collect();
+            excursions(&signals, std::slice::from_ref(&point), &reference).len()
+        };
+        let counts: Vec<usize> = (0..2 * REFERENCE_POINTS_MIN).map(&mut found).collect();
+        let expected = |points: usize| {
+            usize::from(points >= REFERENCE_POINTS_MIN) + usize::from(points >= 2 * REFERENCE_POINTS_MIN - 1)
+        };
+        assert_eq!(counts, (1..=2 * REFERENCE_POINTS_MIN).map(expected).collect::<Vec<_>>());
+        assert!(reference.are_known());
     }
 }

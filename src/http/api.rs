@@ -12,7 +12,7 @@ mod control_commands;
 mod detect;
 mod episodes;
 mod explain;
-mod local_request;
+mod in_process_request;
 mod models;
 mod newest_report;
 mod openapi;
@@ -27,7 +27,7 @@ mod query_steps;
 
 pub(super) use control_commands::{problem, verdict_command};
 pub(super) use episodes::{episode_facts, unknown_episode};
-pub(super) use local_request::get;
+pub(super) use in_process_request::get;
 pub use openapi::openapi;
 pub use signal_aliases::spellings;
 pub(super) use store_access::read_store;
@@ -282,7 +282,7 @@ pub(super) static ROUTES: &[Route] = &[
         summary: "Read the settings again",
         response: ("text/plain", None),
         setting: Some("web.enable_lifecycle"),
-        errors: &[403, 413, 422, 503],
+        errors: &[403, 422, 503],
         ..ApiOperation::EMPTY
     }),
     api!(POST "/api/v1/train", Admin, control_commands::train, ApiOperation {
@@ -305,4 +305,4 @@ pub(super) static ROUTES: &[Route] = &[
     }),
 ];
 
-const COMMAND_ERRORS: &[u16] = &[403, 404, 409, 413, 503];
+const COMMAND_ERRORS: &[u16] = &[403, 404, 409, 503];

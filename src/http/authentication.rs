@@ -3,6 +3,7 @@
 //! A password costs bcrypt's work once; then a keyed hash of it is remembered. Unknown users cost as much as known ones, one
 //! login is checked at a time, and an address that fails often has to wait.
 
+mod bcrypt_work;
 pub(super) mod failed_logins;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
@@ -11,7 +12,7 @@ mod verified_logins;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 
 use super::message::{ProblemDetails, blocking};
 use super::web_config::{COST_MIN, PasswordHash};
+use bcrypt_work::BcryptRun;
 use failed_logins::FailedLogins;
 use verified_logins::VerifiedLogins;
 
@@ -38,13 +40,27 @@ pub(super) enum AuthenticatedUser {
 }
 
 /// Checks logins; what it remembers survives a reload of the users.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Authenticator {
     verified: VerifiedLogins,
     failed: Mutex<FailedLogins>,
     waiting: AtomicUsize,
     /// Held while bcrypt works: it takes a processor for a tenth of a second and more.
-    working: tokio::sync::Mutex<()>,
+    working: Arc<tokio::sync::Mutex<()>>,
+    /// Runs bcrypt on a password; tests count the runs.
+    bcrypt: fn(BcryptRun<'_>, &[u8]) -> bool,
+}
+
+impl Default for Authenticator {
+    fn default() -> Self {
+        Self {
+            verified: VerifiedLogins::default(),
+            failed: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            working: Arc::default(),
+            bcrypt: |run, password| run.run(password),
+        }
+    }
 }
 
 /// A user name and a password, as the client sent them.
@@ -59,7 +75,7 @@ impl Authenticator {
     /// # Errors
     /// 401 without a valid login; 429 after too many wrong ones from this address; 503 while too many are being checked.
     pub(super) async fn user(
-        &self,
+        self: &Arc<Self>,
         users: &BTreeMap<String, PasswordHash>,
         address: IpAddr,
         headers: &HeaderMap,
@@ -76,18 +92,25 @@ impl Authenticator {
         }
         self.failed_logins(|it| it.check(address, Instant::now())).map_err(too_many)?;
         let _waiting = Waiting::enter(&self.waiting)?;
-        let _working = self.working.lock().await;
+        let working = Arc::clone(&self.working).lock_owned().await;
         // Others from the same address may have failed while this one waited.
         self.failed_logins(|it| it.check(address, Instant::now())).map_err(too_many)?;
         let cost_max = users.values().map(PasswordHash::cost).max().unwrap_or(COST_MIN);
-        let (hash, password) = (hash.cloned(), login.password);
-        let is_valid = blocking(move || is_valid(hash.as_ref(), &password, cost_max)).await?;
-        if is_valid {
-            remembered.into_iter().for_each(|it| self.verified.insert(it));
-            return Ok(AuthenticatedUser::Password(login.user));
+        let (own, hash, password) = (Arc::clone(self), hash.cloned(), login.password);
+        let is_valid = blocking(move || {
+            // A client that goes away ends neither the work, nor that only one login is checked, nor that a failure counts.
+            let _working = working;
+            let is_valid = bcrypt_work::is_valid(hash.as_ref(), cost_max, |run| (own.bcrypt)(run, &password));
+            match is_valid {
+                true => remembered.into_iter().for_each(|it| own.verified.insert(it)),
+                false => own.failed_logins(|it| it.note(address, Instant::now())),
+            }
+            is_valid
+        });
+        match is_valid.await? {
+            true => Ok(AuthenticatedUser::Password(login.user)),
+            false => Err(unauthorized("the user name or the password is wrong")),
         }
-        self.failed_logins(|it| it.note(address, Instant::now()));
-        Err(unauthorized("the user name or the password is wrong"))
     }
 
     fn failed_logins<T>(&self, work: impl FnOnce(&mut FailedLogins) -> T) -> T {
@@ -128,23 +151,6 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// Whether a password is right. An unknown user, who has no hash, and one with a cheap hash take as long as one with the most
-/// expensive hash: work of 2^c, then 2^c, 2^(c+1), … below 2^max adds up to 2^max.
-fn is_valid(hash: Option<&PasswordHash>, password: &[u8], cost_max: u32) -> bool {
-    let Some(hash) = hash else {
-        rehearse(password, cost_max);
-        return false;
-    };
-    let valid = bcrypt::verify(password, hash.reveal()).unwrap_or(false);
-    (hash.cost()..cost_max).for_each(|cost| rehearse(password, cost));
-    valid
-}
-
-/// The work of a check, for nothing.
-fn rehearse(password: &[u8], cost: u32) {
-    let _ = std::hint::black_box(bcrypt::hash_with_salt_bytes(password, cost, [0; 16]));
 }
 
 fn unauthorized(detail: &str) -> ProblemDetails {

@@ -48,36 +48,40 @@ thread_local! {
 impl SocketlessServer {
     /// Nothing if the system refuses a runtime.
     fn start() -> Option<Self> {
-        let (newest, reports) = watch::channel(Some(Arc::new(report())));
-        drop(newest);
-        let options = ExpositionOptions { raw: true, ..ExpositionOptions::default() };
-        let state = AppState {
-            security: Arc::new(WebSecurity::open(AccessSettings::default()).ok()?),
-            reports,
-            pages: RenderedReportCache::new(options, Arc::<ServerCounters>::default()),
-            telemetry_path: "/metrics".into(),
-            interval: Duration::from_secs(1),
-            now: || Timestamp(1_795_255_200.0),
-            instant: crate::clock::instant,
-            control: ControlSender::new(|request| {
-                check_command(&request.command);
-                let reply = match request.command {
-                    ControlCommand::Predict { .. } => Err(CommandRefusal::Conflict("no forecast".into())),
-                    _ => Ok(ControlReply::sentence("done")),
-                };
-                request.reply(reply);
-                true
-            }),
-            store: None,
-            reload: None,
-            cors_origins: vec!["https://grafana.example".into()],
-            event_streams: EventStreamLimit::default(),
-            store_reads: StoreReads::default(),
-            request_traces: RequestTraces::off(),
-        };
         let runtime = Builder::new_current_thread().enable_time().build().ok()?;
-        Some(Self { state: Arc::new(state), runtime })
+        Some(Self { state: Arc::new(app_state()?), runtime })
     }
+}
+
+/// The state of a server without a store, whose commands succeed at once.
+pub(super) fn app_state() -> Option<AppState> {
+    let (newest, reports) = watch::channel(Some(Arc::new(report())));
+    drop(newest);
+    let options = ExpositionOptions { raw: true, ..ExpositionOptions::default() };
+    Some(AppState {
+        security: Arc::new(WebSecurity::open(AccessSettings::default()).ok()?),
+        reports,
+        pages: RenderedReportCache::new(options, Arc::<ServerCounters>::default()),
+        telemetry_path: "/metrics".into(),
+        interval: Duration::from_secs(1),
+        now: || Timestamp(1_795_255_200.0),
+        instant: crate::clock::instant,
+        control: ControlSender::new(|request| {
+            check_command(&request.command);
+            let reply = match request.command {
+                ControlCommand::Predict { .. } => Err(CommandRefusal::Conflict("no forecast".into())),
+                _ => Ok(ControlReply::sentence("done")),
+            };
+            request.reply(reply);
+            true
+        }),
+        store: None,
+        reload: None,
+        cors_origins: vec!["https://grafana.example".into()],
+        event_streams: EventStreamLimit::default(),
+        store_reads: StoreReads::default(),
+        request_traces: RequestTraces::off(),
+    })
 }
 
 /// A report with a value for each metric and signal.

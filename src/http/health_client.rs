@@ -122,7 +122,7 @@ pub fn health(address: &str, https: bool) -> Result<String, HealthError> {
             let host = authority.rsplit_once(':').map_or(authority.as_str(), |(host, _)| host);
             let name =
                 ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(io::Error::other)?;
-            let config = tls::any_server().map_err(io::Error::other)?;
+            let config = tls::health_check_client().map_err(io::Error::other)?;
             let stream = TlsConnector::from(config).connect(name, stream).await?;
             exchange(stream, request(&authority)?).await
         }),

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -11,6 +12,7 @@ use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
 use hyper::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::query_arguments::QueryArguments;
 use crate::request_cpu;
@@ -22,6 +24,11 @@ pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 
 /// Longest body of a request, in bytes; a longer one is answered with 413.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Most bytes of a body that are thrown away after its request was answered, …
+const DISCARDED_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
+/// … and the longest time for it.
+const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// Longest error of the JSON parser that is shown.
 const ERROR_CHARS_MAX: usize = 200;
@@ -47,16 +54,21 @@ pub(super) struct Request {
 impl Request {
     /// The body as JSON; `example` shows its form to a client that got it wrong.
     pub(super) fn json<T: DeserializeOwned>(&self, example: &str) -> Result<T, ProblemDetails> {
-        serde_json::from_slice(&self.body).map_err(|error| malformed(&error.to_string(), example))
+        serde_json::from_slice(self.text()).map_err(|error| malformed(&error.to_string(), example))
     }
 
     /// The body as a JSON object with these fields; `example` shows its form to a client that got it wrong.
     pub(super) fn object<T: DeserializeOwned>(&self, example: &str) -> Result<T, ProblemDetails> {
         // serde would take a list for the fields in their order.
-        match self.body.trim_ascii_start().first() {
+        match self.text().trim_ascii_start().first() {
             Some(b'[') => Err(malformed("it is a list, not an object", example)),
             _ => self.json(example),
         }
+    }
+
+    /// The body without a byte order mark, which nobody sees in a file and RFC 8259 lets a reader ignore.
+    fn text(&self) -> &[u8] {
+        self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body)
     }
 }
 
@@ -80,17 +92,41 @@ pub(super) async fn read_up_to<B>(body: B, bytes_max: usize) -> Result<Bytes, Pr
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
+    let too_long = || {
+        let detail = format!("the body is longer than {bytes_max} bytes; send a shorter one");
+        Err(ProblemDetails::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
+    };
+    // By Content-Length: it need not arrive first.
+    if body.size_hint().lower() > bytes_max as u64 {
+        return too_long();
+    }
     match Limited::new(body, bytes_max).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ProblemDetails::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is longer than {bytes_max} bytes; send a shorter one"),
-        )),
+        Err(error) if error.is::<LengthLimitError>() => too_long(),
         Err(error) => {
-            let detail = format!("the body cannot be read: {error}; send it whole");
+            let detail = format!("the body cannot be read: {}; send it whole", innermost(&*error));
             Err(ProblemDetails::new(StatusCode::BAD_REQUEST, detail))
         }
     }
+}
+
+/// Throws away the rest of a body. Over HTTP/2, a body that is dropped resets its stream, and clients such as curl 7.88 then
+/// lose the response that they have.
+pub(super) async fn discard<B: Body<Data = Bytes> + Unpin>(mut body: B) {
+    let all = async {
+        let mut left = DISCARDED_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(bytes) else { return };
+            left = rest;
+        }
+    };
+    let _ = timeout(DISCARD_TIME, all).await;
+}
+
+/// The error that led to the others, which says what is wrong with the body.
+fn innermost<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
+    std::iter::successors(Some(error), |it| it.source()).last().unwrap_or(error)
 }
 
 impl From<ProblemDetails> for Response {

@@ -46,7 +46,7 @@ static ALERT: Metric = Metric::gauge(
 .by(&["kind", "subject"]);
 static THRESHOLD: Metric = Metric::gauge(
     "anomaly_threshold",
-    "Raw score at which each level begins; the label level is unusual or alert. Do not compare it with anomaly_score, which is divided by the value of level unusual. Both values are higher while few points are known. On a new host, the value of level unusual is higher for another two weeks. A budget moves the value of level alert",
+    "Raw score at which each level begins; the label level is unusual or alert. Do not compare it with anomaly_score, which is divided by the value of level unusual. Few points, as in the first hours, raise both values. The first two weeks of a host raise that of level unusual only. A budget moves the value of level alert",
 )
 .by(&["kind", "subject", "level"]);
 static READY: Metric =
@@ -159,7 +159,7 @@ static DROPPED: Metric = Metric::counter(
 );
 static UNTRACED: Metric = Metric::counter(
     "hostnorm_http_requests_untraced_total",
-    "Requests without a span, because more came than 10 a second with bursts of 50; 0 if traces are off",
+    "Requests without a span, because they exceeded 10 a second with bursts of 50; 0 if traces are off",
 );
 
 /// All that this module exposes of its own accord, in the order of exposition.

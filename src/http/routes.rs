@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use hyper::body::Incoming;
-use hyper::header::{ALLOW, AUTHORIZATION, HOST, HeaderValue, ORIGIN};
-use hyper::{Method, StatusCode, Version};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONTENT_ENCODING, HOST, HeaderValue, ORIGIN};
+use hyper::{HeaderMap, Method, StatusCode, Version};
 use tokio::time::timeout;
 
 use super::app_state::AppState;
@@ -79,6 +79,22 @@ pub(super) async fn respond(
     rows: &[&'static Route],
     request: hyper::Request<Incoming>,
 ) -> Response {
+    let (head, mut body) = request.into_parts();
+    let version = head.version;
+    let response = respond_to(state, peer, rows, hyper::Request::from_parts(head, ()), &mut body).await;
+    if version == Version::HTTP_2 && !body.is_end_stream() {
+        tokio::spawn(message::discard(body));
+    }
+    response
+}
+
+async fn respond_to(
+    state: &Arc<AppState>,
+    peer: &ConnectionPeer,
+    rows: &[&'static Route],
+    request: hyper::Request<()>,
+    body: &mut Incoming,
+) -> Response {
     let origins = &state.cors_origins;
     let allowed_here = match rows.iter().any(|it| it.pattern == mcp::PATH) {
         true => CrossOrigin::ReadAndPost,
@@ -88,7 +104,7 @@ pub(super) async fn respond(
         return response;
     }
     let (method, origin) = (request.method().clone(), request.headers().get(ORIGIN).cloned());
-    let mut response = handle(state, peer, rows, request).await.unwrap_or_else(Response::from);
+    let mut response = handle(state, peer, rows, request, body).await.unwrap_or_else(Response::from);
     cors::apply(origins, allowed_here, &method, origin.as_ref(), &mut response);
     response
 }
@@ -97,7 +113,8 @@ async fn handle(
     state: &Arc<AppState>,
     peer: &ConnectionPeer,
     rows: &[&'static Route],
-    mut request: hyper::Request<Incoming>,
+    mut request: hyper::Request<()>,
+    body: &mut Incoming,
 ) -> Result<Response, ProblemDetails> {
     // Before the login, so that no change of the web configuration after it is missed.
     let client = ClientContext::new(peer, &state.security);
@@ -107,7 +124,7 @@ async fn handle(
     request.headers_mut().remove(AUTHORIZATION);
     // Before the login, a page would show the name of the host to anybody.
     let caller = caller?;
-    let answered = client.scope(handle_from(state, &caller, rows, request)).await;
+    let answered = client.scope(handle_from(state, &caller, rows, request, body)).await;
     match (answered, rows.first().and_then(|it| page::root(it.pattern))) {
         (Err(problem), Some(root)) => Ok(page::problem(problem, root)),
         (answered, _) => answered,
@@ -119,19 +136,16 @@ async fn handle_from(
     state: &Arc<AppState>,
     caller: &Caller,
     rows: &[&'static Route],
-    request: hyper::Request<Incoming>,
+    request: hyper::Request<()>,
+    body: &mut Incoming,
 ) -> Result<Response, ProblemDetails> {
     let route = choose(state, caller, rows, &request)?;
     let is_admin =
         request_access::allow(RouteAccess::Admin, caller, state.security.settings(), &request).is_ok();
-    let (head, body) = request.into_parts();
+    let (head, ()) = request.into_parts();
     let body = match route.method {
         Method::GET => bytes::Bytes::new(),
-        // With HTTP/2, no other timeout covers a late body.
-        _ => timeout(REQUEST, message::read(body)).await.unwrap_or_else(|_| {
-            let detail = format!("the body did not arrive within {} s; send it whole", REQUEST.as_secs());
-            Err(ProblemDetails::new(StatusCode::REQUEST_TIMEOUT, detail))
-        })?,
+        _ => read(&head.headers, body).await?,
     };
     let request = Request {
         query: QueryArguments::parse(head.uri.query(), route.operation)?,
@@ -143,12 +157,26 @@ async fn handle_from(
     (route.handler)(state, request).await
 }
 
+/// The body of a request with these headers.
+async fn read(headers: &HeaderMap, body: &mut Incoming) -> Result<bytes::Bytes, ProblemDetails> {
+    if headers.get(CONTENT_ENCODING).is_some_and(|it| it != "identity") {
+        let detail = "a compressed body is not read; send it without Content-Encoding";
+        let problem = ProblemDetails::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
+        return Err(problem.with(ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+    }
+    // With HTTP/2, no other timeout covers a late body.
+    timeout(REQUEST, message::read(body)).await.unwrap_or_else(|_| {
+        let detail = format!("the body did not arrive within {} s; send it whole", REQUEST.as_secs());
+        Err(ProblemDetails::new(StatusCode::REQUEST_TIMEOUT, detail))
+    })
+}
+
 /// The row that a request is for, or why it is refused.
 fn choose(
     state: &AppState,
     caller: &Caller,
     rows: &[&'static Route],
-    request: &hyper::Request<Incoming>,
+    request: &hyper::Request<()>,
 ) -> Result<&'static Route, ProblemDetails> {
     let problem = |status, detail: String| Err(ProblemDetails::new(status, detail));
     if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {

@@ -24,7 +24,7 @@ use super::app_state::AppState;
 use super::connection_peer::{ClientOrigin, ConnectionPeer};
 use super::connection_table::ConnectionTable;
 use super::control_socket::{ControlSocket, ControlStream};
-use super::message::{HEAD_BYTES_MAX, Response};
+use super::message::{BODY_BYTES_MAX, HEAD_BYTES_MAX, Response};
 use super::server_counters::ServerCounters;
 use super::timeouts::{ConnectionActivity, LINGER, LINGER_BYTES_MAX, REQUEST, TimeoutStream};
 use super::tls::{self, ServerTls};
@@ -38,6 +38,8 @@ pub const CONNECTIONS_MAX: usize = 64;
 pub const CONTROL_CONNECTIONS_MAX: usize = 16;
 /// Most requests at a time on a connection of HTTP/2.
 const STREAMS_MAX: u32 = 16;
+/// Most bytes of bodies that a connection of HTTP/2 keeps until they are read: those of one request.
+const WINDOW_BYTES: u32 = BODY_BYTES_MAX as u32;
 /// Time between two looks at the CPU time of the thread that serves.
 const CPU_PAUSE: Duration = Duration::from_secs(5);
 /// Time for current requests to finish when the server stops.
@@ -329,8 +331,14 @@ impl ConnectionContext {
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS_MAX)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
             .max_header_list_size(HEAD_BYTES_MAX as u32)
             .serve_connection(TokioIo::new(stream), self.responder(peer));
         self.watcher.watch(connection).await.map_err(io::Error::other)
     }
 }
+
+#[cfg(test)]
+#[path = "server_test.rs"]
+mod tests;

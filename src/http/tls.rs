@@ -13,7 +13,7 @@ use rustls::{CipherSuite, ServerConfig, SupportedCipherSuite, SupportedProtocolV
 
 use super::web_config::{Curve, TlsSettings};
 
-pub(super) use accept_any_certificate::any_server;
+pub(super) use accept_any_certificate::health_check_client;
 pub(super) use client_certificates::subject_name;
 
 /// Most sessions that are remembered so that clients reconnect faster.

@@ -37,7 +37,7 @@ pub struct WebSecurity {
     active: watch::Sender<Arc<ActiveConfig>>,
     /// The files as they were when they were last read.
     seen: Mutex<Vec<FileFingerprint>>,
-    authenticator: Authenticator,
+    authenticator: Arc<Authenticator>,
     limiter: Mutex<Option<(RequestRateLimit, TokenBucket)>>,
 }
 
@@ -101,7 +101,7 @@ impl WebSecurity {
             settings,
             active: watch::Sender::new(Arc::new(active)),
             seen: Mutex::new(seen),
-            authenticator: Authenticator::default(),
+            authenticator: Arc::default(),
             limiter: Mutex::default(),
         })
     }
@@ -120,7 +120,7 @@ impl WebSecurity {
         self.active.subscribe()
     }
 
-    pub(super) fn authenticator(&self) -> &Authenticator {
+    pub(super) fn authenticator(&self) -> &Arc<Authenticator> {
         &self.authenticator
     }
 

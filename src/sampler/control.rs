@@ -44,9 +44,9 @@ impl From<SelectVersionError> for CommandRefusal {
 
 /// The commands that wait for their jobs.
 #[derive(Debug, Default)]
-pub(super) struct PendingCommands(BTreeMap<JobId, CommandRequest>);
+pub(super) struct CommandsAwaitingJobs(BTreeMap<JobId, CommandRequest>);
 
-impl PendingCommands {
+impl CommandsAwaitingJobs {
     /// Executes a command and replies, or starts its job.
     pub(super) fn carry_out(
         &mut self,

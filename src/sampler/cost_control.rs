@@ -100,7 +100,7 @@ mod tests {
     use crate::reading::Timestamp;
 
     /// The features that are off after an hour of this use, in CPUs, of hostnorm itself and of requests.
-    fn parts_off(own: f64, requests: f64) -> usize {
+    fn features_off(own: f64, requests: f64) -> usize {
         let limits = CostLimits { series: 0, memory: ByteSize::default(), cpu: 0.25 };
         let mut state = CostState::new(limits);
         for second in 0..3_600 {
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_client_that_scrapes_often_switches_nothing_off() {
-        assert_eq!([parts_off(0.02, 0.0), parts_off(0.02, 1.0), parts_off(0.2, 3.0)], [0; 3]);
-        assert_eq!(parts_off(0.3, 1.0), OptionalFeature::ORDER.len());
+        assert_eq!([features_off(0.02, 0.0), features_off(0.02, 1.0), features_off(0.2, 3.0)], [0; 3]);
+        assert_eq!(features_off(0.3, 1.0), OptionalFeature::ORDER.len());
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn status(
     let parts = OptionalFeature::ORDER
         .into_iter()
         .filter(|part| reading.is_some_and(|it| !cost_limit::is_active(it, *part)));
-    let parts_off: Vec<String> = parts.map(|it| it.name().to_owned()).collect();
+    let features_off: Vec<String> = parts.map(|it| it.name().to_owned()).collect();
     let mut message = format!(
         "hostnorm {VERSION}, up {}, {}, learning {}, {count} subject{}, {} jobs waiting, {} running, {}",
         HumanDuration::nearest(uptime.round()),
@@ -65,8 +65,8 @@ pub(super) fn status(
     if let Some(until) = silenced_until {
         message.push_str(&format!(", silenced until {}", episode_text::instant(Timestamp(until.0.floor()))));
     }
-    if !parts_off.is_empty() {
-        message.push_str(&format!(", off to limit the cost: {}", parts_off.join(", ")));
+    if !features_off.is_empty() {
+        message.push_str(&format!(", off to limit the cost: {}", features_off.join(", ")));
     }
     let status = ProgramStatus {
         version: VERSION.to_owned(),
@@ -78,7 +78,7 @@ pub(super) fn status(
         store,
         maintenance,
         silenced_until: silenced_until.map(|it| it.0),
-        parts_off,
+        features_off,
     };
     ControlReply { message, data: serde_json::to_value(status).unwrap_or_default() }
 }

@@ -2,10 +2,10 @@
 
 use super::{Scorer, ScorerSettings};
 use crate::alert::{AlertDecision, AlertEvidence, AlertInput};
-use crate::detect::earlier_days::{self, HighSignal};
+use crate::detect::earlier_days::{self, UpwardDeviation};
 use crate::detect::first_week_habits::{self, FirstWeekDeviation};
 use crate::detect::habituation::{self, ExcursionInput, Habituation};
-use crate::detect::joint_score::MinimumScores;
+use crate::detect::raw_score::MinimumScores;
 use crate::detect::{DetectorOutput, DetectorOutputs};
 use crate::episode::EpisodeEndRule;
 use crate::window::Point;
@@ -78,12 +78,12 @@ impl Scorer {
         }
         let far = far_signals(z);
         // A job is more work; what falls is no job.
-        let high = |idx: &usize| -> Option<HighSignal> {
+        let high = |idx: &usize| -> Option<UpwardDeviation> {
             let mean = self.expectation.plain().moments()[*idx].mean;
             let level = mean.min(self.expectation.statistics(*idx)?.mean);
-            (z[*idx] > 0.0).then_some(HighSignal { idx: *idx, value: point.values[*idx], level })
+            (z[*idx] > 0.0).then_some(UpwardDeviation { idx: *idx, value: point.values[*idx], level })
         };
-        let rising: Vec<HighSignal> = far.iter().filter_map(high).collect();
+        let rising: Vec<UpwardDeviation> = far.iter().filter_map(high).collect();
         let are_many = far.len() >= earlier_days::SIGNALS_MIN;
         let local = self.expectation.local_seconds(point.at);
         // What is left of a job is still of that job.

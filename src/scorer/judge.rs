@@ -16,13 +16,13 @@ impl Scorer {
         settings: &ScorerSettings,
     ) -> DetectorOutputs {
         self.habituation.forget_until(point.at, elapsed);
-        let mut outputs = self.detectors.judge(&self.view(point, distances));
+        let mut outputs = self.detectors.judge(&self.input(point, distances));
         settings.detectors.silence(&mut outputs);
         outputs
     }
 
     /// A point as detectors see it.
-    pub(super) fn view<'a>(&self, point: &'a Point, distances: &'a SignalDistances) -> DetectorInput<'a> {
+    pub(super) fn input<'a>(&self, point: &'a Point, distances: &'a SignalDistances) -> DetectorInput<'a> {
         let SignalDistances { z, noise, .. } = distances;
         DetectorInput { point, z, noise, threshold_factor: self.threshold_factor }
     }
@@ -36,8 +36,8 @@ impl Scorer {
         whole: f64,
         ready: bool,
     ) {
-        let view = self.view(point, distances);
-        self.detectors.learn(&view, lesson);
+        let input = self.input(point, distances);
+        self.detectors.learn(&input, lesson);
         // Distances from a borrowed mean show how subjects differ, not how one subject varies.
         if !lesson.in_anomaly && self.points >= POINTS_MIN && !self.is_borrowed() {
             let rows = if ready { &mut self.history } else { &mut self.early };

@@ -7,7 +7,7 @@
 use super::{HistoryPoint, POINTS_AFTER_ACCEPTANCE, POINTS_MIN, Scorer, ScorerSettings};
 use crate::detect::LearnOptions;
 use crate::detect::expected_values::SignalDistances;
-use crate::detect::joint_score::{self, MinimumScores};
+use crate::detect::raw_score::{self, MinimumScores};
 use crate::reading::Timestamp;
 use crate::window::Point;
 
@@ -116,7 +116,7 @@ impl Scorer {
     fn recount_excursions(&mut self, point: &Point, distances: &SignalDistances, settings: &ScorerSettings) {
         let outputs = self.judge(point, distances, settings.point_seconds, settings);
         let levels = MinimumScores { threshold: settings.threshold, alert: settings.threshold };
-        let joint = joint_score::joint_score(&distances.z, &outputs, self.habituation.factor(), levels);
+        let joint = raw_score::raw_score(&distances.z, &outputs, self.habituation.factor(), levels);
         self.count_excursion(joint.unscaled, settings.point_seconds, settings);
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::detect::eif::{EifDetector, ForestModel};
-use crate::detect::joint_score::{MinimumScores, joint_score};
+use crate::detect::raw_score::{MinimumScores, raw_score};
 use crate::detect::{DetectorInput, DetectorOutput, DetectorOutputs};
 use crate::model_registry::ShadowTally;
 use crate::report::ShadowScore;
@@ -36,8 +36,8 @@ pub(super) struct ShadowInput<'a> {
 
 impl ShadowScoring {
     /// Output of its forest; `None` before the model is installed or if its signals differ.
-    pub(super) fn judge(&self, view: &DetectorInput<'_>, detector: &EifDetector) -> DetectorOutput {
-        self.model.as_ref().map_or(DetectorOutput::Abstain, |it| detector.score_with_model(view, it))
+    pub(super) fn judge(&self, input: &DetectorInput<'_>, detector: &EifDetector) -> DetectorOutput {
+        self.model.as_ref().map_or(DetectorOutput::Abstain, |it| detector.score_with_model(input, it))
     }
 
     /// Joint score with the shadow model, next to the outputs of the other detectors.
@@ -50,7 +50,7 @@ impl ShadowScoring {
         let forest = own.relative()?;
         let ShadowInput { z, habituation, threshold: limit, levels, retention_factor: keep, elapsed, score } =
             beside;
-        let joint = joint_score(z, &DetectorOutputs { forest: own, ..outputs }, habituation, levels);
+        let joint = raw_score(z, &DetectorOutputs { forest: own, ..outputs }, habituation, levels);
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
         smoothed.for_each(|(old, new)| *old = keep * *old + (1.0 - keep) * new);
         let own_score = self.smooth.iter().sum::<f64>().max(0.0) / limit;

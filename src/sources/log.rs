@@ -73,12 +73,12 @@ static UNUSUAL_SILENCE: Metric = Metric::gauge(
 );
 static ERROR_BURST: Metric = Metric::gauge(
     "hostnorm_log_burst_errors",
-    "Errors within the last 30 seconds if there are far more than the rate of the last hours explains, else 0",
+    "Errors within the last 30 seconds if they are far more than in the last hours, else 0",
 );
 
 static WARNING_RISE: Metric = Metric::gauge(
     "hostnorm_log_rising_warnings",
-    "Warnings since they began to come far more often than the rate of the last hours explains, else 0",
+    "Warnings since they became far more frequent than in the last hours, 0 if they did not",
 );
 
 pub(super) static METRICS: &[&Metric] = &[

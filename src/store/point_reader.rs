@@ -12,6 +12,8 @@ use crate::reading::{Subject, Timestamp};
 
 /// Number of rows in a page of points.
 const PAGE_ROWS: u32 = 1_024;
+/// Number of rows whose pages are in the cache of SQLite at once, to be read once for several subjects.
+const CACHED_ROWS: i64 = 8_192;
 /// Seconds at both ends of a range in which its first and last row are looked for.
 const EDGE_SECONDS: f64 = 3_600.0;
 
@@ -71,6 +73,36 @@ impl StoreReader {
             Ok(())
         })?;
         Ok(left_out)
+    }
+
+    /// Passes the points of several subjects in a time range to `each`, with the index of the subject; the points of each
+    /// subject oldest first.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or `each` fails.
+    pub fn points_of_each<E: From<StoreError>>(
+        &self,
+        between: TimeRange,
+        subjects: &[Subject],
+        mut each: impl FnMut(usize, PointRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (from, to) = between.bounds();
+        let layouts = points::layouts(&self.0)?;
+        let Some([mut before, newest]) = self.both_ends(&edges_of_points([from, to]))? else { return Ok(()) };
+        while before < newest {
+            // The rows of subjects lie side by side, so that one subject after the other would read each page once each.
+            let last = newest.min(before.saturating_add(CACHED_ROWS));
+            for (idx, subject) in subjects.iter().enumerate() {
+                let sql = page_of_points(points::POINT, "", Some(subject));
+                let of: [&dyn ToSql; 4] = [&subject.kind().name(), &subject.name(), &from, &to];
+                let read = |row: &Row<'_>| points::point(row, &layouts);
+                self.pages(Some([before, last]), &sql, PAGE_ROWS, &of, read, |point| {
+                    point.map_or(Ok(()), |point| each(idx, point))
+                })?;
+            }
+            before = last;
+        }
+        Ok(())
     }
 
     /// Passes the scores of a time range to `each`, oldest first; of all subjects or one.
@@ -142,14 +174,18 @@ impl StoreReader {
         mut each: impl FnMut(T) -> Result<(), E>,
     ) -> Result<(), E> {
         let Some([mut before, newest]) = ends else { return Ok(()) };
-        let mut statement = self.0.prepare(sql).map_err(StoreError::from)?;
+        let mut statement = self.0.prepare_cached(sql).map_err(StoreError::from)?;
         loop {
             let all = [&[&before as &dyn ToSql, &newest], parameters, &[&rows]].concat();
             let page = statement.query_map(&all[..], |row| Ok((row.get(0)?, read(row)?)));
             let page: Vec<(i64, T)> = page.and_then(Iterator::collect).map_err(StoreError::from)?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             before = *last;
+            let is_last = page.len() < rows as usize;
             page.into_iter().try_for_each(|(_, row)| each(row))?;
+            if is_last {
+                return Ok(());
+            }
         }
     }
 

@@ -121,3 +121,30 @@ fn points_of_a_clock_that_was_set_back_are_found() {
         assert_eq!(found, expect, "{from} to {to}");
     }
 }
+
+#[test]
+fn points_of_several_subjects_are_those_of_each() {
+    // More rows than are read at once for all subjects.
+    let (_directory, connection) = store(30, every(600));
+    let reader = StoreReader(connection);
+    let service = |name: &str| Subject::Service(name.into());
+    let subjects = [service("s3"), Subject::Host, service("s29"), service("of nobody")];
+    for (from, to) in [(f64::NEG_INFINITY, f64::INFINITY), (3_000.0, 15_000.0), (1e9, 2e9)] {
+        let range = TimeRange { from: Timestamp(from), to: Timestamp(to) };
+        let mut together = vec![Vec::new(); subjects.len()];
+        let collect = |idx: usize, point: PointRow| {
+            together[idx].push(point);
+            Ok(())
+        };
+        reader.points_of_each::<StoreError>(range, &subjects, collect).unwrap();
+        for (subject, together) in subjects.iter().zip(together) {
+            let mut alone = Vec::new();
+            let collect = |point: PointRow| {
+                alone.push(point);
+                Ok(())
+            };
+            reader.points::<StoreError>(range, Some(subject), collect).unwrap();
+            assert_eq!(together, alone, "{subject:?} {from} {to}");
+        }
+    }
+}

@@ -58,18 +58,18 @@ impl LogQueue {
         (lines, Self { dropped, writer: Some(writer) })
     }
 
-    /// Counts of this queue.
-    pub fn counts(&self) -> LogCounts {
-        LogCounts(self.dropped.clone())
+    /// The number of lines that this queue dropped.
+    pub fn dropped(&self) -> DroppedLogLines {
+        DroppedLogLines(self.dropped.clone())
     }
 }
 
-/// Counts of lines.
+/// The number of lines that were dropped.
 #[derive(Debug, Clone)]
-pub struct LogCounts(ErrorCounter);
+pub struct DroppedLogLines(ErrorCounter);
 
-impl LogCounts {
-    /// Adds the counts to hostnorm's metrics about itself.
+impl DroppedLogLines {
+    /// Adds it to hostnorm's metrics about itself.
     pub fn values(&self, values: &mut SubjectValues) {
         values.set(&DROPPED, self.0.dropped_lines() as f64);
     }

@@ -214,7 +214,7 @@ fn each_behavior_under_attack_has_a_test_that_exists() {
         assert!(behavior.ends_with('.'), "{row}");
         assert_tests_exist(test);
     }
-    assert!(rows.len() >= 17, "{} situations", rows.len());
+    assert!(rows.len() >= 15, "{} situations", rows.len());
 }
 
 /// The text with this between the marks of a section.

@@ -18,7 +18,9 @@ mod client_limits;
 #[cfg(unix)]
 mod control;
 mod explain;
+mod http2;
 mod log_episodes;
+mod malformed_requests;
 mod mcp;
 mod page;
 mod server;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use hostnorm::detect::expected_values::Expectations;
 use hostnorm::detect::habituation::{ExcursionInput, Habituation};
-use hostnorm::detect::joint_score::{MinimumScores, joint_score};
+use hostnorm::detect::raw_score::{MinimumScores, raw_score};
 use hostnorm::detect::signal_deviations::SignalDeviations;
 use hostnorm::detect::{
     DetectorInput, DetectorOutput, DetectorOutputs, DetectorParameters, Detectors, LearnOptions,
@@ -79,7 +79,7 @@ impl Pipeline {
         // The reference has no absences.
         let outputs = DetectorOutputs { absence: DetectorOutput::Abstain, ..outputs.clone() };
         it.forget_until(point.at, self.seconds);
-        let joint = joint_score(z, &outputs, it.factor(), MinimumScores { threshold: 2.5, alert: 5.0 });
+        let joint = raw_score(z, &outputs, it.factor(), MinimumScores { threshold: 2.5, alert: 5.0 });
         let excursions = it.excursions();
         it.step(ExcursionInput {
             unscaled: joint.unscaled,

@@ -10,7 +10,7 @@ use hostnorm::detect::forest::{FeatureRows, Forest, ForestOptions};
 use hostnorm::episode::EpisodeEndRule;
 use hostnorm::reading::Timestamp;
 use hostnorm::scorer::{ScoreHold, Scorer, ScorerSettings, StepOptions};
-use hostnorm::selftest::{InconclusiveReason, LastHourPoints, SelftestInput, SelftestResult};
+use hostnorm::selftest::{InconclusiveReason, RecentNormalPoints, SelftestInput, SelftestResult};
 use hostnorm::simulate::{COLUMNS, SignalSpec, SimulatedMachine, WIDTH};
 use hostnorm::training;
 use hostnorm::window::Point;
@@ -37,7 +37,7 @@ fn trial(seed: u64, hours: usize) -> SelftestInput {
     let shape = DetectorParameters::plain(COLUMNS.iter().map(|it| it.floor).collect(), 7.0 * 2_880.0);
     let mut scorer = Scorer::new(&shape);
     let mut machine = SimulatedMachine::new(seed, 1_767_571_200.0, POINT_SECONDS);
-    let (mut point, mut recent) = (Point::unknown(WIDTH), LastHourPoints::default());
+    let (mut point, mut recent) = (Point::unknown(WIDTH), RecentNormalPoints::default());
     let points = hours * 120;
     let mut next = 20;
     for idx in 0..points {

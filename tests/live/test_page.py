@@ -116,12 +116,33 @@ def test_page(start, tools, folder):
             checked(browser, "episode")
             printed = browser.execute_cdp_cmd("Page.printToPDF", {})["data"]
             note(f"printed: {len(printed) * 3 // 4} bytes")
-            click(browser, "Confirm")
-            assert text(browser, "h1") == "Done", text(browser, "body")
+            judged(browser)
         browser.get(f"{by_name(program)}/?range=7d&show=anomalies")
         checked(browser, "a week, anomalies only")
         browser.get(f"{by_name(program)}/episodes/2020-01-01T00%3A00%3A00Z")
         assert "no episode" in text(browser, ".sentence")
+
+
+def judged(browser):
+    """The buttons of the page of an episode do what they say; the last verdict counts."""
+    address = browser.current_url
+    buttons = (
+        ("Confirm", "is confirmed", "confirmed"),
+        ("Reject", "is rejected", "rejected"),
+        ("Forget", "forgotten", "rejected"),
+    )
+    for name, effect, verdict in buttons:
+        click(browser, name)
+        until("the answer", 10, lambda: text(browser, "h1") in ("Done", "Refused"))
+        assert text(browser, "h1") == "Done" and effect in text(browser, ".sentence"), text(browser, "body")
+        checked(browser, name)
+        browser.get(address)
+        until("the verdict", 10, lambda: verdict in shown_verdict(browser))
+
+
+def shown_verdict(browser):
+    browser.refresh()
+    return browser.execute_script("return [...document.querySelectorAll('dt')].find(it => it.textContent === 'Verdict')?.nextSibling.textContent ?? ''")
 
 
 def accepted_elsewhere(browser, url):

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::cli::{CommandExit, ReplayOptions};
+use crate::cli::{CommandExit, ReplayArgs};
 
 /// Refuses an output that is one of the inputs, by any name or link.
-pub(super) fn refuse(options: &ReplayOptions) -> Result<(), CommandExit> {
+pub(super) fn refuse(options: &ReplayArgs) -> Result<(), CommandExit> {
     let Some(output) = options.output.as_deref().filter(|it| it.as_os_str() != "-") else { return Ok(()) };
     let read = [options.history.as_deref(), Some(&options.input), options.labels.as_deref()];
     match read.into_iter().flatten().find(|it| is_same(it, output)) {

@@ -64,12 +64,12 @@ fn described(route: &Route, operation: &ApiOperation, generator: &mut SchemaGene
     let mut responses = Map::new();
     let done = json!({"description": "success", "content": {media_type: {"schema": schema}}});
     responses.insert(operation.success.to_string(), done);
-    // Of a body that does not arrive.
-    let late: &[u16] = if route.method == Method::POST { &[408] } else { &[] };
+    // Of a body that does not arrive, is too long, or is compressed.
+    let of_body: &[u16] = if route.method == Method::POST { &[408, 413, 415] } else { &[] };
     if operation.success == 200 && route.method == Method::GET {
         responses.insert("304".into(), json!({"description": "the client has this response: If-None-Match"}));
     }
-    for status in [400_u16, 401, 429, 503].iter().chain(late).chain(operation.errors) {
+    for status in [400_u16, 401, 429, 503].iter().chain(of_body).chain(operation.errors) {
         let problem = json!({"schema": {"$ref": "#/components/schemas/Problem"}});
         responses.insert(
             status.to_string(),
@@ -127,6 +127,7 @@ fn error(status: u16) -> String {
         409 => "the current state does not allow it, or hostnorm has no store".into(),
         408 => "the body did not arrive in time".into(),
         413 => format!("the body is longer than {BODY_BYTES_MAX} bytes"),
+        415 => "the body is compressed".into(),
         422 => "the new settings are invalid; the settings in effect stay".into(),
         429 => "more requests than rate_limit allows, or too many failed logins".into(),
         _ => {

@@ -180,7 +180,7 @@ fn signals(episode: &EpisodeRecord, charts: &EpisodeCharts) -> Markup {
 fn left_range(rows: &[DayRangeExcursion]) -> Markup {
     let table = html! {
         table {
-            caption { "The earliest first" }
+            caption { "The earliest first; at the same time, the farthest outside first" }
             thead { tr {
                 th scope="col" { "Signal" } th scope="col" { "At" } th scope="col" { "Side" }
                 th.number scope="col" { "Value" } th.number scope="col" { "Range of the day before" }

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 ///
 /// # Errors
 /// When the TLS library has no version in common with itself.
-pub(in crate::http) fn any_server() -> Result<Arc<ClientConfig>, Error> {
+pub(in crate::http) fn health_check_client() -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(ring::default_provider());
     let config =
         ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;

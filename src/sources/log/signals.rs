@@ -67,7 +67,7 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Log,
         name: "log_burst_errors",
         title: "burst of errors",
-        help: "Errors within the last 30 seconds if there are far more than the rate of the last hours explains, else 0",
+        help: "Errors within the last 30 seconds if they are far more than in the last hours, else 0",
         unit: SignalUnit::Count,
         // It is 0 outside bursts, so a burst of a few seconds is far from normal.
         floor: 0.3,
@@ -100,7 +100,7 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Log,
         name: "log_rising_warnings",
         title: "rise of warnings",
-        help: "Warnings since they began to come far more often than the rate of the last hours explains, else 0",
+        help: "Warnings since they became far more frequent than in the last hours, 0 if they did not",
         unit: SignalUnit::Count,
         // It is 0 while the rate is usual, so a rise of a few seconds is far from normal.
         floor: 0.3,

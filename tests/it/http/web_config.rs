@@ -19,9 +19,9 @@ use super::client::{Answer, Client};
 use super::server::{Server, Start};
 use super::{PLAIN, PROBLEM, TEXT, check, until};
 
-type TlsClient = Client<StreamOwned<ClientConnection, TcpStream>>;
+pub(super) type TlsClient = Client<StreamOwned<ClientConnection, TcpStream>>;
 
-const TLS: &str = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
+pub(super) const TLS: &str = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
 
 /// "right", of the lowest cost.
 pub(super) fn alice() -> String {
@@ -33,7 +33,7 @@ pub(super) fn basic(user: &str, password: &str) -> String {
     format!("Authorization: Basic {}\r\n", STANDARD.encode(format!("{user}:{password}")))
 }
 
-fn client_config(authority: &Authority, identity: Option<&Identity>) -> ClientConfig {
+pub(super) fn client_config(authority: &Authority, identity: Option<&Identity>) -> ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
@@ -50,7 +50,7 @@ fn client_config(authority: &Authority, identity: Option<&Identity>) -> ClientCo
     }
 }
 
-fn connect(address: SocketAddr, config: ClientConfig) -> TlsClient {
+pub(super) fn connect(address: SocketAddr, config: ClientConfig) -> TlsClient {
     let name = ServerName::try_from("localhost").unwrap();
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
     let stream = TcpStream::connect(address).unwrap();

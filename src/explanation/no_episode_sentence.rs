@@ -32,7 +32,7 @@ pub(super) fn unknown_sentence(subject: &Subject, missing: MissingScore) -> Stri
 }
 
 /// The answer without an episode.
-pub(super) fn quiet_sentence(
+pub(super) fn no_episode_sentence(
     subject: &Subject,
     highest: f64,
     left_range: Option<&Vec<DayRangeExcursion>>,

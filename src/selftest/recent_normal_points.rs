@@ -1,4 +1,4 @@
-//! The points of the last hour of a subject.
+//! The last points of a subject outside of anomalies.
 
 use std::collections::VecDeque;
 
@@ -11,11 +11,11 @@ pub const POINTS: usize = 120;
 
 /// The last points, oldest first.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct LastHourPoints {
+pub struct RecentNormalPoints {
     points: VecDeque<Point>,
 }
 
-impl LastHourPoints {
+impl RecentNormalPoints {
     /// Whether this restored state has this number of signals.
     pub(crate) fn fits(&self, signals: usize) -> bool {
         self.points.len() <= POINTS && self.points.iter().all(|it| it.is_of(signals))
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn the_last_hour_is_kept() {
-        let mut recent = LastHourPoints::default();
+        let mut recent = RecentNormalPoints::default();
         for t in 0..POINTS + 5 {
             assert_eq!(recent.is_full(), t >= POINTS);
             recent.push(&Point { at: Timestamp(t as f64), values: vec![t as f64], missing: vec![false] });

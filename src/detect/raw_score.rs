@@ -28,7 +28,7 @@ const BREADTH_EXPONENT: f64 = 0.5;
 
 /// The joint score of a point, with the contribution of each signal.
 #[derive(Debug, Clone, PartialEq)]
-pub struct JointScore {
+pub struct RawScore {
     /// Before breadth, habituation, absences and level extremes: what [`Habituation`](super::habituation::Habituation)
     /// counts excursions in. At least 0.
     pub unscaled: f64,
@@ -49,12 +49,7 @@ pub struct MinimumScores {
 
 /// Combines the deviations with the outputs of the detectors; one that abstains has no effect. `habituation` is the
 /// factor of the subject.
-pub fn joint_score(
-    z: &[f64],
-    outputs: &DetectorOutputs,
-    habituation: f64,
-    levels: MinimumScores,
-) -> JointScore {
+pub fn raw_score(z: &[f64], outputs: &DetectorOutputs, habituation: f64, levels: MinimumScores) -> RawScore {
     let lift = match outputs.forest {
         DetectorOutput::Abstain => 1.0,
         DetectorOutput::Score { score, .. } => (score / FOREST_NEUTRAL).powi(2),
@@ -69,7 +64,7 @@ pub fn joint_score(
     shares.iter_mut().for_each(|it| *it *= factor);
     raise(&mut shares, &outputs.absence, levels);
     raise(&mut shares, &outputs.level_extreme, levels);
-    JointScore { unscaled, score: shares.iter().sum::<f64>().max(0.0), shares }
+    RawScore { unscaled, score: shares.iter().sum::<f64>().max(0.0), shares }
 }
 
 fn add(shares: &mut [f64], output: &DetectorOutput, scale: f64) {
@@ -127,7 +122,7 @@ mod tests {
     }
 
     fn check(z: &[f64], outputs: &DetectorOutputs, expected: f64) {
-        let joint = joint_score(z, outputs, 1.0, LEVELS);
+        let joint = raw_score(z, outputs, 1.0, LEVELS);
         assert!((joint.score - expected).abs() < 1e-9, "{}, expected {expected}", joint.score);
         assert!((joint.shares.iter().sum::<f64>() - expected).abs() < 1e-9);
     }
@@ -179,7 +174,7 @@ mod tests {
         for (share, expected) in [(1.0, 5.0), (0.8, 2.0)] {
             let absence = score(share, &[0.0, share, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
             let joint =
-                joint_score(&z, &DetectorOutputs { absence, ..DetectorOutputs::default() }, 0.3, LEVELS);
+                raw_score(&z, &DetectorOutputs { absence, ..DetectorOutputs::default() }, 0.3, LEVELS);
             assert!(
                 (joint.score - expected).abs() < 1e-9 && (joint.unscaled - 0.4).abs() < 1e-9,
                 "{joint:?}"

@@ -1,0 +1,85 @@
+//! Tests of connections in memory, because a paused clock jumps while bytes are still on their way through the kernel.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Channel, Empty};
+use hyper::client::conn::http2::{SendRequest, handshake};
+
+use super::super::fuzzing;
+use super::*;
+
+type Body = BoxBody<Bytes, Infallible>;
+
+/// A client of HTTP/2 of a server with all routes.
+async fn http2_client() -> SendRequest<Body> {
+    let (stream, peer) = tokio::io::duplex(64 * 1024);
+    tokio::spawn(async move {
+        let graceful = GracefulShutdown::new();
+        let (_stop, stopping) = watch::channel(());
+        let (state, activity) = (Arc::new(fuzzing::app_state().unwrap()), Arc::default());
+        let connection = ConnectionContext { state, watcher: graceful.watcher(), stopping, activity };
+        let origin = ClientOrigin::Network(SocketAddr::from(([127, 0, 0, 1], 1)));
+        connection.http2(stream, ConnectionPeer { origin, tls: true, certificate: None }).await
+    });
+    let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(peer)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+/// The status and the text of the response to a POST to `/mcp` with this body, or to a health check without one.
+async fn answer(mut client: SendRequest<Body>, body: Option<Body>) -> (u16, String) {
+    let request = match body {
+        Some(body) => Request::post("https://localhost/mcp").body(body),
+        None => Request::get("https://localhost/-/healthy").body(Empty::new().boxed()),
+    };
+    client.ready().await.unwrap();
+    let response = client.send_request(request.unwrap()).await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_of_http2_that_does_not_come_in_time_is_given_up_and_other_streams_go_on() {
+    let client = http2_client().await;
+    // Never, and a byte each second.
+    for pause in [4 * REQUEST, Duration::from_secs(1)] {
+        let (mut sender, body) = Channel::<Bytes, Infallible>::new(1);
+        tokio::spawn(async move {
+            while sender.send_data(Bytes::from_static(b" ")).await.is_ok() {
+                sleep(pause).await;
+            }
+        });
+        let started = Instant::now();
+        let late = tokio::spawn(answer(client.clone(), Some(body.boxed())));
+        for _ in 0..3 {
+            sleep(Duration::from_secs(1)).await;
+            assert_eq!(answer(client.clone(), None).await.0, 200);
+        }
+        assert!(!late.is_finished());
+        let (status, text) = late.await.unwrap();
+        assert!(status == 408 && text.contains("within 5 s"), "{status} {text}");
+        let waited = started.elapsed();
+        assert!(REQUEST <= waited && waited < REQUEST + Duration::from_secs(1), "{waited:?}");
+        assert_eq!(answer(client.clone(), None).await.0, 200);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_of_http2_is_read_beyond_the_window_up_to_the_limit() {
+    let client = http2_client().await;
+    for (length, expected) in [(BODY_BYTES_MAX, 400), (BODY_BYTES_MAX + 1, 413), (4 * BODY_BYTES_MAX, 413)] {
+        let (mut sender, body) = Channel::<Bytes, Infallible>::new(1);
+        tokio::spawn(async move {
+            let mut rest = length;
+            while rest > 0 && sender.send_data(Bytes::from(vec![b' '; rest.min(10_000)])).await.is_ok() {
+                rest -= rest.min(10_000);
+            }
+        });
+        let (status, text) = answer(client.clone(), Some(body.boxed())).await;
+        assert_eq!(status, expected, "{length}: {text}");
+    }
+    assert_eq!(answer(client, None).await.0, 200);
+}
