@@ -242,6 +242,11 @@ impl SubjectValues {
         std::mem::take(&mut self.1)
     }
 
+    /// Makes room for this many further values.
+    pub fn reserve(&mut self, count: usize) {
+        self.0.reserve(count);
+    }
+
     /// Number of values.
     pub fn count(&self) -> usize {
         self.0.len()

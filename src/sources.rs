@@ -61,7 +61,7 @@ mod non_linux;
 pub mod fuzzing;
 
 pub use blocking_reads::BlockingReads;
-pub use cgroup::{CgroupSettings, GROUPS_MAX};
+pub use cgroup::{CgroupSettings, GROUPS_MAX, group_owner};
 pub use disk::DiskSettings;
 pub use filesystem::FilesystemSettings;
 pub use filter_pattern::{ExcludePattern, ExcludePatternError, IncludePattern};

@@ -1,6 +1,6 @@
 //! The forest as a detector: the features of a point, and the threshold of its score.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -71,11 +71,15 @@ pub struct EifDetector {
     /// Shared, and stored separately.
     #[serde(skip)]
     model: Option<ForestModel>,
+    /// The score of a row of zeros by this model, once it was needed. Most points of most subjects are within the noise floors
+    /// of all signals.
+    #[serde(skip)]
+    score_of_zeros: OnceLock<f64>,
 }
 
 impl EifDetector {
     pub(super) fn new(parameters: &DetectorParameters) -> Self {
-        Self { inputs: ForestInputs::new(parameters.width()), model: None }
+        Self { inputs: ForestInputs::new(parameters.width()), model: None, score_of_zeros: OnceLock::new() }
     }
 
     /// Whether this restored state can replace `fresh`, which has the same settings.
@@ -84,7 +88,16 @@ impl EifDetector {
     }
 
     pub(super) fn judge(&self, input: &DetectorInput<'_>) -> DetectorOutput {
-        self.model.as_ref().map_or(DetectorOutput::Abstain, |it| self.score_with_model(input, it))
+        let Some(ForestModel { forest, threshold }) = &self.model else { return DetectorOutput::Abstain };
+        if forest.width() != self.inputs.width() {
+            return DetectorOutput::Abstain;
+        }
+        let row = self.inputs.row(input.z);
+        let score = match row.iter().all(|it| *it == 0.0) {
+            true => *self.score_of_zeros.get_or_init(|| forest.score(&row)),
+            false => forest.score(&row),
+        };
+        DetectorOutput::Score { score, threshold: *threshold, shares: Vec::new() }
     }
 
     /// Scores the point with this model instead of the installed one.
@@ -106,12 +119,12 @@ impl EifDetector {
 
     /// Takes over the installed model of `other`.
     pub(crate) fn take_model_from(&mut self, other: Self) {
-        self.model = other.model;
+        (self.model, self.score_of_zeros) = (other.model, other.score_of_zeros);
     }
 
     /// Scores with this model from now on.
     pub fn install(&mut self, model: &ForestModel) {
-        self.model = Some(model.clone());
+        (self.model, self.score_of_zeros) = (Some(model.clone()), OnceLock::new());
     }
 }
 
@@ -127,19 +140,23 @@ mod tests {
     }
 
     fn forest(width: usize) -> Arc<Forest> {
+        forest_of(width, 300, 2)
+    }
+
+    fn forest_of(width: usize, count: usize, seed: u64) -> Arc<Forest> {
         let (mut random, mut rows, mut row) = (SeededRng::new(1), FeatureRows::new(width), vec![0.0; width]);
-        for _ in 0..300 {
+        for _ in 0..count {
             random.fill_normal(&mut row);
             rows.push(&row);
         }
-        Arc::new(Forest::train(&rows, &ForestOptions::default(), 2).unwrap())
+        Arc::new(Forest::train(&rows, &ForestOptions::default(), seed).unwrap())
     }
 
     const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
 
     #[test]
     fn it_abstains_without_a_forest_of_its_width() {
-        let mut detector = EifDetector { inputs: ForestInputs::new(9), model: None };
+        let mut detector = EifDetector::new(&DetectorParameters::plain(vec![0.0; 9], 1.0));
         assert_eq!(judge(&detector, &[0.0; 9]), DetectorOutput::Abstain);
         detector.install(&ForestModel { forest: forest(8), threshold: 0.6 });
         assert_eq!(judge(&detector, &[0.0; 9]), DetectorOutput::Abstain);
@@ -147,6 +164,20 @@ mod tests {
         let (quiet, strange) = (judge(&detector, &[0.0; 9]), judge(&detector, &[1e300; 9]));
         let (quiet, strange) = (quiet.relative().unwrap(), strange.relative().unwrap());
         assert!(quiet < 1.0 && 1.0 < strange, "{quiet} {strange}");
+    }
+
+    #[test]
+    fn each_model_scores_a_row_of_zeros_by_itself() {
+        let mut detector = EifDetector::new(&DetectorParameters::plain(vec![0.0; 9], 1.0));
+        for (rows, seed) in [(40, 3), (300, 4)] {
+            let model = ForestModel { forest: forest_of(9, rows, seed), threshold: 0.5 };
+            detector.install(&model);
+            let expected = model.forest.score(&[0.0; 9]) / 0.5;
+            for _ in 0..2 {
+                assert_eq!(judge(&detector, &[0.0; 9]).relative(), Some(expected));
+                assert_ne!(judge(&detector, &[4.0; 9]).relative(), Some(expected));
+            }
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Steps 4 and 5 of the pipeline: `mah` on `[c, EWMA5(c), EWMA30(c)]` and `mah3` on `c[t] - c[t-3]`, where `c` is z clipped
 //! to ±20. The result is their sum; the change counts less if there are few signals.
 
+use std::sync::OnceLock;
+
 use serde::{Deserialize, Serialize};
 
 use super::adaptive_covariance::ExponentialCovariance;
@@ -23,6 +25,10 @@ pub struct JointDistance {
     change: ExponentialCovariance,
     /// Weight of the change: 0 for a single signal, 1 from nine signals on.
     change_weight: f64,
+    /// The output for a point within the noise floors of all signals, until something is learned. Most points of most subjects
+    /// are such points.
+    #[serde(skip)]
+    output_of_zeros: OnceLock<DetectorOutput>,
 }
 
 impl JointDistance {
@@ -34,6 +40,7 @@ impl JointDistance {
             scales: ExponentialCovariance::new(3 * width, a),
             change: ExponentialCovariance::new(width, a),
             change_weight: DetectorParameters::share_of_many(width),
+            output_of_zeros: OnceLock::new(),
         }
     }
 
@@ -46,8 +53,15 @@ impl JointDistance {
     }
 
     pub(super) fn judge(&self, input: &DetectorInput<'_>) -> DetectorOutput {
-        let width = input.z.len();
-        let clipped = clip(input.z);
+        match input.z.iter().all(|it| *it == 0.0) {
+            true => self.output_of_zeros.get_or_init(|| self.output(input.z)).clone(),
+            false => self.output(input.z),
+        }
+    }
+
+    fn output(&self, z: &[f64]) -> DetectorOutput {
+        let width = z.len();
+        let clipped = clip(z);
         let (far, shares_of_scales) = self.scales.distance(&self.memory.scales(&clipped));
         let (changed, shares_of_change) = self.change.distance(&self.memory.change(&clipped));
         let shares = (0..width).map(|i| {
@@ -59,6 +73,7 @@ impl JointDistance {
     }
 
     pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
+        self.output_of_zeros = OnceLock::new();
         let width = input.z.len();
         let clipped = clip(input.z);
         let variances = ShortTermMeans::variances();
@@ -72,4 +87,32 @@ impl JointDistance {
 
 fn clip(z: &[f64]) -> Vec<f64> {
     z.iter().map(|it| it.clamp(-CLIP, CLIP)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::Point;
+
+    fn input<'a>(point: &'a Point, z: &'a [f64]) -> DetectorInput<'a> {
+        DetectorInput { point, z, noise: &[0.1; 3], threshold_factor: 1.0 }
+    }
+
+    #[test]
+    fn a_point_of_zeros_is_scored_by_what_was_learned_last() {
+        let parameters = DetectorParameters::plain(vec![0.0; 3], 100.0);
+        let (mut kept, mut fresh) = (JointDistance::new(&parameters), JointDistance::new(&parameters));
+        let point = Point::default();
+        let lesson = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+        for number in 0..20 {
+            // Only one of them scores points of zeros before the last one.
+            for _ in 0..2 {
+                kept.judge(&input(&point, &[0.0; 3]));
+            }
+            let z = [1.0, f64::from(number % 4), -1.0];
+            kept.learn(&input(&point, &z), lesson);
+            fresh.learn(&input(&point, &z), lesson);
+        }
+        assert_eq!(kept.judge(&input(&point, &[0.0; 3])), fresh.judge(&input(&point, &[0.0; 3])));
+    }
 }

@@ -1,12 +1,13 @@
 //! The container or service of a process, from its line in `/proc/[pid]/cgroup` (cgroups(7)).
 //!
-//! The path says the name of a service, its unit, and of an LXC container. Of others it says the ID; their names come from
-//! the source of control groups, so that a culprit has the name of its subject. One without a name has the first twelve digits
-//! of its ID, as `docker ps` shows them.
+//! The path says the name of a service, its unit, and the names of some containers. Of others it says the ID; their names come
+//! from the source of control groups, so that a culprit has the name of its subject. One without a name has the first twelve
+//! digits of its ID, as `docker ps` shows them.
 
 use std::collections::BTreeMap;
 
 use crate::culprit::{ContainerOrService, ContainerOrServiceKind};
+use crate::sources;
 
 /// Length of a full container ID, in hexadecimal digits.
 const ID_DIGITS: usize = 64;
@@ -22,7 +23,8 @@ pub struct OwnerNames(BTreeMap<String, String>);
 impl OwnerNames {
     /// From pairs of the ID of a container and the name of its subject.
     pub fn new(names: impl Iterator<Item = (String, String)>) -> Self {
-        Self(names.filter_map(|(id, name)| Some((id.get(..SHORT_DIGITS)?.to_owned(), name))).collect())
+        let short = |id: String| if id.len() == ID_DIGITS { id[..SHORT_DIGITS].to_owned() } else { id };
+        Self(names.filter(|(id, _)| !id.is_empty()).map(|(id, name)| (short(id), name)).collect())
     }
 
     /// The owner with the name of its subject, where that is known.
@@ -37,39 +39,18 @@ impl OwnerNames {
 pub(super) fn parse(bytes: &[u8]) -> Option<ContainerOrService> {
     let text = String::from_utf8_lossy(bytes);
     // `0::/path` is the unified hierarchy, `4:memory:/path` one of version 1. A container is in all of them.
-    let paths = || text.lines().filter_map(|it| it.splitn(3, ':').nth(2));
-    let found = paths().find_map(container).map(|name| (ContainerOrServiceKind::Container, name));
-    let found =
-        found.or_else(|| paths().find_map(service).map(|name| (ContainerOrServiceKind::Service, name)));
-    let (kind, name) = found?;
+    let paths = text.lines().filter_map(|it| it.splitn(3, ':').nth(2));
+    let mut found: Option<ContainerOrService> = None;
+    for owner in paths.filter_map(sources::group_owner) {
+        if owner.kind == ContainerOrServiceKind::Container {
+            found = Some(owner);
+            break;
+        }
+        found.get_or_insert(owner);
+    }
+    let ContainerOrService { kind, name } = found?;
     let clean = name.chars().map(|it| if it.is_control() { '\u{fffd}' } else { it }).take(NAME_MAX);
     Some(ContainerOrService { kind, name: clean.collect() })
-}
-
-/// The innermost container of a path.
-fn container(path: &str) -> Option<&str> {
-    let mut parents = path.rsplit('/').peekable();
-    while let Some(part) = parents.next() {
-        // `docker-<id>.scope`, `cri-containerd-<id>.scope`, `crio-<id>.scope`, `libpod-<id>.scope`, or `<id>`.
-        let name = part.strip_suffix(".scope").unwrap_or(part);
-        let last = name.rsplit('-').next().unwrap_or(name);
-        if last.len() == ID_DIGITS && last.bytes().all(|it| it.is_ascii_hexdigit()) {
-            return last.get(..SHORT_DIGITS);
-        }
-        let lxc = part.strip_prefix("lxc.payload.");
-        let lxc = lxc.or_else(|| (parents.peek() == Some(&"lxc")).then_some(part));
-        if let Some(name) = lxc.filter(|it| !it.is_empty()) {
-            return Some(name);
-        }
-    }
-    None
-}
-
-/// The innermost service of a path.
-fn service(path: &str) -> Option<&str> {
-    let unit = path.rsplit('/').find(|it| it.ends_with(".service"))?;
-    // The service of a user's session holds whatever the user starts.
-    (unit != ".service" && !unit.starts_with("user@")).then_some(unit)
 }
 
 #[cfg(test)]
@@ -115,6 +96,21 @@ mod tests {
             ("/lxc/web".into(), Some((Container, "web"))),
             ("/lxc.payload.db/system.slice/mysql.service".into(), Some((Container, "db"))),
             ("/lxc.payload.".into(), None),
+            // A container in a service, and one in a container: the outer one is the subject.
+            (format!("/system.slice/web.service/libpod-payload-{id}"), Some((Service, "web.service"))),
+            (format!("/lxc.payload.db/docker/{id}"), Some((Container, "db"))),
+            (
+                format!(
+                    "/user.slice/user-1000.slice/user@1000.service/app.slice/web.service/libpod-payload-{id}"
+                ),
+                Some((Container, short)),
+            ),
+            ("/machine.slice/machine-web\\x2d1.scope/payload".into(), Some((Container, "web-1"))),
+            (
+                "/nomad.slice/share.slice/1b2c3d4e-0000-4000-8000-123456789abc.api.scope".into(),
+                Some((Container, "1b2c3d4e-0000-4000-8000-123456789abc.api")),
+            ),
+            (format!("/ecs/0123456789abcdef/{id}"), Some((Container, short))),
         ] {
             check(&format!("0::{path}\n"), expected);
             check(&format!("12:pids:{path}\n1:name=systemd:{path}\n0::/\n"), expected);

@@ -19,6 +19,7 @@ use crate::reading::{MetricLabels, Reading, Subject, SubjectKind, Timestamp};
 mod group_class;
 mod cgroup_hierarchy;
 mod discovery;
+mod group_owner;
 mod workload;
 mod podman_storage;
 mod names_on_disk;
@@ -27,17 +28,19 @@ mod cgroup_identity;
 mod parse;
 pub(super) mod group_values;
 mod restarts;
-mod representative_process;
 mod stacked_block_devices;
+mod representative_process;
 mod file_table;
 mod group_files;
 mod live_group;
+mod throttled_periods;
 mod throttled_time;
 mod signals;
 mod impacts;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 
+pub use group_owner::group_owner;
 pub(super) use impacts::IMPACTS;
 pub(super) use signals::SIGNALS;
 
@@ -51,6 +54,7 @@ use live_group::{GoneCgroups, GroupDirectory, LiveCgroup};
 use representative_process::HostProcesses;
 use restarts::Restarts;
 use stacked_block_devices::StackedBlockDevices;
+use throttled_periods::ThrottledPeriods;
 use throttled_time::ThrottledTime;
 
 static GROUPS: Metric =
@@ -68,6 +72,7 @@ pub(super) static METRICS: &[&Metric] = &[
     &group_values::PERIODS,
     &group_values::THROTTLED_PERIODS,
     &group_values::THROTTLED,
+    &group_values::THROTTLED_RATIO,
     &group_values::CPU_LIMIT,
     &group_values::MEMORY,
     &group_values::WORKING_SET,
@@ -257,6 +262,7 @@ impl Cgroup {
             }
             let total = group.files.values().frequent.throttled_seconds;
             *throttled += group.throttled.step(into.at, total, due.is_some());
+            group.throttled_periods.step(into.at, group.files.values().periods(), due.is_some());
             group.set(into);
             true
         });
@@ -348,14 +354,24 @@ impl Cgroup {
             (
                 CgroupFiles::new(hierarchies, &found.path, found.class.has_own_network_namespace()),
                 directory,
-                ThrottledTime::default(),
+                (ThrottledTime::default(), ThrottledPeriods::default()),
             )
         };
         // The time of creation is kept, because the kernel may forget it.
-        let (files, directory, throttled) =
-            live.map_or_else(fresh, |it| (it.files, it.directory, it.throttled));
-        let path = found.path;
-        LiveCgroup { path, name, subject, info, files, directory, throttled, restarts, is_successor }
+        let (files, directory, (throttled, throttled_periods)) =
+            live.map_or_else(fresh, |it| (it.files, it.directory, (it.throttled, it.throttled_periods)));
+        LiveCgroup {
+            path: found.path,
+            name,
+            subject,
+            info,
+            files,
+            directory,
+            throttled,
+            throttled_periods,
+            restarts,
+            is_successor,
+        }
     }
 }
 

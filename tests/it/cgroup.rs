@@ -190,6 +190,9 @@ fn each_runtime_on_each_version() {
             &["user.slice/user-1000.slice/user@1000.service/user.slice/libpod-ID.scope"],
             &[short],
         );
+        let quadlet = "app.slice/web.service/libpod-payload-ID";
+        check(version, &[&format!("user.slice/user-1000.slice/user@1000.service/{quadlet}")], &[short]);
+        check(version, &["system.slice/web.service/libpod-payload-ID"], &["service/web.service"]);
         // Kubernetes without readable names: containerd and CRI-O.
         let pod = format!("pod/{UID}");
         let container = format!("container/{UID}/000000000000");
@@ -202,6 +205,17 @@ fn each_runtime_on_each_version() {
             &["container/db-1"],
         );
         check(version, &["lxc/104", "lxc/104/ns"], &["container/104"]);
+        check(
+            version,
+            &["machine.slice/machine-web\\x2d1.scope", "machine.slice/machine-web\\x2d1.scope/payload"],
+            &["container/web-1"],
+        );
+        check(version, &["machine.slice/machine-qemu\\x2d3\\x2ddb.scope/libvirt"], &["container/db"]);
+        let task = "1b2c3d4e-0000-4000-8000-123456789abc.api";
+        check(version, &[&format!("nomad/{task}")], &["container/api"]);
+        check(version, &[&format!("nomad.slice/share.slice/{task}.scope")], &["container/api"]);
+        check(version, &["ecs/0123456789abcdef/ID"], &[short]);
+        check(version, &["ecstasks.slice/ecstasks-0123456789abcdef.slice/docker-ID.scope"], &[short]);
         check(
             version,
             &[
@@ -421,6 +435,28 @@ fn a_throttled_group_among_many_is_no_pressure_of_the_host() {
         // Until a group was read twice, nothing is known of its limit.
         let window: Vec<f64> = ratios.skip(10).collect();
         assert!(window.iter().all(|it| *it < 1e-6), "{groups} groups: {window:?}");
+    }
+}
+
+/// The signal is that of the group, no matter how many groups there are.
+#[test]
+fn a_group_among_many_is_throttled_as_much_as_one_alone() {
+    let signal = sources::signal("cgroup_cpu_throttled_ratio").unwrap();
+    for groups in [1, 45] {
+        let host = CgroupHost::new(Version::V2);
+        (0..groups).for_each(|number| host.add(&format!("lxc.payload.g{number:02}")));
+        let mut sources = host.open_with_window(CgroupSettings::default(), 30);
+        let mut at = |seconds: u32| {
+            let stat = format!("nr_periods {}\nnr_throttled {}\n", 10 * seconds, 6 * seconds);
+            host.write("sys/fs/cgroup/lxc.payload.g00/cpu.stat", &stat);
+            let subject = Subject::Container("g00".into());
+            sources.read_all(Timestamp(seconds.into())).subjects.remove(&subject).unwrap()
+        };
+        let readings: Vec<_> = (0..12).map(&mut at).collect();
+        for pair in readings.windows(2).skip(6) {
+            let ratio = (signal.formula)(&ReadingPair::new(&pair[0], &pair[1], 1.0).unwrap());
+            assert_eq!(ratio, Some(0.6), "{groups} groups");
+        }
     }
 }
 

@@ -135,7 +135,7 @@ fn restarts_are_counted_and_the_subject_stays() {
 }
 
 #[test]
-fn rootless_containers_have_the_names_that_the_podman_of_their_user_knows() {
+fn rootless_containers_have_the_names_that_the_runtimes_of_their_user_know() {
     let host = CgroupHost::new(Version::V2);
     let scope = |number| {
         format!("user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{}.scope", id(number))
@@ -146,14 +146,19 @@ fn rootless_containers_have_the_names_that_the_podman_of_their_user_knows() {
         &format!("{storage}/containers.json"),
         &format!(r#"[{{"id":"{}","names":["mail"],"metadata":"{{}}"}}]"#, id(0xabc)),
     );
+    host.write(
+        &format!("home/ann/.local/share/docker/containers/{}/config.v2.json", id(0xd0)),
+        r#"{"Name":"/web","Config":{"Image":"nginx:1"}}"#,
+    );
     host.add(&scope(0xabc));
     host.add(&scope(0xdef));
+    host.add(&scope(0xd0).replace("libpod", "docker"));
     let mut sources = host.open(CgroupSettings::default());
     // The home is read beside the loop.
     let found = (0..).map(|it| {
         std::thread::yield_now();
         subjects(&sources.read_all(Timestamp(20.0 * f64::from(it))))
     });
-    let found = found.take(1_000_000).find(|it| it.len() == 2);
-    assert_eq!(found.unwrap(), ["container/000000000000", "container/mail"]);
+    let found = found.take(1_000_000).find(|it| it.len() == 3);
+    assert_eq!(found.unwrap(), ["container/000000000000", "container/mail", "container/web"]);
 }

@@ -10,15 +10,13 @@ use std::time::{Duration, Instant};
 
 use super::discovery::{FoundCgroup, FoundClass};
 use super::group_class::ContainerId;
+use super::group_owner::SHORT_ID;
 use super::names_on_disk::NamesOnDisk;
 use super::podman_storage::DescribedContainer;
-use super::workload::{is_generated, repository, workload};
+use super::workload::{is_generated, repository, without_uuid, workload};
 use crate::clock;
 use crate::reading::SubjectKind;
 use crate::sources::blocking_reads::{BlockingReads, FIRST_WAIT};
-
-/// Digits of an ID by which a container without a name is known.
-const SHORT_ID: usize = 12;
 
 /// Longest wait of a search for names; those that arrive later are for the next search.
 const NAMES_WAIT: Duration = Duration::from_millis(50);
@@ -104,6 +102,9 @@ impl ContainerNames {
             FoundClass::Container { id: ContainerId::Name(name), .. } => {
                 NameAnswer::Named(GroupName::plain(SubjectKind::Container, name, ""))
             }
+            FoundClass::Container { id: ContainerId::NameAndId { name, id }, .. } => {
+                NameAnswer::Named(GroupName::plain(SubjectKind::Container, name, id))
+            }
             FoundClass::Container { id: ContainerId::Digits(id), pod: Some(uid), .. } => {
                 self.container_of_pod(id, uid, since)
             }
@@ -158,23 +159,24 @@ impl ContainerNames {
     /// What docker or podman says about a container; the outer `None` until both were read.
     fn container(&mut self, id: &str, since: Instant) -> Option<Option<DescribedContainer>> {
         let podman = self.disk.podman_of_root(since).map(|it| it.get(id).cloned());
-        match self.disk.docker(id, since)? {
+        match self.disk.docker(id, None, since)? {
             Some(docker) => Some(Some(docker.clone())),
             None => podman,
         }
     }
 
-    /// The same of the podman of a user.
+    /// The same of docker and podman of a user.
     fn container_of_user(
         &mut self,
         id: &str,
         user: &str,
         since: Instant,
     ) -> Option<Option<DescribedContainer>> {
-        let home = self.disk.homes(since)?.get(user).cloned();
-        match home {
-            Some(home) => Some(self.disk.podman_of_home(&home, since)?.get(id).cloned()),
-            None => Some(None),
+        let Some(home) = self.disk.homes(since)?.get(user).cloned() else { return Some(None) };
+        let podman = self.disk.podman_of_home(&home, since).map(|it| it.get(id).cloned());
+        match self.disk.docker(id, Some(&home), since)? {
+            Some(docker) => Some(Some(docker.clone())),
+            None => podman,
         }
     }
 }
@@ -211,7 +213,7 @@ impl GroupName {
             _ if !it.service.is_empty() => &it.service,
             Some(image) if it.name.is_empty() || is_generated(&it.name) => image,
             _ if it.name.is_empty() => short(id),
-            _ => &it.name,
+            _ => without_uuid(&it.name),
         };
         Self { container: it.name.clone(), ..Self::plain(SubjectKind::Container, name, id) }
     }

@@ -124,6 +124,9 @@ fn visit(
         CgroupClass::Container(runtime, id) => {
             let id = match id {
                 ContainerId::Name(it) => ContainerId::Name(name.distinct(&it)),
+                ContainerId::NameAndId { name: it, id } => {
+                    ContainerId::NameAndId { name: name.distinct(&it), id: name.distinct(&id) }
+                }
                 digits @ ContainerId::Digits(_) => digits,
             };
             Some(FoundClass::Container { runtime, id, pod: parent.pod.clone() })

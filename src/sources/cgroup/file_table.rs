@@ -1,7 +1,7 @@
 //! Which files a group may have, when each is read, and the values in it.
 
 use super::cgroup_hierarchy::Hierarchy;
-use super::group_values::{CgroupValues, GroupPressure, SlowValues};
+use super::group_values::{ActivityValues, CgroupValues, GroupPressure};
 use super::parse::{self, from_micros};
 use super::stacked_block_devices::StackedBlockDevices;
 use crate::sources::SourceError;
@@ -15,6 +15,9 @@ pub(super) enum FileReadCadence {
     Frequent,
     /// When it is the group's turn; the frequent ones are due then, too.
     Slow,
+    /// When it is the group's turn and the group used CPU time or memory since the last one, or at each third turn; the slow
+    /// ones are due then, too.
+    Active,
     /// Every twelfth turn, with limits that people set; all others are due then, too.
     Rare,
 }
@@ -52,21 +55,26 @@ pub(super) static FILES: &[FileRow] = &[
         into.frequent.memory_bytes = Some(parse::single(text)?);
         whole()
     }),
-    row(Hierarchy::Memory, "memory.stat", FileReadCadence::Slow, memory_stat_v1),
+    row(Hierarchy::Memory, "memory.stat", FileReadCadence::Active, memory_stat_v1),
     row(Hierarchy::Memory, "memory.limit_in_bytes", FileReadCadence::Rare, |text, into, _| {
         into.rare.memory_limit = parse::limit(text)?;
         whole()
     }),
-    row(Hierarchy::Memory, "memory.oom_control", FileReadCadence::Slow, |text, into, _| {
+    row(Hierarchy::Memory, "memory.oom_control", FileReadCadence::Active, |text, into, _| {
         // Kernels before 4.13 do not count.
         let ([kills, _], skipped) = parse::keyed(text, ["oom_kill", "under_oom"])?;
-        into.slow.oom_kills = kills;
+        into.activity.oom_kills = kills;
         Ok(skipped.without_lacking(&["under_oom"]))
     }),
-    row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes_recursive", FileReadCadence::Slow, blkio_bytes),
-    row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes", FileReadCadence::Slow, blkio_bytes)
-        .unless(|it| it.slow.read_bytes.is_some()),
-    row(Hierarchy::Tasks, "pids.current", FileReadCadence::Slow, tasks),
+    row(
+        Hierarchy::BlockIo,
+        "blkio.throttle.io_service_bytes_recursive",
+        FileReadCadence::Active,
+        blkio_bytes,
+    ),
+    row(Hierarchy::BlockIo, "blkio.throttle.io_service_bytes", FileReadCadence::Active, blkio_bytes)
+        .unless(|it| it.activity.read_bytes.is_some()),
+    row(Hierarchy::Tasks, "pids.current", FileReadCadence::Active, tasks),
     row(Hierarchy::Unified, "cpu.max", FileReadCadence::Rare, |text, into, _| {
         into.rare.cpu_limit = parse::cpu_max(text)?;
         whole()
@@ -77,22 +85,22 @@ pub(super) static FILES: &[FileRow] = &[
         into.frequent.memory_bytes = Some(parse::single(text)?);
         whole()
     }),
-    row(Hierarchy::Unified, "memory.stat", FileReadCadence::Slow, memory_stat_v2),
+    row(Hierarchy::Unified, "memory.stat", FileReadCadence::Active, memory_stat_v2),
     row(Hierarchy::Unified, "memory.max", FileReadCadence::Rare, |text, into, _| {
         into.rare.memory_limit = parse::limit(text)?;
         whole()
     }),
-    row(Hierarchy::Unified, "memory.events", FileReadCadence::Slow, |text, into, _| {
+    row(Hierarchy::Unified, "memory.events", FileReadCadence::Active, |text, into, _| {
         let ([kills, _], skipped) = parse::keyed(text, ["oom_kill", "oom"])?;
-        into.slow.oom_kills = kills;
+        into.activity.oom_kills = kills;
         Ok(skipped.without_lacking(&["oom"]))
     }),
-    row(Hierarchy::Unified, "io.stat", FileReadCadence::Slow, |text, into, devices| {
+    row(Hierarchy::Unified, "io.stat", FileReadCadence::Active, |text, into, devices| {
         let (bytes, skipped) = parse::io_stat(text, |it| devices.is_physical(it))?;
-        set_bytes(bytes, &mut into.slow);
+        set_bytes(bytes, &mut into.activity);
         Ok(skipped)
     }),
-    row(Hierarchy::Unified, "pids.current", FileReadCadence::Slow, tasks),
+    row(Hierarchy::Unified, "pids.current", FileReadCadence::Active, tasks),
     row(Hierarchy::Unified, "cpu.pressure", FileReadCadence::Slow, |text, into, _| {
         group_pressure(text, &mut into.slow.pressure_cpu)
     }),
@@ -175,7 +183,7 @@ fn memory_stat_v1(
 ) -> Result<SkippedLines, SourceError> {
     // Those with `total_` include the groups below, as version 2 does.
     let ([inactive, faults], skipped) = parse::keyed(text, ["total_inactive_file", "total_pgmajfault"])?;
-    (into.slow.inactive_file_bytes, into.slow.major_faults) = (inactive, faults);
+    (into.activity.inactive_file_bytes, into.activity.major_faults) = (inactive, faults);
     Ok(skipped)
 }
 
@@ -185,7 +193,7 @@ fn memory_stat_v2(
     _: &mut StackedBlockDevices,
 ) -> Result<SkippedLines, SourceError> {
     let ([inactive, faults], skipped) = parse::keyed(text, ["inactive_file", "pgmajfault"])?;
-    (into.slow.inactive_file_bytes, into.slow.major_faults) = (inactive, faults);
+    (into.activity.inactive_file_bytes, into.activity.major_faults) = (inactive, faults);
     Ok(skipped)
 }
 
@@ -195,12 +203,12 @@ fn blkio_bytes(
     devices: &mut StackedBlockDevices,
 ) -> Result<SkippedLines, SourceError> {
     let (bytes, skipped) = parse::blkio_bytes(text, |it| devices.is_physical(it))?;
-    set_bytes(bytes, &mut into.slow);
+    set_bytes(bytes, &mut into.activity);
     Ok(skipped)
 }
 
 /// The first file with bytes counts: the second one of version 1 leaves out the groups below.
-fn set_bytes([read, written]: [Option<f64>; 2], into: &mut SlowValues) {
+fn set_bytes([read, written]: [Option<f64>; 2], into: &mut ActivityValues) {
     into.read_bytes = into.read_bytes.or(read);
     into.written_bytes = into.written_bytes.or(written);
 }
@@ -210,6 +218,6 @@ fn tasks(
     into: &mut CgroupValues,
     _: &mut StackedBlockDevices,
 ) -> Result<SkippedLines, SourceError> {
-    into.slow.tasks = Some(parse::single(text)?);
+    into.activity.tasks = Some(parse::single(text)?);
     whole()
 }

@@ -1,7 +1,10 @@
 //! What a directory of the hierarchy is, by its name: the group of a container, a pod, a service, or of others.
 //!
 //! The names are those that runtimes give: docker, containerd, CRI-O, podman, LXC, the kubelet and systemd, each with the
-//! driver `systemd` (scopes and slices) and with the driver `cgroupfs` (plain directories).
+//! driver `systemd` (scopes and slices) and with the driver `cgroupfs` (plain directories); also Nomad, systemd-nspawn and
+//! libvirt.
+
+use super::workload::is_uuid;
 
 /// What the name of a directory says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,10 @@ pub(super) enum ContainerRuntime {
     Crio,
     Podman,
     Lxc,
+    Nomad,
+    Nspawn,
+    /// Of virtual machines and of containers.
+    Libvirt,
     /// The group is named by the ID alone.
     Unknown,
 }
@@ -42,6 +49,9 @@ impl ContainerRuntime {
             Self::Crio => "cri-o",
             Self::Podman => "podman",
             Self::Lxc => "lxc",
+            Self::Nomad => "nomad",
+            Self::Nspawn => "systemd-nspawn",
+            Self::Libvirt => "libvirt",
             Self::Unknown => "",
         }
     }
@@ -54,10 +64,19 @@ pub(super) enum ContainerId {
     Digits(String),
     /// A name that its user gave.
     Name(String),
+    /// A name that its user gave, and an ID that is new for each container.
+    NameAndId {
+        /// The name.
+        name: String,
+        /// The ID.
+        id: String,
+    },
 }
 
 /// Length of the ID of a container in hexadecimal digits.
 const ID_DIGITS: usize = 64;
+/// Drivers of libvirt with which the names of its machines start (`virDomainDriverGenerateMachineName`).
+const LIBVIRT_DRIVERS: [&str; 2] = ["qemu-", "lxc-"];
 
 /// Where a directory lies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -90,13 +109,9 @@ pub(super) fn classify(name: &str, context: GroupContext<'_>) -> CgroupClass {
         return container;
     }
     if let Some(unit) = name.strip_suffix(".service") {
-        // The manager of a user's services delegates: rootless containers lie below it.
-        let delegates = unit.starts_with("user@");
-        return match context.in_user_slice {
-            true if delegates => CgroupClass::Inner,
-            true => CgroupClass::Ignored,
-            false => CgroupClass::Service,
-        };
+        // Services of users are no subjects, but rootless containers lie below them.
+        let is_system = !context.in_user_slice && !unit.is_empty();
+        return if is_system { CgroupClass::Service } else { CgroupClass::Inner };
     }
     CgroupClass::Inner
 }
@@ -127,6 +142,14 @@ fn container(name: &str, context: GroupContext<'_>) -> Option<CgroupClass> {
         return Some(CgroupClass::Container(ContainerRuntime::Lxc, ContainerId::Name(name.to_owned())));
     }
     let stem = name.strip_suffix(".scope").unwrap_or(name);
+    if let Some(task) = nomad_task(stem) {
+        let id = ContainerId::NameAndId { name: task.to_owned(), id: stem.to_owned() };
+        return Some(CgroupClass::Container(ContainerRuntime::Nomad, id));
+    }
+    if let Some(machine) = name.strip_suffix(".scope").and_then(|it| it.strip_prefix("machine-")) {
+        let (runtime, name) = machine_name(&unescaped(machine));
+        return (!name.is_empty()).then_some(CgroupClass::Container(runtime, ContainerId::Name(name)));
+    }
     let (prefix, id) = stem.rsplit_once('-').unwrap_or(("", stem));
     if id.len() != ID_DIGITS || !id.bytes().all(|it| it.is_ascii_hexdigit()) {
         return None;
@@ -141,6 +164,35 @@ fn container(name: &str, context: GroupContext<'_>) -> Option<CgroupClass> {
         _ => return Some(CgroupClass::Ignored),
     };
     Some(CgroupClass::Container(runtime, ContainerId::Digits(id.to_ascii_lowercase())))
+}
+
+/// The name of a task of Nomad: `ALLOCATION.TASK`, as in `client/lib/cgroupslib` of Nomad.
+fn nomad_task(stem: &str) -> Option<&str> {
+    let (allocation, task) = stem.split_once('.')?;
+    (is_uuid(allocation) && !task.is_empty()).then_some(task)
+}
+
+/// The name of a machine of systemd-machined. Libvirt puts the driver and a number before it, which is new at each start:
+/// `qemu-3-web`.
+fn machine_name(machine: &str) -> (ContainerRuntime, String) {
+    let numbered = LIBVIRT_DRIVERS.iter().find_map(|driver| machine.strip_prefix(driver)?.split_once('-'));
+    match numbered.filter(|(number, _)| number.bytes().all(|it| it.is_ascii_digit())) {
+        Some((_, name)) => (ContainerRuntime::Libvirt, name.to_owned()),
+        None => (ContainerRuntime::Nspawn, machine.to_owned()),
+    }
+}
+
+/// The name that systemd escaped for that of a unit, as `web\x2d1` (systemd.unit(5)).
+fn unescaped(name: &str) -> String {
+    let mut parts = name.split("\\x");
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => bytes.extend([&[byte], part.as_bytes().get(2..).unwrap_or_default()].concat()),
+            None => bytes.extend([b"\\x", part.as_bytes()].concat()),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -181,6 +233,20 @@ mod tests {
                 ContainerRuntime::Podman,
             ),
             ("system.slice/nerdctl-ID.scope", ContainerRuntime::Containerd),
+            // A quadlet of a user, a pod of podman, ECS in versions 1 and 2, and a docker with a parent of its own.
+            (
+                "user.slice/user-1000.slice/user@1000.service/app.slice/web.service/libpod-payload-ID",
+                ContainerRuntime::Podman,
+            ),
+            ("machine.slice/machine-libpod_pod_ID.slice/libpod-ID.scope", ContainerRuntime::Podman),
+            ("ecs/0123456789abcdef0123456789abcdef/ID", ContainerRuntime::Unknown),
+            ("ecstasks.slice/ecstasks-0123456789abcdef.slice/docker-ID.scope", ContainerRuntime::Docker),
+            ("batch/ID", ContainerRuntime::Unknown),
+            // k3s without root.
+            (
+                "user.slice/user-1000.slice/user@1000.service/k3s-rootless.service/kubepods/podUID/ID",
+                ContainerRuntime::Unknown,
+            ),
         ] {
             check(path, &digits(runtime));
         }
@@ -192,6 +258,36 @@ mod tests {
             check(path, &CgroupClass::Container(ContainerRuntime::Lxc, ContainerId::Name("web-1".into())));
         }
         check("lxc.monitor.web-1", &CgroupClass::Ignored);
+    }
+
+    #[test]
+    fn machines_of_systemd_have_names() {
+        for (path, runtime, name) in [
+            ("machine.slice/machine-web.scope", ContainerRuntime::Nspawn, "web"),
+            ("machine.slice/machine-web\\x2d1.scope", ContainerRuntime::Nspawn, "web-1"),
+            ("machine.slice/machine-qemu\\x2d3\\x2ddb\\x2d1.scope", ContainerRuntime::Libvirt, "db-1"),
+            ("machine.slice/machine-lxc\\x2d77\\x2ddb.scope", ContainerRuntime::Libvirt, "db"),
+            ("machine.slice/machine-qemu\\x2dtest\\x2d1.scope", ContainerRuntime::Nspawn, "qemu-test-1"),
+            ("machine.slice/machine-a\\xzz\\x2.scope", ContainerRuntime::Nspawn, "a\\xzz\\x2"),
+        ] {
+            check(path, &CgroupClass::Container(runtime, ContainerId::Name(name.into())));
+        }
+        check("machine.slice/machine-.scope", &CgroupClass::Inner);
+        check("machine.slice/systemd-nspawn@web.service", &CgroupClass::Service);
+    }
+
+    #[test]
+    fn tasks_of_nomad_have_names() {
+        for (directory, scope) in
+            [("nomad", ""), ("nomad.slice", ".scope"), ("nomad.slice/share.slice", ".scope")]
+        {
+            let id = ContainerId::NameAndId { name: "api.v1".into(), id: format!("{UID}.api.v1") };
+            let expect = CgroupClass::Container(ContainerRuntime::Nomad, id);
+            check(&format!("{directory}/UID.api.v1{scope}"), &expect);
+        }
+        for path in ["nomad.slice/UID.scope", "nomad.slice/share.slice/web.task.scope"] {
+            check(path, &CgroupClass::Inner);
+        }
     }
 
     #[test]
@@ -214,7 +310,7 @@ mod tests {
         check("user.slice/user-1000.slice/user@1000.service", &CgroupClass::Inner);
         check(
             "user.slice/user-1000.slice/user@1000.service/app.slice/dbus-broker.service",
-            &CgroupClass::Ignored,
+            &CgroupClass::Inner,
         );
         check("user.slice/user-1000.slice/session-3.scope", &CgroupClass::Inner);
         check("init.scope", &CgroupClass::Inner);
@@ -228,7 +324,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_name_makes_it_panic(parent in ".*", name in "(lxc|pod|libpod-|docker-)?.*(.scope|.slice|.service)?") {
+        fn no_name_makes_it_panic(parent in ".*", name in "(lxc|pod|libpod-|docker-|machine-)?.*(.scope|.slice|.service)?") {
             let _ = classify(&name, GroupContext::default().within(&parent));
         }
     }

@@ -2,14 +2,14 @@
 //!
 //! The files are opened at each reading: 200 groups have more files than a process may keep open by default. The kernel
 //! computes some of them by a walk over all CPUs, so these are read in turn: those of some groups at each reading. Between
-//! two turns, their values stay; a window contains several turns, so its mean is not affected. Limits are read once a
-//! minute.
+//! two turns, their values stay; a window contains several turns, so its mean is not affected. Files that change only if the
+//! group does something are read less often while it is idle, and limits once a minute.
 
 use std::path::{Path, PathBuf};
 
 use super::cgroup_hierarchy::Hierarchies;
 use super::file_table::{FILES, FileReadCadence, FileRow};
-use super::group_values::{CgroupValues, RareValues, SlowValues};
+use super::group_values::{ActivityValues, CgroupValues, FrequentValues, RareValues, SlowValues};
 use super::representative_process::{HostProcesses, RepresentativeProcess};
 use super::stacked_block_devices::StackedBlockDevices;
 use crate::reading::ReadingOmission;
@@ -18,6 +18,8 @@ use crate::sources::kernel_file::FileReader;
 
 /// Turns of a group from one reading of its rare files to the next: a minute with five seconds a turn.
 const RARE_TURNS: u32 = 12;
+/// The same of its active files while it is idle: what it wrote may reach the disk later.
+const IDLE_TURNS: u32 = 3;
 
 /// The files of one group with their newest values.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(super) struct CgroupFiles {
     values: CgroupValues,
     /// Turns so far.
     turns: u32,
+    /// The frequent values at the last turn, and the number of turns in a row at which they were the same.
+    idle: (FrequentValues, u32),
     /// Whether the last reading of all files succeeded.
     complete: bool,
 }
@@ -92,7 +96,14 @@ impl CgroupFiles {
         let files = FILES.iter().filter_map(file).collect();
         let groups = hierarchies.directories().into_iter().map(|it| it.join(path)).collect();
         let process = RepresentativeProcess::new(groups, owns_network);
-        Self { files, process, values: CgroupValues::default(), turns: 0, complete: false }
+        Self {
+            files,
+            process,
+            values: CgroupValues::default(),
+            turns: 0,
+            idle: Default::default(),
+            complete: false,
+        }
     }
 
     /// The newest values.
@@ -121,24 +132,37 @@ impl CgroupFiles {
     ) -> (CgroupPresence, Vec<FileFault>) {
         let due = if self.complete { due } else { Some(FileReadCadence::Rare) };
         let Some(mut cadence) = due else { return (CgroupPresence::Here, Vec::new()) };
-        if FileReadCadence::Slow <= cadence {
-            if self.turns.is_multiple_of(RARE_TURNS) {
-                cadence = FileReadCadence::Rare;
-            }
+        let is_turn = FileReadCadence::Slow <= cadence;
+        if is_turn {
+            cadence = cadence.max(match self.turns {
+                turns if turns.is_multiple_of(RARE_TURNS) => FileReadCadence::Rare,
+                _ if self.idle.1.is_multiple_of(IDLE_TURNS) => FileReadCadence::Active,
+                _ => FileReadCadence::Slow,
+            });
             self.turns = self.turns.wrapping_add(1);
         }
         let (vanished, mut faults) = self.pass(cadence, reader);
         if vanished && cadence < FileReadCadence::Rare {
             // The whole group may be gone; then no old values must stay.
             faults = self.pass(FileReadCadence::Rare, reader).1;
-        } else if cadence < FileReadCadence::Slow && !self.values.is_consistent() {
-            // A slow value is outdated: the group dropped its page cache.
-            faults = self.pass(FileReadCadence::Slow, reader).1;
+        } else if cadence < FileReadCadence::Active
+            && (is_turn && !self.is_idle() || !self.values.is_consistent())
+        {
+            // It is no longer idle, or dropped its page cache.
+            faults = self.pass(FileReadCadence::Active, reader).1;
+        }
+        if is_turn {
+            self.idle = (self.values.frequent, if self.is_idle() { self.idle.1 + 1 } else { 0 });
         }
         // A problem lasts until it is solved, and values are missing no longer than that.
         self.complete = faults.is_empty() && self.values.is_consistent();
         let gone = self.files.iter().all(|it| it.absent);
         if gone { (CgroupPresence::Gone, Vec::new()) } else { (CgroupPresence::Here, faults) }
+    }
+
+    /// Whether the group used neither CPU time nor other memory since the last turn.
+    fn is_idle(&self) -> bool {
+        self.values.frequent == self.idle.0
     }
 
     /// Reads the files of this cadence and of more frequent ones; returns whether one of them vanished.
@@ -147,6 +171,9 @@ impl CgroupFiles {
         self.values.frequent = Default::default();
         if FileReadCadence::Slow <= cadence {
             self.values.slow = SlowValues::default();
+        }
+        if FileReadCadence::Active <= cadence {
+            self.values.activity = ActivityValues::default();
         }
         if cadence == FileReadCadence::Rare {
             self.values.rare = RareValues::default();

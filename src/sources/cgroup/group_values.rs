@@ -9,7 +9,7 @@ use crate::sources::network::LINK_BYTES_MAX;
 use crate::sources::{cpu, stat};
 
 /// Periods per second: the kernel accepts none below a millisecond (`kernel/sched/core.c`, `min_cfs_quota_period`).
-const PERIODS_MAX: f64 = 1_000.0;
+pub(super) const PERIODS_MAX: f64 = 1_000.0;
 
 pub(in crate::sources) static INFO: Metric = Metric::gauge(
     "hostnorm_cgroup_info",
@@ -30,6 +30,11 @@ pub(super) static THROTTLED_PERIODS: Metric = Metric::counter(
 )
 .gains_at_most(PERIODS_MAX)
 .part_of(&PERIODS);
+pub(super) static THROTTLED_RATIO: Metric = Metric::gauge(
+    "hostnorm_cgroup_cpu_throttled_ratio",
+    "Share of periods in which the group used up its CPU limit, since the group was read before; absent without a limit",
+)
+.within(0.0, 1.0);
 pub(super) static THROTTLED: Metric = Metric::counter(
     "hostnorm_cgroup_cpu_throttled_seconds_total",
     "Time for which the group was throttled by its CPU limit, in seconds, summed over CPUs",
@@ -140,15 +145,20 @@ pub(in crate::sources) struct GroupPressure {
     pub(in crate::sources) full: Option<f64>,
 }
 
-/// Values read less often, because the kernel takes long to make their files.
+/// Values read less often, because the kernel takes long to make their files, that change only if the group does something.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct SlowValues {
+pub(super) struct ActivityValues {
     pub(super) inactive_file_bytes: Option<f64>,
     pub(super) major_faults: Option<f64>,
     pub(super) oom_kills: Option<f64>,
     pub(super) read_bytes: Option<f64>,
     pub(super) written_bytes: Option<f64>,
     pub(super) tasks: Option<f64>,
+}
+
+/// Values read less often, that may also change while all tasks of the group wait.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct SlowValues {
     pub(super) pressure_cpu: GroupPressure,
     pub(super) pressure_memory: GroupPressure,
     pub(super) pressure_io: GroupPressure,
@@ -171,6 +181,7 @@ pub(super) struct RareValues {
 pub(super) struct CgroupValues {
     pub(super) frequent: FrequentValues,
     pub(super) slow: SlowValues,
+    pub(super) activity: ActivityValues,
     pub(super) rare: RareValues,
 }
 
@@ -178,7 +189,7 @@ impl CgroupValues {
     /// Memory without page cache that was not used lately. The page cache is a part of the memory: one that is larger is
     /// impossible, unless it is from an earlier reading.
     fn working_set(&self) -> Option<f64> {
-        let (memory, inactive) = (self.frequent.memory_bytes?, self.slow.inactive_file_bytes?);
+        let (memory, inactive) = (self.frequent.memory_bytes?, self.activity.inactive_file_bytes?);
         let is_known = memory.is_finite() && inactive.is_finite();
         is_known.then(|| if fits(inactive, memory) { (memory - inactive).max(0.0) } else { IMPOSSIBLE })
     }
@@ -188,24 +199,34 @@ impl CgroupValues {
         self.working_set().is_none_or(f64::is_finite)
     }
 
+    /// The CPU limit, in CPUs.
+    pub(super) fn cpu_limit(&self) -> Option<f64> {
+        let RareValues { cpu_limit, quota, period, .. } = self.rare;
+        cpu_limit.or_else(|| Some(quota? / period.filter(|it| 0.0 < *it)?))
+    }
+
+    /// The periods in which its limit was enforced, and those in which it was throttled.
+    pub(super) fn periods(&self) -> Option<[f64; 2]> {
+        Some([self.frequent.periods?, self.frequent.throttled_periods?])
+    }
+
     /// Adds them to a reading.
     pub(super) fn set(&self, into: &mut SubjectValues) {
-        let Self { frequent, slow, rare } = self;
-        let limit = || Some(rare.quota? / rare.period.filter(|it| 0.0 < *it)?);
+        let Self { frequent, slow, activity, rare } = self;
         for (metric, value) in [
             (&CPU, frequent.cpu_seconds),
             (&PERIODS, frequent.periods),
             (&THROTTLED_PERIODS, frequent.throttled_periods),
             (&THROTTLED, frequent.throttled_seconds),
-            (&CPU_LIMIT, rare.cpu_limit.or_else(limit)),
+            (&CPU_LIMIT, self.cpu_limit()),
             (&MEMORY, frequent.memory_bytes),
             (&WORKING_SET, self.working_set()),
             (&MEMORY_LIMIT, rare.memory_limit),
-            (&MAJOR_FAULTS, slow.major_faults),
-            (&OOM_KILLS, slow.oom_kills),
-            (&READ, slow.read_bytes),
-            (&WRITTEN, slow.written_bytes),
-            (&TASKS, slow.tasks),
+            (&MAJOR_FAULTS, activity.major_faults),
+            (&OOM_KILLS, activity.oom_kills),
+            (&READ, activity.read_bytes),
+            (&WRITTEN, activity.written_bytes),
+            (&TASKS, activity.tasks),
             (&PRESSURE_CPU, slow.pressure_cpu.some),
             (&STALLED_CPU, slow.pressure_cpu.full),
             (&PRESSURE_MEMORY, slow.pressure_memory.some),

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::METRICS;
 use super::cgroup_hierarchy::Hierarchies;
 use super::container_names::GroupName;
 use super::group_files::CgroupFiles;
-use super::group_values::{INFO, STARTED};
+use super::group_values::{INFO, STARTED, THROTTLED_RATIO};
 use super::restarts::Restarts;
+use super::throttled_periods::ThrottledPeriods;
 use super::throttled_time::ThrottledTime;
 use crate::metric::MetricType;
 use crate::reading::{MetricLabels, Reading, Subject, SubjectValues, Timestamp};
@@ -35,6 +37,7 @@ pub(super) struct LiveCgroup {
     pub(super) files: CgroupFiles,
     pub(super) directory: GroupDirectory,
     pub(super) throttled: ThrottledTime,
+    pub(super) throttled_periods: ThrottledPeriods,
     pub(super) restarts: Restarts,
     /// Whether another group had its identity before. Its first counters are left out, because a rate over both would be
     /// wrong.
@@ -81,6 +84,7 @@ impl LiveCgroup {
     pub(super) fn set(&mut self, into: &mut Reading) {
         let at = into.at;
         let subject = into.subjects.entry(self.subject.clone()).or_default();
+        subject.reserve(METRICS.len());
         subject.set_by(&INFO, &self.info, 1.0);
         self.restarts.set(at, subject);
         if let Some(started) = self.files.started().or(self.directory.created) {
@@ -88,6 +92,9 @@ impl LiveCgroup {
         }
         let first = subject.count();
         self.files.values().set(subject);
+        if let Some(ratio) = self.files.values().cpu_limit().and(self.throttled_periods.ratio()) {
+            subject.set(&THROTTLED_RATIO, ratio);
+        }
         if std::mem::take(&mut self.is_successor) {
             subject.keep(first, |_, it| it.metric.ty != MetricType::Counter);
         }

@@ -82,9 +82,15 @@ impl NamesOnDisk {
             .get(&path, since, |path| names_in(path).iter().filter_map(|it| pod_of_directory(it)).collect())
     }
 
-    /// What docker says about a container; see [`Self::logged`].
-    pub(super) fn docker(&mut self, id: &str, since: Instant) -> Option<Option<&DescribedContainer>> {
-        let path = self.rootfs.join("var/lib/docker/containers").join(id).join("config.v2.json");
+    /// What docker says about a container, that of root or the one of the user with this home; see [`Self::logged`].
+    pub(super) fn docker(
+        &mut self,
+        id: &str,
+        home: Option<&Path>,
+        since: Instant,
+    ) -> Option<Option<&DescribedContainer>> {
+        let data = home.map_or_else(|| "var/lib/docker".into(), |it| it.join(".local/share/docker"));
+        let path = self.rootfs.join(data).join("containers").join(id).join("config.v2.json");
         Some(self.docker.get(&path, since, |path| docker_description(&read_small(path)?))?.as_ref())
     }
 
@@ -224,14 +230,20 @@ fn docker_description(text: &str) -> Option<DescribedContainer> {
     #[derive(Deserialize, Default)]
     struct Labels {
         #[serde(default, rename = "com.docker.swarm.service.name")]
-        service: String,
+        swarm_service: String,
+        #[serde(default, rename = "com.amazonaws.ecs.task-definition-family")]
+        ecs_family: String,
+        #[serde(default, rename = "com.amazonaws.ecs.container-name")]
+        ecs_container: String,
     }
     let it: Description = serde_json::from_str(text).ok()?;
     let config = it.config.unwrap_or_default();
+    let Labels { swarm_service, ecs_family, ecs_container } = config.labels.unwrap_or_default();
+    let is_of_ecs = !ecs_family.is_empty() && !ecs_container.is_empty();
     Some(DescribedContainer {
         name: it.name.trim_start_matches('/').to_owned(),
         image: config.image,
-        service: config.labels.unwrap_or_default().service,
+        service: if is_of_ecs { format!("{ecs_family}/{ecs_container}") } else { swarm_service },
     })
 }
 
@@ -283,6 +295,9 @@ mod tests {
         let expect =
             DescribedContainer { name: "web".into(), image: "nginx:1.27".into(), service: "shop_web".into() };
         assert_eq!(docker_description(docker), Some(expect));
+        let ecs = r#"{"Name":"/ecs-shop-12-web-c4e2a1f4b0d3c2a1a301","Config":{"Labels":{
+            "com.amazonaws.ecs.task-definition-family":"shop","com.amazonaws.ecs.container-name":"web"}}}"#;
+        assert_eq!(docker_description(ecs).unwrap().service, "shop/web");
         assert_eq!(docker_description(r#"{"Config":{"Labels":null}}"#), Some(DescribedContainer::default()));
         assert_eq!(docker_description("{"), None);
     }

@@ -17,7 +17,7 @@ const DESCRIPTION_BYTES_MAX: u64 = 4 << 20;
 pub(super) struct DescribedContainer {
     pub(super) name: String,
     pub(super) image: String,
-    /// A service of docker swarm, whose containers have names with an ID.
+    /// A service of docker swarm, or family and container of ECS, whose containers have names with an ID.
     pub(super) service: String,
 }
 

@@ -1,12 +1,12 @@
 //! Signals of containers, pods and services.
 
 use super::group_values::{
-    CPU, MAJOR_FAULTS, OOM_KILLS, PERIODS, PRESSURE_CPU, PRESSURE_IO, PRESSURE_MEMORY, READ, RECEIVED,
-    RECENT_RESTARTS, SENT, TASKS, THROTTLED_PERIODS, WORKING_SET, WRITTEN,
+    CPU, MAJOR_FAULTS, OOM_KILLS, PRESSURE_CPU, PRESSURE_IO, PRESSURE_MEMORY, READ, RECEIVED,
+    RECENT_RESTARTS, SENT, TASKS, THROTTLED_RATIO, WORKING_SET, WRITTEN,
 };
 use crate::metric::Metric;
 use crate::reading::SubjectKind;
-use crate::signal::{ReadingPair, Signal, SignalUnit, share};
+use crate::signal::{ReadingPair, Signal, SignalUnit};
 
 /// Each signal for each kind.
 macro_rules! of_each_kind {
@@ -56,12 +56,7 @@ const fn throttled(kind: SubjectKind) -> Signal {
         // Short bursts reach a limit in single periods.
         floor: 0.1,
         device: None,
-        formula: |it| {
-            it.level(&super::group_values::CPU_LIMIT)?;
-            let [throttled, periods] = [it.rate(&THROTTLED_PERIODS)?, it.rate(&PERIODS)?];
-            // No period passes while the group is idle.
-            Some(share(throttled, periods).unwrap_or(0.0))
-        },
+        formula: |it| it.level(&THROTTLED_RATIO),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Block devices of which the I/O of a group would count twice.
+//! Block devices that consist of others, so that bytes of a group count once.
 
 use std::path::PathBuf;
 
@@ -15,6 +15,7 @@ pub(super) struct StackedBlockDevices {
 const DEVICES_MAX: usize = 256;
 
 impl StackedBlockDevices {
+    /// Devices in this directory.
     pub(super) fn new(directory: PathBuf) -> Self {
         Self { directory, known: Vec::new() }
     }

@@ -13,6 +13,8 @@ const HASH: &str = "bcdf456789";
 const HASH_LENGTH: std::ops::RangeInclusive<usize> = 6..=10;
 /// Length of the scheduled time of a CronJob, in minutes since 1970.
 const MINUTES_LENGTH: std::ops::RangeInclusive<usize> = 8..=10;
+/// Length of a UUID.
+const UUID_LENGTH: usize = 36;
 
 /// The name of a pod's workload. The ordinal of a StatefulSet stays, because each of its pods keeps its name.
 pub(super) fn workload(pod: &str) -> &str {
@@ -43,6 +45,22 @@ pub(super) fn is_generated(name: &str) -> bool {
     let name = name.strip_suffix(|it: char| it.is_ascii_digit()).unwrap_or(name);
     let is_word = |it: &str| 2 < it.len() && it.bytes().all(|it| it.is_ascii_lowercase());
     name.split_once('_').is_some_and(|(adjective, surname)| is_word(adjective) && is_word(surname))
+}
+
+/// Whether this is a UUID.
+pub(super) fn is_uuid(text: &str) -> bool {
+    let is_of_uuid = |(place, byte): (usize, u8)| match place {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    text.len() == UUID_LENGTH && text.bytes().enumerate().all(is_of_uuid)
+}
+
+/// The name without the UUID that Nomad appends to the task: `web-1b2c3d4e-0000-4000-8000-123456789abc`.
+pub(super) fn without_uuid(name: &str) -> &str {
+    let start = name.len().saturating_sub(UUID_LENGTH);
+    let (Some(before), Some(uuid)) = (name.get(..start), name.get(start..)) else { return name };
+    before.strip_suffix('-').filter(|it| is_uuid(uuid) && !it.is_empty()).unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -91,6 +109,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn names_that_end_in_a_uuid() {
+        let uuid = "1b2c3d4e-0000-4000-8000-123456789abc";
+        for (name, expect) in [
+            (format!("web-1-{uuid}"), "web-1"),
+            (uuid.to_owned(), uuid),
+            (format!("-{uuid}"), &format!("-{uuid}")),
+            ("web".to_owned(), "web"),
+            ("é".repeat(30), &"é".repeat(30)),
+        ] {
+            assert_eq!(without_uuid(&name), expect, "{name}");
+        }
+    }
+
     proptest! {
         #[test]
         fn replaced_pods_of_a_deployment_have_one_workload(
@@ -106,7 +138,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_it_panic(text in ".*") {
-            let _ = (workload(&text), repository(&text), is_generated(&text));
+            let _ = (workload(&text), repository(&text), is_generated(&text), without_uuid(&text));
         }
     }
 }
