@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`learned_state_codec`], [`alert_budget`], [`url_credentials`], [`control_characters`], [`metric`], [`reading`], [`time_zone`], [`signal`], [`grace`], [`maintenance`], [`silence`], [`cost_limit`], [`episode_pattern`], [`counter_reset`], [`log_line`], [`log_mask`], [`log_template`], [`log_stats`], [`window`], [`drift`], [`detect`], [`forecast`], [`impact`], [`culprit`], [`report`], [`episode`], [`alert`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
+//! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`learned_state_codec`], [`alert_budget`], [`url_credentials`], [`secret_text`], [`control_characters`], [`metric`], [`reading`], [`time_zone`], [`signal`], [`grace`], [`maintenance`], [`silence`], [`cost_limit`], [`episode_pattern`], [`counter_reset`], [`log_line`], [`log_mask`], [`log_template`], [`log_stats`], [`window`], [`drift`], [`detect`], [`forecast`], [`impact`], [`culprit`], [`report`], [`episode`], [`alert`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
 //! | shell: does I/O | [`clock`], [`third_party_forest`], [`whole_file`], [`open_files`], [`host_time_zone`], [`scene`], [`request_cpu`], [`control_command`], [`log_stream`], [`host_name`], [`remote`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`alertmanager_silences`], [`sd_notify`], [`logs`], [`dataset`], [`config`], [`stored_explanation`], [`mcp`], [`http`], [`remediate`], [`sampler`] |
 //! | program: joins the layers | [`cli`], [`commands`] |
 //!
@@ -15,6 +15,7 @@ pub mod duration;
 pub mod byte_size;
 pub mod control_characters;
 pub mod url_credentials;
+pub mod secret_text;
 pub mod roc;
 pub mod learned_state_codec;
 pub mod alert_budget;

@@ -10,6 +10,7 @@ use crate::config::Setting;
 use crate::duration::HumanDuration;
 use crate::evaluate::EvaluationFormat;
 use crate::remote::ServerConnection;
+use crate::secret_text::SecretText;
 
 /// Arguments of `train`.
 #[derive(Debug, Clone, PartialEq)]
@@ -234,10 +235,10 @@ pub(super) fn options(
         selector: text("match"),
         mapping: path("mapping"),
         access: ServerConnection {
-            user: text("user").unwrap_or_default(),
+            user: text("user").unwrap_or_default().into(),
             password_file: path("password-file").unwrap_or_default(),
             token_file: path("token-file").unwrap_or_default(),
-            headers: texts("header"),
+            headers: texts("header").into_iter().map(SecretText::from).collect(),
             ca_file: path("ca-file").unwrap_or_default(),
             cert_file: path("cert-file").unwrap_or_default(),
             key_file: path("key-file").unwrap_or_default(),

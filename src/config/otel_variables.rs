@@ -275,7 +275,7 @@ mod tests {
             let encoded: String = value.bytes().map(|it| format!("%{it:02X}")).collect();
             let variables = [("OTEL_RESOURCE_ATTRIBUTES".into(), format!("k={encoded}").into())];
             let config = Config::load(None, variables, Vec::new()).unwrap();
-            prop_assert_eq!(config.otlp.resource_attributes, vec![format!("k={value}")]);
+            prop_assert_eq!(config.otlp.resource_attributes, vec![format!("k={value}").into()]);
         }
     }
 }

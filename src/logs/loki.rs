@@ -64,7 +64,7 @@ impl LogServer for LokiSettings {
     fn connection(&self) -> ServerConnection {
         let mut connection = self.connection.clone();
         if !self.tenant.is_empty() {
-            connection.headers.push(format!("X-Scope-OrgID: {}", self.tenant));
+            connection.headers.push(format!("X-Scope-OrgID: {}", self.tenant).into());
         }
         connection
     }
@@ -129,6 +129,6 @@ mod tests {
     #[test]
     fn the_tenant_is_a_header() {
         let settings = LokiSettings { tenant: "team-a".into(), ..LokiSettings::default() };
-        assert_eq!(settings.connection().headers, ["X-Scope-OrgID: team-a"]);
+        assert_eq!(settings.connection().headers, ["X-Scope-OrgID: team-a".into()]);
     }
 }

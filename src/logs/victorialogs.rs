@@ -61,8 +61,8 @@ impl LogServer for VictoriaLogsSettings {
     fn connection(&self) -> ServerConnection {
         let mut connection = self.connection.clone();
         if (self.account_id, self.project_id) != (0, 0) {
-            connection.headers.push(format!("AccountID: {}", self.account_id));
-            connection.headers.push(format!("ProjectID: {}", self.project_id));
+            connection.headers.push(format!("AccountID: {}", self.account_id).into());
+            connection.headers.push(format!("ProjectID: {}", self.project_id).into());
         }
         connection
     }
@@ -108,6 +108,6 @@ mod tests {
         check(VictoriaLogsSettings { url: String::new(), ..good() }, Some("url"));
         check(VictoriaLogsSettings { query: " ".into(), ..good() }, Some("query"));
         let tenant = VictoriaLogsSettings { account_id: 12, ..good() };
-        assert_eq!(tenant.connection().headers, ["AccountID: 12", "ProjectID: 0"]);
+        assert_eq!(tenant.connection().headers, ["AccountID: 12".into(), "ProjectID: 0".into()]);
     }
 }

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::secret_text::SecretText;
 use crate::whole_file;
 use serde::{Deserialize, Serialize};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
@@ -20,13 +21,13 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 #[serde(deny_unknown_fields, default)]
 pub struct ServerConnection {
     /// User name, or `name:password`; empty for none.
-    pub user: String,
+    pub user: SecretText,
     /// File with the password.
     pub password_file: PathBuf,
     /// File with a token for `Authorization`.
     pub token_file: PathBuf,
     /// Additional headers, `Name: value`.
-    pub headers: Vec<String>,
+    pub headers: Vec<SecretText>,
     /// Certificates of additional trusted authorities.
     pub ca_file: PathBuf,
     /// Client certificate.
@@ -85,7 +86,7 @@ impl ServerConnection {
             };
         }
         if has_file {
-            return Ok(Some((self.user.clone(), secret_of(&self.password_file)?)));
+            return Ok(Some((self.user.to_string(), secret_of(&self.password_file)?)));
         }
         let (name, password) = self.user.split_once(':').unwrap_or((&self.user, ""));
         Ok(Some((name.to_owned(), password.to_owned())))

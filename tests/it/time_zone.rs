@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hostnorm::engine::{Engine, EngineSettings};
+use hostnorm::forecast::ForecastTimes;
 use hostnorm::metric::Metric;
 use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::signal::{Signal, SignalUnit};
@@ -51,6 +52,17 @@ fn load(clock: &TimeZone, at: f64) -> f64 {
     0.1 + peak + 0.1 * noise
 }
 
+/// One reading and the fit due after it; returns the output of the detector `seasonal`.
+fn step(engine: &mut Engine, clock: &TimeZone, at: f64) -> Option<f64> {
+    let mut reading = Reading::new(Timestamp(at));
+    reading.host().set(&BUSY, load(clock, at));
+    let report = engine.step(reading);
+    if let Some((subject, history)) = engine.take_due_seasonal_fit() {
+        engine.take(&subject, &history.fit());
+    }
+    report.assessments[&Subject::Host].details.as_ref().and_then(|it| it.detectors.seasonal)
+}
+
 /// The highest output of the detector `seasonal` in the week before the change of the clock, and on the three days
 /// after it. The engine is restored from its snapshot at the change.
 fn around_the_change(host: &str, engine_zone: &str, change: f64) -> [f64; 2] {
@@ -60,20 +72,13 @@ fn around_the_change(host: &str, engine_zone: &str, change: f64) -> [f64; 2] {
     let first = change - 21.0 * DAY;
     for idx in 0..(25.0 * DAY / INTERVAL) as usize {
         let at = first + idx as f64 * INTERVAL;
-        let mut reading = Reading::new(Timestamp(at));
-        reading.host().set(&BUSY, load(&clock, at));
         if at == change {
             let mut restored = self::engine(engine_zone);
             restored.restore(&engine.snapshot()).unwrap();
             restored.resume_from(Arc::new(Reading::new(Timestamp(at - INTERVAL))));
             engine = restored;
         }
-        let report = engine.step(reading);
-        if let Some((subject, history)) = engine.take_due_seasonal_fit() {
-            engine.take(&subject, &history.fit());
-        }
-        let details = report.assessments[&Subject::Host].details.as_ref();
-        let Some(output) = details.and_then(|it| it.detectors.seasonal) else { continue };
+        let Some(output) = step(&mut engine, &clock, at) else { continue };
         if at > change + DAY {
             highest[1] = highest[1].max(output);
         } else if (change - 7.0 * DAY..change).contains(&at) {
@@ -93,6 +98,22 @@ fn a_nightly_job_stays_at_its_place_when_the_clock_changes() {
             before < 1.0 && after > 1.0,
             "by UTC, the job of {host} moves: {before} before, {after} after"
         );
+    }
+}
+
+/// Asked on the evening before.
+#[test]
+fn the_forecast_of_a_nightly_job_follows_the_clock_over_its_change() {
+    for (host, change) in [(BERLIN, BERLIN_TO_WINTER), (NEW_YORK, NEW_YORK_TO_SUMMER)] {
+        let (clock, mut engine, now) = (zone(host), engine(host), change - 6.0 * HOUR);
+        for idx in 0..=(15.0 * DAY / INTERVAL) as usize {
+            step(&mut engine, &clock, now - 15.0 * DAY + idx as f64 * INTERVAL);
+        }
+        let horizon = ForecastTimes { now: Timestamp(now), seconds: 20.0 * HOUR, step_seconds: HOUR / 4.0 };
+        let points = engine.forecast(&Subject::Host, "busy", &horizon).unwrap();
+        let peak = points.iter().max_by(|a, b| a.expected.total_cmp(&b.expected)).unwrap();
+        let hour = clock.local_seconds(peak.at).rem_euclid(DAY) / HOUR;
+        assert!((hour - 3.0).abs() <= 0.5 && peak.expected > 0.6, "{host}: {peak:?} at {hour}");
     }
 }
 

@@ -62,7 +62,7 @@ mod tests {
         let check = |service: &str, given: &[&str], key: &'static str, expect: &str| {
             let settings = OtlpSettings {
                 service_name: service.into(),
-                resource_attributes: given.iter().map(|it| (*it).to_owned()).collect(),
+                resource_attributes: given.iter().map(|it| (*it).into()).collect(),
                 ..OtlpSettings::default()
             };
             let found = resource(&settings).get(&Key::new(key)).map(|it| it.to_string());

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::HumanDuration;
+use crate::secret_text::SecretText;
 
 /// Largest queue; each waiting span takes about a kilobyte.
 const QUEUE_MAX: u64 = 65_536;
@@ -34,7 +35,7 @@ pub struct OtlpSettings {
     /// Protocol of the collector.
     pub protocol: OtlpProtocol,
     /// Additional headers, `Name: value`. They may be secrets.
-    pub headers: Vec<String>,
+    pub headers: Vec<SecretText>,
     /// Timeout of a batch.
     pub timeout: HumanDuration,
     /// Compression of batches.
@@ -52,7 +53,7 @@ pub struct OtlpSettings {
     /// The resource attribute `service.name`.
     pub service_name: String,
     /// Additional resource attributes, `key=value`.
-    pub resource_attributes: Vec<String>,
+    pub resource_attributes: Vec<SecretText>,
     /// Header formats for the trace context of scrapes.
     pub propagators: Vec<String>,
     /// Networks whose clients may pass a trace context, such as `10.0.0.0/8`.
