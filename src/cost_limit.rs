@@ -19,7 +19,7 @@ mod series_limit;
 pub use degradation_ladder::{
     DegradationLadder, LadderChange, OVER_SECONDS, RESTORE_SECONDS, RESTORE_SECONDS_MAX, SETTLE_SECONDS,
 };
-pub use series_limit::{SERIES_LEVEL_MAX, SeriesLimitLevel, SeriesLimitOutcome};
+pub use series_limit::{SERIES_LEVEL_MAX, SeriesLimitDecision, SeriesLimitLevel};
 
 /// Whether each feature is on.
 pub static FEATURE_ACTIVE: Metric = Metric::gauge(

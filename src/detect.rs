@@ -46,7 +46,7 @@ pub mod raw_score;
 pub mod small_sample;
 pub mod budget_alert_level;
 pub mod signal_deviations;
-pub mod contribution;
+pub mod largest_contributions;
 
 /// One value for each detector. A new field makes the compiler name every place that must handle it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

@@ -63,7 +63,7 @@ static TICKS_MISSED: Metric =
     Metric::counter("hostnorm_ticks_missed_total", "Readings skipped because the previous one took too long");
 static LEARNING: Metric = Metric::gauge(
     "hostnorm_learning_enabled",
-    "Whether learning is enabled (1) or paused with `hostnorm learn off` (0)",
+    "Whether learning is enabled (1) or paused with `hostnorm learn off` (0); 1 also in a maintenance window, in which nothing is learned",
 );
 static BACKFILL: Metric = Metric::gauge(
     "hostnorm_backfill_success",

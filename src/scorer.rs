@@ -14,7 +14,7 @@ use crate::detect::first_week_habits::FirstWeekHabits;
 use crate::detect::habituation::Habituation;
 use crate::detect::signal_deviations::SignalDeviations;
 use crate::detect::{
-    DetectorOutput, DetectorOutputs, DetectorParameters, Detectors, LearnOptions, contribution,
+    DetectorOutput, DetectorOutputs, DetectorParameters, Detectors, LearnOptions, largest_contributions,
     majority_vote, raw_score, small_sample,
 };
 use crate::episode::{EpisodeTracker, ScoredInstant};
@@ -298,7 +298,7 @@ impl Scorer {
         let (momentary, like_rejected) = self.discount(point, full);
         let mut causes = self.causes(limit);
         causes.iter_mut().filter(|_| like_rejected > 0).for_each(|it| it.1 *= momentary / full);
-        let largest = contribution::largest(&self.smooth, momentary);
+        let largest = largest_contributions::largest(&self.smooth, momentary);
         let (held, contributions) = self.peak.hold(at, momentary, largest, settings.score_hold);
         // With rows of minutes, the held score bridges pauses. With readings, a hold for scrapes must not prolong an
         // episode.
@@ -363,7 +363,7 @@ impl Scorer {
         let mut causes: Vec<(usize, f64)> = shares.map(|(idx, share)| (idx, share / limit)).collect();
         causes
             .sort_by(|a, b| self.deviations[b.0].total_cmp(&self.deviations[a.0]).then(b.1.total_cmp(&a.1)));
-        causes.truncate(contribution::NAMED_MAX);
+        causes.truncate(largest_contributions::NAMED_MAX);
         causes
     }
 

@@ -174,7 +174,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "storage.retention.points",
         SettingType::Duration,
-        "Retention of points, scores and episodes. Points and scores of containers, pods, services and logs are kept for a day",
+        "Retention of points, scores, episodes, baselines, and the states of subjects and logs. Points and scores of containers, pods, services and logs are kept for a day",
     ),
     row(
         "storage.episode_bytes",
@@ -186,7 +186,11 @@ static SETTINGS: &[Setting] = &[
         SettingType::Duration,
         "Interval between commits, 100ms to 10m. A crash of hostnorm loses at most the data of one interval",
     ),
-    row("log.level", SettingType::OneOf(&["error", "warn", "info", "debug", "trace"]), "Log level"),
+    row(
+        "log.level",
+        SettingType::OneOf(&["error", "warn", "info", "debug", "trace"]),
+        "Lowest level that is logged",
+    ),
     row("log.format", SettingType::OneOf(&["logfmt", "json"]), "Format of log lines on standard error"),
     row("metrics.raw", SettingType::Switch, "Expose the raw values of the host beside the scores"),
     row(

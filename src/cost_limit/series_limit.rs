@@ -25,7 +25,7 @@ pub struct SeriesLimitLevel {
 
 /// What becomes of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SeriesLimitOutcome {
+pub enum SeriesLimitDecision {
     /// It is served.
     Serve,
     /// It has too many series; the next one at this level is rendered.
@@ -53,23 +53,23 @@ impl SeriesLimitLevel {
     }
 
     /// Decides about a page with this number of series.
-    pub fn rendered(&mut self, at: Timestamp, series: u64, series_max: u64) -> SeriesLimitOutcome {
+    pub fn rendered(&mut self, at: Timestamp, series: u64, series_max: u64) -> SeriesLimitDecision {
         if let Some(tried) = self.tried.take() {
             if series as f64 <= RESTORE_SHARE * series_max as f64 {
                 (self.level, self.try_seconds) = (tried, TRY_SECONDS);
                 self.wait(at);
-                return SeriesLimitOutcome::Serve;
+                return SeriesLimitDecision::Serve;
             }
             self.try_seconds = (2.0 * self.try_seconds).min(TRY_SECONDS_MAX);
             self.wait(at);
-            return SeriesLimitOutcome::Render(self.level);
+            return SeriesLimitDecision::Render(self.level);
         }
         if series <= series_max || self.level >= SERIES_LEVEL_MAX {
-            return SeriesLimitOutcome::Serve;
+            return SeriesLimitDecision::Serve;
         }
         self.level += 1;
         self.wait(at);
-        SeriesLimitOutcome::Render(self.level)
+        SeriesLimitDecision::Render(self.level)
     }
 
     fn wait(&mut self, at: Timestamp) {
@@ -86,7 +86,7 @@ mod tests {
         let serve = |at: &f64| {
             let at = Timestamp(*at);
             let (mut now, mut rendered) = (level.start(at), 1);
-            while let SeriesLimitOutcome::Render(next) = level.rendered(at, series[now], 1_000) {
+            while let SeriesLimitDecision::Render(next) = level.rendered(at, series[now], 1_000) {
                 (now, rendered) = (next, rendered + 1);
             }
             assert!(series[now] <= 1_000 || now == SERIES_LEVEL_MAX);

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::cost_limit::{LIMIT, SeriesLimitLevel, SeriesLimitOutcome, USED};
+use crate::cost_limit::{LIMIT, SeriesLimitDecision, SeriesLimitLevel, USED};
 use crate::metric::Metric;
 use crate::reading::{MetricLabels, MetricSample, Timestamp};
 
@@ -37,8 +37,8 @@ impl SeriesCount {
             let page = render(level);
             let series = series_of(&page);
             match state.rendered(at, series, series_max) {
-                SeriesLimitOutcome::Render(next) => level = next,
-                SeriesLimitOutcome::Serve => {
+                SeriesLimitDecision::Render(next) => level = next,
+                SeriesLimitDecision::Serve => {
                     self.count.store(series, Ordering::Relaxed);
                     if before < level {
                         tracing::warn!(

@@ -1,7 +1,7 @@
 //! Discounts scores like those of rejected episodes, and records the shapes of episodes.
 
 use super::Scorer;
-use crate::detect::contribution;
+use crate::detect::largest_contributions;
 use crate::episode_pattern::{EpisodePattern, PatternMemory, PatternPart};
 use crate::report::DeviationDirection;
 use crate::window::Point;
@@ -40,7 +40,7 @@ impl Scorer {
     }
 
     fn shape(&self, point: &Point) -> Vec<PatternPart> {
-        let named = contribution::largest(&self.smooth, 1.0).into_iter().filter(|it| it.1 > 0.0);
+        let named = largest_contributions::largest(&self.smooth, 1.0).into_iter().filter(|it| it.1 > 0.0);
         let part = |(idx, contribution)| PatternPart {
             idx,
             is_high: self.direction(point, idx) == DeviationDirection::High,

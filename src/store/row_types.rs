@@ -96,7 +96,7 @@ pub struct ScoreRow {
     pub confidence: Option<f64>,
 }
 
-/// The normal range of one signal, in the unit of the signal.
+/// The baseline of one signal, in the unit of the signal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BaselineRow {
     /// Its subject.

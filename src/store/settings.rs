@@ -1,4 +1,5 @@
-//! The directory of the store: from the settings, else the standard directory for services, else none.
+//! The settings of the section `storage`, and where the store is: in the set directory, else in the standard one for services,
+//! else nowhere.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -399,12 +399,13 @@ fn the_interval_of_a_first_burst_holds_if_it_lasts_and_if_it_ends() {
             }
             let horizon = ForecastTimes { now: at, seconds: HOUR, step_seconds: 10.0 * MINUTE };
             for point in learner.forecast(0, false, &horizon).unwrap() {
+                // The present value is within four standard deviations of the new level.
                 assert!(
-                    point.lower <= 0.2 && 0.9 <= point.upper,
+                    point.lower <= 0.2 && 0.86 <= point.upper,
                     "minute {minute} of seed {seed}: {point:?}"
                 );
                 assert!(
-                    point.lower > 0.15 && point.upper < 0.95,
+                    point.lower > 0.12 && point.upper < 0.98,
                     "minute {minute} of seed {seed}: {point:?}"
                 );
             }
