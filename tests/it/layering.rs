@@ -19,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
         "learned_state_codec",
         "alert_budget",
         "url_credentials",
+        "secret_text",
         "control_characters",
     ],
     &["metric"],
