@@ -6,7 +6,7 @@
 mod file_format;
 mod go_duration;
 mod lost_protection;
-mod secret;
+mod password_hash;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,8 +17,9 @@ use hyper::header::{HeaderName, HeaderValue};
 
 pub(super) use file_format::{ClientAuthType, Curve};
 pub(super) use lost_protection::lost_protection;
-pub(super) use secret::{COST_MIN, PasswordHash, Secret};
+pub(super) use password_hash::{COST_MIN, PasswordHash};
 
+use crate::secret_text::SecretText;
 use crate::table::quoted;
 use crate::whole_file;
 
@@ -73,7 +74,7 @@ pub(super) enum PemSource {
     /// The path of a file in PEM.
     File(PathBuf),
     /// PEM itself.
-    Inline(Secret),
+    Inline(SecretText),
 }
 
 /// How connections are encrypted.
@@ -179,7 +180,7 @@ impl PemSource {
     /// When the file cannot be read.
     pub(super) fn read(&self) -> Result<Vec<u8>, String> {
         match self {
-            Self::Inline(text) => Ok(text.reveal().as_bytes().to_vec()),
+            Self::Inline(text) => Ok(text.as_bytes().to_vec()),
             Self::File(path) => {
                 whole_file::bytes(path, FILE_BYTES_MAX).map_err(|it| format!("{} {it}", path.display()))
             }
@@ -192,10 +193,10 @@ fn tls_settings(section: TlsSection, directory: &Path) -> Result<Option<TlsSetti
         return Ok(None);
     }
     let missing = |what: &str| format!("tls_server_config: {what}_file is missing; set it to a file in PEM");
-    let pem = |file: Option<PathBuf>, inline: Option<Secret>| {
+    let pem = |file: Option<PathBuf>, inline: Option<SecretText>| {
         // As in exporter-toolkit, the file counts where both are set; an empty text is as good as none.
         let file = file.filter(|it| !it.as_os_str().is_empty()).map(|it| PemSource::File(directory.join(it)));
-        file.or_else(|| inline.filter(|it| !it.reveal().is_empty()).map(PemSource::Inline))
+        file.or_else(|| inline.filter(|it| !it.is_empty()).map(PemSource::Inline))
     };
     let client_ca = pem(section.client_ca_file, section.client_ca);
     let client_auth = section.client_auth_type.unwrap_or_default();

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::go_duration::GoDuration;
-use super::secret::{PasswordHash, Secret};
+use super::password_hash::PasswordHash;
 use crate::control_characters;
+use crate::secret_text::SecretText;
 
 /// The whole file. A section without content is like no section.
 #[derive(Debug, Default, Deserialize)]
@@ -38,9 +39,9 @@ pub(in crate::http) struct SwitchedOff {
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TlsSection {
-    pub(super) cert: Option<Secret>,
-    pub(super) key: Option<Secret>,
-    pub(super) client_ca: Option<Secret>,
+    pub(super) cert: Option<SecretText>,
+    pub(super) key: Option<SecretText>,
+    pub(super) client_ca: Option<SecretText>,
     pub(super) cert_file: Option<PathBuf>,
     pub(super) key_file: Option<PathBuf>,
     pub(super) client_ca_file: Option<PathBuf>,
