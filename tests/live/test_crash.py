@@ -5,7 +5,6 @@ missing. The machine is a calm one from files, so that each score that is not lo
 """
 
 import datetime
-import os
 import pathlib
 import random
 import shutil
@@ -17,6 +16,7 @@ import threading
 import time
 
 import pytest
+from calm_machine import CalmMachine
 from program import note
 
 KILLS = 200
@@ -27,32 +27,6 @@ COMMIT_SECONDS = (5.0, 0.2)
 # What a busy machine may add to a commit that is due.
 SLACK_SECONDS = 1.0
 SCORE_MAX = 1.0
-FIXTURES = pathlib.Path(__file__).parent.parent / "fixtures"
-
-
-class Calm(threading.Thread):
-    """A machine of files that works at a fifth of its capacity, always."""
-
-    def __init__(self, folder):
-        super().__init__(daemon=True)
-        self.roots = [f"--path.procfs={folder}/proc", f"--path.sysfs={folder}/sys", f"--path.rootfs={folder}"]
-        shutil.copytree(FIXTURES, folder, dirs_exist_ok=True)
-        self.stat = os.open(f"{folder}/proc/stat", os.O_WRONLY | os.O_TRUNC)
-        self.uptime = os.open(f"{folder}/proc/uptime", os.O_WRONLY | os.O_TRUNC)
-        self.write()
-
-    def write(self):
-        ticks = int(time.time() * 100) % 10**9
-        # Each number keeps its width, so that a reader finds whole lines at any moment.
-        cpu = f"{ticks // 10:010} 0 {ticks // 10:010} {ticks * 8 // 10:010} 0 0 0 0 0 0\n"
-        text = f"cpu  {cpu}cpu0 {cpu}ctxt {ticks * 10:012}\nbtime 1795256721\nprocesses 58774\nprocs_running 1\nprocs_blocked 0\n"
-        os.pwrite(self.stat, text.encode(), 0)
-        os.pwrite(self.uptime, f"{time.time() - 1_700_000_000:015.2f} 0.00\n".encode(), 0)
-
-    def run(self):
-        while True:
-            self.write()
-            time.sleep(0.01)
 
 
 class Crashes(threading.Thread):
@@ -141,7 +115,7 @@ class Crashes(threading.Thread):
 @pytest.mark.slow
 def test_crash(tools):
     with tempfile.TemporaryDirectory() as folder:
-        calm = Calm(f"{folder}/machine")
+        calm = CalmMachine(f"{folder}/machine")
         calm.start()
         command = [tools.hostnorm, "--web.listen-address=127.0.0.1:0", "--interval=100ms", "--window=10"]
         command += ["--warmup=1s", *calm.roots]

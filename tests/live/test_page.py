@@ -31,6 +31,8 @@ LOGIN = "alice:pAsSwOrD-7702"
 BASIC = {"Authorization": "Basic " + base64.b64encode(LOGIN.encode()).decode()}
 # A page without scripts reloads itself after 30 s.
 RELOAD_SECONDS = 40
+# Most streams of events for clients on this host.
+LOCAL_EVENT_STREAMS_MAX = 12
 
 
 def with_login(tools, folder):
@@ -293,13 +295,16 @@ def without_stream(browser, program):
     request = f"GET /events HTTP/1.1\r\nHost: {address}\r\nAuthorization: {BASIC['Authorization']}\r\n\r\n".encode()
     host, port = address.split(":")
     with contextlib.ExitStack() as places:
-        # A page that was left has its place until the next event.
-        browser.get("about:blank")
-        while True:
+
+        def takes_place():
             stream = places.enter_context(socket.create_connection((host, int(port)), timeout=10))
             stream.sendall(request)
-            if not stream.recv(12).endswith(b" 200"):
-                break
+            return stream.recv(12).endswith(b" 200")
+
+        browser.get("about:blank")
+        for _ in range(LOCAL_EVENT_STREAMS_MAX):
+            # A page that was left has its place until the next event.
+            until("a place is free", 20, takes_place)
         browser.get(by_name(program))
         browser.execute_script("window.isFirstLoad = true")
         until("the page says so", 10, lambda: text(browser, "#connection") == "no stream of events; fetched every 5 s")
