@@ -26,7 +26,7 @@ pub const COMMANDS_MAX: usize = 64;
 pub enum ControlCommand {
     /// Returns the state of the program.
     Status,
-    /// Returns the forecast of a signal of a subject, as a [`SignalForecast`].
+    /// Returns the forecast of a signal of a subject, as a [`ForecastReply`].
     Predict {
         /// The subject.
         subject: Subject,
@@ -188,7 +188,7 @@ pub struct MaintenanceState {
 
 /// The forecast of one signal, in its unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SignalForecast {
+pub struct ForecastReply {
     /// Name of the signal.
     pub metric: String,
     /// Unix time of the last reading before the forecast, in seconds.

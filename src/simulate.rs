@@ -2,11 +2,11 @@
 //!
 //! [`Simulation`] is an iterator over rows and keeps one of them. Faults can be injected into any other table too:
 //! [`SignalScales::measure`] measures its signals, [`FaultInjection`] injects one fault, [`ScheduledFaultInjector`] a whole
-//! [`FaultSchedule`]. A [`RowDisturber`] degrades labeled rows. Equal seeds and settings give equal rows on every machine.
+//! [`FaultSchedule`]. A [`DefectInjector`] degrades labeled rows. Equal seeds and settings give equal rows on every machine.
 
 pub mod rng;
 mod simulated_signals;
-mod disturbance;
+mod table_defect;
 mod fault;
 mod signal_groups;
 mod fault_injection;
@@ -17,7 +17,6 @@ mod signal_scale;
 mod fault_schedule;
 mod scheduled_fault_injector;
 
-pub use disturbance::{Disturbance, RowDisturber, SignalRanges};
 pub use fault::{FaultKind, UnknownFault};
 pub use fault_injection::FaultInjection;
 pub use fault_schedule::{FAULTS_MAX, FaultSchedule, FreeRows, ScheduleError, ScheduledFault};
@@ -26,6 +25,7 @@ pub use scheduled_fault_injector::{InjectedCause, ScheduledFaultInjector};
 pub use signal_scale::{SignalScale, SignalScales};
 pub use simulated_machine::SimulatedMachine;
 pub use simulated_signals::{COLUMNS, SignalSpec, WIDTH};
+pub use table_defect::{DefectInjector, SignalRanges, TableDefect};
 
 /// Seconds over which the scales of a simulated machine are measured: all days of the week.
 const SCALE_SECONDS: f64 = 7.0 * 86_400.0;

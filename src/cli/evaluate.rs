@@ -67,7 +67,7 @@ pub enum ReplayVariants {
     Once(Option<PathBuf>),
     /// With each of two settings files.
     Compare(Option<PathBuf>, PathBuf),
-    /// Once as they are, and with each disturbance.
+    /// Once as they are, and with each defect.
     Robustness(Option<PathBuf>),
 }
 
@@ -81,11 +81,11 @@ false episodes, and the delay. An event is found during the event or within five
 outside of the events and of the 30 rows after each. No threshold is chosen with hindsight. Scores from files need the \
 columns is_anomaly and alert of hostnorm replay --all.
 
---robustness disturbs the test part only, with random numbers from the seed of the settings. noise N adds Gaussian noise, \
+--robustness puts defects into the test part only, with random numbers from the seed of the settings. noise N adds Gaussian noise, \
 whose standard deviation is N times the range of each signal in the training part. missing N removes a share of all \
 cells. outliers N makes a share of all cells ten times as large. In another run, one signal is missing from the middle \
 row on. In the last run, the clock is set forward by one hour after the first third of the rows, and set back after the \
-second third. The difference from the undisturbed rows is shown in parentheses.";
+second third. The difference from the unchanged rows is shown in parentheses.";
 
 pub(super) fn command() -> clap::Command {
     let arg = |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value);
@@ -109,7 +109,7 @@ pub(super) fn command() -> clap::Command {
                 .help("Replay with two settings files and show the difference; with one file, compare it with the defaults"),
             switch("robustness")
                 .conflicts_with("per-series")
-                .help("Replay the test part unchanged and with disturbances: noise, missing cells, outliers, a lost signal, clock steps"),
+                .help("Replay the test part unchanged and with defects: noise, missing cells, outliers, a lost signal, clock steps"),
             path("config.file", "FILE")
                 .conflicts_with("scores")
                 .help("Settings file in YAML for --replay and --robustness [default: the defaults]"),

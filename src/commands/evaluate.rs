@@ -7,7 +7,7 @@ use crate::cli::{CommandExit, EvaluateArgs, EvaluationInput, ReplayVariants};
 use crate::config::{DetectionSettings, LoadedConfig};
 use crate::dataset::{self, DatasetError, SeriesFolder};
 use crate::evaluate::{self, DatasetEvaluation, FigureComparison, LabeledSeries};
-use crate::simulate::Disturbance;
+use crate::simulate::TableDefect;
 
 /// Computes and prints metrics. Exit code 0 or 1; 64 for an invalid settings file.
 pub fn run(options: &EvaluateArgs) -> CommandExit {
@@ -73,30 +73,26 @@ struct ReplayVariant {
     name: String,
     /// The settings.
     detection: DetectionSettings,
-    /// The disturbance of the rows.
-    disturbance: Disturbance,
+    /// The defect of the rows.
+    defect: TableDefect,
 }
 
 fn variants(trial: &ReplayVariants) -> Result<Vec<ReplayVariant>, CommandExit> {
     let by = |file: Option<&Path>| {
         let name = file.map_or("defaults".to_owned(), |it| it.display().to_string());
-        Ok::<_, CommandExit>(ReplayVariant {
-            name,
-            detection: detection(file)?,
-            disturbance: Disturbance::None,
-        })
+        Ok::<_, CommandExit>(ReplayVariant { name, detection: detection(file)?, defect: TableDefect::None })
     };
     Ok(match trial {
         ReplayVariants::Once(file) => vec![by(file.as_deref())?],
         ReplayVariants::Compare(a, b) => vec![by(a.as_deref())?, by(Some(b))?],
         ReplayVariants::Robustness(file) => {
             let detection = detection(file.as_deref())?;
-            let way = |it: &Disturbance| ReplayVariant {
+            let way = |it: &TableDefect| ReplayVariant {
                 name: it.to_string(),
                 detection: detection.clone(),
-                disturbance: *it,
+                defect: *it,
             };
-            Disturbance::ALL.iter().map(way).collect()
+            TableDefect::ALL.iter().map(way).collect()
         }
     })
 }
@@ -116,7 +112,7 @@ fn replayed(
 ) -> Result<String, CommandExit> {
     if let (true, [way]) = (options.alerts, ways) {
         let series = |set: &&str| {
-            Ok(((*set).to_owned(), evaluate_replay::set(folder, set, &way.detection, way.disturbance)?))
+            Ok(((*set).to_owned(), evaluate_replay::set(folder, set, &way.detection, way.defect)?))
         };
         let named = sets.iter().map(series).collect::<Result<Vec<_>, CommandExit>>()?;
         return levels(&named, options);
@@ -125,7 +121,7 @@ fn replayed(
     for set in sets {
         let mut found = Vec::new();
         for way in ways {
-            let series = evaluate_replay::set(folder, set, &way.detection, way.disturbance)?;
+            let series = evaluate_replay::set(folder, set, &way.detection, way.defect)?;
             found.push((way.name.clone(), of(options, &series)));
         }
         all.push(FigureComparison { set: (*set).to_owned(), variants: found });

@@ -13,11 +13,11 @@ use crate::duration::HumanDuration;
 use crate::evaluate::{LabeledSeries, LevelRows};
 use crate::reading::Timestamp;
 use crate::replay::Replay;
-use crate::simulate::{Disturbance, RowDisturber, SignalRanges};
+use crate::simulate::{DefectInjector, SignalRanges, TableDefect};
 use crate::table::{TableReader, TableRow};
 
-/// Scores the series of a set with these settings, in the manifest's order, in parallel on all CPUs. Labeled rows are
-/// disturbed first, the rows for learning are not.
+/// Scores the series of a set with these settings, in the manifest's order, in parallel on all CPUs. Labeled rows
+/// have the defect, the rows for learning do not.
 ///
 /// # Errors
 /// The first problem of a file.
@@ -25,7 +25,7 @@ pub(super) fn set(
     folder: &SeriesFolder,
     set: &str,
     detection: &DetectionSettings,
-    disturbance: Disturbance,
+    defect: TableDefect,
 ) -> Result<Vec<LabeledSeries>, CommandExit> {
     let entries: Vec<&ManifestEntry> = folder.of_set(set).collect();
     let next = AtomicUsize::new(0);
@@ -36,7 +36,7 @@ pub(super) fn set(
             let Some(entry) = entries.get(idx) else { return done };
             // Each series has its own seed, independent of the other series.
             let seed = detection.seed.wrapping_add(idx as u64);
-            done.push((idx, series(folder, entry, detection, disturbance, seed)));
+            done.push((idx, series(folder, entry, detection, defect, seed)));
         }
     };
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(entries.len());
@@ -55,7 +55,7 @@ fn series(
     folder: &SeriesFolder,
     entry: &ManifestEntry,
     detection: &DetectionSettings,
-    disturbance: Disturbance,
+    defect: TableDefect,
     seed: u64,
 ) -> Result<LabeledSeries, CommandExit> {
     let every = HumanDuration::days(1).as_seconds() / entry.per_day;
@@ -86,14 +86,14 @@ fn series(
             train.name()
         )));
     }
-    let mut disturber = RowDisturber::new(disturbance, seed, ranges, rows);
+    let mut injector = DefectInjector::new(defect, seed, ranges, rows);
     let (mut scores, mut tops, mut top) = (Vec::new(), Vec::new(), Vec::new());
     let (mut levels, mut times) = (LevelRows::default(), table.has_time().then(Vec::new));
     while table.next_row(&mut row).map_err(|it| CommandExit::failure(it.to_string()))? {
         if let (Some(times), Some(at)) = (&mut times, row.at) {
             times.push(at);
         }
-        let ahead = disturber.apply(&mut row.values, &mut row.missing);
+        let ahead = injector.apply(&mut row.values, &mut row.missing);
         let at = row.at.map_or(count as f64 * every, |it| it.0) + ahead;
         let judged = replay.step(Some(Timestamp(at)), &row.values, &row.missing);
         let judged = judged.map_err(|it| fails(&table, &row, &it))?;

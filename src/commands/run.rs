@@ -33,7 +33,7 @@ use crate::time_zone::TimeZone;
 
 mod first_start_backfill;
 mod sampler_from_settings;
-mod service_notifier;
+mod heartbeat;
 mod log_positions;
 mod report_publisher;
 mod settings_reload;
@@ -44,8 +44,8 @@ pub(super) mod unix_signals;
 pub(super) use sampler_from_settings::{engine, time_zone};
 pub use settings_reload::METRICS;
 
+use heartbeat::Heartbeat;
 use report_publisher::ReportPublisher;
-use service_notifier::Heartbeat;
 use settings_reload::SettingsReloader;
 use unix_signals::{UnixSignalRequest, UnixSignals};
 

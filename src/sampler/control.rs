@@ -10,8 +10,8 @@ use super::restore::forget_marker;
 use super::status;
 use crate::clock;
 use crate::control_command::{
-    CommandRefusal, CommandRequest, CommandResult, ControlCommand, ControlReply, ForecastValue,
-    SignalForecast, StartedJob,
+    CommandRefusal, CommandRequest, CommandResult, ControlCommand, ControlReply, ForecastReply,
+    ForecastValue, StartedJob,
 };
 use crate::engine::Engine;
 use crate::forecast::{ForecastPoint, ForecastTimes};
@@ -170,7 +170,7 @@ fn predict(
         lower: it.lower,
         upper: it.upper,
     };
-    let forecast = SignalForecast {
+    let forecast = ForecastReply {
         metric: signal.to_owned(),
         made_at: now.0,
         points: points.into_iter().map(value).collect(),

@@ -16,12 +16,12 @@ use crate::reading::SubjectValues;
 
 mod job_queue;
 mod job;
-mod job_records;
+mod recent_jobs;
 
 pub(super) use job::{Job, JobFailure, JobOutcome, SubjectStates};
 
 use job_queue::{JobLane, JobQueue};
-use job_records::{JobRecords, OUTDATED};
+use recent_jobs::{OUTDATED, RecentJobs};
 
 /// Largest number of waiting jobs; further ones are dropped and counted.
 pub(super) const JOBS_MAX: usize = 32;
@@ -65,7 +65,7 @@ struct RunningJob {
 pub(super) struct Jobs {
     queue: JobQueue<(JobId, Job)>,
     running: Option<RunningJob>,
-    records: JobRecords,
+    records: RecentJobs,
     worker: Sender<QueuedJob>,
     /// Pauses a training during a CPU shortage.
     gate: JobGate,
@@ -86,7 +86,7 @@ impl Jobs {
         Self {
             queue: JobQueue::new(JOBS_MAX),
             running: None,
-            records: JobRecords::default(),
+            records: RecentJobs::default(),
             worker,
             gate: JobGate::default(),
             is_strained: false,

@@ -183,6 +183,22 @@ fn database_and_log_stay_within_their_bytes() {
     assert!(StoreReader::open(directory.path()).unwrap().snapshot("t").unwrap().is_some());
 }
 
+/// A damaged log loses only its few pages: all others are in the database.
+#[test]
+fn commits_are_moved_into_the_database_soon() {
+    const BYTES_MAX: u64 = 512 << 10;
+    let directory = tempfile::tempdir().unwrap();
+    let mut db = open(directory.path(), KEEP);
+    let mut largest = 0;
+    for minute in 0..1200 {
+        db.write(&[tick(f64::from(minute) * 60.0, None, None)]).unwrap();
+        largest = largest.max(std::fs::metadata(directory.path().join("hostnorm.db-wal")).unwrap().len());
+    }
+    assert!(largest <= BYTES_MAX, "the log grew to {largest} bytes");
+    let database = std::fs::metadata(directory.path().join("hostnorm.db")).unwrap().len();
+    assert!(database > 4 * BYTES_MAX, "too little was written to show it: {database} bytes");
+}
+
 #[test]
 fn series_without_stored_readings_are_deleted_and_their_numbers_not_reused() {
     let directory = tempfile::tempdir().unwrap();

@@ -162,7 +162,7 @@ fn rows_are_disturbed() {
     let found = json_of(&dir, "--robustness");
     let ways = found["sets"][0]["ways"].as_array().unwrap();
     let names: Vec<_> = ways.iter().map(|it| it["scored"].as_str().unwrap()).collect();
-    assert_eq!(names[0], "undisturbed");
+    assert_eq!(names[0], "unchanged");
     for name in
         ["noise 0.01", "noise 0.1", "missing 5 %", "missing 30 %", "a signal vanishes", "the clock steps"]
     {

@@ -212,6 +212,15 @@ fn points_scores_and_episodes_are_rows() {
     assert!(store.put(StoreWrite::Model(model("20261121T000001Z", "service"))));
     assert!(store.put(StoreWrite::Model(model("20261121T000000Z", "host"))));
     assert!(store.put(StoreWrite::Snapshot(snapshot.clone())));
+    // The first one explains the episode, as it cannot contain the anomaly; the model is that of the second.
+    let retrained = SnapshotRow {
+        at: Timestamp(START),
+        models: vec!["20261121T000002Z".into()],
+        cause: Some("model installed".into()),
+        ..snapshot.clone()
+    };
+    assert!(store.put(StoreWrite::Model(model("20261121T000002Z", "host"))));
+    assert!(store.put(StoreWrite::Snapshot(retrained.clone())));
     for t in 0..40 {
         let report = match t {
             12 => judged(t, 1.5, Some(since), Some(EpisodeTransition::Began)),
@@ -247,12 +256,12 @@ fn points_scores_and_episodes_are_rows() {
     let episodes = reader.episodes(TimeRange::ALL).unwrap();
     let [episode] = &episodes[..] else { panic!("{episodes:?}") };
     assert_eq!((episode.began, episode.ended, episode.peak), (since, Some(START + 20.0), 3.0));
-    assert_eq!((episode.outcome.as_str(), episode.model.as_deref()), ("ended", Some("20261121T000000Z")));
+    assert_eq!((episode.outcome.as_str(), episode.model.as_deref()), ("ended", Some("20261121T000002Z")));
     assert_eq!(episode.description, "Anomaly on host: CPU usage 97 %");
     assert_eq!(episode.causes[0].signal, "cpu_busy_ratio");
     assert_eq!(reader.episode(&Subject::Host, Timestamp(since)).unwrap().as_ref(), Some(episode));
-    assert_eq!(reader.snapshots_of(episode).unwrap(), std::slice::from_ref(&snapshot));
-    assert_eq!(reader.snapshot("test").unwrap().map(|it| it.row).as_ref(), Some(&snapshot));
+    assert_eq!(reader.snapshots_of(episode).unwrap(), [snapshot, retrained.clone()]);
+    assert_eq!(reader.snapshot("test").unwrap().map(|it| it.row), Some(retrained));
     assert_eq!(reader.snapshot("other").unwrap(), None);
     let before = TimeRange { from: TimeRange::ALL.from, to: Timestamp(START) };
     assert_eq!(reader.episodes(before).unwrap(), []);

@@ -1,5 +1,8 @@
 //! Times of day follow the clock of a zone, over both changes of daylight saving.
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use hostnorm::engine::{Engine, EngineSettings};
@@ -115,6 +118,46 @@ fn the_forecast_of_a_nightly_job_follows_the_clock_over_its_change() {
         let hour = clock.local_seconds(peak.at).rem_euclid(DAY) / HOUR;
         assert!((hour - 3.0).abs() <= 0.5 && peak.expected > 0.6, "{host}: {peak:?} at {hour}");
     }
+}
+
+/// A file of the tz database with a rule and no list of past changes.
+fn tzfile(rule: &str) -> Vec<u8> {
+    // Counts of: UTC flags, standard flags, leap seconds, changes, types, bytes of abbreviations.
+    let counts: Vec<u8> = [0_u32, 0, 0, 0, 1, 4].iter().flat_map(|it| it.to_be_bytes()).collect();
+    let block = [b"TZif2".as_slice(), &[0; 15], &counts, &[0; 6], b"LMT\0"].concat();
+    [&block, &block, b"\n".as_slice(), rule.as_bytes(), b"\n"].concat()
+}
+
+/// The highest score of the three days from the day after the change to winter, in a replay by the clock of this zone.
+fn replayed(directory: &Path, zone: &str) -> f64 {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
+    command.env_clear().current_dir(directory).args(["replay", "--all", "--config.file=hostnorm.yaml"]);
+    let output =
+        command.args(["--history=history.csv", "--input=input.csv", "--time-zone", zone]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let scores = String::from_utf8(output.stdout).unwrap();
+    let scores = scores.lines().skip(1).map(|it| it.split(',').next().unwrap().parse().unwrap());
+    scores.fold(0.0, f64::max)
+}
+
+#[test]
+fn a_replay_follows_the_clock_of_its_zone() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("usr/share/zoneinfo/Europe");
+    fs::create_dir_all(&database).unwrap();
+    fs::write(database.join("Berlin"), tzfile(BERLIN)).unwrap();
+    fs::write(directory.path().join("hostnorm.yaml"), "path: {rootfs: .}\n").unwrap();
+    let clock = zone(BERLIN);
+    let table = |from: f64, to: f64| {
+        let rows = (0..((to - from) / INTERVAL) as usize).map(|idx| from + idx as f64 * INTERVAL);
+        let rows = rows.map(|at| format!("{at},{}\n", load(&clock, at)));
+        format!("timestamp,busy\n{}", rows.collect::<String>())
+    };
+    let change = BERLIN_TO_WINTER;
+    fs::write(directory.path().join("history.csv"), table(change - 21.0 * DAY, change + DAY)).unwrap();
+    fs::write(directory.path().join("input.csv"), table(change + DAY, change + 4.0 * DAY)).unwrap();
+    let (berlin, utc) = (replayed(directory.path(), "Europe/Berlin"), replayed(directory.path(), "UTC"));
+    assert!(berlin < utc, "{berlin} by the clock of the host, {utc} by UTC");
 }
 
 #[test]

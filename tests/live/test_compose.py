@@ -18,7 +18,8 @@ import yaml
 from test_dashboard_types import VERSIONS
 from program import Running, fetch, free_port, note, until
 
-FILE = pathlib.Path(__file__).parents[2] / "deploy/compose.yaml"
+ROOT = pathlib.Path(__file__).parents[2]
+FILE = ROOT / "deploy/compose.yaml"
 
 
 def client():
@@ -87,20 +88,48 @@ def here(text, volumes):
     return text
 
 
-def test_versions():
-    """Images are of the newest versions that ./check --newest tests, and of the newest Grafana that the dashboards are checked by."""
-    pinned = (FILE.parents[1] / "tools/tools.sh").read_text()
+def newest():
+    """The newest versions that ./check --newest tests, and the newest Grafana that the dashboards are checked by."""
+    pinned = (ROOT / "tools/tools.sh").read_text()
     of = lambda name: re.search(rf"^{name}=v([0-9.]+)", pinned, re.M)[1]
     # The module of Prometheus 3.15.0 is v0.315.0.
     _, minor, patch = of("PROMETHEUS").split(".")
-    newest = {"prometheus": f"v{int(minor) // 100}.{int(minor) % 100}.{patch}", "alertmanager": f"v{of('ALERTMANAGER')}"}
-    newest["grafana"] = VERSIONS[-1]
+    prometheus = f"{int(minor) // 100}.{int(minor) % 100}.{patch}"
+    return {"prometheus": prometheus, "alertmanager": of("ALERTMANAGER"), "grafana": VERSIONS[-1]}
+
+
+def test_versions():
+    """Images are of the newest versions that are tested."""
+    expected = {name: version if name == "grafana" else f"v{version}" for name, version in newest().items()}
     for file in (FILE, FILE.parent / "compose-logs.yaml"):
         found = dict(re.findall(r"docker\.io/(?:prom|grafana)/(\w+):([\w.]+)\}", file.read_text()))
         # Loki is not tested here: it is under the AGPL and not built.
         found.pop("loki", None)
-        if found != newest:
-            pytest.fail(f"{file.name} has {found}, tested are {newest}")
+        if found != expected:
+            pytest.fail(f"{file.name} has {found}, tested are {expected}")
+
+
+def test_requirements():
+    """docs/requirements.md names the versions that are tested."""
+    file = lambda path: (ROOT / path).read_text()
+    minor = lambda version: ".".join(version.split(".")[:2])
+    number = lambda pattern, path: minor(re.search(pattern, file(path))[1])
+    table = file("docs/requirements.md").split("## Other software")[1]
+    found = {name: [oldest, tested] for name, oldest, tested in re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|", table, re.M)}
+    oldest_kubernetes = number(r"kubeVersion: '>=([\d.]+)", "helm/hostnorm/Chart.yaml")
+    expected = {
+        "Prometheus": ["2.42", minor(newest()["prometheus"])],
+        "Alertmanager": ["0.25", minor(newest()["alertmanager"])],
+        "Grafana": [minor(VERSIONS[0]), minor(VERSIONS[-1])],
+        "Kubernetes": [oldest_kubernetes, number(r"kubernetes-validate==([\d.]+)", "check")],
+        "Helm": [number(r"HELM=v([\d.]+)", "tools/tools.sh"), "4.2"],
+    }
+    for name, versions in expected.items():
+        if found.get(name) != versions:
+            pytest.fail(f"docs/requirements.md says {found.get(name)} of {name}, tested are {versions}")
+    operator = found["Prometheus operator"][1]
+    if operator != number(r"KUBE_PROMOP_VERSION=([\d.]+)", "tools/kube.sh"):
+        pytest.fail(f"docs/requirements.md says {operator} of the Prometheus operator")
 
 
 @pytest.mark.newest(reason="Prometheus 3 dropped flags of Prometheus 2")

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::service_notifier::Heartbeat;
+use super::heartbeat::Heartbeat;
 use super::settings_reload::SettingsReloader;
 use crate::http::ServerCounters;
 use crate::logs::LogReadStates;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::control_commands::problem;
 use super::signal_aliases;
 use super::subject_parameter::live_subject;
-use crate::control_command::{ControlCommand, ControlReply, SignalForecast};
+use crate::control_command::{ControlCommand, ControlReply, ForecastReply};
 use crate::forecast::{FORECAST_POINTS_MAX, FORECAST_SECONDS_MAX};
 use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
@@ -24,7 +24,7 @@ pub(in crate::http) struct Prediction {
     kind: &'static str,
     subject: String,
     #[serde(flatten)]
-    forecast: SignalForecast,
+    forecast: ForecastReply,
 }
 
 pub(super) async fn predict(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {

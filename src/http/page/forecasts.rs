@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use tokio::time::timeout;
 
 use super::{page_tables, signal_text, time_text};
-use crate::control_command::{ControlCommand, ControlReply, SignalForecast};
+use crate::control_command::{ControlCommand, ControlReply, ForecastReply};
 use crate::http::app_state::AppState;
 use crate::reading::Subject;
 use crate::report::{Assessment, FillingSignal};
@@ -26,7 +26,7 @@ pub(super) async fn forecasts(
     state: &AppState,
     subject: &Subject,
     signals: &[&'static str],
-) -> Vec<SignalForecast> {
+) -> Vec<ForecastReply> {
     let mut found = Vec::new();
     let ask_all = async {
         for signal in signals {
@@ -37,7 +37,7 @@ pub(super) async fn forecasts(
                 step_seconds: STEP_SECONDS,
             };
             if let Ok(ControlReply { data, .. }) = state.control.send(command).await {
-                found.extend(serde_json::from_value::<SignalForecast>(data).ok());
+                found.extend(serde_json::from_value::<ForecastReply>(data).ok());
             }
         }
     };
@@ -48,7 +48,7 @@ pub(super) async fn forecasts(
 }
 
 /// The tables of forecasts and of filling signals; `None` if both are empty.
-pub(super) fn section(forecasts: &[SignalForecast], assessment: &Assessment) -> Option<Markup> {
+pub(super) fn section(forecasts: &[ForecastReply], assessment: &Assessment) -> Option<Markup> {
     if forecasts.is_empty() && assessment.filling.is_empty() {
         return None;
     }
@@ -86,7 +86,7 @@ fn filling(it: &FillingSignal) -> String {
     }
 }
 
-fn row(forecast: &SignalForecast, assessment: &Assessment) -> Markup {
+fn row(forecast: &ForecastReply, assessment: &Assessment) -> Markup {
     let signal = sources::signal(&forecast.metric);
     let unit = signal.map(|it| it.unit);
     let now = assessment.signals.iter().find(|it| it.signal.name == forecast.metric).map(|it| it.value);

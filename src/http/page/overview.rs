@@ -11,7 +11,7 @@ use super::page_query::{PageQuery, RANGES};
 use super::state_section::StateSection;
 use super::subject_history::SubjectHistory;
 use super::{StateSummary, document, forecasts, page_tables, signal_charts, signal_text};
-use crate::control_command::SignalForecast;
+use crate::control_command::ForecastReply;
 use crate::episode_text;
 use crate::explanation::Cause;
 use crate::http::api::{read_store, subject};
@@ -41,7 +41,7 @@ pub(super) struct OverviewData {
     /// The past, or why it is not known.
     pub(super) history: Result<SubjectHistory, String>,
     /// The next hour of the signals with a chart.
-    pub(super) forecasts: Vec<SignalForecast>,
+    pub(super) forecasts: Vec<ForecastReply>,
     /// Whether the client may send commands.
     pub(super) is_admin: bool,
 }

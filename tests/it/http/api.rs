@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use hostnorm::control_command::{
-    ControlCommand, ControlReply, ForecastValue, SignalBaseline, SignalForecast,
-};
+use hostnorm::control_command::{ControlCommand, ControlReply, ForecastReply, ForecastValue, SignalBaseline};
 use hostnorm::detect::PerDetector;
 use hostnorm::reading::{Reading, Subject, Timestamp};
 use hostnorm::report::{
@@ -222,7 +220,7 @@ fn a_baseline_has_its_statistics_and_thresholds() {
 fn a_forecast_has_values_with_intervals() {
     let api = Api::start();
     let value = |timestamp, expected| ForecastValue { timestamp, expected, lower: 0.0, upper: 1.0 };
-    let forecast = SignalForecast {
+    let forecast = ForecastReply {
         metric: "memory_used_ratio".into(),
         made_at: START,
         points: vec![value(START + 60.0, 0.5), value(START + 120.0, 0.625)],

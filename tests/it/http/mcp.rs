@@ -1,6 +1,6 @@
 //! The tools for assistants, by the messages that a client sends over HTTP.
 
-use hostnorm::control_command::{ControlCommand, ControlReply, ForecastValue, SignalForecast};
+use hostnorm::control_command::{ControlCommand, ControlReply, ForecastReply, ForecastValue};
 use hostnorm::mcp::{self, ANSWER_BYTES_MAX, ApiSource, MESSAGE_BYTES_MAX, REVISIONS};
 use hostnorm::reading::Subject;
 use serde_json::{Value, json};
@@ -184,7 +184,7 @@ fn episodes_and_signals_are_answered_and_mistakes_explained() {
 fn a_forecast_has_a_few_values_and_the_time_until_full() {
     let api = Api::start();
     let value = ForecastValue { timestamp: START, expected: 0.123_456, lower: 0.0, upper: 1.0 };
-    let forecast = SignalForecast {
+    let forecast = ForecastReply {
         metric: "memory_used_ratio".into(),
         made_at: START,
         points: vec![value],

@@ -3,9 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use hostnorm::control_command::{
-    CommandRefusal, ControlCommand, ControlReply, ForecastValue, SignalForecast,
-};
+use hostnorm::control_command::{CommandRefusal, ControlCommand, ControlReply, ForecastReply, ForecastValue};
 use hostnorm::http::LOCAL_EVENT_STREAMS_MAX;
 use hostnorm::reading::{Subject, Timestamp};
 use hostnorm::report::AlertState;
@@ -276,7 +274,7 @@ fn commands_have_buttons_for_those_who_may_send_them() {
 fn the_next_hour_is_shown_where_it_is_known() {
     let api = Api::start();
     let point = ForecastValue { timestamp: 0.0, expected: 0.12, lower: 0.05, upper: 0.3 };
-    let forecast = SignalForecast {
+    let forecast = ForecastReply {
         metric: "cpu_busy_ratio".into(),
         made_at: 0.0,
         points: vec![point],

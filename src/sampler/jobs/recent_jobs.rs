@@ -15,9 +15,9 @@ pub(super) const OUTDATED: &str =
 
 /// The newest jobs, the oldest first.
 #[derive(Debug, Default)]
-pub(super) struct JobRecords(VecDeque<JobStatus>);
+pub(super) struct RecentJobs(VecDeque<JobStatus>);
 
-impl JobRecords {
+impl RecentJobs {
     /// Records a job that was queued.
     pub(super) fn queued(&mut self, id: JobId, task: &str) {
         if self.0.len() == RECORDS_MAX {

@@ -1,4 +1,4 @@
-//! Disturbances of rows, to measure the robustness of detectors.
+//! Defects of the rows of a table, to measure the robustness of detectors.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ const OUTLIER_TIMES: f64 = 10.0;
 /// Size of a clock step, in seconds.
 const STEP_SECONDS: f64 = 3_600.0;
 
-/// A disturbance of rows.
+/// A defect of rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Disturbance {
+pub enum TableDefect {
     /// None, for comparison.
     None,
     /// Gaussian noise on each value, with this share of the signal's normal range as standard deviation.
@@ -26,8 +26,8 @@ pub enum Disturbance {
     Clock,
 }
 
-impl Disturbance {
-    /// All disturbances, starting with none.
+impl TableDefect {
+    /// All defects, starting with none.
     pub const ALL: &[Self] = &[
         Self::None,
         Self::Noise(0.01),
@@ -45,10 +45,10 @@ impl Disturbance {
     ];
 }
 
-impl fmt::Display for Disturbance {
+impl fmt::Display for TableDefect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::None => f.write_str("undisturbed"),
+            Self::None => f.write_str("unchanged"),
             Self::Noise(share) => write!(f, "noise {share}"),
             Self::Missing(share) => write!(f, "missing {} %", share * 100.0),
             Self::Outliers(share) => write!(f, "outliers {} %", share * 100.0),
@@ -81,10 +81,10 @@ impl SignalRanges {
     }
 }
 
-/// Disturbs rows in sequence.
+/// Puts a defect into rows, in sequence.
 #[derive(Debug, Clone)]
-pub struct RowDisturber {
-    kind: Disturbance,
+pub struct DefectInjector {
+    kind: TableDefect,
     ranges: SignalRanges,
     random: SeededRng,
     /// Total number of rows.
@@ -97,9 +97,9 @@ pub struct RowDisturber {
     last: Vec<f64>,
 }
 
-impl RowDisturber {
+impl DefectInjector {
     /// Starts before the first of `rows` rows of signals with these ranges.
-    pub fn new(kind: Disturbance, seed: u64, ranges: SignalRanges, rows: usize) -> Self {
+    pub fn new(kind: TableDefect, seed: u64, ranges: SignalRanges, rows: usize) -> Self {
         let mut random = SeededRng::new(seed);
         let signals = ranges.seen.len();
         let changing: Vec<usize> = (0..signals).filter(|it| ranges.width(*it) > 0.0).collect();
@@ -107,34 +107,34 @@ impl RowDisturber {
         Self { kind, ranges, random, rows, row: 0, vanishing, last: vec![0.0; signals] }
     }
 
-    /// Disturbs the next row; returns by how many seconds its clock is ahead.
+    /// Puts the defect into the next row; returns by how many seconds its clock is ahead.
     pub fn apply(&mut self, values: &mut [f64], missing: &mut [bool]) -> f64 {
         let row = self.row;
         self.row += 1;
         self.last.resize(values.len(), 0.0);
         for (idx, (value, missing)) in values.iter_mut().zip(missing).enumerate() {
             match self.kind {
-                Disturbance::None | Disturbance::Clock => (),
-                Disturbance::Noise(share) => {
+                TableDefect::None | TableDefect::Clock => (),
+                TableDefect::Noise(share) => {
                     let noise = f64::from(self.random.normals()[0]) * share * self.ranges.width(idx);
                     if !*missing {
                         *value += noise;
                     }
                 }
-                Disturbance::Missing(share) => *missing |= f64::from(self.random.uniform()) < share,
-                Disturbance::Outliers(share) => {
+                TableDefect::Missing(share) => *missing |= f64::from(self.random.uniform()) < share,
+                TableDefect::Outliers(share) => {
                     if f64::from(self.random.uniform()) < share && !*missing {
                         *value *= OUTLIER_TIMES;
                     }
                 }
-                Disturbance::Vanish => *missing |= idx == self.vanishing && self.rows / 2 <= row,
+                TableDefect::Vanish => *missing |= idx == self.vanishing && self.rows / 2 <= row,
             }
             if *missing {
                 *value = self.last[idx];
             }
             self.last[idx] = *value;
         }
-        let is_ahead = self.kind == Disturbance::Clock && (self.rows / 3..self.rows / 3 * 2).contains(&row);
+        let is_ahead = self.kind == TableDefect::Clock && (self.rows / 3..self.rows / 3 * 2).contains(&row);
         if is_ahead { STEP_SECONDS } else { 0.0 }
     }
 }
@@ -145,17 +145,17 @@ mod tests {
 
     const ROWS: usize = 3_000;
 
-    /// Disturbs rows of a constant 2 and of a sawtooth from 0 to 8; checks mean, standard deviation and missing share
+    /// Puts a defect into rows of a constant 2 and of a sawtooth from 0 to 8; checks mean, standard deviation and missing share
     /// of each signal, and the number of rows whose clock is ahead.
-    fn check(kind: Disturbance, expected: [(f64, f64, f64); 2], expected_ahead: usize) {
+    fn check(kind: TableDefect, expected: [(f64, f64, f64); 2], expected_ahead: usize) {
         let row = |idx: usize| [2.0, (idx % 9) as f64];
         let mut ranges = SignalRanges::default();
         (0..9).for_each(|it| ranges.widen(&row(it), &[false; 2]));
-        let mut disturber = RowDisturber::new(kind, 1, ranges, ROWS);
+        let mut injector = DefectInjector::new(kind, 1, ranges, ROWS);
         let (mut known, mut ahead) = ([Vec::new(), Vec::new()], 0);
         for idx in 0..ROWS {
             let (mut values, mut missing) = (row(idx), [false; 2]);
-            ahead += usize::from(disturber.apply(&mut values, &mut missing) > 0.0);
+            ahead += usize::from(injector.apply(&mut values, &mut missing) > 0.0);
             for (known, (value, is_missing)) in known.iter_mut().zip(values.iter().zip(missing)) {
                 assert!(value.is_finite());
                 known.extend((!is_missing).then_some(*value));
@@ -175,32 +175,32 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_disturbed_as_said() {
+    fn rows_have_the_defects_as_said() {
         let (flat, saw) = ((2.0, 0.0, 0.0), (4.0, (20.0_f64 / 3.0).sqrt(), 0.0));
-        check(Disturbance::None, [flat, saw], 0);
+        check(TableDefect::None, [flat, saw], 0);
         // Noise on the sawtooth, whose range is 8; a constant has no range.
-        check(Disturbance::Noise(0.1), [flat, (4.0, (20.0_f64 / 3.0 + 0.64).sqrt(), 0.0)], 0);
-        check(Disturbance::Missing(0.2), [(2.0, 0.0, 0.2), (4.0, saw.1, 0.2)], 0);
+        check(TableDefect::Noise(0.1), [flat, (4.0, (20.0_f64 / 3.0 + 0.64).sqrt(), 0.0)], 0);
+        check(TableDefect::Missing(0.2), [(2.0, 0.0, 0.2), (4.0, saw.1, 0.2)], 0);
         // A twentieth of the cells is multiplied by 10: E = m (1 + 9/20), E² = (m² + s²)(1 + 99/20).
         let outliers = |mean: f64, square: f64| {
             let mean_now = mean * 1.45;
             (mean_now, (square * 5.95 - mean_now * mean_now).sqrt(), 0.0)
         };
-        check_near(Disturbance::Outliers(0.05), outliers(2.0, 4.0));
+        check_near(TableDefect::Outliers(0.05), outliers(2.0, 4.0));
         // Only the sawtooth varies.
-        check(Disturbance::Vanish, [flat, (4.0, saw.1, 0.5)], 0);
-        check(Disturbance::Clock, [flat, saw], ROWS / 3);
+        check(TableDefect::Vanish, [flat, (4.0, saw.1, 0.5)], 0);
+        check(TableDefect::Clock, [flat, saw], ROWS / 3);
     }
 
     /// Checks the constant only, with a tolerance for random outliers.
-    fn check_near(kind: Disturbance, expected: (f64, f64, f64)) {
+    fn check_near(kind: TableDefect, expected: (f64, f64, f64)) {
         let mut ranges = SignalRanges::default();
         ranges.widen(&[2.0], &[false]);
-        let mut disturber = RowDisturber::new(kind, 1, ranges, ROWS);
+        let mut injector = DefectInjector::new(kind, 1, ranges, ROWS);
         let mut sum = 0.0;
         for _ in 0..ROWS {
             let mut values = [2.0];
-            disturber.apply(&mut values, &mut [false]);
+            injector.apply(&mut values, &mut [false]);
             sum += values[0];
         }
         let (mean, room) = (sum / ROWS as f64, 3.0 * expected.1 / (ROWS as f64).sqrt());
@@ -208,14 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn equal_seeds_disturb_alike() {
+    fn equal_seeds_give_equal_defects() {
         let run = |seed| {
             let mut ranges = SignalRanges::default();
             ranges.widen(&[0.0, 0.0], &[false; 2]);
             ranges.widen(&[1.0, 1.0], &[false; 2]);
-            let mut disturber = RowDisturber::new(Disturbance::Noise(0.1), seed, ranges, 10);
+            let mut injector = DefectInjector::new(TableDefect::Noise(0.1), seed, ranges, 10);
             let mut values = [0.5, 0.5];
-            disturber.apply(&mut values, &mut [false; 2]);
+            injector.apply(&mut values, &mut [false; 2]);
             values.map(f64::to_bits)
         };
         assert_eq!(run(1), run(1));
@@ -227,11 +227,11 @@ mod tests {
         let mut ranges = SignalRanges::default();
         ranges.widen(&[0.0], &[false]);
         ranges.widen(&[9.0], &[false]);
-        let mut disturber = RowDisturber::new(Disturbance::Vanish, 1, ranges, 4);
+        let mut injector = DefectInjector::new(TableDefect::Vanish, 1, ranges, 4);
         let found: Vec<_> = (1..=4)
             .map(|row| {
                 let (mut values, mut missing) = ([f64::from(row)], [false]);
-                disturber.apply(&mut values, &mut missing);
+                injector.apply(&mut values, &mut missing);
                 (values[0] as u8, missing[0])
             })
             .collect();
