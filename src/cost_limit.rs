@@ -30,7 +30,7 @@ pub static FEATURE_ACTIVE: Metric = Metric::gauge(
 /// The limits.
 pub static LIMIT: Metric = Metric::gauge(
     "hostnorm_limit",
-    "Limit of each resource: series, memory in bytes, or cpu in CPUs; absent without a limit. Above it, hostnorm switches features off or leaves series out: see hostnorm_feature_active and hostnorm_series_reduction_level",
+    "Limit of each resource: series, memory in bytes, or cpu in CPUs; absent without a limit",
 )
 .by(&["resource"]);
 /// What is compared with the limits.

@@ -40,7 +40,7 @@ pub(super) fn command() -> clap::Command {
         .about("Act on alerts: receive Alertmanager's notifications and follow rules")
         .long_about(
             "Act on alerts: receive Alertmanager's notifications (webhook version 4, at /api/v1/alerts) and follow rules. An \
-             action is a line in a remediation log, an issue on GitHub, a request to a webhook, or, on request, cordoning a node \
+             action is a line in a remediation log, an issue on GitHub, a request to a webhook, or, if allowed, cordoning a node \
              or deleting a pod in Kubernetes. hostnorm remediate runs no commands or scripts.\n\n\
              A notification is acknowledged when its actions are in the outbox, so that no action is lost.",
         )

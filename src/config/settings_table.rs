@@ -22,7 +22,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "warmup",
         SettingType::Duration,
-        "Learning time before the first score. It is at least one window. The first score comes after three windows at the earliest; with the history of another host or server, after one window",
+        "Learning time before the first score, at least one window; the score comes after three at the earliest. With the history of another host or server, it comes after one window instead",
     ),
     row(
         "threshold",
@@ -286,7 +286,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "cgroup.raw",
         SettingType::Switch,
-        "Expose all metrics of containers, pods and services, and store their readings and those of logs. By default, a container, pod or service has seven series: its score, is_anomaly, anomaly_alert, anomaly_ready and three contributions; during an anomaly, also its description and impact",
+        "Expose all metrics of containers, pods and services, and store their readings and those of logs. By default, a container, pod or service has seven series: its score, is_anomaly, anomaly_alert, anomaly_ready and three contributions; during an anomaly, also its description, severity and impact",
     ),
     row(
         "limits.series",

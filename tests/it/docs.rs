@@ -279,17 +279,29 @@ fn configuration() -> String {
         if section.as_deref() != Some(setting.section()) {
             section = Some(setting.section().to_owned());
             let title = if setting.section().is_empty() { "Detection" } else { setting.section() };
-            write!(text, "\n## {title}\n\n| key | default | takes | meaning |\n|---|---|---|---|\n").unwrap();
+            let intro = if is_detector(&setting) { DETECTORS_ELSEWHERE } else { "" };
+            let header = "| key | default | takes | meaning |\n|---|---|---|---|\n";
+            write!(text, "\n## {title}\n\n{intro}{header}").unwrap();
         }
         let default = default_in(&defaults, &setting);
         let words = setting.takes.words();
         // The format of a duration is explained above the tables.
         let takes = words.split(" such as").next().unwrap_or_default().replace('|', "\\|");
         let default = default.replace('|', "\\|");
-        let help = sentence(&setting.help);
+        let mut help = sentence(&setting.help);
+        if is_detector(&setting) {
+            help.truncate(help.find(". ").map_or(help.len(), |it| it + 1));
+        }
         writeln!(text, "| `{}` | `{default}` | {takes} | {help} |", setting.key).unwrap();
     }
     text
+}
+
+/// What stands above the table of detectors: another page has what they measure.
+const DETECTORS_ELSEWHERE: &str = "[What each detector measures](metrics.md#detectors)\n\n";
+
+fn is_detector(setting: &Setting) -> bool {
+    setting.section() == "detectors"
 }
 
 /// The default of a setting in the default file.

@@ -13,7 +13,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     row(
         "alertmanager.labels",
         SettingType::Texts,
-        "Labels that Prometheus adds to the alerts of this host, such as instance=web-1:19797. By default, job is hostnorm, and instance is the name of this host with any port. hostnorm also knows the labels alertname, severity, kind and subject. It ignores silences with a matcher for any label but these and expected",
+        "Labels that Prometheus adds to the alerts of this host, such as instance=web-1:19797. By default, job is hostnorm, and instance is the name of this host with any port. hostnorm also knows the labels alertname, severity, kind, subject and expected. It ignores silences with a matcher for any other label",
     ),
     row("alertmanager.user", SettingType::Text, "User name at Alertmanager; empty for none"),
     row("alertmanager.password_file", SettingType::Text, "File with the user's password"),

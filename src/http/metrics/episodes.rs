@@ -26,7 +26,7 @@ pub(super) static EPISODE_INFO_DROPPED: Metric = Metric::gauge(
 );
 pub(super) static CULPRIT_INFO: Metric = Metric::gauge(
     "anomaly_culprit_info",
-    "Up to three processes, containers or services whose use of a deviating resource grew most over their usual use in the current episode; always 1, absent if nobody stands out. A process has a series with culprit_kind process, and a second one for its container or service. If no process has most of the growth, there is only the second one. The label rank is 1 to 3: first those named at the start of the episode, from the largest growth to the smallest, then later ones",
+    "Up to three processes, containers or services whose use of a deviating resource grew most over their usual use in the current episode; always 1, absent if nobody stands out. A process has a series with culprit_kind process, and its container or service has one, too. If no process has most of the growth, only the latter exists. The label rank is 1 to 3: first those named at the start of the episode, from the largest growth to the smallest, then later ones",
 )
 .by(&["kind", "subject", "resource", "culprit_kind", "culprit", "rank"]);
 pub(super) static IMPACT: Metric = Metric::gauge(

@@ -32,7 +32,7 @@ pub(super) static THROTTLED_PERIODS: Metric = Metric::counter(
 .part_of(&PERIODS);
 pub(super) static THROTTLED_RATIO: Metric = Metric::gauge(
     "hostnorm_cgroup_cpu_throttled_ratio",
-    "Share of periods in which the group used up its CPU limit, since the group was read before; absent without a limit",
+    "Share of periods in which the group used up its CPU limit, since the previous reading of the group; absent without a limit",
 )
 .within(0.0, 1.0);
 pub(super) static THROTTLED: Metric = Metric::counter(
