@@ -133,7 +133,7 @@ pub(super) fn command() -> clap::Command {
                 .value_parser(value_parser!(f64))
                 .allow_negative_numbers(true)
                 .default_value("1.0")
-                .help("Score from which a row counts as anomalous, for the figures whose names begin with threshold_. This is not the setting threshold, which is a raw score"),
+                .help("Score from which a row counts as anomalous, for threshold_precision, threshold_recall and threshold_f1. This is not the setting threshold, which is a raw score"),
             arg("format", "FORMAT")
                 .value_parser(["table", "json", "markdown"])
                 .default_value("table")

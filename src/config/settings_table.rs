@@ -22,7 +22,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "warmup",
         SettingType::Duration,
-        "Learning time before the first score, at least one window; the score comes after three at the earliest. With the history of another host or server, it comes after one window instead",
+        "Learning time before the first score, at least one window. The first score needs three windows or, with the history of another host or server, one",
     ),
     row(
         "threshold",
@@ -251,7 +251,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "disk.device_exclude",
         SettingType::Text,
-        "Disks to exclude, as a regular expression; by default RAM disks, loop devices, floppies and partitions",
+        "Disks to exclude, as a regular expression; by default RAM disks, loop devices, floppies, and partitions of listed disks",
     ),
     row(
         "filesystem.mount_exclude",

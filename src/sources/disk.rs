@@ -148,7 +148,7 @@ fn physical<'a>(change: &ReadingPair<'a>, counter: &'static Metric) -> Option<Ve
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiskSettings {
-    /// Regular expression of devices to leave out; by default RAM disks, loop devices, floppies and partitions
+    /// Regular expression of devices to leave out; by default RAM disks, loop devices, floppies, and partitions
     /// of a disk that is listed.
     pub device_exclude: ExcludePattern,
 }

@@ -27,7 +27,7 @@ NAME = """
 for group in {groups!r}: open(group + "/cgroup.procs", "w").write("0")
 open("/proc/self/comm", "w").write({name!r})
 """
-END = "import os, sys, time\nend = time.monotonic() + 600\n"
+END = "import os, sys, time\nend = time.monotonic() + 3600\n"
 
 # Half of a CPU, a tenth of the memory, and a file that is written again and again, all the time.
 NEIGHBOR = """
