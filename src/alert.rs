@@ -22,6 +22,7 @@ use crate::alert_budget::{AlertBudget, BudgetLedger};
 use crate::detect::budget_alert_level::BudgetAlertLevel;
 use crate::grace;
 use crate::impact::EpisodeSeverity;
+use crate::report::WithheldAlert;
 
 /// The alert level by default, as a score: twice the unusual level.
 pub const LEVEL: f64 = 2.0;
@@ -50,8 +51,8 @@ pub struct AlertInput {
     pub in_episode: bool,
     /// Whether a grace period is active.
     pub in_grace: bool,
-    /// Whether the subject was often like this in its first week, or on earlier days.
-    pub is_usual: bool,
+    /// Whether and when the subject was like this before, often or regularly.
+    pub usual: Option<WithheldAlert>,
 }
 
 /// What is known about the current episode beside its score.
@@ -74,6 +75,8 @@ pub struct AlertDecision {
     pub level: f64,
     /// Share of the budget that the alerts of the last period spent; `None` without a budget.
     pub budget_spent: Option<f64>,
+    /// Why there is no alert at this score; `None` with an alert, and below the level.
+    pub withheld: Option<WithheldAlert>,
 }
 
 /// The alert of one subject.
@@ -123,8 +126,9 @@ impl AlertTracker {
         let was_reached = self.is_reached;
         let score = now.score;
         let factor = if now.in_grace { grace::LIMIT_FACTOR } else { 1.0 };
-        let is_reached = (score >= factor * level && !now.is_usual)
-            || evidence.severity == Some(EpisodeSeverity::Critical);
+        let is_high = score >= factor * level;
+        let is_critical = evidence.severity == Some(EpisodeSeverity::Critical);
+        let is_reached = (is_high && now.usual.is_none()) || is_critical;
         self.is_reached = now.in_episode && (was_reached || (is_reached && !evidence.is_withheld));
         self.is_active = self.is_reached && !evidence.is_withheld;
         let has_begun = self.is_reached && !was_reached;
@@ -132,7 +136,10 @@ impl AlertTracker {
             self.learn(now.elapsed, score * now.young_factor, has_begun, rule);
         }
         let budget_spent = self.budget.as_ref().and_then(|(_, ledger)| ledger.spent());
-        AlertDecision { is_active: self.is_active, has_begun, level, budget_spent }
+        let maintenance = evidence.is_withheld.then_some(WithheldAlert::Maintenance);
+        let is_candidate = now.in_episode && !self.is_active && (is_high || is_critical);
+        let withheld = maintenance.or(now.usual).filter(|_| is_candidate);
+        AlertDecision { is_active: self.is_active, has_begun, level, budget_spent, withheld }
     }
 
     /// Adjusts the level and the budget spent by a score, on the scale of a known host.
@@ -160,7 +167,7 @@ mod tests {
             young_factor: 1.0,
             in_episode: score >= 1.0,
             in_grace: false,
-            is_usual: false,
+            usual: None,
         }
     }
 
@@ -194,13 +201,17 @@ mod tests {
     #[test]
     fn what_was_usual_before_starts_none_unless_it_hurts() {
         let mut tracker = AlertTracker::default();
-        let mut step = |score, is_usual, severity| {
-            let now = AlertInput { is_usual, ..input(score) };
-            tracker.step(now, AlertEvidence { severity, is_withheld: false }, &RULE).is_active
+        let mut step = |score, is_usual: bool, severity| {
+            let now = AlertInput { usual: is_usual.then_some(WithheldAlert::EarlierDays), ..input(score) };
+            let it = tracker.step(now, AlertEvidence { severity, is_withheld: false }, &RULE);
+            (it.is_active, it.withheld)
         };
-        assert!(!step(3.0, true, None) && !step(3.0, true, Some(EpisodeSeverity::Warning)));
-        assert!(step(3.0, true, Some(EpisodeSeverity::Critical)) && step(3.0, true, None));
-        assert!(!step(0.5, false, None) && step(3.0, false, None) && step(3.0, true, None));
+        let (alert, usual) = ((true, None), (false, Some(WithheldAlert::EarlierDays)));
+        assert_eq!([step(3.0, true, None), step(3.0, true, Some(EpisodeSeverity::Warning))], [usual, usual]);
+        assert_eq!(step(1.5, true, None), (false, None));
+        assert_eq!([step(3.0, true, Some(EpisodeSeverity::Critical)), step(3.0, true, None)], [alert, alert]);
+        assert_eq!([step(0.5, false, None), step(3.0, false, None)], [(false, None), alert]);
+        assert_eq!(step(3.0, true, None), alert);
     }
 
     #[test]

@@ -162,6 +162,31 @@ impl Assessment {
     }
 }
 
+/// Why an episode is no alert although its score reaches the alert level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WithheldAlert {
+    /// The subject was often like this in its first week.
+    FirstWeek,
+    /// Each deviating signal was about as high on earlier days.
+    EarlierDays,
+    /// Maintenance.
+    Maintenance,
+}
+
+impl WithheldAlert {
+    /// All reasons.
+    pub const ALL: [Self; 3] = [Self::FirstWeek, Self::EarlierDays, Self::Maintenance];
+
+    /// The value of the label `reason`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FirstWeek => "first_week",
+            Self::EarlierDays => "earlier_days",
+            Self::Maintenance => "maintenance",
+        }
+    }
+}
+
 /// The alert of a subject, and the levels that decide about it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AlertState {
@@ -173,6 +198,8 @@ pub struct AlertState {
     pub threshold: f64,
     /// Share of the budget that the alerts of the last period spent; `None` without a budget.
     pub budget_spent: Option<f64>,
+    /// Why the current episode is no alert although its score reaches the level.
+    pub withheld: Option<WithheldAlert>,
 }
 
 /// A signal that is filling up.

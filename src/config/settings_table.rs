@@ -22,7 +22,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "warmup",
         SettingType::Duration,
-        "Learning time before the first score, at least one window. The first score needs three windows or, with the history of another host or server, one",
+        "Learning time before the first score. It is at least one window; the first score needs three windows or, with the history of another host or server, one",
     ),
     row(
         "threshold",
@@ -286,7 +286,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "cgroup.raw",
         SettingType::Switch,
-        "Expose all metrics of containers, pods and services, and store their readings and those of logs. By default, a container, pod or service has seven series: its score, is_anomaly, anomaly_alert, anomaly_ready and three contributions; during an anomaly, also its description, severity and impact",
+        "Expose all metrics of containers, pods and services, and store their readings and those of logs. By default, a container, pod or service has seven series: its score, is_anomaly, anomaly_alert, anomaly_ready and three contributions; during an anomaly, also its identity (hostnorm_cgroup_info), description, severity and impact",
     ),
     row(
         "limits.series",

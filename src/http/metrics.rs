@@ -12,19 +12,21 @@ mod episodes;
 mod exposition_options;
 
 use episodes::{
-    CULPRIT_INFO, EPISODE_INFO, EPISODE_INFO_DROPPED, EPISODES, IMPACT, IMPACT_EXPECTED, SEVERITY_INFO,
+    ALERT_WITHHELD_INFO, CULPRIT_INFO, EPISODE_INFO, EPISODE_INFO_DROPPED, EPISODES, IMPACT, IMPACT_EXPECTED,
+    SEVERITY_INFO,
 };
-pub use exposition_options::{BuildInfo, ExpositionOptions};
+pub use exposition_options::{BuildInfo, ExpositionOptions, SUBJECT_SERIES_MAX};
 
 use super::metric_families::{FamilyOrder, MetricFamilies, SubjectLabels};
-use super::request_metrics::{REQUEST_SECONDS, REQUESTS, WEB_CONFIG_SUCCEEDED_AT, WEB_CONFIG_SUCCESSFUL};
+use super::request_metrics::{
+    REQUEST_SECONDS, REQUESTS, UNTRACED, WEB_CONFIG_SUCCEEDED_AT, WEB_CONFIG_SUCCESSFUL,
+};
 use super::series_count::SERIES_LEVEL;
 use super::server_counters::ServerCounters;
 use super::tick_histogram::TICK_SECONDS;
 use crate::cost_limit::SERIES_LEVEL_MAX;
 use crate::detect::DETECTORS;
 use crate::grace::ActiveGracePeriods;
-use crate::impact::RESOURCES;
 use crate::metric::Metric;
 use crate::reading::{Subject, SubjectKind, SubjectTurnover};
 use crate::report::{self, Assessment, ExpectedValue, Report, ScoreDetails, SignalState};
@@ -157,10 +159,6 @@ static DROPPED: Metric = Metric::counter(
     "hostnorm_http_connections_evicted_total",
     "Connections closed to make room for new ones, because too many were open",
 );
-static UNTRACED: Metric = Metric::counter(
-    "hostnorm_http_requests_untraced_total",
-    "Requests without a span, because they exceeded 10 a second with bursts of 50; 0 if traces are off",
-);
 
 /// All that this module exposes of its own accord, in the order of exposition.
 pub static METRICS: &[&Metric] = &[
@@ -175,6 +173,7 @@ pub static METRICS: &[&Metric] = &[
     &IMPACT,
     &IMPACT_EXPECTED,
     &SEVERITY_INFO,
+    &ALERT_WITHHELD_INFO,
     &READY,
     &READY_AT,
     &BORROWED,
@@ -210,10 +209,6 @@ pub static METRICS: &[&Metric] = &[
 
 /// Largest number of contributions of a subject that comes and goes.
 const CONTRIBUTIONS_MAX: usize = 3;
-/// Largest number of series of a subject that comes and goes: the first four, episode, being new, contributions, and in an
-/// episode its severity and impacts.
-pub const SUBJECT_SERIES_MAX: usize = 6 + CONTRIBUTIONS_MAX + 1 + RESOURCES.len();
-
 /// One report as metric families.
 #[derive(Debug, Clone)]
 pub(super) struct ReportExposition {
@@ -371,7 +366,9 @@ impl ReportExposition {
         let read = reading.subjects.iter().flat_map(|(subject, it)| it.iter().map(move |it| (subject, it)));
         let shown =
             |it: &Metric| raw || it.name.starts_with("process_") || report::CIRCUMSTANCES.contains(&it);
-        let read = read.filter(|(subject, it)| self.shows_all_of(subject) && shown(it.metric));
+        let read = read.filter(|(subject, it)| {
+            (self.shows_all_of(subject) && shown(it.metric)) || self.identifies_anomalous(subject, it.metric)
+        });
         let mut ranks = FamilyOrder::new(sources);
         let rows = own.iter().chain(&limits).map(|it| (&Subject::Host, it)).chain(read);
         let mut rows: Vec<_> = rows.map(|(subject, it)| (ranks.of(it.metric), subject, it)).collect();

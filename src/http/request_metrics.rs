@@ -23,6 +23,10 @@ pub(super) static REQUESTS: Metric = Metric::counter(
     "HTTP requests answered, by status code and route. The handler unknown stands for all other paths and for malformed requests",
 )
 .by(&["code", "handler"]);
+pub(super) static UNTRACED: Metric = Metric::counter(
+    "hostnorm_http_requests_untraced_total",
+    "Requests without a span, because they exceeded 10 a second with bursts of 50; 0 if traces are off",
+);
 pub(super) static REQUEST_SECONDS: Metric = Metric::histogram(
     "hostnorm_http_request_duration_seconds",
     "Duration from the head of an HTTP request to the head of its response, in seconds, by route",

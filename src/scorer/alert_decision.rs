@@ -8,6 +8,7 @@ use crate::detect::habituation::{self, ExcursionInput, Habituation};
 use crate::detect::raw_score::MinimumScores;
 use crate::detect::{DetectorOutput, DetectorOutputs};
 use crate::episode::EpisodeEndRule;
+use crate::report::WithheldAlert;
 use crate::window::Point;
 
 /// Seconds below the level after which an excursion of the score has ended, …
@@ -35,7 +36,11 @@ impl Scorer {
             young_factor: self.new_host_threshold_factor(settings),
             in_episode: self.tracker.episode().is_some(),
             in_grace: self.tracker.in_grace(),
-            is_usual: self.is_usual || self.is_recurrent,
+            usual: match (self.is_usual, self.is_recurrent) {
+                (true, _) => Some(WithheldAlert::FirstWeek),
+                (false, true) => Some(WithheldAlert::EarlierDays),
+                (false, false) => None,
+            },
         };
         self.alert.step(now, evidence, &settings.alert)
     }

@@ -17,17 +17,25 @@ static DELAY: Metric = Metric::gauge(
     "Delay of the last reading, in seconds: the time since the previous reading, minus one interval",
 );
 
+/// Largest value of a signal; the elapsed time may be wrong when the clock steps.
+const DELAY_RATIO_MAX: f64 = 10.0;
+
 pub(super) static METRICS: &[&Metric] = &[&DELAY, &CLOCK_STEP];
 pub(super) static SIGNALS: &[Signal] = &[
     Signal {
         kind: SubjectKind::Host,
         name: "reading_delay_ratio",
         title: "delay of readings",
-        help: "Delay of the readings of hostnorm, as a share of the time between them; high on a host without free CPU time",
+        help: "Delay of the readings of hostnorm, as a share of the interval; high on a host without free CPU time",
         unit: SignalUnit::Ratio,
         floor: 0.05,
         device: None,
-        formula: |pair| Some((pair.level(&DELAY)? / pair.elapsed).clamp(0.0, 1.0)),
+        // A share of the interval, not of the time between the readings: the mean of a window has all of a long delay.
+        formula: |pair| {
+            let delay = pair.level(&DELAY)?;
+            let interval = pair.elapsed - delay;
+            (interval > 0.0).then(|| (delay / interval).clamp(0.0, DELAY_RATIO_MAX))
+        },
     },
     Signal {
         kind: SubjectKind::Host,
@@ -116,7 +124,7 @@ mod tests {
         now.set(&CLOCK_STEP, -0.25);
         let pair = ReadingPair::new(&before, &now, 2.0).unwrap();
         let values: Vec<_> = SIGNALS.iter().map(|it| (it.formula)(&pair)).collect();
-        assert_eq!(values, [Some(0.25), Some(0.125)]);
+        assert_eq!(values, [Some(1.0 / 3.0), Some(0.125)]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use hostnorm::logs;
 use hostnorm::metric::{Metric, MetricType};
 use hostnorm::reading::SubjectKind;
 use hostnorm::report::DeviationDirection;
+use hostnorm::report::WithheldAlert;
 use hostnorm::sampler;
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::sources::SOURCES;
@@ -373,6 +374,7 @@ fn label_values() -> String {
                 .map(EpisodeSeverity::name)
                 .to_vec(),
         ),
+        ("reason", "`anomaly_alert_withheld_info`", WithheldAlert::ALL.map(WithheldAlert::name).to_vec()),
         ("reason", "`hostnorm_grace_active`", GraceReason::ALL.map(GraceReason::name).to_vec()),
         ("feature", "`hostnorm_feature_active`", OptionalFeature::ORDER.map(OptionalFeature::name).to_vec()),
     ];

@@ -23,7 +23,7 @@ use hostnorm::reading::{
 };
 use hostnorm::report::{
     AbsentSignal, AlertState, Assessment, Contribution, DeviationDirection, Episode, ExpectedValue,
-    FillingSignal, Report, ScoreDetails, ShadowScore, SignalState, TickTiming, TraceIds,
+    FillingSignal, Report, ScoreDetails, ShadowScore, SignalState, TickTiming, TraceIds, WithheldAlert,
 };
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::telemetry::{self, otlp_traces};
@@ -36,6 +36,8 @@ static SIZE: Metric =
     Metric::gauge("hostnorm_filesystem_size_bytes", "Size of the filesystem").by(&["device", "mountpoint"]);
 static RECEIVED: Metric =
     Metric::counter("hostnorm_network_receive_bytes_total", "Bytes received").by(&["device"]);
+static GROUP_INFO: Metric = Metric::gauge("hostnorm_cgroup_info", "Identity").by(&["runtime", "id"]);
+static GROUP_MEMORY: Metric = Metric::gauge("hostnorm_cgroup_memory_bytes", "Memory of the group");
 static RESIDENT: Metric = Metric::gauge("process_resident_memory_bytes", "Resident memory of hostnorm");
 static WORKING_SET: Metric =
     Metric::gauge("hostnorm_container_memory_bytes", "Memory in use by the container");
@@ -160,7 +162,13 @@ fn anomaly() -> Report {
             seconds: 720.0,
             usual: 30.0,
         }],
-        alert: Some(AlertState { is_active: true, level: 2.25, threshold: 2.5, budget_spent: Some(0.5) }),
+        alert: Some(AlertState {
+            is_active: true,
+            level: 2.25,
+            threshold: 2.5,
+            budget_spent: Some(0.5),
+            withheld: None,
+        }),
         scene: Some(Arc::new(scene())),
         impact: vec![
             ResourceImpact { resource: Resource::Cpu, ratio: 0.75, usual: Some(0.125) },
@@ -252,8 +260,20 @@ fn a_service_has_few_series_and_a_log_all() {
         ScoreDetails { contributions, ..it }
     });
     let impact = RESOURCES.map(|resource| ResourceImpact { resource, ratio: 0.5, usual: Some(0.25) });
-    let web = Assessment { details, uses_kind_prior: true, impact: impact.into(), ..host };
-    report.assessments.insert(Subject::Service("web".into()), web.clone());
+    let alert = host.alert.map(|it| AlertState {
+        is_active: false,
+        withheld: Some(WithheldAlert::EarlierDays),
+        ..it
+    });
+    let web = Assessment { details, uses_kind_prior: true, impact: impact.into(), alert, ..host };
+    let service = Subject::Service("web".into());
+    let mut reading = Reading::clone(&report.reading);
+    let values = reading.subjects.entry(service.clone()).or_default();
+    let identity = ["systemd", "web.service"];
+    values.set_by(&GROUP_INFO, &MetricLabels::new(identity), 1.0);
+    values.set(&GROUP_MEMORY, 5e6);
+    report.reading = Arc::new(reading);
+    report.assessments.insert(service, web.clone());
     report.assessments.insert(Subject::Log("web".into()), web);
     let count = |kind: &str, raw_subjects: bool| {
         let report = Arc::new(Report::clone(&report));
@@ -262,10 +282,18 @@ fn a_service_has_few_series_and_a_log_all() {
         str(&text).lines().filter(|it| it.contains(&format!(r#"kind="{kind}",subject="web""#))).count()
     };
     assert_eq!(count("service", false), SUBJECT_SERIES_MAX);
+    let few = ExpositionOptions { raw_subjects: false, ..options(true) };
+    let page = render(&Arc::new(Report::clone(&report)), few).body(OPENMETRICS, false);
+    let withheld = r#"anomaly_alert_withheld_info{kind="log",subject="web",reason="earlier_days"} 1"#;
+    assert!(str(&page).contains(withheld));
+    assert!(
+        str(&page).contains("hostnorm_cgroup_info{") && !str(&page).contains("hostnorm_cgroup_memory_bytes{")
+    );
     let all = count("service", true);
     assert!(all > 15, "{all}");
     // The settings name each log, so there are few.
-    assert_eq!([count("log", false), count("log", true)], [all; 2]);
+    let values = report.reading.subjects[&Subject::Service("web".into())].iter().count();
+    assert_eq!([count("log", false), count("log", true)], [all - values; 2]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use program::{Program, alert, notification};
 use server::{Answer, Server};
 
 const TOKEN: &str = "tok-Zr5kQ1";
+const PASSWORD: &str = "pw-8sTqW2";
 
 fn log_rules(folder: &std::path::Path) -> String {
     format!("rules:\n- name: all\n  actions:\n  - log: {{path: {}/log.jsonl}}\n", folder.display())
@@ -90,6 +91,30 @@ fn only_the_owner_of_the_token_is_heard() {
     assert_eq!(ask(&right).0, 401);
     assert_eq!(ask("Authorization: Bearer another\r\n").0, 200);
     assert!(!program.stop().contains(TOKEN));
+}
+
+#[test]
+fn only_a_known_user_is_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("web.yml");
+    let hash = bcrypt::hash_with_salt(PASSWORD, 4, [1; 16]).unwrap();
+    std::fs::write(&users, format!("basic_auth_users:\n  alertmanager: {hash}\n")).unwrap();
+    let flag = format!("--web.config.file={}", users.display());
+    let program = Program::start(folder.path(), &log_rules(folder.path()), &[&flag]);
+    let body = notification(&[alert("c0ffee", "firing")]);
+    let ask = |user: &str| {
+        use base64::Engine as _;
+        let credentials = base64::engine::general_purpose::STANDARD.encode(user);
+        program.ask("POST", "/api/v1/alerts", &format!("Authorization: Basic {credentials}\r\n"), &body)
+    };
+    assert_eq!(program.ask("POST", "/api/v1/alerts", "", &body).0, 401);
+    for wrong in ["alertmanager:wrong", &format!("somebody:{PASSWORD}"), "alertmanager"] {
+        assert_eq!(ask(wrong).0, 401, "{wrong}");
+    }
+    assert!(lines(folder.path()).is_empty());
+    assert_eq!(ask(&format!("alertmanager:{PASSWORD}")).0, 200);
+    program.until("the alert is logged", |_| lines(folder.path()).len() == 1);
+    assert!(!program.stop().contains(PASSWORD));
 }
 
 #[test]

@@ -17,10 +17,15 @@ impl SubjectState {
                 level: decision.level,
                 threshold: now.threshold,
                 budget_spent: decision.budget_spent,
+                withheld: decision.withheld,
             });
         }
         // Without a score at this tick, as after a gap, the last decision stands as long as its episode.
         let in_episode = assessment.episode.is_some();
-        assessment.alert = self.alert.map(|it| AlertState { is_active: it.is_active && in_episode, ..it });
+        assessment.alert = self.alert.map(|it| AlertState {
+            is_active: it.is_active && in_episode,
+            withheld: it.withheld.filter(|_| in_episode),
+            ..it
+        });
     }
 }

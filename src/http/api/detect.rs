@@ -15,7 +15,7 @@ use crate::episode_text;
 use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::impact::{EpisodeSeverity, ResourceImpact};
-use crate::report::{Assessment, EpisodeTemplate, SignalState};
+use crate::report::{Assessment, EpisodeTemplate, SignalState, WithheldAlert};
 
 /// The assessment of a subject at its newest reading. An unknown value is absent.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -36,6 +36,9 @@ pub(in crate::http) struct Detection {
     /// Whether the open episode is worth an alert.
     #[serde(skip_serializing_if = "Option::is_none")]
     alert: Option<bool>,
+    /// Why the open episode is no alert although its score reaches the alert level: first_week, earlier_days or maintenance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert_withheld: Option<&'static str>,
     /// The alert level: the score from which an episode is worth an alert.
     #[serde(skip_serializing_if = "Option::is_none")]
     alert_level: Option<f64>,
@@ -141,6 +144,7 @@ pub(super) async fn detect(state: &AppState, request: Request) -> Result<Respons
         },
         subject_is_anomaly: is_open.filter(|_| requested.is_some()),
         alert: assessment.ready.then_some(assessment.is_alert()),
+        alert_withheld: assessment.alert.and_then(|it| it.withheld).map(WithheldAlert::name),
         alert_level: assessment.alert.map(|it| it.level),
         score: assessment.details.as_ref().map(|it| it.score),
         confidence: assessment.details.as_ref().and_then(|it| it.confidence),

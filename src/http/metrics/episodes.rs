@@ -44,6 +44,11 @@ pub(super) static SEVERITY_INFO: Metric = Metric::gauge(
     "Severity of the current episode, by its highest impact so far minus the usual impact: info, warning from 0.1, critical from 0.5; always 1. Logs have no impact, so their severity is info",
 )
 .by(&["kind", "subject", "severity"]);
+pub(super) static ALERT_WITHHELD_INFO: Metric = Metric::gauge(
+    "anomaly_alert_withheld_info",
+    "Why the anomaly is no alert although its score reaches the alert level: the subject was often like this in its first_week or on earlier_days, or it is in maintenance; always 1",
+)
+.by(&["kind", "subject", "reason"]);
 
 /// Largest number of series of `anomaly_episode_info`, because each new description is a new series in Prometheus.
 const EPISODE_INFO_MAX: usize = 100;
@@ -70,6 +75,12 @@ impl ReportExposition {
         self.culprits(families)
     }
 
+    /// Whether a metric has the identity, as in Kubernetes, of a subject in an episode: a rule needs it to act on the subject.
+    pub(super) fn identifies_anomalous(&self, subject: &Subject, metric: &Metric) -> bool {
+        let in_episode = || self.report.assessments.get(subject).is_some_and(|it| it.episode.is_some());
+        self.level < 2 && metric.name.ends_with("_info") && in_episode()
+    }
+
     /// How much work waits, and how urgent the current episodes thereby are.
     pub(super) fn impacts(&self, families: &mut MetricFamilies<'_>) -> fmt::Result {
         // Outside of episodes, the impact on many containers would be many series that nobody looks at.
@@ -91,7 +102,12 @@ impl ReportExposition {
         families.add(&IMPACT_EXPECTED, expected)?;
         let severities =
             shown().filter_map(|([kind, subject], it)| Some(([kind, subject, it.severity?.name()], 1.0)));
-        families.add(&SEVERITY_INFO, severities)
+        families.add(&SEVERITY_INFO, severities)?;
+        let withheld = self.detailed().filter_map(|([kind, subject], it)| {
+            let reason = it.alert?.withheld?;
+            Some(([kind, subject, reason.name()], 1.0))
+        });
+        families.add(&ALERT_WITHHELD_INFO, withheld)
     }
 
     /// Each culprit as a process, and as the container or service that it belongs to or is.

@@ -1,7 +1,13 @@
 //! What is exposed, and what was built.
 
+use super::CONTRIBUTIONS_MAX;
+use crate::impact::RESOURCES;
 use crate::metric::Metric;
 use crate::version;
+
+/// Largest number of series of a subject that comes and goes: the first four, episode, being new, contributions, and in an
+/// episode its severity, impacts and identity.
+pub const SUBJECT_SERIES_MAX: usize = 6 + CONTRIBUTIONS_MAX + 2 + RESOURCES.len();
 
 /// What is exposed beside the report, and how.
 #[derive(Debug, Clone, Default)]
@@ -10,7 +16,7 @@ pub struct ExpositionOptions {
     pub sources: Vec<&'static Metric>,
     /// Whether what was read of the host is exposed; `process_*` and the metrics of hostnorm itself always are.
     pub raw: bool,
-    /// Whether everything is exposed of subjects that come and go, instead of [`SUBJECT_SERIES_MAX`](super::SUBJECT_SERIES_MAX) series each.
+    /// Whether everything is exposed of subjects that come and go, instead of [`SUBJECT_SERIES_MAX`] series each.
     pub raw_subjects: bool,
     /// Largest number of series of a page; `None` for no limit.
     pub series_max: Option<u64>,

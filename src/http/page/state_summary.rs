@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::time_text;
 use crate::episode_text;
 use crate::reading::Subject;
-use crate::report::{Assessment, EpisodeCircumstances, Report};
+use crate::report::{Assessment, EpisodeCircumstances, Report, WithheldAlert};
 
 /// The state of a subject at one reading. What is not known is absent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -69,7 +69,16 @@ fn without_circumstances(subject: &Subject, assessment: &Assessment) -> String {
     match (state(assessment), assessment.ready) {
         ("anomaly", _) => match &assessment.description {
             Some(description) if assessment.is_alert() => format!("{description}. This is worth an alert"),
-            Some(description) => description.to_string(),
+            Some(description) => match assessment.alert.and_then(|it| it.withheld) {
+                Some(WithheldAlert::FirstWeek) => {
+                    format!("{description}. No alert: it was often like this in its first week")
+                }
+                Some(WithheldAlert::EarlierDays) => {
+                    format!("{description}. No alert: it was like this on earlier days")
+                }
+                // The maintenance window is named anyway.
+                Some(WithheldAlert::Maintenance) | None => description.to_string(),
+            },
             None => format!("Anomaly on {name}"),
         },
         ("normal", _) => format!("Nothing is unusual on {name}"),
@@ -111,8 +120,24 @@ mod tests {
         let description = Some("Anomaly on host: swapping 3".into());
         let unusual = Assessment { description, ..unnamed };
         check(&unusual, ("anomaly", "Anomaly on host: swapping 3"));
-        let alert = Some(AlertState { is_active: true, level: 2.0, threshold: 2.5, budget_spent: None });
+        let alert = Some(AlertState {
+            is_active: true,
+            level: 2.0,
+            threshold: 2.5,
+            budget_spent: None,
+            withheld: None,
+        });
         let text = "Anomaly on host: swapping 3. This is worth an alert";
-        check(&Assessment { alert, ..unusual }, ("anomaly", text));
+        check(&Assessment { alert, ..unusual.clone() }, ("anomaly", text));
+        let reasons = [
+            (WithheldAlert::FirstWeek, ". No alert: it was often like this in its first week"),
+            (WithheldAlert::EarlierDays, ". No alert: it was like this on earlier days"),
+            (WithheldAlert::Maintenance, ""),
+        ];
+        for (reason, text) in reasons {
+            let alert = alert.map(|it| AlertState { is_active: false, withheld: Some(reason), ..it });
+            let text = format!("Anomaly on host: swapping 3{text}");
+            check(&Assessment { alert, ..unusual.clone() }, ("anomaly", &text));
+        }
     }
 }

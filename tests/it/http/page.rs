@@ -92,7 +92,13 @@ fn the_alert_level_is_the_one_in_effect() {
     let api = Api::start();
     let mut young = report(POINTS - 1);
     let host = young.assessments.get_mut(&Subject::Host).unwrap();
-    host.alert = Some(AlertState { is_active: false, level: 4.0 / 3.0, threshold: 2.5, budget_spent: None });
+    host.alert = Some(AlertState {
+        is_active: false,
+        level: 4.0 / 3.0,
+        threshold: 2.5,
+        budget_spent: None,
+        withheld: None,
+    });
     api.server.reports.send_replace(Some(Arc::new(young)));
     let page = check(&mut api.server.client(), ("GET", "/", ""), 200, HTML);
     let expect = "Highest score 3.00; 1 is unusual, 1.33 is worth an alert now; 1 episode is shaded";
