@@ -41,6 +41,7 @@ def test_positions_survive_a_rotation_and_a_crash(tools, tmp_path):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(b"<11>Oct 11 22:14:15 host app: broken", ("127.0.0.1", port))
         until("the message arrives", 20, lambda: metric(program, "hostnorm_log_last_line_timestamp_seconds", "net"))
+        assert metric(program, "hostnorm_log_lines_total", "app") == 3
         program.process.kill()
         program.process.wait()
     with rotated.open("a") as file:
@@ -50,5 +51,6 @@ def test_positions_survive_a_rotation_and_a_crash(tools, tmp_path):
     with start() as program:
         program.ready()
         until("reading goes on where it was", 30, lambda: offsets() == [13, 21])
+        assert metric(program, "hostnorm_log_lines_total", "app") == 2
         # The socket of the killed process was taken over.
         assert metric(program, "hostnorm_log_source_success", "net") == 1

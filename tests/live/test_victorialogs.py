@@ -50,6 +50,9 @@ def test_victorialogs(tools, start, folder):
     def read_at(it):
         return of_log(it, "hostnorm_log_last_line_timestamp_seconds")
 
+    def lines(it):
+        return of_log(it, "hostnorm_log_lines_total")
+
     def works(it):
         return of_log(it, "hostnorm_log_source_success") == 1
 
@@ -60,6 +63,7 @@ def test_victorialogs(tools, start, folder):
         first = read_at(it)
         push(server.url, ["one more order"])
         until("a new line is read", 30, lambda: read_at(it) > first)
+        assert lines(it) == 201
     known = position(store)
     if not known or "order" in known:
         pytest.fail(f"stored position: {known}")
@@ -68,4 +72,5 @@ def test_victorialogs(tools, start, folder):
         until("the log is asked", 30, lambda: works(it))
         push(server.url, ["an order after the restart"])
         until("the new line is read", 30, lambda: read_at(it))
+        assert lines(it) == 1
     note(f"200 lines of VictoriaLogs read {seconds:.1f} s after the start")
