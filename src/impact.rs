@@ -55,6 +55,9 @@ pub enum EpisodeSeverity {
 }
 
 impl EpisodeSeverity {
+    /// All severities, the lowest first.
+    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
+
     /// The value of the label `severity`.
     pub fn name(self) -> &'static str {
         match self {

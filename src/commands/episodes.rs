@@ -65,6 +65,7 @@ mod tests {
             peak: 7.43,
             causes: Vec::new(),
             description: "Anomaly on host: CPU usage 97 %".into(),
+            severity: None,
             marks: Vec::new(),
             verdict: None,
             verdict_at: None,

@@ -30,6 +30,7 @@ pub(super) fn add(episodes: &mut Vec<EpisodeRecord>, subject: &Subject, now: Tim
         causes: Cause::of(state),
         description: description
             .map_or_else(|| format!("Anomaly on {}", episode_text::name(subject)), str::to_owned),
+        severity: state.severity.map(|it| it.name().to_owned()),
         marks: state.marks.names().map(str::to_owned).collect(),
         verdict: None,
         verdict_at: None,

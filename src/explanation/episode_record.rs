@@ -34,6 +34,9 @@ pub struct EpisodeRecord {
     pub causes: Vec<Cause>,
     /// Last description of the episode.
     pub description: String,
+    /// Severity by its highest impact so far: info, warning or critical; absent if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<String>,
     /// Marks of the episode: maintenance or silenced; usually empty.
     #[serde(default)]
     pub marks: Vec<String>,

@@ -80,6 +80,7 @@ mod tests {
             peak: 2.0,
             causes: causes.to_vec(),
             description: String::new(),
+            severity: None,
             marks: Vec::new(),
             verdict: None,
             verdict_at: None,

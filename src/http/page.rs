@@ -165,6 +165,7 @@ mod tests {
             peak: 2.0,
             causes: vec![cause],
             description: text.into(),
+            severity: None,
             marks: Vec::new(),
             verdict: None,
             verdict_at: None,

@@ -13,6 +13,7 @@ use super::statements::IN_MODELS;
 use super::store_write::AssessmentEntry;
 use crate::episode_text;
 use crate::explanation::EpisodeRecord;
+use crate::impact::EpisodeSeverity;
 use crate::reading::{Subject, Timestamp};
 use crate::report::{Episode, EpisodeCircumstances, EpisodeTransition};
 
@@ -28,13 +29,15 @@ struct OpenEpisode {
     peak: f64,
     /// The marks in its row; none of an earlier process, which then stay until another is added.
     marks: EpisodeCircumstances,
+    /// The severity in its row.
+    severity: Option<EpisodeSeverity>,
 }
 
 impl OpenEpisodes {
     /// The episodes that were open when the store was closed or hostnorm crashed.
     pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
         let mut statement = connection.prepare(
-            "SELECT id, began, last_seen, peak, kind, subject FROM episodes WHERE outcome = 'open'",
+            "SELECT id, began, last_seen, peak, kind, subject, severity FROM episodes WHERE outcome = 'open'",
         )?;
         let mut rows = statement.query([])?;
         let mut open = BTreeMap::new();
@@ -47,6 +50,7 @@ impl OpenEpisodes {
                 last_seen: row.get(2)?,
                 peak: row.get(3)?,
                 marks: EpisodeCircumstances::default(),
+                severity: row.get::<_, Option<String>>(6)?.and_then(|name| severity(&name)),
             };
             if let Some(before) = open.insert(subject, it) {
                 close(connection, &before, "interrupted")?;
@@ -116,6 +120,12 @@ impl OpenEpisodes {
                 .prepare_cached("UPDATE episodes SET marks = ?2 WHERE id = ?1")?
                 .execute(params![row.id, serde_json::to_string(&names).unwrap_or_default()])?;
         }
+        if let Some(row) = self.0.get_mut(&it.subject).filter(|row| row.severity < it.severity) {
+            row.severity = it.severity;
+            connection
+                .prepare_cached("UPDATE episodes SET severity = ?2 WHERE id = ?1")?
+                .execute(params![row.id, it.severity.map(EpisodeSeverity::name)])?;
+        }
         if let Some(row) = self.0.get_mut(&it.subject) {
             (row.last_seen, row.peak) = (at.0, episode.peak);
         }
@@ -147,6 +157,10 @@ impl OpenEpisodes {
         }
         Ok(())
     }
+}
+
+fn severity(name: &str) -> Option<EpisodeSeverity> {
+    EpisodeSeverity::ALL.into_iter().find(|it| it.name() == name)
 }
 
 /// Time of the newest or oldest snapshot before an instant.
@@ -198,7 +212,7 @@ fn begin(
         ])?;
     let id = connection.last_insert_rowid();
     let marks = EpisodeCircumstances::default();
-    Ok(OpenEpisode { id, began: since, last_seen: since, peak: episode.peak, marks })
+    Ok(OpenEpisode { id, began: since, last_seen: since, peak: episode.peak, marks, severity: None })
 }
 
 fn close(connection: &Connection, row: &OpenEpisode, outcome: &str) -> Result<(), StoreError> {
@@ -212,11 +226,11 @@ fn close(connection: &Connection, row: &OpenEpisode, outcome: &str) -> Result<()
 
 /// Selects the columns that [`episode`] reads, without the scenes, which are large.
 pub(super) const EPISODES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, description, model, \
-                        keep_from, keep_to, culprits, '[]', marks, verdict, verdict_at, templates FROM episodes";
+                        keep_from, keep_to, culprits, '[]', marks, verdict, verdict_at, templates, severity FROM episodes";
 
 /// The same with the scenes.
 pub(super) const EPISODES_WITH_SCENES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, \
-                        description, model, keep_from, keep_to, culprits, scenes, marks, verdict, verdict_at, templates \
+                        description, model, keep_from, keep_to, culprits, scenes, marks, verdict, verdict_at, templates, severity \
                         FROM episodes";
 
 /// The newest episodes of a subject and those with a verdict, oldest first, without their scenes.
@@ -258,5 +272,6 @@ pub(super) fn episode(row: &Row<'_>) -> Result<EpisodeRecord, rusqlite::Error> {
         verdict: row.get(15)?,
         verdict_at: row.get(16)?,
         templates: serde_json::from_str(&row.get::<_, String>(17)?).unwrap_or_default(),
+        severity: row.get(18)?,
     })
 }

@@ -35,6 +35,7 @@ fn tick(at: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> StoreWr
     }
     let judged = AssessmentEntry {
         marks: crate::report::EpisodeCircumstances::default(),
+        severity: None,
         scene: None,
         templates: None,
         subject: Subject::Host,

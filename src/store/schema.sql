@@ -79,6 +79,7 @@ CREATE TABLE episodes (
     causes TEXT NOT NULL,    -- JSON array, the largest contribution first
     description TEXT NOT NULL, -- one sentence, as in the log
     marks TEXT NOT NULL DEFAULT '[]', -- JSON array: what made it expected, such as maintenance
+    severity TEXT,           -- info, warning or critical, by its highest impact; NULL if unknown
     verdict TEXT,            -- rejected or confirmed by an operator; NULL without a verdict
     verdict_at REAL,         -- when it was given
     culprits TEXT NOT NULL DEFAULT '[]', -- JSON array: the processes with most of what deviates

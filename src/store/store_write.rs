@@ -8,6 +8,7 @@ use super::row_types::{
 };
 use super::series_keys::SeriesList;
 use crate::explanation::Cause;
+use crate::impact::EpisodeSeverity;
 use crate::reading::{Reading, Subject, Timestamp};
 use crate::report::{Assessment, Episode, EpisodeCircumstances, EpisodeTransition, LearnedPoint, Report};
 
@@ -103,6 +104,8 @@ pub(super) struct AssessmentEntry {
     pub(super) description: Option<Arc<str>>,
     /// What made its episode expected.
     pub(super) marks: EpisodeCircumstances,
+    /// The severity of its episode.
+    pub(super) severity: Option<EpisodeSeverity>,
     /// Its causes as JSON, with each new description.
     pub(super) causes: Option<String>,
     /// Culprits and scenes as JSON, when they changed.
@@ -138,6 +141,7 @@ impl AssessmentEntry {
             transition: assessment.transition,
             description: assessment.description.clone(),
             marks: assessment.marks,
+            severity: assessment.severity,
             causes: described.then(|| json(&Cause::of(assessment))),
             scene: assessment
                 .scene

@@ -367,13 +367,7 @@ fn label_values() -> String {
             RESOURCES.map(Resource::name).to_vec(),
         ),
         ("resource", "`anomaly_culprit_info`", users.into_iter().map(Resource::name).collect()),
-        (
-            "severity",
-            "`anomaly_severity_info`",
-            [EpisodeSeverity::Info, EpisodeSeverity::Warning, EpisodeSeverity::Critical]
-                .map(EpisodeSeverity::name)
-                .to_vec(),
-        ),
+        ("severity", "`anomaly_severity_info`", EpisodeSeverity::ALL.map(EpisodeSeverity::name).to_vec()),
         ("reason", "`anomaly_alert_withheld_info`", WithheldAlert::ALL.map(WithheldAlert::name).to_vec()),
         ("reason", "`hostnorm_grace_active`", GraceReason::ALL.map(GraceReason::name).to_vec()),
         ("feature", "`hostnorm_feature_active`", OptionalFeature::ORDER.map(OptionalFeature::name).to_vec()),

@@ -9,6 +9,7 @@ use hostnorm::culprit::{
     UnrankedScene, UsageMeasure,
 };
 use hostnorm::duration::HumanDuration;
+use hostnorm::impact::EpisodeSeverity;
 use hostnorm::metric::Metric;
 use hostnorm::reading::{MetricLabels, Reading, Subject, SubjectKind, SubjectValues, Timestamp};
 use hostnorm::report::{
@@ -222,7 +223,7 @@ fn points_scores_and_episodes_are_rows() {
     assert!(store.put(StoreWrite::Model(model("20261121T000002Z", "host"))));
     assert!(store.put(StoreWrite::Snapshot(retrained.clone())));
     for t in 0..40 {
-        let report = match t {
+        let mut report = match t {
             12 => judged(t, 1.5, Some(since), Some(EpisodeTransition::Began)),
             13..20 => judged(t, 3.0, Some(since), None),
             20 => {
@@ -231,6 +232,8 @@ fn points_scores_and_episodes_are_rows() {
             }
             _ => judged(t, 0.25, None, None),
         };
+        let severity = if t == 15 { EpisodeSeverity::Warning } else { EpisodeSeverity::Info };
+        report.assessments.values_mut().for_each(|it| it.severity = it.episode.map(|_| severity));
         store.append(&report);
     }
     store.close();
@@ -258,6 +261,7 @@ fn points_scores_and_episodes_are_rows() {
     assert_eq!((episode.began, episode.ended, episode.peak), (since, Some(START + 20.0), 3.0));
     assert_eq!((episode.outcome.as_str(), episode.model.as_deref()), ("ended", Some("20261121T000002Z")));
     assert_eq!(episode.description, "Anomaly on host: CPU usage 97 %");
+    assert_eq!(episode.severity.as_deref(), Some("warning"), "the highest one stays");
     assert_eq!(episode.causes[0].signal, "cpu_busy_ratio");
     assert_eq!(reader.episode(&Subject::Host, Timestamp(since)).unwrap().as_ref(), Some(episode));
     assert_eq!(reader.snapshots_of(episode).unwrap(), [snapshot, retrained.clone()]);

@@ -29,6 +29,9 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
         episode.model.as_deref().unwrap_or("none yet"),
     );
     // Writing to a string cannot fail, here and below.
+    if let Some(severity) = &episode.severity {
+        let _ = writeln!(text, "severity  {severity}, by its impact");
+    }
     if !episode.marks.is_empty() {
         let _ = writeln!(text, "marked    {}", episode.marks.join(", "));
     }

@@ -90,6 +90,7 @@ pub(super) fn markup(
                 div { dt { "Duration" } dd { (episode.duration_text()) } }
                 div { dt { "Peak score" } dd { (format!("{:.2}", episode.peak)) } }
                 div { dt { "Outcome" } dd { (episode.outcome) } }
+                @if let Some(severity) = &episode.severity { div { dt { "Severity by impact" } dd { (severity) } } }
                 @if !episode.marks.is_empty() { div { dt { "Marked" } dd { (episode.marks.join(", ")) } } }
                 @if let Some(verdict) = &episode.verdict { div { dt { "Verdict" } dd { (verdict) } } }
                 @if let Some(model) = &episode.model { div { dt { "Model" } dd { code { (model) } } } }
