@@ -8,7 +8,7 @@ use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::episode_pattern::OperatorVerdict;
 use hostnorm::maintenance::{MaintenanceCalendar, MaintenanceWindow};
 use hostnorm::reading::{MetricLabels, Reading, Subject, SubjectKind, Timestamp};
-use hostnorm::report::{Assessment, EpisodeTransition};
+use hostnorm::report::{Assessment, EpisodeTransition, WithheldAlert};
 use hostnorm::scorer::HistoryPoint;
 use hostnorm::silence::{self, Silence, SilenceCalendar, SilenceMatcher, TargetLabels};
 use hostnorm::simulate::COLUMNS;
@@ -145,13 +145,16 @@ fn maintenance_teaches_nothing_and_marks_its_episodes() {
     };
     let mut calendar = MaintenanceCalendar::new(&[window], Default::default());
     let before = step(&mut engine, rest[0].clone()).signals[MEMORY].expected.unwrap();
-    let mut began = None;
+    let (mut began, mut withheld) = (None, false);
     for (idx, reading) in rest[1..300].iter().enumerate() {
         let mut reading = with_memory(reading, 0.97);
         calendar.note(&mut reading);
         let assessment = step(&mut engine, reading);
         assert!(engine.is_in_maintenance() && assessment.expected.maintenance);
-        assert!(assessment.point.is_none_or(|it| it.weight == 0.0));
+        assert!(assessment.point.as_ref().is_none_or(|it| it.weight == 0.0));
+        let alert = assessment.alert.unwrap();
+        assert!(!alert.is_active, "no alert during maintenance");
+        withheld |= alert.withheld == Some(WithheldAlert::Maintenance);
         if assessment.transition == Some(EpisodeTransition::Began) {
             began = began.or(Some((idx, assessment.details.unwrap().momentary)));
         }
@@ -161,6 +164,7 @@ fn maintenance_teaches_nothing_and_marks_its_episodes() {
     }
     let (_, score) = began.expect("episodes go on");
     assert!(score >= 2.0, "{score}");
+    assert!(withheld, "the reason is said");
     let after = step(&mut engine, with_memory(&rest[300], 0.97));
     assert!(!engine.is_in_maintenance() && !after.expected.maintenance);
     assert!(after.marks.maintenance, "the mark stays with the episode");

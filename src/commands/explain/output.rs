@@ -52,8 +52,8 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
         it.nearby.iter().for_each(|it| text.push_str(&format!("  {}\n", nearby(it))));
     }
     for scene in &episode.scenes {
-        let _ = writeln!(text, "\nprocesses, {} UTC", instant(scene.at));
-        scene.top.iter().for_each(|it| text.push_str(&format!("  {}\n", process_text::process(it))));
+        let _ = writeln!(text, "\nthe host, {} UTC, with the usual use in parentheses", instant(scene.at));
+        process_text::scene(scene).iter().for_each(|it| text.push_str(&format!("  {it}\n")));
     }
     text.push_str(match it.similar.is_empty() {
         true => "\nno similar episode before\n",

@@ -1,7 +1,10 @@
-//! Formats the processes behind an episode as lines of text.
+//! Formats what is known of those behind an episode as lines of text.
 
-use crate::culprit::{Culprit, SceneProcess, UsageMeasure};
+use crate::culprit::{Culprit, FrozenScene, SceneContainer, SceneProcess, UsageMeasure, UsageValue};
 use crate::episode_text;
+
+/// Measures that processes and control groups have.
+const MEASURES: [UsageMeasure; 3] = [UsageMeasure::Cpu, UsageMeasure::Memory, UsageMeasure::DiskBytes];
 
 /// A culprit with its usage and its usual use.
 pub(super) fn culprit(it: &Culprit) -> String {
@@ -10,14 +13,74 @@ pub(super) fn culprit(it: &Culprit) -> String {
     format!("{name:<40} {resource}: {value}, usually at most {usual}; {share:.0} % of the growth")
 }
 
+/// The rows of a scene: processes, containers, then sockets, the fullest filesystem and the messages of the kernel.
+pub(super) fn scene(it: &FrozenScene) -> Vec<String> {
+    let mut lines: Vec<String> = it.top.iter().map(process).collect();
+    lines.extend(it.containers.iter().map(container));
+    let sockets = it.sockets.iter().map(|it| format!("{} {}", it.count, it.state));
+    lines.extend(list("sockets", sockets));
+    lines.extend(list(
+        "fullest filesystem",
+        it.mounts.iter().take(1).map(|it| format!("{} {:.0} %", it.mount_point, 100.0 * it.used_ratio)),
+    ));
+    let kernel = it.kernel.iter().flat_map(|it| &it.0).map(|(class, count)| format!("{count} {class}"));
+    lines.extend(list("kernel messages in the minute before", kernel));
+    lines
+}
+
+/// A line with a title and its parts; none without parts.
+fn list(title: &str, parts: impl Iterator<Item = String>) -> Option<String> {
+    let parts: Vec<String> = parts.collect();
+    (!parts.is_empty()).then(|| format!("{title}: {}", parts.join(", ")))
+}
+
 /// A process of a scene with its usages.
-pub(super) fn process(it: &SceneProcess) -> String {
-    let usages = [UsageMeasure::Cpu, UsageMeasure::Memory, UsageMeasure::DiskBytes].into_iter().filter_map(
-        |measure| {
-            let usage = it.usage(measure)?;
-            Some(format!("{:>12}", episode_text::usage(measure, usage.value)))
-        },
-    );
+fn process(it: &SceneProcess) -> String {
     let owner = it.owner.as_ref().map(|it| format!("  {} {}", it.kind.name(), it.name)).unwrap_or_default();
-    format!("{:<24} {:>4} processes {}{owner}", it.process, it.processes, usages.collect::<String>())
+    format!("{:<24} {:>4} processes {}{owner}", it.process, it.processes, usages(|measure| it.usage(measure)))
+}
+
+/// A container or service of a scene with its usages.
+fn container(it: &SceneContainer) -> String {
+    let name = format!("{} {}", it.container.kind.name(), it.container.name);
+    format!("{name:<39} {}", usages(|measure| it.usage(measure)))
+}
+
+/// What it uses and, in parentheses, usually uses.
+fn usages(of: impl Fn(UsageMeasure) -> Option<UsageValue>) -> String {
+    let usage = |measure| {
+        let usage = of(measure)?;
+        let usual = usage.usual.map(|it| format!(" ({})", episode_text::usage(measure, it)));
+        let value = episode_text::usage(measure, usage.value);
+        Some(format!("{:>22}", value + usual.as_deref().unwrap_or_default()))
+    };
+    MEASURES.into_iter().filter_map(usage).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_scene_has_all_that_was_there() {
+        let frozen = json!({
+            "occasion": "start", "at": 1.0, "processes": 80,
+            "top": [{"process": "java", "owner": {"kind": "container", "name": "checkout"}, "processes": 2, "threads": 40, "blocked": 0,
+                "usage": {"cpu": {"value": 1.5, "usual": 0.25}, "memory": {"value": 2e9}}}],
+            "containers": [{"kind": "container", "name": "checkout",
+                "usage": {"cpu": {"value": 1.5, "usual": 0.25}}}],
+            "sockets": [{"state": "established", "count": 12}, {"state": "listen", "count": 3}],
+            "mounts": [{"mount_point": "/var", "used_ratio": 0.91}, {"mount_point": "/", "used_ratio": 0.5}],
+            "kernel": {"oom_kill": 1},
+        });
+        let found = scene(&serde_json::from_value(frozen).unwrap()).join("\n");
+        let expect = "java                        2 processes  1.50 CPUs (0.25 CPUs)                  2 GB  container checkout\n\
+                      container checkout                       1.50 CPUs (0.25 CPUs)\n\
+                      sockets: 12 established, 3 listen\n\
+                      fullest filesystem: /var 91 %\n\
+                      kernel messages in the minute before: 1 oom_kill";
+        assert_eq!(found, expect);
+    }
 }

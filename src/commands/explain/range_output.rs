@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::line_text::{cause, excursion, instant, nearby, template};
-use super::process_text::{culprit, process};
+use super::process_text::{self, culprit};
 use crate::explanation::{Explanation, SubjectExplanation};
 
 /// The answer in words, then the facts of each unusual subject.
@@ -25,7 +25,8 @@ fn details(text: &mut String, it: &SubjectExplanation) {
     section(text, "causes", &it.causes, cause);
     section(text, "processes whose use grew most", &it.culprits, culprit);
     if let Some(scene) = it.scenes.last() {
-        section(text, "processes at the start or peak", &scene.top, process);
+        let title = "the host at the start or peak, with the usual use in parentheses";
+        section(text, title, &process_text::scene(scene), String::clone);
     }
     section(text, "templates of its lines", &it.templates, template);
     section(text, "at the same time", &it.nearby, nearby);
