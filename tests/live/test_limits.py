@@ -20,11 +20,14 @@ class Limited:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         command = [tools.hostnorm, *OPTIONS, f"--storage.path={folder}", f"--web.listen-address=127.0.0.1:{port}"]
+        program = os.open(tools.hostnorm, os.O_RDONLY)
         if mounts:
-            command = ["unshare", "--mount", "sh", "-ec", f'{mounts}; exec "$@"', "sh", *command]
+            # A mount may hide the program, not an open file.
+            command = ["unshare", "--mount", "sh", "-ec", f'{mounts}; exec "$@"', "sh", f"/proc/self/fd/{program}", *command[1:]]
         both = lambda most: most if isinstance(most, tuple) else (most, most)
         limit = lambda: [resource.setrlimit(which, both(most)) for which, most in limits]
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, preexec_fn=limit)
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, preexec_fn=limit, pass_fds=[program] if mounts else [])
+        os.close(program)
 
     def __enter__(self):
         return self
