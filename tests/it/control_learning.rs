@@ -3,9 +3,12 @@
 
 use crate::simulated_host;
 
+use hostnorm::culprit::Resource;
+use hostnorm::detect::detector_settings::OnOff;
 use hostnorm::duration::HumanDuration;
 use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::episode_pattern::OperatorVerdict;
+use hostnorm::impact::{EpisodeSeverity, ImpactFormula};
 use hostnorm::maintenance::{MaintenanceCalendar, MaintenanceWindow};
 use hostnorm::reading::{MetricLabels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{Assessment, EpisodeTransition, WithheldAlert};
@@ -170,6 +173,32 @@ fn maintenance_teaches_nothing_and_marks_its_episodes() {
     assert!(after.marks.maintenance, "the mark stays with the episode");
     let after = after.signals[MEMORY].expected.unwrap();
     assert!((before.value - after.value).abs() < 0.1, "{before:?} {after:?}");
+}
+
+/// All work waits while the memory is full.
+static FULL_MEMORY: ImpactFormula = ImpactFormula {
+    kind: SubjectKind::Host,
+    resource: Resource::Memory,
+    formula: |change| Some(f64::from(u8::from((SIGNALS[MEMORY].formula)(change)? > 0.9))),
+};
+
+#[test]
+fn critical_impact_is_an_alert_at_any_level() {
+    for hurts in [false, true] {
+        let mut settings = EngineSettings { threshold: 0.5, alert_level: 1e9, ..settings() };
+        // A level extreme and an absence are worth an alert by themselves.
+        settings.detectors.switches.level_extreme = OnOff::Off;
+        settings.detectors.switches.absence = OnOff::Off;
+        let mut engine = Engine::new(&SIGNALS, &settings).with_impact_formulas(hurts.then_some(&FULL_MEMORY));
+        let mut history = readings(4, EVERY, 2_940, 0, 0);
+        let rest = history.split_off(2_880);
+        history.into_iter().for_each(|it| drop(engine.step(it)));
+        let found: Vec<_> = rest.iter().map(|it| step(&mut engine, with_memory(it, 0.97))).collect();
+        assert!(found.iter().any(|it| it.episode.is_some()));
+        assert_eq!(found.iter().any(Assessment::is_alert), hurts);
+        let severity = found.iter().filter_map(|it| it.severity).max();
+        assert_eq!(severity == Some(EpisodeSeverity::Critical), hurts, "{severity:?}");
+    }
 }
 
 /// A calendar with a silence of the host for all time.
