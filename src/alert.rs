@@ -75,7 +75,7 @@ pub struct AlertDecision {
     pub level: f64,
     /// Share of the budget that the alerts of the last period spent; `None` without a budget.
     pub budget_spent: Option<f64>,
-    /// Why there is no alert at this score; `None` with an alert, and below the level.
+    /// Why there is no alert at this score and impact; `None` with an alert, and below the level.
     pub withheld: Option<WithheldAlert>,
 }
 

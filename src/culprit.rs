@@ -26,7 +26,7 @@ pub use process_usage::{
 pub use scene_usage::{SceneContainer, SceneProcess, UsageValue};
 pub use unranked_scene::{KernelMessages, UnrankedScene};
 pub use usage_baseline::{GROUPS_MAX, UsageBaselines};
-pub use usage_measure::{MEASURES, UsageMeasure};
+pub use usage_measure::{GROUP_MEASURES, MEASURES, UsageMeasure};
 
 use ranking::{UsageGrowth, standing_out};
 

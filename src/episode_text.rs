@@ -11,10 +11,12 @@ use crate::signal::{ReadingPair, SignalUnit};
 
 mod culprits;
 mod instant;
+mod scene_facts;
 mod templates;
 
-pub use culprits::{culprit, nobody, usage, with_culprits};
+pub use culprits::{culprit, nobody, usage, usage_with_usual, with_culprits};
 pub use instant::instant;
+pub use scene_facts::scene_facts;
 pub use templates::with_templates;
 
 /// Largest number of signals that a description names.

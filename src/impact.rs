@@ -67,6 +67,11 @@ impl EpisodeSeverity {
         }
     }
 
+    /// The severity of a name.
+    pub fn read(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+
     /// The severity of an episode with this impact above the usual.
     fn of(excess: f64) -> Self {
         match excess {

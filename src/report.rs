@@ -162,7 +162,7 @@ impl Assessment {
     }
 }
 
-/// Why an episode is no alert although its score reaches the alert level.
+/// Why an episode is no alert although its score or impact would make it one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WithheldAlert {
     /// The subject was often like this in its first week.
@@ -198,7 +198,7 @@ pub struct AlertState {
     pub threshold: f64,
     /// Share of the budget that the alerts of the last period spent; `None` without a budget.
     pub budget_spent: Option<f64>,
-    /// Why the current episode is no alert although its score reaches the level.
+    /// Why the current episode is no alert although its score or impact would make it one.
     pub withheld: Option<WithheldAlert>,
 }
 

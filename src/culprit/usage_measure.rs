@@ -34,6 +34,10 @@ pub const MEASURES: [UsageMeasure; 7] = [
     UsageMeasure::Starts,
 ];
 
+/// Measures that control groups have, too.
+pub const GROUP_MEASURES: [UsageMeasure; 3] =
+    [UsageMeasure::Cpu, UsageMeasure::Memory, UsageMeasure::DiskBytes];
+
 impl UsageMeasure {
     /// Its name in the API.
     pub fn name(self) -> &'static str {

@@ -1,7 +1,7 @@
 //! Adds to a description who uses most of what deviates.
 
 use super::{DESCRIPTION_MAX, quantity, shortened_to};
-use crate::culprit::{Culprit, CulpritFinding, EpisodeScene, UsageMeasure};
+use crate::culprit::{Culprit, CulpritFinding, EpisodeScene, UsageMeasure, UsageValue};
 use crate::signal::SignalUnit;
 
 /// The description with the culprits, in at most [`DESCRIPTION_MAX`] bytes; the description is shortened for them.
@@ -46,6 +46,12 @@ pub fn usage(measure: UsageMeasure, value: f64) -> String {
         UsageMeasure::Faults | UsageMeasure::Starts => quantity(SignalUnit::PerSecond, value),
         UsageMeasure::Descriptors => quantity(SignalUnit::Count, value),
     }
+}
+
+/// A use and, in parentheses, the usual one.
+pub fn usage_with_usual(measure: UsageMeasure, it: UsageValue) -> String {
+    let usual = it.usual.map(|it| format!(" ({})", usage(measure, it))).unwrap_or_default();
+    format!("{}{usual}", usage(measure, it.value))
 }
 
 #[cfg(test)]

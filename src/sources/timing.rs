@@ -17,7 +17,7 @@ static DELAY: Metric = Metric::gauge(
     "Delay of the last reading, in seconds: the time since the previous reading, minus one interval",
 );
 
-/// Largest value of a signal; the elapsed time may be wrong when the clock steps.
+/// Largest delay as a share of the interval; a clock step makes the elapsed time wrong.
 const DELAY_RATIO_MAX: f64 = 10.0;
 
 pub(super) static METRICS: &[&Metric] = &[&DELAY, &CLOCK_STEP];
@@ -30,7 +30,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::Ratio,
         floor: 0.05,
         device: None,
-        // A share of the interval, not of the time between the readings: the mean of a window has all of a long delay.
+        // As a share of the time between the readings, a long delay would be at most 1 of the 30 values of a window.
         formula: |pair| {
             let delay = pair.level(&DELAY)?;
             let interval = pair.elapsed - delay;

@@ -50,7 +50,7 @@ impl OpenEpisodes {
                 last_seen: row.get(2)?,
                 peak: row.get(3)?,
                 marks: EpisodeCircumstances::default(),
-                severity: row.get::<_, Option<String>>(6)?.and_then(|name| severity(&name)),
+                severity: row.get::<_, Option<String>>(6)?.and_then(|name| EpisodeSeverity::read(&name)),
             };
             if let Some(before) = open.insert(subject, it) {
                 close(connection, &before, "interrupted")?;
@@ -157,10 +157,6 @@ impl OpenEpisodes {
         }
         Ok(())
     }
-}
-
-fn severity(name: &str) -> Option<EpisodeSeverity> {
-    EpisodeSeverity::ALL.into_iter().find(|it| it.name() == name)
 }
 
 /// Time of the newest or oldest snapshot before an instant.

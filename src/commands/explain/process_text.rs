@@ -1,10 +1,12 @@
 //! Formats what is known of those behind an episode as lines of text.
 
-use crate::culprit::{Culprit, FrozenScene, SceneContainer, SceneProcess, UsageMeasure, UsageValue};
+use crate::culprit::{
+    Culprit, FrozenScene, GROUP_MEASURES, SceneContainer, SceneProcess, UsageMeasure, UsageValue,
+};
 use crate::episode_text;
 
-/// Measures that processes and control groups have.
-const MEASURES: [UsageMeasure; 3] = [UsageMeasure::Cpu, UsageMeasure::Memory, UsageMeasure::DiskBytes];
+/// Titles of [`episode_text::scene_facts`].
+const FACTS: [&str; 3] = ["sockets", "fullest filesystem", "kernel messages in the minute before"];
 
 /// A culprit with its usage and its usual use.
 pub(super) fn culprit(it: &Culprit) -> String {
@@ -17,21 +19,9 @@ pub(super) fn culprit(it: &Culprit) -> String {
 pub(super) fn scene(it: &FrozenScene) -> Vec<String> {
     let mut lines: Vec<String> = it.top.iter().map(process).collect();
     lines.extend(it.containers.iter().map(container));
-    let sockets = it.sockets.iter().map(|it| format!("{} {}", it.count, it.state));
-    lines.extend(list("sockets", sockets));
-    lines.extend(list(
-        "fullest filesystem",
-        it.mounts.iter().take(1).map(|it| format!("{} {:.0} %", it.mount_point, 100.0 * it.used_ratio)),
-    ));
-    let kernel = it.kernel.iter().flat_map(|it| &it.0).map(|(class, count)| format!("{count} {class}"));
-    lines.extend(list("kernel messages in the minute before", kernel));
+    let facts = FACTS.into_iter().zip(episode_text::scene_facts(it));
+    lines.extend(facts.filter_map(|(title, fact)| Some(format!("{title}: {}", fact?))));
     lines
-}
-
-/// A line with a title and its parts; none without parts.
-fn list(title: &str, parts: impl Iterator<Item = String>) -> Option<String> {
-    let parts: Vec<String> = parts.collect();
-    (!parts.is_empty()).then(|| format!("{title}: {}", parts.join(", ")))
 }
 
 /// A process of a scene with its usages.
@@ -48,13 +38,8 @@ fn container(it: &SceneContainer) -> String {
 
 /// What it uses and, in parentheses, usually uses.
 fn usages(of: impl Fn(UsageMeasure) -> Option<UsageValue>) -> String {
-    let usage = |measure| {
-        let usage = of(measure)?;
-        let usual = usage.usual.map(|it| format!(" ({})", episode_text::usage(measure, it)));
-        let value = episode_text::usage(measure, usage.value);
-        Some(format!("{:>22}", value + usual.as_deref().unwrap_or_default()))
-    };
-    MEASURES.into_iter().filter_map(usage).collect()
+    let usage = |measure| Some(format!("{:>22}", episode_text::usage_with_usual(measure, of(measure)?)));
+    GROUP_MEASURES.into_iter().filter_map(usage).collect()
 }
 
 #[cfg(test)]

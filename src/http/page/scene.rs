@@ -4,10 +4,13 @@ use maud::{Markup, html};
 
 use super::{page_tables, time_text};
 use crate::culprit::{
-    Culprit, CulpritFinding, FrozenScene, MEASURES, SceneContainer, SceneOccasion, SceneProcess,
-    UsageMeasure, UsageValue,
+    Culprit, CulpritFinding, FrozenScene, GROUP_MEASURES, MEASURES, SceneContainer, SceneOccasion,
+    SceneProcess, UsageMeasure, UsageValue,
 };
 use crate::episode_text;
+
+/// Titles of [`episode_text::scene_facts`].
+const FACTS: [&str; 3] = ["Sockets", "Fullest filesystem", "Kernel messages in the minute before"];
 
 /// Who stands out, and the host at the start and at the peak; nothing without a scene.
 pub(super) fn section(culprits: &[Culprit], scenes: &[FrozenScene]) -> Markup {
@@ -52,21 +55,11 @@ fn frozen(scene: &FrozenScene) -> Markup {
             (page_tables::scrollable_table(&title, &containers(&title, &scene.containers)))
         }
         dl.facts {
-            @if !scene.sockets.is_empty() {
-                div { dt { "Sockets" } dd { (list(scene.sockets.iter().map(|it| format!("{} {}", it.count, it.state)))) } }
-            }
-            @if let Some(mount) = scene.mounts.first() {
-                div { dt { "Fullest filesystem" } dd { (mount.mount_point) " " (format!("{:.0} %", 100.0 * mount.used_ratio)) } }
-            }
-            @if let Some(kernel) = scene.kernel.as_ref().filter(|it| !it.0.is_empty()) {
-                div { dt { "Kernel messages in the minute before" } dd { (list(kernel.0.iter().map(|(class, count)| format!("{count} {class}")))) } }
+            @for (title, fact) in FACTS.into_iter().zip(episode_text::scene_facts(scene)) {
+                @if let Some(fact) = fact { div { dt { (title) } dd { (fact) } } }
             }
         }
     }
-}
-
-fn list(parts: impl Iterator<Item = String>) -> String {
-    parts.collect::<Vec<_>>().join(", ")
 }
 
 fn processes(occasion: &str, scene: &FrozenScene) -> Markup {
@@ -106,23 +99,20 @@ fn process(it: &SceneProcess) -> Markup {
     }
 }
 
-/// Measures that control groups have.
-const OF_CONTAINERS: [UsageMeasure; 3] = [UsageMeasure::Cpu, UsageMeasure::Memory, UsageMeasure::DiskBytes];
-
 fn containers(title: &str, containers: &[SceneContainer]) -> Markup {
     html! {
         table {
             caption { (title) ", with the usual use in parentheses" }
             thead { tr {
                 th scope="col" { "Name" } th scope="col" { "Kind" }
-                @for measure in OF_CONTAINERS { th.number scope="col" { (self::title(measure)) } }
+                @for measure in GROUP_MEASURES { th.number scope="col" { (self::title(measure)) } }
             } }
             tbody {
                 @for it in containers {
                     tr {
                         th scope="row" { (it.container.name) }
                         td { (it.container.kind.name()) }
-                        @for measure in OF_CONTAINERS { (usage(measure, it.usage(measure))) }
+                        @for measure in GROUP_MEASURES { (usage(measure, it.usage(measure))) }
                     }
                 }
             }
@@ -133,10 +123,7 @@ fn containers(title: &str, containers: &[SceneContainer]) -> Markup {
 fn usage(measure: UsageMeasure, usage: Option<UsageValue>) -> Markup {
     html! {
         td.number {
-            @if let Some(usage) = usage {
-                (episode_text::usage(measure, usage.value))
-                @if let Some(usual) = usage.usual { " (" (episode_text::usage(measure, usual)) ")" }
-            }
+            @if let Some(usage) = usage { (episode_text::usage_with_usual(measure, usage)) }
         }
     }
 }
