@@ -6,23 +6,33 @@ use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Channel, Empty};
 use hyper::client::conn::http2::{SendRequest, handshake};
+use tokio::io::DuplexStream;
 
 use super::super::fuzzing;
 use super::*;
 
 type Body = BoxBody<Bytes, Infallible>;
 
-/// A client of HTTP/2 of a server with all routes.
-async fn http2_client() -> SendRequest<Body> {
-    let (stream, peer) = tokio::io::duplex(64 * 1024);
+/// The client's end of a connection to a server with all routes.
+fn connection(is_http2: bool) -> DuplexStream {
+    let (stream, client) = tokio::io::duplex(64 * 1024);
     tokio::spawn(async move {
         let graceful = GracefulShutdown::new();
         let (_stop, stopping) = watch::channel(());
         let (state, activity) = (Arc::new(fuzzing::app_state().unwrap()), Arc::default());
         let connection = ConnectionContext { state, watcher: graceful.watcher(), stopping, activity };
         let origin = ClientOrigin::Network(SocketAddr::from(([127, 0, 0, 1], 1)));
-        connection.http2(stream, ConnectionPeer { origin, tls: true, certificate: None }).await
+        let peer = ConnectionPeer { origin, tls: is_http2, certificate: None };
+        match is_http2 {
+            true => connection.http2(stream, peer).await,
+            false => connection.http1(stream, peer).await,
+        }
     });
+    client
+}
+
+async fn http2_client() -> SendRequest<Body> {
+    let peer = connection(true);
     let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(peer)).await.unwrap();
     tokio::spawn(connection);
     sender
@@ -39,6 +49,22 @@ async fn answer(mut client: SendRequest<Body>, body: Option<Body>) -> (u16, Stri
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sends_no_whole_body_in_time_is_told_so() {
+    for sent in ["", "{", "{\"jsonrpc\": \"2.0\""] {
+        let mut client = connection(false);
+        let request = format!("POST /mcp HTTP/1.1\r\nHost: here\r\nContent-Length: 50\r\n\r\n{sent}");
+        client.write_all(request.as_bytes()).await.unwrap();
+        let started = Instant::now();
+        let mut answer = vec![0; 4096];
+        let length = client.read(&mut answer).await.unwrap();
+        let text = String::from_utf8_lossy(&answer[..length]);
+        assert!(text.starts_with("HTTP/1.1 408 ") && text.contains("within 5 s"), "{sent:?}: {text}");
+        let waited = started.elapsed();
+        assert!(REQUEST <= waited && waited < REQUEST + Duration::from_secs(1), "{waited:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

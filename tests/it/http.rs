@@ -344,18 +344,6 @@ fn who_sends_no_whole_head_in_time_is_cut_off() {
 }
 
 #[test]
-fn who_sends_no_whole_body_in_time_is_told_so() {
-    let server = Server::start(Start { hasty: true, ..Start::default() });
-    for sent in ["", "{", "{\"jsonrpc\": \"2.0\""] {
-        let mut client = server.client();
-        client.send(&format!("POST /mcp HTTP/1.1\r\nHost: here\r\nContent-Length: 50\r\n\r\n{sent}"));
-        let answer = client.answer(true).expect("an answer");
-        assert!(answer.status == 408 && answer.text().contains("within 5 s"), "{sent}: {}", answer.text());
-    }
-    server.stop();
-}
-
-#[test]
 fn the_end_waits_for_answers_under_way_and_for_nothing_else() {
     // More than the system's buffers hold, so that the response is in progress until it is read.
     let server = Server::with_page(120_000);
