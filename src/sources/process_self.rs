@@ -102,7 +102,8 @@ fn count_files(fds: &Path) -> std::io::Result<f64> {
 
 pub(super) fn parse_boot_time(text: KernelText<'_>) -> Option<f64> {
     let mut lines = text.lines().filter_map(|it| it.text.strip_prefix("btime "));
-    lines.find_map(|it| number(&mut it.split_ascii_whitespace()))
+    // A time that cannot be is not kept, but read again.
+    lines.find_map(|it| number(&mut it.split_ascii_whitespace()).filter(|it| it.is_finite()))
 }
 
 /// The used fields of `/proc/[pid]/stat`.
@@ -146,6 +147,14 @@ mod tests {
             resident_pages: 90.0,
         };
         assert_eq!(parse(text), Some(stat));
+    }
+
+    #[test]
+    fn a_boot_time_below_zero_is_not_kept() {
+        let boot_time = |text| parse_boot_time(KernelText::of(std::path::Path::new("stat"), text));
+        assert_eq!(boot_time("cpu 1\nbtime 1795255200\n"), Some(1_795_255_200.0));
+        assert_eq!(boot_time("btime -5\n"), None);
+        assert_eq!(boot_time("btime 18446744073709551615\nbtime 7\n"), Some(7.0));
     }
 
     #[test]
