@@ -8,7 +8,7 @@
 //! |---|---|
 //! | the score reaches the alert level | the alert starts; twice the level in grace |
 //! | it was often like this in its first week | the alert does not start (`detect::first_week_habits`) |
-//! | each deviating signal was about as high on earlier days | the alert does not start (`detect::earlier_days`) |
+//! | each deviating signal was about as high on earlier days, or twice before on a new host | the alert does not start (`detect::earlier_days`) |
 //! | the impact is critical | the alert starts at any score |
 //! | `is_withheld`: maintenance | no alert, and nothing is learned for the budget; the episode goes on |
 //! | similar episodes were rejected | the score itself is discounted (`episode_pattern`), down to 1 |

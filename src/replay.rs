@@ -137,6 +137,11 @@ impl Replay {
         }
     }
 
+    /// States which signals are the share in use of something that can be full.
+    pub fn with_filling(self, fills: &[bool]) -> Self {
+        Self { scorer: self.scorer.with_filling(fills), ..self }
+    }
+
     /// Scores a row, then learns it: one value for each signal, and whether it is missing. A row without a time
     /// follows the previous one after the usual interval.
     ///

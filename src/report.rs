@@ -167,7 +167,7 @@ impl Assessment {
 pub enum WithheldAlert {
     /// The subject was often like this in its first week.
     FirstWeek,
-    /// Each deviating signal was about as high on earlier days.
+    /// Each deviating signal was about as high on earlier days or, on a new host, twice before.
     EarlierDays,
     /// Maintenance.
     Maintenance,

@@ -128,6 +128,12 @@ impl Scorer {
         Self { history: TrainingRows::new(rows_max), early: TrainingRows::new(rows_max), ..self }
     }
 
+    /// States which signals are the share in use of something that can be full.
+    pub fn with_filling(mut self, fills: &[bool]) -> Self {
+        self.detectors.level_extreme.set_filling(fills);
+        self
+    }
+
     /// A copy without training rows, to score points without affecting this one.
     pub fn fork(&self) -> Self {
         Self {

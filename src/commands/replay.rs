@@ -6,6 +6,7 @@ use std::io::Write;
 use crate::cli::{self, CommandExit};
 use crate::config::{Config, DetectionSettings, LoadedConfig};
 use crate::duration::HumanDuration;
+use crate::forecast::FILLING_SIGNALS;
 use crate::host_time_zone;
 use crate::replay::{Replay, ReplaySettings};
 use crate::sources;
@@ -71,6 +72,11 @@ pub fn settings(detection: &DetectionSettings, every: f64) -> ReplaySettings {
     }
 }
 
+/// Which columns are named as signals that can be full.
+pub fn fills(columns: &[String]) -> Vec<bool> {
+    columns.iter().map(|it| FILLING_SIGNALS.contains(&it.as_str())).collect()
+}
+
 /// The noise floor of each column: that of the signal with the same name, or 0.
 pub fn floors(columns: &[String]) -> Vec<f64> {
     let floor = |name: &String| sources::signal(name).map(|it| it.floor);
@@ -97,7 +103,7 @@ fn replay(options: &cli::ReplayArgs, config: &Config, aside: &mut dyn Write) -> 
         name => host_time_zone::read(&config.path.rootfs, name).map_err(CommandExit::failure)?,
     };
     let settings = ReplaySettings { time_zone, ..settings(&config.detection, every) };
-    let mut replay = Replay::new(floors(input.columns()), &settings);
+    let mut replay = Replay::new(floors(input.columns()), &settings).with_filling(&fills(input.columns()));
     let rows_min = match (history, &options.state) {
         (None, None) => ROWS_MIN,
         (None, Some(directory)) => {

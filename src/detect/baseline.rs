@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exponential_moments::ExponentialMoments;
 use super::{DetectorInput, DetectorOutput};
+use crate::reading::Timestamp;
 
 /// Distances above this are anomalies, in standard deviations.
 pub const THRESHOLD: f64 = 3.0;
@@ -28,12 +29,14 @@ pub struct BaselineStatistics {
     pub mean: f64,
     /// Exponentially weighted standard deviation, including the noise floor.
     pub deviation: f64,
-    /// Smallest value outside episodes.
+    /// Smallest value outside episodes; infinite without one.
     pub min: f64,
-    /// Largest value outside episodes.
+    /// Largest value outside episodes; infinite without one.
     pub max: f64,
     /// Learned points, as a sum of weights.
     pub points: f64,
+    /// Time of the last learned point; `None` while all is borrowed from other subjects.
+    pub learned_at: Option<Timestamp>,
     /// 95th percentile.
     pub p95: f64,
     /// 99th percentile.
@@ -45,14 +48,13 @@ impl BaselineStatistics {
     pub fn of(adaptive: &ExponentialMoments, idx: usize) -> Option<Self> {
         let moments = adaptive.moments().get(idx)?;
         let [p95, p99] = adaptive.quantiles().get(idx)?;
-        // A subject with borrowed statistics has no values of its own yet.
-        let seen = |it: f64| if it.is_finite() { it } else { moments.mean };
         Some(Self {
             mean: moments.mean,
             deviation: moments.deviation(adaptive.floor(idx)),
-            min: seen(moments.min),
-            max: seen(moments.max),
+            min: moments.min,
+            max: moments.max,
             points: moments.points,
+            learned_at: moments.learned_at,
             p95: p95.value()?,
             p99: p99.value()?,
         })

@@ -8,6 +8,9 @@
 //! from the expected value says how much larger it is than usual, not how large it is. And a job ends: what was as high for
 //! most of the last day is a leak, a trend or a lasting fault. The highest value of each signal in each half hour of the
 //! last eight days is kept.
+//!
+//! Nobody knows the jobs of a new host, and each build of a developer would be an alert. So until three days are known, the
+//! same signals alert twice.
 
 use std::collections::VecDeque;
 
@@ -32,6 +35,8 @@ const TIMES_PER_DAY: i64 = 48;
 const LAST_DAY_MAX: usize = 24;
 /// The last half day does not count: what goes on now was not there before.
 const RECENT_TIMES: i64 = 24;
+/// Until that many days are known: number of earlier jobs of the same signals, with a pause after each.
+const NEW_JOBS_MIN: usize = 2;
 /// Largest number of kept half hours: eight days.
 const TIMES_MAX: usize = 384;
 /// Largest number of a half hour, on either side; beyond any calendar.
@@ -102,7 +107,25 @@ impl EarlierDays {
     /// `counts_any_time`, often at any time. False without signals.
     pub fn was_reached(&self, local_seconds: f64, high: &[UpwardDeviation], counts_any_time: bool) -> bool {
         let now = half_hour(local_seconds);
-        !high.is_empty() && high.iter().all(|it| self.was_usual(now, *it, counts_any_time))
+        let is_usual = || high.iter().all(|it| self.was_usual(now, *it, counts_any_time));
+        let is_known_job = || counts_any_time && self.is_new(now) && NEW_JOBS_MIN <= self.jobs(now, high);
+        !high.is_empty() && (is_usual() || is_known_job())
+    }
+
+    /// Whether too few days are known to say what recurs on them.
+    fn is_new(&self, now: i64) -> bool {
+        self.times.front().is_none_or(|first| now - first.number < DAYS_MIN as i64 * TIMES_PER_DAY)
+    }
+
+    /// Number of earlier jobs: half hours in a row in which all signals were as high. What goes on now is none.
+    fn jobs(&self, now: i64, high: &[UpwardDeviation]) -> usize {
+        let is_job = |it: &&HalfHour| high.iter().all(|signal| signal.was_reached(it));
+        let (mut jobs, mut follower) = (0, now);
+        for time in self.times.iter().rev().filter(is_job) {
+            jobs += usize::from(time.number + 1 < follower);
+            follower = time.number;
+        }
+        jobs
     }
 
     fn was_usual(&self, now: i64, signal: UpwardDeviation, counts_any_time: bool) -> bool {
@@ -204,6 +227,32 @@ mod tests {
         check(&past(&jobs[1..], 6.0), 3.2, (3, 6.0), false);
         let one_incident: Vec<_> = (8..20).map(|hour| (13, hour)).collect();
         check(&past(&one_incident, 6.0), 3.2, (3, 6.0), false);
+    }
+
+    #[test]
+    fn on_a_new_host_two_jobs_of_the_same_signals_are_known() {
+        // Two days, with a job in the half hours of the list, and now.
+        let found = |jobs: &[usize], size: f64, count: usize| {
+            let mut past = EarlierDays::default();
+            for half_hour in 0..96 {
+                let is_job = jobs.contains(&half_hour) || half_hour == 95;
+                let point = Point {
+                    values: vec![if is_job { 16.0 } else { 10.0 }; WIDTH],
+                    missing: vec![false; WIDTH],
+                    ..Point::default()
+                };
+                past.learn(half_hour as f64 * TIME_SECONDS, &point, LESSON);
+            }
+            past.was_reached(95.5 * TIME_SECONDS, &high(count, size), count >= SIGNALS_MIN)
+        };
+        assert!(found(&[60, 70], 6.0, 3));
+        assert!(found(&[60, 92], 6.0, 3));
+        // One long job is one, and what goes on since an hour is none.
+        assert!(!found(&[60, 61, 62], 6.0, 3));
+        assert!(!found(&[60, 93, 94], 6.0, 3));
+        // Fewer signals, or twice as high.
+        assert!(!found(&[60, 70], 6.0, 2));
+        assert!(!found(&[60, 70], 12.1, 3));
     }
 
     #[test]

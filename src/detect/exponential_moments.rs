@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::p2_quantile::P2Quantile;
 use super::{DetectorParameters, LearnOptions, forgetting, gain};
 use crate::learned_state_codec;
+use crate::reading::Timestamp;
 use crate::window::Point;
 
 /// Smallest standard deviation, as a share of the range outside episodes.
@@ -35,11 +36,20 @@ pub struct SignalMoments {
     pub max: f64,
     /// Learned points, as a sum of weights.
     pub points: f64,
+    /// Time of the last learned point; `None` while all is borrowed from other subjects.
+    pub learned_at: Option<Timestamp>,
 }
 
 impl Default for SignalMoments {
     fn default() -> Self {
-        Self { mean: 0.0, variance: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, points: 0.0 }
+        Self {
+            mean: 0.0,
+            variance: 0.0,
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+            points: 0.0,
+            learned_at: None,
+        }
     }
 }
 
@@ -192,6 +202,7 @@ impl ExponentialMoments {
     pub fn learn(&mut self, point: &Point, lesson: LearnOptions) {
         for (idx, known) in self.moments.iter_mut().enumerate().filter(|(idx, _)| !point.missing[*idx]) {
             known.learn(point.values[idx], lesson, self.forgetting);
+            known.learned_at = Some(point.at);
             if lesson.step && !lesson.in_anomaly {
                 self.quantiles[idx].iter_mut().for_each(|it| it.learn(point.values[idx]));
             }

@@ -4,6 +4,10 @@
 //! each signal is compared only with itself: its smoothed distance on either side, with the largest before. The last half
 //! day does not count as before, or slow growth would become normal.
 //!
+//! Before three days are known, a spike of any size may be usual, so only the share in use of something that can be full is
+//! compared: memory or a filesystem that moves by a fifth of its size is worth a look. It raises the score to the threshold,
+//! not to the alert level.
+//!
 //! Only signals with a noise floor are scored. Without one, the maximum is exceeded by noise as often as by faults: on
 //! labeled tables without floors, results get worse.
 
@@ -22,8 +26,10 @@ const FAR: f64 = 2.5;
 const FACTOR: f64 = 1.5;
 /// Number of blocks per day. A block counts as earlier only after it has been set aside for the length of another.
 const BLOCKS_PER_DAY: f64 = 2.0;
-/// Blocks needed before the detector scores: three days.
+/// Blocks needed before the detector scores all signals: three days.
 const BLOCKS_MIN: usize = 6;
+/// Smallest distance of an extreme until then, in deviations.
+const NEW_FAR: f64 = 4.0;
 /// A signal is back if two consecutive points are below this share of the smoothed distance.
 const NOW_MIN: f64 = 0.5;
 /// For learning, an extreme ends below this share of the threshold; otherwise a fluctuating one would soon be a habit.
@@ -56,6 +62,8 @@ pub struct LevelExtreme {
 /// The history of one signal.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct SignalExtremes {
+    /// Whether it is the share in use of something that can be full.
+    fills: bool,
     /// Its smoothed distance.
     level: f64,
     /// Its last distance.
@@ -87,6 +95,13 @@ impl SignalExtremes {
     fn ratio(&self, level: f64) -> f64 {
         let side = &self.sides[usize::from(level > 0.0)];
         level.abs() / (FACTOR * side.furthest).max(FAR)
+    }
+
+    /// As [`ratio`](Self::ratio), before three days are known: the distance itself, with all earlier ones.
+    fn ratio_when_new(&self, z: f64, threshold_factor: f64) -> f64 {
+        let side = &self.sides[usize::from(z > 0.0)];
+        let furthest = side.aside.into_iter().fold(side.furthest, f64::max);
+        if self.fills { z.abs() / (FACTOR * furthest).max(NEW_FAR * threshold_factor) } else { 0.0 }
     }
 }
 
@@ -148,7 +163,7 @@ impl LevelExtreme {
     /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         let fit = |(one, other): (&Option<SignalExtremes>, &Option<SignalExtremes>)| {
-            one.is_some() == other.is_some()
+            one.as_ref().map(|it| it.fills) == other.as_ref().map(|it| it.fills)
         };
         let parameters = |it: &Self| [it.forgetting, it.smooth, it.accept].map(f64::to_bits);
         (self.block, parameters(self)) == (fresh.block, parameters(fresh))
@@ -157,13 +172,27 @@ impl LevelExtreme {
             && self.signals.iter().zip(&fresh.signals).all(fit)
     }
 
-    fn is_known(&self) -> bool {
+    /// States which signals are the share in use of something that can be full.
+    pub(crate) fn set_filling(&mut self, fills: &[bool]) {
+        for (signal, fills) in self.signals.iter_mut().zip(fills) {
+            if let Some(signal) = signal {
+                signal.fills = *fills;
+            }
+        }
+    }
+
+    /// Whether three days are known.
+    pub(crate) fn is_known(&self) -> bool {
         self.points >= BLOCKS_MIN * self.block
     }
 
     /// Present ratio of a signal; 0 if it is missing or back.
     fn ratio(&self, signal: &SignalExtremes, input: &DetectorInput<'_>, idx: usize) -> f64 {
         let z = input.z[idx];
+        if !self.is_known() {
+            let ratio = signal.ratio_when_new(z, input.threshold_factor);
+            return if input.point.missing[idx] { 0.0 } else { ratio };
+        }
         let level = signal.smoothed(z, self.smooth);
         let is_back = |z: f64| z * level <= 0.0 || z.abs() < NOW_MIN * level.abs();
         if input.point.missing[idx] || is_back(z) && is_back(signal.last) { 0.0 } else { signal.ratio(level) }
@@ -175,7 +204,8 @@ impl LevelExtreme {
     }
 
     pub(super) fn judge(&self, input: &DetectorInput<'_>) -> DetectorOutput {
-        if !self.is_known() || self.signals.iter().all(Option::is_none) {
+        let mut scored = self.signals.iter().flatten();
+        if !scored.any(|it| it.fills || self.is_known()) {
             return DetectorOutput::Abstain;
         }
         let each = self.signals.iter().enumerate();
@@ -289,6 +319,30 @@ mod tests {
         let mut loop_ = LevelExtremeLoop::new(1.0);
         loop_.days(2, |_| 0.0);
         assert_eq!(loop_.step(9.0), None);
+    }
+
+    /// The score of the first point of a signal that can be full, after half a day with this distance each two hours.
+    fn when_new(fills: bool, before: f64, z: f64) -> Option<f64> {
+        let mut loop_ = LevelExtremeLoop::new(1.0);
+        loop_.0.set_filling(&[fills, false]);
+        (0..DAY / 2).for_each(|t| _ = loop_.step(if t % 12 == 0 { before } else { 0.0 }));
+        loop_.step(z)
+    }
+
+    #[test]
+    fn on_a_new_host_only_what_can_be_full_is_compared() {
+        for (before, z, expected) in [
+            (0.0, 3.9, false),
+            (0.0, 4.1, true),
+            (0.0, -4.1, true),
+            // Smoothed, a distance of 19 was 2.5, of which an extreme is 1.5 times as far.
+            (19.0, 3.0, false),
+            (19.0, 5.0, true),
+        ] {
+            let found = when_new(true, before, z).map(|it| it >= 1.0);
+            assert_eq!(found, Some(expected), "{before}, {z}");
+        }
+        assert_eq!(when_new(false, 0.0, 9.0), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Step 8 of the pipeline: `raw = (top5 / 6 + distance) * (eif / 0.5)^2 + 10 * novelty`. The formula was found on labeled
 //! server metrics: the forest alone saturates, and distances alone miss unusual combinations. The result is multiplied by
 //! the [breadth](breadth) and by the [habituation](super::habituation). Absences have no distance; they raise the
-//! result to the alert level, after the factors, because one signal alone has no breadth.
+//! result to the alert level, after the factors, because one signal alone has no breadth. So do level extremes.
 
 use super::{DetectorOutput, DetectorOutputs, DetectorParameters};
 
@@ -43,8 +43,10 @@ pub struct RawScore {
 pub struct MinimumScores {
     /// The threshold, for one that keeps an episode open, but does not start one.
     pub threshold: f64,
-    /// The alert level, for one that starts an episode: a stopped counter or a leak is a fault, though of one signal.
-    pub alert: f64,
+    /// For an absence that starts an episode: the alert level, because a stopped counter is a fault, though of one signal.
+    pub absence: f64,
+    /// For a level extreme that starts an episode: the alert level, because a leak is a fault, too.
+    pub level_extreme: f64,
 }
 
 /// Combines the deviations with the outputs of the detectors; one that abstains has no effect. `habituation` is the
@@ -62,8 +64,8 @@ pub fn raw_score(z: &[f64], outputs: &DetectorOutputs, habituation: f64, levels:
     let unscaled = shares.iter().sum::<f64>().max(0.0);
     let factor = breadth(z, &order) * habituation;
     shares.iter_mut().for_each(|it| *it *= factor);
-    raise(&mut shares, &outputs.absence, levels);
-    raise(&mut shares, &outputs.level_extreme, levels);
+    raise(&mut shares, &outputs.absence, levels.threshold, levels.absence);
+    raise(&mut shares, &outputs.level_extreme, levels.threshold, levels.level_extreme);
     RawScore { unscaled, score: shares.iter().sum::<f64>().max(0.0), shares }
 }
 
@@ -75,10 +77,10 @@ fn add(shares: &mut [f64], output: &DetectorOutput, scale: f64) {
 
 /// Raises the sum to the value of this output alone. It is not added: a fault that other detectors see is no larger
 /// because a signal is absent as well, and a long constant signal is only an anomaly of its own.
-fn raise(shares: &mut [f64], output: &DetectorOutput, levels: MinimumScores) {
+fn raise(shares: &mut [f64], output: &DetectorOutput, threshold: f64, start: f64) {
     if let DetectorOutput::Score { shares: own, .. } = output {
         let whole: f64 = own.iter().sum();
-        let scale = if whole >= 1.0 { levels.alert } else { levels.threshold };
+        let scale = if whole >= 1.0 { start } else { threshold };
         let lacking = scale * whole - shares.iter().sum::<f64>().max(0.0);
         if lacking > 0.0 {
             add(shares, output, lacking / whole);
@@ -127,7 +129,7 @@ mod tests {
         assert!((joint.shares.iter().sum::<f64>() - expected).abs() < 1e-9);
     }
 
-    const LEVELS: MinimumScores = MinimumScores { threshold: 2.5, alert: 5.0 };
+    const LEVELS: MinimumScores = MinimumScores { threshold: 2.5, absence: 5.0, level_extreme: 2.5 };
 
     /// The exponent of the breadth with six signals.
     const SIX: f64 = 0.5 * 5.0 / 8.0;
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absence_is_raised_after_the_factors() {
+    fn absences_and_level_extremes_are_raised_after_the_factors() {
         let mut z = [0.0; 9];
         z[0] = 12.0;
         for (share, expected) in [(1.0, 5.0), (0.8, 2.0)] {
@@ -179,6 +181,12 @@ mod tests {
                 (joint.score - expected).abs() < 1e-9 && (joint.unscaled - 0.4).abs() < 1e-9,
                 "{joint:?}"
             );
+        }
+        for (share, expected) in [(1.2, 3.0), (0.8, 2.0)] {
+            let level_extreme = score(share, &[0.0, share, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+            let outputs = DetectorOutputs { level_extreme, ..DetectorOutputs::default() };
+            let joint = raw_score(&z, &outputs, 0.3, LEVELS);
+            assert!((joint.score - expected).abs() < 1e-9, "{joint:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::detect::baseline::BaselineStatistics;
 use crate::detect::eif::ForestModel;
 use crate::detect::seasonal::{BucketHistory, SeasonalFits};
 use crate::drift::{self, DriftReference, DriftSamples};
-use crate::forecast::{HistoryCapacity, PerDeviceHistory, PointHistory};
+use crate::forecast::{FILLING_SIGNALS, HistoryCapacity, PerDeviceHistory, PointHistory};
 use crate::impact::ImpactTracker;
 use crate::model_registry::ShadowTally;
 use crate::reading::{SubjectTurnover, Timestamp};
@@ -145,6 +145,7 @@ impl SubjectState {
         settings: &EngineSettings,
     ) -> Self {
         let is_single = population == SubjectTurnover::Permanent;
+        let fills: Vec<bool> = signals.iter().map(|it| FILLING_SIGNALS.contains(&it.name)).collect();
         let floors: Vec<f64> = signals.iter().map(|it| it.floor).collect();
         let plain = DetectorParameters::plain(floors.clone(), settings.half_life / settings.point_seconds());
         let shape = DetectorParameters {
@@ -159,7 +160,7 @@ impl SubjectState {
         Self {
             signals: signals.to_vec(),
             window: Window::new(settings.window, signals.len()),
-            scorer: Scorer::new(&shape).with_rows_max(history_max),
+            scorer: Scorer::new(&shape).with_rows_max(history_max).with_filling(&fills),
             recent: is_single.then(RecentNormalPoints::default),
             tested: None,
             in_grace: false,

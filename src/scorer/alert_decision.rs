@@ -129,7 +129,9 @@ impl Scorer {
     pub(super) fn raise_levels(&self, threshold: f64, settings: &ScorerSettings) -> MinimumScores {
         let is_alert = self.detectors.level_extreme.has_floors() && !self.tracker.is_known_state();
         let level = if is_alert { self.alert_level(settings) } else { 1.0 };
-        MinimumScores { threshold, alert: level * threshold }
+        let absence = level * threshold;
+        let is_known = self.detectors.level_extreme.is_known();
+        MinimumScores { threshold, absence, level_extreme: if is_known { absence } else { threshold } }
     }
 
     /// When an episode ends. A new host accepts a state once it has lasted as long as everything before it.

@@ -115,7 +115,8 @@ impl Scorer {
     /// Counts the excursions of a historical point, as if it were scored.
     fn recount_excursions(&mut self, point: &Point, distances: &SignalDistances, settings: &ScorerSettings) {
         let outputs = self.judge(point, distances, settings.point_seconds, settings);
-        let levels = MinimumScores { threshold: settings.threshold, alert: settings.threshold };
+        // The unscaled score does not depend on them.
+        let levels = MinimumScores { threshold: 0.0, absence: 0.0, level_extreme: 0.0 };
         let joint = raw_score::raw_score(&distances.z, &outputs, self.habituation.factor(), levels);
         self.count_excursion(joint.unscaled, settings.point_seconds, settings);
     }

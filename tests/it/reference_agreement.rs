@@ -79,7 +79,12 @@ impl Pipeline {
         // The reference has no absences.
         let outputs = DetectorOutputs { absence: DetectorOutput::Abstain, ..outputs.clone() };
         it.forget_until(point.at, self.seconds);
-        let joint = raw_score(z, &outputs, it.factor(), MinimumScores { threshold: 2.5, alert: 5.0 });
+        let joint = raw_score(
+            z,
+            &outputs,
+            it.factor(),
+            MinimumScores { threshold: 2.5, absence: 5.0, level_extreme: 5.0 },
+        );
         let excursions = it.excursions();
         it.step(ExcursionInput {
             unscaled: joint.unscaled,

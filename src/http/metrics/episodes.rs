@@ -46,7 +46,7 @@ pub(super) static SEVERITY_INFO: Metric = Metric::gauge(
 .by(&["kind", "subject", "severity"]);
 pub(super) static ALERT_WITHHELD_INFO: Metric = Metric::gauge(
     "anomaly_alert_withheld_info",
-    "Why the anomaly is no alert although its score or impact would make it one: the subject was often like this in its first_week or on earlier_days, or it is in maintenance; always 1",
+    "Why the anomaly is no alert although its score or impact would make it one: the subject was often like this in its first_week, or on earlier_days (on a new host, twice before), or it is in maintenance; always 1",
 )
 .by(&["kind", "subject", "reason"]);
 

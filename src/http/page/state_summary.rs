@@ -74,7 +74,7 @@ fn without_circumstances(subject: &Subject, assessment: &Assessment) -> String {
                     format!("{description}. No alert: it was often like this in its first week")
                 }
                 Some(WithheldAlert::EarlierDays) => {
-                    format!("{description}. No alert: it was like this on earlier days")
+                    format!("{description}. No alert: it was like this before")
                 }
                 // The maintenance window is named anyway.
                 Some(WithheldAlert::Maintenance) | None => description.to_string(),
@@ -131,7 +131,7 @@ mod tests {
         check(&Assessment { alert, ..unusual.clone() }, ("anomaly", text));
         let reasons = [
             (WithheldAlert::FirstWeek, ". No alert: it was often like this in its first week"),
-            (WithheldAlert::EarlierDays, ". No alert: it was like this on earlier days"),
+            (WithheldAlert::EarlierDays, ". No alert: it was like this before"),
             (WithheldAlert::Maintenance, ""),
         ];
         for (reason, text) in reasons {
