@@ -2,7 +2,8 @@
 //!
 //! There is an answer only where a steady rise leads there within three times its age, which it does with probability 1/4
 //! or more (see [`Trend`]), and where the signal did not rise like this before and come down again, as it does with logs
-//! that are rotated, caches that are trimmed and backups that are moved away.
+//! that are rotated, caches that are trimmed and backups that are moved away. Most of that recurs daily, so there is no
+//! likely time before a day is known.
 
 use std::cmp::Ordering;
 
@@ -21,6 +22,9 @@ const MOVED_MIN: f64 = 0.5 * RISE_MIN;
 const AGES_MAX: f64 = 3.0;
 /// There is a likely time when the trend leads there with probability 1/2 or more.
 const AGES_LIKELY_MAX: f64 = 1.0;
+/// Seconds that have to be known for a likely time: without an earlier night, each backup looks like a fill. After a day, a
+/// fall takes up to an hour to show in the trend.
+const KNOWN_SECONDS_MIN: f64 = 90_000.0;
 /// The earliest time allows for so many standard deviations about the line.
 const DEVIATIONS: f64 = 2.0;
 /// An earlier rise is like this one from this share of its height on.
@@ -35,7 +39,8 @@ const FALL_MIN: f64 = 0.5;
 pub struct TimeUntilFull {
     /// At the steepest recent pace.
     pub earliest_seconds: f64,
-    /// At the expected, damped pace; nothing while it is more likely than not that the rise ends before.
+    /// At the expected, damped pace; nothing while it is more likely than not that the rise ends before, and before a day
+    /// is known.
     pub likely_seconds: Option<f64>,
 }
 
@@ -73,9 +78,11 @@ pub fn time_until_full(history: &PointHistory, idx: usize, now: Timestamp) -> Op
     let earliest = (room - DEVIATIONS * trend.spread).max(0.0) / trend.steepest.max(trend.slope);
     let damped = trend.age * (straight / trend.age).exp_m1();
     let since = now.0 - present.at;
+    let first = series.fine.iter().chain(&series.coarse).map(|it| it.at).fold(now.0, f64::min);
+    let is_likely = straight <= AGES_LIKELY_MAX * trend.age && first <= now.0 - KNOWN_SECONDS_MIN;
     Some(TimeUntilFull {
         earliest_seconds: (earliest - since).max(0.0),
-        likely_seconds: (straight <= AGES_LIKELY_MAX * trend.age).then_some((damped - since).max(0.0)),
+        likely_seconds: is_likely.then_some((damped - since).max(0.0)),
     })
 }
 
