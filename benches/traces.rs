@@ -99,7 +99,7 @@ fn main() {
         }
     });
     let settings = otlp_traces::OtlpSettings {
-        endpoint,
+        endpoint: endpoint.into(),
         timeout: HumanDuration::seconds(1),
         ..otlp_traces::OtlpSettings::default()
     };

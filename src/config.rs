@@ -31,13 +31,15 @@ mod setting_source;
 mod word;
 mod settings_file;
 mod shown_value;
+mod flag_value;
 mod load;
 mod path_check;
 mod otel_variables;
 mod setting_ranges;
 mod print;
 
-pub use load::{FILE_VARIABLE, FlagValue, LoadedConfig};
+pub use flag_value::FlagValue;
+pub use load::{FILE_VARIABLE, LoadedConfig};
 pub(crate) use print::default_of;
 pub use print::{default_file, effective_settings_yaml};
 pub use setting::{Setting, SettingType};

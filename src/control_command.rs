@@ -234,8 +234,9 @@ pub struct SignalBaseline {
     pub max_value: Option<f64>,
     /// Number of learned points, as the sum of their weights.
     pub sample_count: f64,
-    /// Unix time of the last update, in seconds.
-    pub last_updated: f64,
+    /// Unix time of the last learned point, in seconds; absent while all is borrowed from other subjects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_updated: Option<f64>,
     /// 95th percentile.
     pub percentile_95: f64,
     /// 99th percentile.

@@ -40,7 +40,7 @@ pub struct SubjectEvidence<'a> {
     pub at: Option<Timestamp>,
     /// The episodes that overlap the range, the oldest first.
     pub episodes: Vec<EpisodeRecord>,
-    /// The episodes before the range.
+    /// All earlier episodes of it, and those in the range.
     pub earlier: Vec<EpisodeRecord>,
     /// Episodes of other subjects that may belong to the same incident.
     pub others: Vec<EpisodeRecord>,
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn an_episode_that_the_store_does_not_know_yet_is_explained() {
-        let open = Episode { since: Timestamp(1_500.0), peak: 1.5, lasted: 0.0 };
+        let open = Episode { since: Timestamp(1_500.0), peak: 1.5, lasted: 90.0 };
         let state = Assessment {
             episode: Some(open),
             description: Some("Anomaly on host: memory".into()),

@@ -146,7 +146,9 @@ fn facts_of_each(
     for ((subject, facts), order) in subjects.iter().zip(&mut facts).zip(orders) {
         facts.signals = order.signals;
         let of_subject = episodes.iter().filter(|it| it.subject().as_ref() == Some(subject)).cloned();
-        (facts.earlier, facts.episodes) = of_subject.partition(|it| it.last_instant() < range.from.0);
+        facts.earlier = of_subject.collect();
+        let in_range = |it: &&EpisodeRecord| it.last_instant() >= range.from.0;
+        facts.episodes = facts.earlier.iter().filter(in_range).cloned().collect();
         if let Some(kind) = explanation::nearby_kinds(subject.kind().name()) {
             let near = |it: &&EpisodeRecord| it.began >= range.from.0 - explanation::NEARBY_SECONDS;
             facts.others =

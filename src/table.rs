@@ -22,7 +22,7 @@ pub use cell::{CellValue, instant, number};
 pub use csv::{CsvCells, CsvReader};
 pub use error::{ParseTimestampError, TableError, TableProblem, quoted, separator_hint};
 pub use input_stream::InputStream;
-pub use number_hint::with_decimal_point;
+pub use number_hint::formatted_number_hint;
 pub use row_time::{RowOrder, day_numbers_hint};
 pub use score_writer::{ScoreDetail, ScoreWriter, ScoredRow, ScoresError};
 pub use time_argument::TimeArg;

@@ -1,5 +1,35 @@
 //! Addresses and messages without what may be secret in a URL: user and password, and the values of its query.
 
+use std::fmt;
+use std::ops::Deref;
+
+use serde::{Deserialize, Serialize};
+
+/// An address that may hold a password or a token. It has no `Display`, and its debug output is without them.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AddressText(String);
+
+impl Deref for AddressText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for AddressText {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for AddressText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", address(&self.0))
+    }
+}
+
 /// What ends a URL in a message without being part of it.
 const CLOSING: [char; 12] = ['\'', '"', '`', '>', ')', ']', '}', ',', ';', ':', '.', '\\'];
 
@@ -82,6 +112,13 @@ mod tests {
         assert_eq!(address("prometheus:http://u:my secret@h"), "prometheus:http://…@h");
         assert_eq!(address("http://h/?p=my secret"), "http://h/?…");
         assert_eq!(address("http://h:9090/x"), "http://h:9090/x");
+    }
+
+    #[test]
+    fn debug_output_has_no_credentials() {
+        let texts = ["", "http://h:9090/x", "http://u:s3cret@h/", "http://h/?token=s3cret"];
+        let shown = format!("{:?}", texts.map(AddressText::from));
+        assert_eq!(shown, r#"["", "http://h:9090/x", "http://…@h/", "http://h/?…"]"#);
     }
 
     proptest! {

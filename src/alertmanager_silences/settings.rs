@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::duration::HumanDuration;
 use crate::remote::{self, ServerConnection};
 use crate::silence::{TARGET_LABELS_MAX, TargetLabels};
+use crate::url_credentials::AddressText;
 
 /// Shortest time between two requests.
 const INTERVAL_MIN: HumanDuration = HumanDuration::seconds(1);
@@ -19,7 +20,7 @@ const SUFFIXES: [&str; 2] = ["/api/v2/silences", "/api/v2"];
 #[serde(default)]
 pub struct AlertmanagerSettings {
     /// Address of the server, with the path prefix under which it is reachable, if any; empty for none.
-    pub url: String,
+    pub url: AddressText,
     /// Time between two requests.
     pub interval: HumanDuration,
     /// Labels of this host's alerts, each `name=value`.
@@ -32,7 +33,7 @@ pub struct AlertmanagerSettings {
 impl Default for AlertmanagerSettings {
     fn default() -> Self {
         Self {
-            url: String::new(),
+            url: AddressText::default(),
             interval: HumanDuration::minutes(1),
             labels: Vec::new(),
             connection: ServerConnection::default(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::remote;
+use crate::secret_text::SecretText;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,7 @@ pub struct ServerAddress {
     /// Scheme, host, port and path, without a slash at the end.
     pub url: String,
     /// Name and password from the URL.
-    pub(super) user: Option<(String, String)>,
+    pub(super) user: Option<(String, SecretText)>,
     /// For `InfluxDB`: the database and optionally the retention policy.
     pub(super) database: Option<(String, Option<String>)>,
 }
@@ -156,7 +157,7 @@ impl ServerAddress {
 struct UrlParts {
     /// Everything before the query, without name and password.
     url: String,
-    user: Option<(String, String)>,
+    user: Option<(String, SecretText)>,
     query: Vec<(String, String)>,
 }
 
@@ -175,7 +176,7 @@ fn parts(text: &str) -> Result<UrlParts, ParseHistorySourceError> {
         None => (None, authority),
         Some((user, host)) => {
             let (name, password) = user.split_once(':').unwrap_or((user, ""));
-            (Some((decoded(name), decoded(password))), host)
+            (Some((decoded(name), SecretText::from(decoded(password)))), host)
         }
     };
     let url = format!("{scheme}{host}{}", path.trim_end_matches('/'));
@@ -204,7 +205,10 @@ mod tests {
         let found = match text.parse::<HistorySource>() {
             Ok(HistorySource::Store(path)) => format!("store {}", path.display()),
             Ok(HistorySource::Csv(path)) => format!("csv {}", path.display()),
-            Ok(HistorySource::Server(it)) => format!("{} {:?} {:?}", it.url, it.user, it.database),
+            Ok(HistorySource::Server(it)) => {
+                let user = it.user.as_ref().map(|(name, password)| (name, &**password));
+                format!("{} {user:?} {:?}", it.url, it.database)
+            }
             Err(error) => format!("{error:?}"),
         };
         assert_eq!(found, expect, "{text}");

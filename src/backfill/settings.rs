@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{HistorySource, LOOKBACK_MAX, LOOKBACK_MIN};
 use crate::duration::HumanDuration;
 use crate::remote::ServerConnection;
+use crate::url_credentials::AddressText;
 
 /// The server with the history for the first start, and access to it. Secrets are named by file, not stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,7 +15,7 @@ use crate::remote::ServerConnection;
 #[serde(default)]
 pub struct BackfillSettings {
     /// Kind and address of the server; empty for no backfill.
-    pub from: String,
+    pub from: AddressText,
     /// Length of the history to learn.
     pub lookback: HumanDuration,
     /// This host in the labels of the server; empty if the server has only one.
@@ -32,7 +33,7 @@ pub struct BackfillSettings {
 impl Default for BackfillSettings {
     fn default() -> Self {
         Self {
-            from: String::new(),
+            from: AddressText::default(),
             lookback: HumanDuration::days(1),
             host: String::new(),
             selector: String::new(),

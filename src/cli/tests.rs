@@ -162,7 +162,7 @@ fn each_command_has_a_page_and_each_shell_its_completions() {
     check("--window 3 man", "exit 64 man does not use --window; remove it");
     check(
         "health --web.listen-address :1",
-        "Health(GlobalOptions { file: None, flags: [FlagValue { key: \"web.listen_address\", flag: \"web.listen-address\", words: [\":1\"] }] })",
+        "Health(GlobalOptions { file: None, flags: [FlagValue { key: \"web.listen_address\", flag: \"web.listen-address\", words: 1 }] })",
     );
 }
 

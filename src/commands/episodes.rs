@@ -59,8 +59,10 @@ mod tests {
             kind: "host".into(),
             subject: "host".into(),
             began: 1_795_255_200.25,
-            ended: Some(1_795_255_295.5),
-            last_seen: 1_795_255_295.5,
+            // Meanwhile the clock was set forward by an hour.
+            ended: Some(1_795_258_895.5),
+            last_seen: 1_795_258_895.5,
+            lasted: Some(95.25),
             outcome: "ended".into(),
             peak: 7.43,
             causes: Vec::new(),

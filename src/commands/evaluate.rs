@@ -1,8 +1,10 @@
 //! `hostnorm evaluate`: computes metrics from labels and scores.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use super::evaluate_replay;
+use super::replay::table_input::TableInput;
 use crate::cli::{CommandExit, EvaluateArgs, EvaluationInput, ReplayVariants};
 use crate::config::{DetectionSettings, LoadedConfig};
 use crate::dataset::{self, DatasetError, SeriesFolder};
@@ -21,12 +23,13 @@ fn figures(options: &EvaluateArgs) -> Result<String, CommandExit> {
     let failure = |problem: DatasetError| CommandExit::failure(problem.to_string());
     let named = match &options.of {
         EvaluationInput::Files { labels, scores, per_day, vus_window } => {
-            let series = dataset::series(labels, scores, *per_day, *vus_window).map_err(failure)?;
+            let series =
+                dataset::series(labels, scores, *per_day, *vus_window, &mut warn).map_err(failure)?;
             vec![("all".to_owned(), vec![series])]
         }
         EvaluationInput::Folder { data, scores, set } => {
             let folder = SeriesFolder::open(data).map_err(failure)?;
-            let of = |set: &str| Ok((set.to_owned(), folder.with_scores(set, scores)?));
+            let of = |set: &str| Ok((set.to_owned(), folder.with_scores(set, scores, &mut warn)?));
             let named = sets(&folder, set.as_deref()).into_iter().map(of).collect::<Result<Vec<_>, _>>();
             named.map_err(failure)?
         }
@@ -34,7 +37,9 @@ fn figures(options: &EvaluateArgs) -> Result<String, CommandExit> {
             // Invalid settings are reported before anything is replayed.
             let ways = variants(trial)?;
             let folder = SeriesFolder::open(data).map_err(failure)?;
-            return replayed(options, &folder, &sets(&folder, set.as_deref()), &ways, trial);
+            let sets = sets(&folder, set.as_deref());
+            warn_of_tables(&folder, &sets);
+            return replayed(options, &folder, &sets, &ways, trial);
         }
     };
     if options.alerts {
@@ -42,6 +47,24 @@ fn figures(options: &EvaluateArgs) -> Result<String, CommandExit> {
     }
     let named: Vec<_> = named.into_iter().map(|(name, series)| (name, of(options, &series))).collect();
     Ok(evaluate::show(&named, options.per_series, options.style))
+}
+
+/// Says what may be wrong with a file, beside the figures.
+fn warn(hint: &str) {
+    // A closed pipe is no failure.
+    let _ = writeln!(std::io::stderr(), "{hint}");
+}
+
+/// Warns of tables whose times look like something else, once for all ways of scoring. What else is wrong with a table, the
+/// replay says.
+fn warn_of_tables(folder: &SeriesFolder, sets: &[&str]) {
+    for entry in sets.iter().flat_map(|set| folder.of_set(set)) {
+        for path in [folder.train(entry), folder.test(entry)] {
+            if let Some(hint) = TableInput::open(&path).ok().and_then(|it| it.unlikely_times_hint()) {
+                warn(&hint);
+            }
+        }
+    }
 }
 
 /// The requested sets.

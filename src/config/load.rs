@@ -17,7 +17,8 @@ use super::settings_file::{self, SettingsFile};
 use super::shown_value::{displayed_setting_value, refused, sentence_about};
 use super::word::{is_bracketed, parse_flow_yaml, word};
 use super::{
-    Config, ConfigProblem, ConfigProblems, Setting, SettingType, ValueSource, otel_variables, settings,
+    Config, ConfigProblem, ConfigProblems, FlagValue, Setting, SettingType, ValueSource, otel_variables,
+    settings,
 };
 
 /// Smallest similarity for suggesting a key; the same measure and value as in clap.
@@ -25,17 +26,6 @@ const SIMILARITY_MIN: f64 = 0.7;
 
 /// Names the settings file; overridden by the flag `--config.file`.
 pub const FILE_VARIABLE: &str = "HOSTNORM_CONFIG__FILE";
-
-/// A setting given on the command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FlagValue {
-    /// Its key in the table of settings.
-    pub key: String,
-    /// The flag as written, without the leading dashes.
-    pub flag: String,
-    /// The values; a repeatable flag has several.
-    pub words: Vec<String>,
-}
 
 /// The settings, with their sources.
 #[derive(Debug, Clone)]

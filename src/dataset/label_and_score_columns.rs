@@ -9,7 +9,7 @@ use crate::evaluate::LevelRows;
 use crate::reading::Timestamp;
 use crate::table::{
     COLUMNS_MAX, CellValue, CsvReader, InputStream, LINE_BYTES_MAX, TIMESTAMP, TableProblem,
-    foreign_separator, number, separator_hint, with_decimal_point,
+    foreign_separator, formatted_number_hint, number, separator_hint,
 };
 use crate::window::VALUE_MAX;
 
@@ -135,10 +135,7 @@ fn score(path: &Path, line: u64, cell: &str) -> Result<f64, DatasetError> {
         CellValue::Vast => format!("is beyond ±{VALUE_MAX:e}"),
         CellValue::Missing | CellValue::Text => "is not a number".to_owned(),
     };
-    let remedy = match with_decimal_point(cell) {
-        Some(number) => format!("write the decimal point, {number}"),
-        None => "write NaN for a missing score".to_owned(),
-    };
+    let remedy = formatted_number_hint(cell).unwrap_or_else(|| "write NaN for a missing score".to_owned());
     Err(DatasetError::at(path, line, format!("the score {} {why}; {remedy}", shown(cell))))
 }
 
@@ -308,6 +305,15 @@ mod tests {
             "score\n\"0,9\"\n",
             Err("f, line 2: the score \"0,9\" is not a number; write the decimal point, 0.9"),
         );
+        for (cell, remedy) in [
+            ("50 %", "write 50"),
+            ("1 234", "write 1234"),
+            ("\u{2212}7.5", "write -7.5"),
+            ("5 ms", "write the number without its unit, such as 5"),
+        ] {
+            let expect = format!("f, line 3: the score {cell:?} is not a number; {remedy}");
+            check_scores(&format!("score\n1\n{cell}\n"), Err(&expect));
+        }
         check_scores("", Err("f: it has no rows"));
         check_scores("a,b\n1,2\n", Err("f, line 1: no column score, and \"a,b\" is not a number"));
         check_scores(

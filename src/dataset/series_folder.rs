@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::row_times::{LabeledRows, labeled_rows};
-use super::{DatasetError, LabelColumn, ScoreColumn, causes, labels, misfit, same_times, scores, text};
+use super::{
+    DatasetError, LabelColumn, ScoreColumn, causes, labels, misfit, same_times, scores, text,
+    warn_of_day_numbers,
+};
 use crate::evaluate::{LabeledSeries, LabeledSeriesError, period};
 
 /// The file that lists the series of a directory.
@@ -103,8 +106,19 @@ impl SeriesFolder {
         given: ScoreColumn,
         place: &Path,
     ) -> Result<LabeledSeries, DatasetError> {
+        let given_labels = labels(&self.labels(entry))?;
+        self.join(entry, given_labels, given, place)
+    }
+
+    /// Joins labels and causes with scores.
+    fn join(
+        &self,
+        entry: &ManifestEntry,
+        LabelColumn { labels, times }: LabelColumn,
+        given: ScoreColumn,
+        place: &Path,
+    ) -> Result<LabeledSeries, DatasetError> {
         let (labels_of, test) = (self.labels(entry), self.test(entry));
-        let LabelColumn { labels, times } = labels(&labels_of)?;
         let is_timed = given.times.is_some() || times.is_some();
         let rows = match entry.vus_window {
             None => labeled_rows(&test)?,
@@ -136,15 +150,24 @@ impl SeriesFolder {
     }
 
     /// The series of a set with scores from another directory, each in `NAME.csv` or `NAME.txt`, optionally
-    /// compressed.
+    /// compressed. `warn` gets a sentence about each file whose times look like something else.
     ///
     /// # Errors
     /// If there is no such set, a file is missing or invalid, or the set has no anomalous row.
-    pub fn with_scores(&self, set: &str, dir: &Path) -> Result<Vec<LabeledSeries>, DatasetError> {
+    pub fn with_scores(
+        &self,
+        set: &str,
+        dir: &Path,
+        warn: &mut dyn FnMut(&str),
+    ) -> Result<Vec<LabeledSeries>, DatasetError> {
         let mut all = Vec::new();
         for entry in self.of_set(set) {
-            let path = scores_file(dir, &entry.name)?;
-            all.push(self.series(entry, scores(&path)?, &path)?);
+            let (path, labels_of) = (scores_file(dir, &entry.name)?, self.labels(entry));
+            let found = scores(&path)?;
+            warn_of_day_numbers(&path, found.times.as_deref(), warn);
+            let given_labels = labels(&labels_of)?;
+            warn_of_day_numbers(&labels_of, given_labels.times.as_deref(), warn);
+            all.push(self.join(entry, given_labels, found, &path)?);
         }
         self.whole(set, all)
     }

@@ -12,6 +12,7 @@ pub(super) fn add(episodes: &mut Vec<EpisodeRecord>, subject: &Subject, now: Tim
     let description = state.description.as_deref();
     if let Some(stored) = episodes.iter_mut().find(|it| it.id == id) {
         (stored.last_seen, stored.peak) = (stored.last_seen.max(now.0), stored.peak.max(open.peak));
+        stored.lasted = Some(open.lasted);
         if let Some(description) = description {
             description.clone_into(&mut stored.description);
         }
@@ -25,6 +26,7 @@ pub(super) fn add(episodes: &mut Vec<EpisodeRecord>, subject: &Subject, now: Tim
         began: open.since.0,
         ended: None,
         last_seen: now.0,
+        lasted: Some(open.lasted),
         outcome: "open".to_owned(),
         peak: open.peak,
         causes: Cause::of(state),

@@ -25,6 +25,9 @@ pub struct EpisodeRecord {
     pub ended: Option<f64>,
     /// Time of the last reading inside the episode, in seconds since the epoch.
     pub last_seen: f64,
+    /// Length in seconds of readings: neither gaps nor steps of the clock count. Absent if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasted: Option<f64>,
     /// open, ended, accepted (as normal) or interrupted. An episode is interrupted if hostnorm was not running when it
     /// ended, so its end is unknown.
     pub outcome: String,
@@ -80,9 +83,10 @@ impl EpisodeRecord {
         self.began <= at.0 && self.ended.is_none_or(|ended| at.0 <= ended)
     }
 
-    /// Its duration until its end, or until its last reading; unknown if the clock was set back meanwhile.
+    /// Its duration until its end, or until its last reading. Without a length by its readings it is told by the clock, and
+    /// unknown if that was set back meanwhile.
     pub fn duration(&self) -> Option<HumanDuration> {
-        let seconds = self.last_instant() - self.began;
+        let seconds = self.lasted.unwrap_or_else(|| self.last_instant() - self.began);
         (seconds >= 0.0).then(|| HumanDuration::nearest(seconds.round()))
     }
 
@@ -114,5 +118,41 @@ impl EpisodeRecord {
                 )
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An episode that ended so many seconds after its start, by the clock.
+    fn ended_after(by_clock: f64, lasted: Option<f64>) -> EpisodeRecord {
+        serde_json::from_value(serde_json::json!({
+            "id": "", "kind": "host", "subject": "host", "began": 1e9, "ended": 1e9 + by_clock, "last_seen": 1e9 + by_clock,
+            "lasted": lasted, "outcome": "ended", "peak": 2.0, "causes": [], "description": "Anomaly on host: CPU usage 97 %",
+            "model": null, "keep_from": null, "keep_to": null,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_duration_is_that_of_the_readings_whatever_the_clock_says() {
+        for (by_clock, lasted, expect) in [
+            (95.25, Some(95.2), "1m35s"),
+            // The clock was set forward, or back, by an hour.
+            (3_695.25, Some(95.2), "1m35s"),
+            (-3_504.75, Some(95.2), "1m35s"),
+            (95.25, None, "1m35s"),
+            (-3_504.75, None, "unknown"),
+        ] {
+            assert_eq!(ended_after(by_clock, lasted).duration_text(), expect, "{by_clock} {lasted:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_duration_is_said_to_be_unknown() {
+        let sentence = ended_after(-3_504.75, None).sentence();
+        let says = "Anomaly on host: CPU usage 97 %; from 2001-09-09T01:46:40Z for an unknown time, ended, peak score 2.0";
+        assert_eq!(sentence, says);
     }
 }

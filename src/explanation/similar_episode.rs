@@ -76,6 +76,7 @@ mod tests {
             began: 1_000.0 * f64::from(id),
             ended: None,
             last_seen: 0.0,
+            lasted: None,
             outcome: "ended".into(),
             peak: 2.0,
             causes: causes.to_vec(),

@@ -161,6 +161,7 @@ mod tests {
             began: 100.0,
             ended: Some(200.0),
             last_seen: 200.0,
+            lasted: Some(100.0),
             outcome: text.into(),
             peak: 2.0,
             causes: vec![cause],
@@ -225,6 +226,19 @@ mod tests {
         fn no_text_becomes_markup(text in "([<>\"'&/=a-z -]|\\PC){1,30}") {
             prop_assert_eq!(delimiters(&pages(&text)), delimiters(&pages("x")));
         }
+    }
+
+    /// The clock was set forward by an hour while it lasted.
+    #[test]
+    fn an_episode_lasted_as_long_as_its_readings_say() {
+        let stepped = EpisodeRecord { ended: Some(3_800.0), last_seen: 3_800.0, ..record("x") };
+        let facts = SubjectEvidence { episodes: vec![stepped.clone()], ..SubjectEvidence::default() };
+        let charts = episode::EpisodeCharts::of(&stepped, &facts);
+        let explained = explain(&Subject::Container("x".into()), facts);
+        let page = episode::markup(&stepped, &explained, &charts, false).into_string();
+        assert!(page.contains("<dt>Duration</dt><dd>1m40s</dd>"), "{page}");
+        let list = page_tables::episodes(&[stepped], 0, "").into_string();
+        assert!(list.contains("<td class=\"number\">1m40s</td>"), "{list}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Tests of connections in memory, because a paused clock jumps while bytes are still on their way through the kernel.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
@@ -8,6 +9,7 @@ use http_body_util::{BodyExt as _, Channel, Empty};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use tokio::io::DuplexStream;
 
+use super::super::connection_table::CONNECTIONS_PER_ADDRESS_MAX;
 use super::super::fuzzing;
 use super::*;
 
@@ -29,6 +31,51 @@ fn connection(is_http2: bool) -> DuplexStream {
         }
     });
     client
+}
+
+/// Connections in memory, from any address.
+struct MemoryListener;
+
+impl Listener for MemoryListener {
+    type Stream = DuplexStream;
+
+    async fn next(&self) -> io::Result<(DuplexStream, ClientOrigin)> {
+        std::future::pending().await
+    }
+
+    async fn serve(
+        stream: DuplexStream,
+        origin: ClientOrigin,
+        connection: ConnectionContext,
+    ) -> io::Result<()> {
+        connection.http1(stream, ConnectionPeer { origin, tls: false, certificate: None }).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_with_too_many_connections_loses_its_own() {
+    let (_stop, stopping) = watch::channel(());
+    let state: Arc<dyn WebApp> = Arc::new(fuzzing::app_state().unwrap());
+    let open = Mutex::new(ConnectionTable::new(CONNECTIONS_MAX));
+    let acceptor = ConnectionAcceptor { state, graceful: Arc::default(), stopping, open };
+    let connect = |host: u8, port: u16| {
+        let (stream, client) = tokio::io::duplex(1024);
+        let address = SocketAddr::from(([10, 0, 0, host], port));
+        acceptor.admit::<MemoryListener>(stream, ClientOrigin::Network(address));
+        client
+    };
+    let mut other = connect(2, 1);
+    let mut clients: Vec<_> = (0..=CONNECTIONS_PER_ADDRESS_MAX as u16).map(|port| connect(1, port)).collect();
+    let dropped = acceptor.state.counts().dropped.load(Ordering::Relaxed);
+    assert_eq!(dropped, 1);
+    let mut closed = 0;
+    for client in clients.iter_mut().chain([&mut other]) {
+        // The one that was closed takes nothing any more.
+        let sent = client.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: here\r\n\r\n").await;
+        closed += usize::from(sent.is_err() || client.read(&mut [0; 12]).await.is_ok_and(|it| it == 0));
+    }
+    assert_eq!(closed, 1);
+    assert!(other.write_all(b"GET").await.is_ok());
 }
 
 async fn http2_client() -> SendRequest<Body> {
@@ -65,6 +112,20 @@ async fn who_sends_no_whole_body_in_time_is_told_so() {
         let waited = started.elapsed();
         assert!(REQUEST <= waited && waited < REQUEST + Duration::from_secs(1), "{waited:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_trickles_is_cut_off() {
+    let mut client = connection(false);
+    let started = Instant::now();
+    for sent in b"GET /-/healthy HTTP/1.1\r\nHost: here\r\nX-Slow: 1\r\n\r\n" {
+        if client.write_all(&[*sent]).await.is_err() {
+            break;
+        }
+        sleep(Duration::from_millis(900)).await;
+    }
+    let waited = started.elapsed();
+    assert!(REQUEST <= waited && waited < REQUEST + Duration::from_secs(2), "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]

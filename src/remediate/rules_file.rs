@@ -10,6 +10,7 @@ use super::matcher::AlertMatcher;
 use crate::byte_size::ByteSize;
 use crate::duration::HumanDuration;
 use crate::remote::ServerConnection;
+use crate::secret_text::SecretText;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -91,8 +92,9 @@ pub(super) struct GithubSection {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WebhookSection {
+    /// It may have a token in its path.
     #[serde(default)]
-    pub(super) url: String,
+    pub(super) url: SecretText,
     /// A file whose first line is the URL, for a URL that is a secret.
     #[serde(default)]
     pub(super) url_file: PathBuf,

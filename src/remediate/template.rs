@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::notification::{Alert, AlertStatus};
+use crate::secret_text::SecretText;
 
 /// Longest value that is put in place of a placeholder, in characters: chats refuse messages that are much longer.
 const VALUE_CHARS_MAX: usize = 1500;
@@ -41,7 +42,7 @@ pub(super) struct TemplateValues<'a> {
     pub(super) rule: &'a str,
     /// The same for all that is sent about this alert by this action.
     pub(super) dedup_key: &'a str,
-    pub(super) secrets: &'a BTreeMap<String, String>,
+    pub(super) secrets: &'a BTreeMap<String, SecretText>,
 }
 
 /// Checks all names of a body. `secrets` are those that are declared.
@@ -131,7 +132,7 @@ impl TemplateValues<'_> {
             _ => match name.split_once('.') {
                 Some(("labels", name)) => alert.label(name),
                 Some(("annotations", name)) => alert.annotation(name),
-                Some(("secrets", name)) => self.secrets.get(name).map_or("", String::as_str),
+                Some(("secrets", name)) => self.secrets.get(name).map_or("", |it| &**it),
                 _ => "",
             },
         };
@@ -187,7 +188,7 @@ mod tests {
     use serde_json::json;
 
     fn filled(body: &Value, alert: &Alert) -> Value {
-        let secrets = [("key".to_owned(), "s3cret".to_owned())].into();
+        let secrets = [("key".to_owned(), SecretText::from("s3cret"))].into();
         let values = TemplateValues {
             alert,
             alertmanager_url: "http://am",

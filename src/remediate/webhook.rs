@@ -8,10 +8,11 @@ use super::notification::AlertStatus;
 use super::outbox::ClaimedAction;
 use super::plan::{ActionInput, hash};
 use super::rules_file::WebhookSection;
-use super::secret_files::read_secrets;
+use super::secret_files::{WebhookSecrets, read_secrets};
 use super::template::{TemplateValues, fill};
 use crate::duration::HumanDuration;
 use crate::remote::{RemoteClient, RemoteClientOptions};
+use crate::secret_text::SecretText;
 
 /// Longest time of a request; a stop waits for it.
 pub(super) const TIMEOUT: HumanDuration = HumanDuration::seconds(10);
@@ -29,7 +30,7 @@ pub(super) fn client_options() -> RemoteClientOptions {
 
 /// Sends an action.
 pub(super) fn send(settings: &WebhookSection, row: &ClaimedAction, payload: &ActionInput) -> ActionOutcome {
-    let (url, secrets) = match read_secrets(settings) {
+    let WebhookSecrets { url, values: secrets } = match read_secrets(settings) {
         Ok(secrets) => secrets,
         Err(reason) => return ActionOutcome::Retry(reason),
     };
@@ -68,8 +69,8 @@ pub(super) fn dedup_key(lane: &str) -> String {
 }
 
 /// A server may quote what it was sent.
-fn without_secrets<'a>(reason: String, secrets: impl Iterator<Item = &'a String>) -> String {
-    secrets.fold(reason, |it, secret| it.replace(secret.as_str(), "…"))
+fn without_secrets<'a>(reason: String, secrets: impl Iterator<Item = &'a SecretText>) -> String {
+    secrets.fold(reason, |it, secret| it.replace(&**secret, "…"))
 }
 
 impl ActionOutcome {

@@ -12,6 +12,7 @@ use ureq::{Agent, Body};
 
 use super::{RemoteError, ServerConnection, ServerConnectionError, quoted};
 use crate::duration::HumanDuration;
+use crate::secret_text::SecretText;
 
 /// Timeout of a connection.
 const CONNECT_SECONDS_MAX: u64 = 10;
@@ -20,7 +21,7 @@ const CONNECT_SECONDS_MAX: u64 = 10;
 #[derive(Debug, Clone)]
 pub struct RemoteClientOptions {
     /// User and password from the URL; those of the connection come first.
-    pub user: Option<(String, String)>,
+    pub user: Option<(String, SecretText)>,
     /// The word before a token in `Authorization`, such as `Bearer`.
     pub token_scheme: &'static str,
     /// Longest time of a request with its response.
@@ -44,7 +45,7 @@ impl Default for RemoteClientOptions {
 #[derive(Debug)]
 pub struct RemoteClient {
     agent: Agent,
-    headers: Vec<(String, String)>,
+    headers: Vec<(String, SecretText)>,
     options: RemoteClientOptions,
 }
 
@@ -81,13 +82,13 @@ impl RemoteClient {
         let mut headers = access.headers()?;
         let user = access.user()?.or_else(|| options.user.clone());
         let authorization = match (access.token()?, user) {
-            (Some(token), _) => Some(format!("{} {token}", options.token_scheme)),
+            (Some(token), _) => Some(format!("{} {}", options.token_scheme, &*token)),
             (None, Some((name, password))) => {
-                Some(format!("Basic {}", STANDARD.encode(format!("{name}:{password}"))))
+                Some(format!("Basic {}", STANDARD.encode(format!("{name}:{}", &*password))))
             }
             (None, None) => None,
         };
-        headers.extend(authorization.map(|it| (AUTHORIZATION.as_str().to_owned(), it)));
+        headers.extend(authorization.map(|it| (AUTHORIZATION.as_str().to_owned(), SecretText::from(it))));
         Ok(Self { agent: config.new_agent(), headers, options })
     }
 
@@ -102,7 +103,7 @@ impl RemoteClient {
     /// If there is no complete response; any status is a response.
     pub fn get(&self, url: &str, query: &[(&str, &str)]) -> Result<RemoteResponse, RemoteError> {
         let request =
-            self.headers.iter().fold(self.agent.get(url), |it, (name, value)| it.header(name, value));
+            self.headers.iter().fold(self.agent.get(url), |it, (name, value)| it.header(name, &**value));
         self.read(request.query_pairs(query.iter().copied()).call())
     }
 
@@ -112,7 +113,7 @@ impl RemoteClient {
     /// As [`get`](Self::get).
     pub fn post_form(&self, url: &str, form: &[(&str, &str)]) -> Result<RemoteResponse, RemoteError> {
         let request =
-            self.headers.iter().fold(self.agent.post(url), |it, (name, value)| it.header(name, value));
+            self.headers.iter().fold(self.agent.post(url), |it, (name, value)| it.header(name, &**value));
         self.read(request.send_form(form.iter().copied()))
     }
 
@@ -127,7 +128,7 @@ impl RemoteClient {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<RemoteResponse, RemoteError> {
-        let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let own = self.headers.iter().map(|(name, value)| (name.as_str(), &**value));
         let request = own
             .chain(headers.iter().copied())
             .fold(Request::builder().method(method).uri(url), |it, (name, value)| it.header(name, value));
@@ -234,6 +235,29 @@ mod tests {
         headers
             .insert(ureq::http::HeaderName::from_bytes(header.as_bytes()).unwrap(), value.parse().unwrap());
         RemoteResponse { status: 429, headers, body: body.into() }
+    }
+
+    #[test]
+    fn debug_output_of_a_client_shows_no_secret() {
+        let secret = "s3cret";
+        let headers = vec![SecretText::from(format!("X-Token: {secret}"))];
+        let accesses = [
+            ServerConnection { user: format!("anna:{secret}").into(), ..ServerConnection::default() },
+            ServerConnection { headers, ..ServerConnection::default() },
+        ];
+        // The user of the second one is in its URL.
+        for (access, user) in accesses.into_iter().zip(["anna", "bert"]) {
+            let options = RemoteClientOptions {
+                user: Some(("bert".to_owned(), secret.into())),
+                ..RemoteClientOptions::default()
+            };
+            let client = RemoteClient::new(&access, options).unwrap();
+            assert!(client.has_credentials());
+            let text = format!("{access:?} {client:?}");
+            let encoded = STANDARD.encode(format!("{user}:{secret}"));
+            let is_sent = client.headers.iter().any(|(_, value)| value.contains(&encoded));
+            assert!(is_sent && !text.contains(secret) && !text.contains(&encoded), "{text}");
+        }
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl std::error::Error for ServerConnectionError {}
 
 impl ServerConnection {
     /// User name and password, if given outside the URL.
-    pub(super) fn user(&self) -> Result<Option<(String, String)>, ServerConnectionError> {
+    pub(super) fn user(&self) -> Result<Option<(String, SecretText)>, ServerConnectionError> {
         let has_file = !self.password_file.as_os_str().is_empty();
         if self.user.is_empty() {
             return if has_file {
@@ -89,16 +89,16 @@ impl ServerConnection {
             return Ok(Some((self.user.to_string(), secret_of(&self.password_file)?)));
         }
         let (name, password) = self.user.split_once(':').unwrap_or((&self.user, ""));
-        Ok(Some((name.to_owned(), password.to_owned())))
+        Ok(Some((name.to_owned(), password.into())))
     }
 
     /// The token, if any.
-    pub(super) fn token(&self) -> Result<Option<String>, ServerConnectionError> {
+    pub(super) fn token(&self) -> Result<Option<SecretText>, ServerConnectionError> {
         if self.token_file.as_os_str().is_empty() { Ok(None) } else { secret_of(&self.token_file).map(Some) }
     }
 
     /// Names and values of the additional headers.
-    pub(super) fn headers(&self) -> Result<Vec<(String, String)>, ServerConnectionError> {
+    pub(super) fn headers(&self) -> Result<Vec<(String, SecretText)>, ServerConnectionError> {
         let parted = self.headers.iter().map(|it| {
             let (name, value) =
                 it.split_once(':').map_or(("", ""), |(name, value)| (name.trim(), value.trim()));
@@ -163,12 +163,11 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ServerConnecti
     Ok(found)
 }
 
-/// The first line of a file.
 /// The secret in the first line of a file.
 ///
 /// # Errors
 /// If the file cannot be read, is large, or has no text in that line.
-pub fn secret_of(path: &Path) -> Result<String, ServerConnectionError> {
+pub fn secret_of(path: &Path) -> Result<SecretText, ServerConnectionError> {
     let wrong = |reason| ServerConnectionError::File { path: path.to_owned(), reason };
     let text = whole_file::text(path, FILE_BYTES_MAX).map_err(wrong)?;
     let line = text.lines().next().unwrap_or_default().trim_end();
@@ -178,7 +177,7 @@ pub fn secret_of(path: &Path) -> Result<String, ServerConnectionError> {
             wanted: "secret in its first line",
         });
     }
-    Ok(line.to_owned())
+    Ok(line.into())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ServerConnectionError> {
@@ -203,7 +202,10 @@ mod tests {
                 ..ServerConnection::default()
             };
             let found = match access.user() {
-                Ok(found) => format!("{found:?}"),
+                Ok(found) => {
+                    assert!(!format!("{found:?}").contains("geheim"), "{found:?}");
+                    format!("{:?}", found.as_ref().map(|(name, password)| (name, &**password)))
+                }
                 Err(error) => error.to_string(),
             };
             assert_eq!(found.replace(folder.path().to_str().unwrap(), ""), expect);
@@ -227,7 +229,13 @@ mod tests {
     fn headers_have_a_name_and_a_value() {
         let check = |header: &str, expect: &str| {
             let access = ServerConnection { headers: vec![header.into()], ..ServerConnection::default() };
-            let found = access.headers().map(|it| format!("{it:?}")).unwrap_or_else(|it| it.to_string());
+            let found = match access.headers() {
+                Ok(found) => {
+                    let pairs: Vec<_> = found.iter().map(|(name, value)| (name, &**value)).collect();
+                    format!("{pairs:?}")
+                }
+                Err(error) => error.to_string(),
+            };
             assert_eq!(found, expect);
         };
         check("X-Scope-OrgID: team-a", "[(\"X-Scope-OrgID\", \"team-a\")]");

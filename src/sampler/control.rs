@@ -65,7 +65,7 @@ impl CommandsAwaitingJobs {
                 found.ok_or_else(|| no_forecast(subject, signal, newest)).map(CommandEffect::Reply)
             }
             ControlCommand::Baselines { subject } => {
-                Ok(CommandEffect::Reply(status::baselines(persistent, subject, newest)))
+                Ok(CommandEffect::Reply(status::baselines(persistent, subject)))
             }
             ControlCommand::Learn { on } => Ok(CommandEffect::Reply(learn(persistent, *on))),
             ControlCommand::Accept => accept(persistent).map(CommandEffect::Reply),

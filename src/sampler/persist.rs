@@ -97,7 +97,7 @@ impl PersistentState {
         if self.store.directory().is_none() {
             return;
         }
-        let at = clock::now();
+        let now = clock::now();
         let rows = self.engine.baselines().map(|(subject, signal, it)| BaselineRow {
             subject: subject.clone(),
             signal: signal.name.to_owned(),
@@ -106,7 +106,7 @@ impl PersistentState {
             min: it.min,
             max: it.max,
             points: it.points,
-            at,
+            at: it.learned_at.unwrap_or(now),
             p95: it.p95,
             p99: it.p99,
         });

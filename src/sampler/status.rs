@@ -84,12 +84,7 @@ pub(super) fn status(
 }
 
 /// The baseline of each signal of a subject, as a list of [`SignalBaseline`]; empty for a subject that is not live.
-pub(super) fn baselines(
-    persistent: &PersistentState,
-    subject: &Subject,
-    newest: Option<&Arc<Report>>,
-) -> ControlReply {
-    let last_updated = newest.map_or(0.0, |it| it.reading.at.0);
+pub(super) fn baselines(persistent: &PersistentState, subject: &Subject) -> ControlReply {
     let finite = |value: f64| value.is_finite().then_some(value);
     let of_subject = persistent.engine.baselines().filter(|(of, _, _)| *of == subject);
     let baselines: Vec<SignalBaseline> = of_subject
@@ -100,7 +95,7 @@ pub(super) fn baselines(
             min_value: finite(it.min),
             max_value: finite(it.max),
             sample_count: it.points,
-            last_updated,
+            last_updated: it.learned_at.map(|it| it.0),
             percentile_95: it.p95,
             percentile_99: it.p99,
         })

@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_boot_time_below_zero_is_not_kept() {
-        let boot_time = |text| parse_boot_time(KernelText::of(std::path::Path::new("stat"), text));
+        let boot_time = |text| parse_boot_time(KernelText::of(Path::new("stat"), text));
         assert_eq!(boot_time("cpu 1\nbtime 1795255200\n"), Some(1_795_255_200.0));
         assert_eq!(boot_time("btime -5\n"), None);
         assert_eq!(boot_time("btime 18446744073709551615\nbtime 7\n"), Some(7.0));

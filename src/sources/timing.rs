@@ -20,6 +20,10 @@ static DELAY: Metric = Metric::gauge(
 /// Largest delay as a share of the interval; a clock step makes the elapsed time wrong.
 const DELAY_RATIO_MAX: f64 = 10.0;
 
+/// Largest clock step as a share of the elapsed time: one step must not exceed the noise floor in a window of 30 readings,
+/// because hosts set their clocks. A clock that drifts shows in each reading.
+const STEP_RATIO_MAX: f64 = 0.05;
+
 pub(super) static METRICS: &[&Metric] = &[&DELAY, &CLOCK_STEP];
 pub(super) static SIGNALS: &[Signal] = &[
     Signal {
@@ -41,12 +45,12 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Host,
         name: "clock_step_ratio",
         title: "clock step",
-        help: "Difference between the elapsed times of the wall clock and the monotonic clock, as a share of the elapsed time",
+        help: "Difference between the elapsed times of the wall clock and the monotonic clock, as a share of the elapsed time, at most 0.05",
         unit: SignalUnit::Ratio,
         // NTP slews by at most 0.0005.
         floor: 0.002,
         device: None,
-        formula: |pair| Some((pair.level(&CLOCK_STEP)?.abs() / pair.elapsed).min(1.0)),
+        formula: |pair| Some((pair.level(&CLOCK_STEP)?.abs() / pair.elapsed).min(STEP_RATIO_MAX)),
     },
 ];
 
@@ -121,10 +125,14 @@ mod tests {
     fn signals_are_shares_of_the_time() {
         let (before, mut now) = (SubjectValues::default(), SubjectValues::default());
         now.set(&DELAY, 0.5);
-        now.set(&CLOCK_STEP, -0.25);
+        now.set(&CLOCK_STEP, -0.05);
         let pair = ReadingPair::new(&before, &now, 2.0).unwrap();
         let values: Vec<_> = SIGNALS.iter().map(|it| (it.formula)(&pair)).collect();
-        assert_eq!(values, [Some(1.0 / 3.0), Some(0.125)]);
+        assert_eq!(values, [Some(1.0 / 3.0), Some(0.025)]);
+        let mut now = SubjectValues::default();
+        now.set(&CLOCK_STEP, 3_600.0);
+        let pair = ReadingPair::new(&before, &now, 2.0).unwrap();
+        assert_eq!((SIGNALS[1].formula)(&pair), Some(STEP_RATIO_MAX));
     }
 
     #[test]

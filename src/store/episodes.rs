@@ -27,6 +27,8 @@ struct OpenEpisode {
     began: f64,
     last_seen: f64,
     peak: f64,
+    /// Its length in seconds of readings; `None` if an earlier process did not know it.
+    lasted: Option<f64>,
     /// The marks in its row; none of an earlier process, which then stay until another is added.
     marks: EpisodeCircumstances,
     /// The severity in its row.
@@ -37,7 +39,7 @@ impl OpenEpisodes {
     /// The episodes that were open when the store was closed or hostnorm crashed.
     pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
         let mut statement = connection.prepare(
-            "SELECT id, began, last_seen, peak, kind, subject, severity FROM episodes WHERE outcome = 'open'",
+            "SELECT id, began, last_seen, peak, kind, subject, severity, lasted FROM episodes WHERE outcome = 'open'",
         )?;
         let mut rows = statement.query([])?;
         let mut open = BTreeMap::new();
@@ -51,6 +53,7 @@ impl OpenEpisodes {
                 peak: row.get(3)?,
                 marks: EpisodeCircumstances::default(),
                 severity: row.get::<_, Option<String>>(6)?.and_then(|name| EpisodeSeverity::read(&name)),
+                lasted: row.get(7)?,
             };
             if let Some(before) = open.insert(subject, it) {
                 close(connection, &before, "interrupted")?;
@@ -127,7 +130,7 @@ impl OpenEpisodes {
                 .execute(params![row.id, it.severity.map(EpisodeSeverity::name)])?;
         }
         if let Some(row) = self.0.get_mut(&it.subject) {
-            (row.last_seen, row.peak) = (at.0, episode.peak);
+            (row.last_seen, row.peak, row.lasted) = (at.0, episode.peak, Some(episode.lasted));
         }
         Ok(())
     }
@@ -148,12 +151,12 @@ impl OpenEpisodes {
         }
     }
 
-    /// Writes the last reading and the peak of each open episode.
+    /// Writes the last reading, the peak and the length of each open episode.
     pub(super) fn save(&self, connection: &Connection) -> Result<(), StoreError> {
         for row in self.0.values() {
             connection
-                .prepare_cached("UPDATE episodes SET last_seen = ?2, peak = ?3 WHERE id = ?1")?
-                .execute(params![row.id, row.last_seen, row.peak])?;
+                .prepare_cached("UPDATE episodes SET last_seen = ?2, peak = ?3, lasted = ?4 WHERE id = ?1")?
+                .execute(params![row.id, row.last_seen, row.peak, row.lasted])?;
         }
         Ok(())
     }
@@ -208,26 +211,29 @@ fn begin(
         ])?;
     let id = connection.last_insert_rowid();
     let marks = EpisodeCircumstances::default();
-    Ok(OpenEpisode { id, began: since, last_seen: since, peak: episode.peak, marks, severity: None })
+    let Episode { peak, lasted, .. } = *episode;
+    Ok(OpenEpisode { id, began: since, last_seen: since, peak, lasted: Some(lasted), marks, severity: None })
 }
 
 fn close(connection: &Connection, row: &OpenEpisode, outcome: &str) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE episodes SET ended = ?2, last_seen = ?2, outcome = ?3, peak = ?4, keep_to = ?2 + ?5 WHERE id = ?1",
+            "UPDATE episodes SET ended = ?2, last_seen = ?2, outcome = ?3, peak = ?4, keep_to = ?2 + ?5, lasted = ?6 \
+             WHERE id = ?1",
         )?
-        .execute(params![row.id, row.last_seen, outcome, row.peak, AROUND_SECONDS])?;
+        .execute(params![row.id, row.last_seen, outcome, row.peak, AROUND_SECONDS, row.lasted])?;
     Ok(())
 }
 
 /// Selects the columns that [`episode`] reads, without the scenes, which are large.
 pub(super) const EPISODES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, description, model, \
-                        keep_from, keep_to, culprits, '[]', marks, verdict, verdict_at, templates, severity FROM episodes";
+                        keep_from, keep_to, culprits, '[]', marks, verdict, verdict_at, templates, severity, \
+                        lasted FROM episodes";
 
 /// The same with the scenes.
 pub(super) const EPISODES_WITH_SCENES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, \
-                        description, model, keep_from, keep_to, culprits, scenes, marks, verdict, verdict_at, templates, severity \
-                        FROM episodes";
+                        description, model, keep_from, keep_to, culprits, scenes, marks, verdict, verdict_at, templates, severity, \
+                        lasted FROM episodes";
 
 /// The newest episodes of a subject and those with a verdict, oldest first, without their scenes.
 pub(super) fn judged_episodes(
@@ -269,5 +275,6 @@ pub(super) fn episode(row: &Row<'_>) -> Result<EpisodeRecord, rusqlite::Error> {
         verdict_at: row.get(16)?,
         templates: serde_json::from_str(&row.get::<_, String>(17)?).unwrap_or_default(),
         severity: row.get(18)?,
+        lasted: row.get(19)?,
     })
 }

@@ -113,7 +113,7 @@ pub struct BaselineRow {
     pub max: f64,
     /// Number of points learned, by weight.
     pub points: f64,
-    /// Time of the last update.
+    /// Time of the last learned point, or of the row while all is borrowed from other subjects.
     pub at: Timestamp,
     /// 95th percentile.
     pub p95: f64,

@@ -74,6 +74,7 @@ CREATE TABLE episodes (
     began REAL NOT NULL,
     ended REAL,              -- NULL while it lasts
     last_seen REAL NOT NULL,      -- last reading inside the episode
+    lasted REAL,             -- length in seconds of readings, without gaps and steps of the clock; NULL if unknown
     outcome TEXT NOT NULL,   -- open, ended, accepted or interrupted
     peak REAL NOT NULL,      -- highest score
     causes TEXT NOT NULL,    -- JSON array, the largest contribution first

@@ -4,19 +4,24 @@ use std::borrow::Cow;
 
 /// How a cell that is no number is to be written.
 pub(super) fn number_hint(cell: &str) -> String {
+    formatted_number_hint(cell).unwrap_or_else(|| "leave the cell of a missing value empty".to_owned())
+}
+
+/// How a cell is to be written that is no number, but seems to be meant as one; `None` for other text.
+pub fn formatted_number_hint(cell: &str) -> Option<String> {
     if cell.contains('\n') {
-        return "it has several lines; check for an unclosed quote".to_owned();
+        return Some("it has several lines; check for an unclosed quote".to_owned());
     }
     match with_decimal_point(cell) {
         Some(number) if is_grouped(cell) => {
             let whole = cell.trim().replace(',', "");
-            format!("write {whole} if the comma separates thousands, {number} if decimals")
+            Some(format!("write {whole} if the comma separates thousands, {number} if decimals"))
         }
-        Some(number) => format!("write the decimal point, {number}"),
+        Some(number) => Some(format!("write the decimal point, {number}")),
         None => match (without_marks(cell), without_unit(cell)) {
-            (Some(number), _) => format!("write {number}"),
-            (None, Some(number)) => format!("write the number without its unit, such as {number}"),
-            (None, None) => "leave the cell of a missing value empty".to_owned(),
+            (Some(number), _) => Some(format!("write {number}")),
+            (None, Some(number)) => Some(format!("write the number without its unit, such as {number}")),
+            (None, None) => None,
         },
     }
 }
@@ -67,7 +72,7 @@ fn without_unit(cell: &str) -> Option<&str> {
 const UNIT_CHARS_MAX: usize = 8;
 
 /// A number with a decimal comma, with a point instead.
-pub fn with_decimal_point(cell: &str) -> Option<String> {
+fn with_decimal_point(cell: &str) -> Option<String> {
     let (whole, fraction) = cell.trim().split_once(',')?;
     let is_fraction = !fraction.is_empty() && fraction.bytes().all(|it| it.is_ascii_digit());
     let number = format!("{whole}.{fraction}");

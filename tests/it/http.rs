@@ -22,6 +22,7 @@ mod http2;
 mod log_episodes;
 mod malformed_requests;
 mod mcp;
+mod models;
 mod page;
 mod server;
 mod subjects;

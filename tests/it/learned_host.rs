@@ -1,12 +1,13 @@
 //! A host that was learned, read once a second: nothing that kernels, drivers and clocks do with counters is an anomaly.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use hostnorm::detect::seeded_rng::SeededRng;
 use hostnorm::engine::{Engine, EngineSettings};
-use hostnorm::metric::MetricType;
-use hostnorm::reading::{Subject, SubjectKind, Timestamp};
+use hostnorm::metric::{Metric, MetricType};
+use hostnorm::reading::{CLOCK_STEP, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::Report;
 use hostnorm::sources::{self, SourceSettings, Sources};
 use hostnorm::training;
@@ -16,7 +17,17 @@ use crate::captured_tree;
 
 /// Those whose files change here.
 fn on(source: &str) -> bool {
-    ["context", "cpu", "disk", "network", "tcp", "cgroup"].contains(&source)
+    ["context", "cpu", "memory", "pressure", "disk", "network", "tcp", "stat", "cgroup"].contains(&source)
+}
+
+/// Whether steps of the clock are known, as they are by default.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Timing {
+    /// The source `timing` reads both clocks. Here the test sets its values, because the source reads those of the machine that
+    /// runs the test.
+    On,
+    /// Without that source, the seconds between two readings are those of the wall clock.
+    Off,
 }
 
 /// Seconds of learning before anything happens.
@@ -42,11 +53,20 @@ struct Shown {
     sectors: u64,
     /// Of a service: CPU time and throttled time in microseconds, periods with a limit, bytes written.
     group: [u64; 4],
+    /// Page faults, those that read from disk, and pages read from swap.
+    faults: [u64; 3],
+    /// Microseconds in which a task waited for CPU, memory and I/O.
+    waits: [u64; 3],
+    /// Interrupts, context switches and tasks started.
+    events: [u64; 3],
     /// Changes of the text of files.
     edits: Vec<FileEdit>,
-    /// Seconds by which the wall clock is ahead, and since boot.
+    /// Seconds by which the wall clock is ahead, since boot, and of suspension since boot.
     clock: f64,
     uptime: f64,
+    suspended: f64,
+    /// Seconds by which this reading is late.
+    late: f64,
 }
 
 struct LearnedHost {
@@ -55,10 +75,18 @@ struct LearnedHost {
     engine: Engine,
     random: SeededRng,
     shown: Shown,
+    timing: Timing,
+    /// The wall clock and the monotonic clock at the last reading.
+    clocks: Option<[f64; 2]>,
+}
+
+/// A metric of a source.
+fn metric(name: &str) -> &'static Metric {
+    sources::metrics().find(|it| it.name == name).unwrap()
 }
 
 impl LearnedHost {
-    fn new() -> Self {
+    fn new(timing: Timing) -> Self {
         let (tree, roots) = captured_tree::copied();
         let root = |name: &str| tree.path().join(name);
         for name in ["eth0", "eth1"] {
@@ -66,8 +94,8 @@ impl LearnedHost {
         }
         let settings = EngineSettings { warmup: 300.0, ..EngineSettings::default() };
         let sources = Sources::open(&SourceSettings { roots, ..SourceSettings::default() }, on);
-        let engine =
-            Engine::new(sources::signals(on), &settings).with_grace_triggers(sources::grace_triggers(on));
+        let signals = sources::signals(|it| on(it) || timing == Timing::On && it == "timing");
+        let engine = Engine::new(signals, &settings).with_grace_triggers(sources::grace_triggers(on));
         let shown = Shown {
             bytes: [("eth0", 155_000_000_000), ("eth1", 9_000_000_000)],
             cpu: [212_000, 363_299, 174_706],
@@ -75,11 +103,16 @@ impl LearnedHost {
             connections: 40,
             sectors: 1_734_521,
             group: [9_000_000, 50_000, 700, 40_000_000],
+            faults: [74_267_179, 11_714, 20_123],
+            waits: [665_965_353, 12_599_314, 88_400_000],
+            events: [2_177_716, 3_617_338, 58_774],
             edits: Vec::new(),
             clock: 0.0,
             uptime: 350_000.0,
+            suspended: 0.0,
+            late: 0.0,
         };
-        Self { tree, sources, engine, random: SeededRng::new(3), shown }
+        Self { tree, sources, engine, random: SeededRng::new(3), shown, timing, clocks: None }
     }
 
     fn put(&self, file: &str, text: &str) {
@@ -99,6 +132,15 @@ impl LearnedHost {
         let group = [some(&mut self.random, 100_000.0), some(&mut self.random, 900.0), 10, 40_960];
         self.shown.group.iter_mut().zip(group).for_each(|(total, gained)| *total += gained);
         self.shown.connections = 35 + some(&mut self.random, 10.0);
+        let gained = [
+            (&mut self.shown.faults, [5_000.0, 5.0, 0.0]),
+            (&mut self.shown.waits, [20_000.0, 50.0, 3_000.0]),
+            (&mut self.shown.events, [2_000.0, 4_000.0, 10.0]),
+        ];
+        for (totals, gains) in gained {
+            totals.iter_mut().zip(gains).for_each(|(total, gain)| *total += some(&mut self.random, gain));
+        }
+        self.shown.late = 0.002 * f64::from(self.random.uniform());
         self.shown.uptime += 1.0;
     }
 
@@ -111,7 +153,26 @@ impl LearnedHost {
         self.put("proc/1/net/dev", &format!("a | b\na | b\n{rows}"));
         let [user, idle, waiting] = shown.cpu;
         let cpus: String = (0..shown.cpus).map(|it| format!("cpu{it} 1 1 1 1 1 1 1 1\n")).collect();
-        self.put("proc/stat", &format!("cpu  {user} 0 9 {idle} {waiting} 0 0 0 0 0\n{cpus}ctxt 1\n"));
+        let [interrupts, switches, forks] = shown.events;
+        self.put(
+            "proc/stat",
+            &format!(
+                "cpu  {user} 0 9 {idle} {waiting} 0 0 0 0 0\n{cpus}intr {interrupts} 0\nctxt {switches}\n\
+                 processes {forks}\nprocs_running 2\nprocs_blocked 0\n"
+            ),
+        );
+        let [faults, major_faults, swapped] = shown.faults;
+        self.put(
+            "proc/vmstat",
+            &format!(
+                "pgfault {faults}\npgmajfault {major_faults}\npswpin {swapped}\npswpout {swapped}\noom_kill 0\n"
+            ),
+        );
+        for (name, total) in ["cpu", "memory", "io"].into_iter().zip(shown.waits) {
+            let averages = "avg10=0.00 avg60=0.00 avg300=0.00";
+            let text = format!("some {averages} total={total}\nfull {averages} total=0\n");
+            self.put(&format!("proc/pressure/{name}"), &text);
+        }
         let sectors = shown.sectors;
         let operations = sectors / 8;
         self.put(
@@ -136,11 +197,28 @@ impl LearnedHost {
         }
     }
 
+    /// Sets what sources read from the clocks of the machine, which a test cannot set.
+    fn set_clocks(&mut self, reading: &mut Reading, shown: &Shown, monotonic: f64) {
+        let now = [reading.at.0, monotonic];
+        let host = reading.host();
+        let suspended = metric("hostnorm_suspended_seconds_total");
+        host.keep(0, |_, it| it.metric != suspended);
+        host.set(suspended, shown.suspended);
+        let before = self.clocks.replace(now).filter(|_| self.timing == Timing::On);
+        if let Some(before) = before {
+            let [by_wall, passed] = [now[0] - before[0], now[1] - before[1]];
+            host.set(metric("hostnorm_reading_delay_seconds"), (passed - 1.0).max(0.0));
+            host.set(&CLOCK_STEP, by_wall - passed);
+        }
+    }
+
     /// Reads what is shown; no counter may fall.
     fn step(&mut self, second: usize, shown: &Shown, before: Option<&Report>) -> Report {
         self.write(shown);
-        let at = 1_790_000_000.0 + second as f64 + shown.clock;
-        let report = self.engine.step(self.sources.read_all(Timestamp(at)));
+        let monotonic = second as f64 + shown.late;
+        let mut reading = self.sources.read_all(Timestamp(1_790_000_000.0 + monotonic + shown.clock));
+        self.set_clocks(&mut reading, shown, monotonic);
+        let report = self.engine.step(reading);
         for kind in [SubjectKind::Host, SubjectKind::Service] {
             if let Some(set) = self.engine.due(kind) {
                 let trained = training::train(&set, &training::TrainingSettings::default(), 1).unwrap();
@@ -160,19 +238,32 @@ impl LearnedHost {
 
 /// Learns a host, then shows what `change` makes of each second, counted from the end of learning. There must be no anomaly,
 /// and the score must be that of an ordinary host.
-fn check(mut change: impl FnMut(usize, &mut Shown, &Path)) {
-    let mut host = LearnedHost::new();
-    let mut before = None;
-    for second in 0..LEARNED + AFTER {
+fn check(change: impl FnMut(usize, &mut Shown, &Path)) {
+    check_learned(LEARNED, Timing::On, change);
+}
+
+/// The same after so many seconds of learning; returns the reasons for grace that were seen after them.
+fn check_learned(
+    learned: usize,
+    timing: Timing,
+    mut change: impl FnMut(usize, &mut Shown, &Path),
+) -> BTreeSet<&'static str> {
+    let mut host = LearnedHost::new(timing);
+    let (mut before, mut reasons) = (None, BTreeSet::new());
+    for second in 0..learned + AFTER {
         host.live();
         let mut shown = host.shown.clone();
-        if let Some(after) = second.checked_sub(LEARNED) {
+        if let Some(after) = second.checked_sub(learned) {
             change(after, &mut shown, host.tree.path());
         }
         let report = host.step(second, &shown, before.as_ref());
+        if second >= learned {
+            let active = report.grace.iter().flat_map(|it| it.rows()).filter(|it| it.1);
+            reasons.extend(active.map(|(reason, _)| reason.name()));
+        }
         for (subject, assessment) in &report.assessments {
             assert_eq!(assessment.transition, None, "{subject:?} at {second}: {:?}", assessment.details);
-            if let Some(details) = assessment.details.as_ref().filter(|_| second > LEARNED) {
+            if let Some(details) = assessment.details.as_ref().filter(|_| second > learned) {
                 let (score, causes) = (details.momentary, &details.causes);
                 assert!(score < 0.7, "{subject:?} at {second}: {score} by {causes:?}");
             }
@@ -183,6 +274,7 @@ fn check(mut change: impl FnMut(usize, &mut Shown, &Path)) {
     for subject in [Subject::Host, Subject::Service("ssh.service".into())] {
         assert!(report.assessments[&subject].ready, "{subject:?}");
     }
+    reasons
 }
 
 #[test]
@@ -229,20 +321,45 @@ fn waiting_time_that_steps_back_is_no_anomaly() {
     check(|after, shown, _| shown.cpu[2] -= (after % 7) as u64 / 3 * 2);
 }
 
+/// The monotonic clock stands still meanwhile, and what was due is late.
 #[test]
 fn a_suspend_is_no_anomaly() {
-    check(|after, shown, _| {
-        if after >= 10 {
-            shown.clock = 7200.0;
-            shown.uptime += 7200.0;
-        }
-    });
+    for timing in [Timing::On, Timing::Off] {
+        let reasons = check_learned(LEARNED, timing, |after, shown, _| {
+            if after >= 10 {
+                shown.clock = 7200.0;
+                shown.uptime += 7200.0;
+                shown.suspended = 7200.0;
+            }
+            if after == 10 {
+                shown.late = 0.3;
+            }
+        });
+        assert!(reasons.contains("resume"), "{timing:?}: {reasons:?}");
+    }
 }
 
 #[test]
 fn a_clock_step_is_no_anomaly() {
-    for seconds in [-3600.0, -5.0, -0.4, 2.0, 8.0, 3600.0] {
-        check(|after, shown, _| {
+    for timing in [Timing::On, Timing::Off] {
+        for seconds in [-3600.0, -5.0, -0.4, 2.0, 8.0, 3600.0_f64] {
+            let reasons = check_learned(LEARNED, timing, |after, shown, _| {
+                if after >= 10 {
+                    shown.clock = seconds;
+                }
+            });
+            // A smaller step is not told from a late reading.
+            let is_reason = seconds.abs() > 2.5;
+            assert!(!is_reason || reasons.contains("clock_step"), "{timing:?} {seconds}: {reasons:?}");
+        }
+    }
+}
+
+/// On a host that is no longer new, thresholds are lower, and a small step is no reason for grace.
+#[test]
+fn clock_steps_of_a_host_learned_for_an_hour_are_no_anomaly() {
+    for seconds in [-0.4, 3600.0] {
+        check_learned(3_600, Timing::On, |after, shown, _| {
             if after >= 10 {
                 shown.clock = seconds;
             }
@@ -372,10 +489,59 @@ fn counters_that_stand_still_and_catch_up_are_no_anomaly() {
 /// Without a battery, a clock starts in 1970, and some start years ahead.
 #[test]
 fn a_clock_that_is_years_wrong_for_a_while_is_no_anomaly() {
-    for seconds in [-1.789e9, 3.15e8] {
+    for timing in [Timing::On, Timing::Off] {
+        for seconds in [-1.789e9, 3.15e8] {
+            check_learned(LEARNED, timing, |after, shown, _| {
+                if (10..40).contains(&after) {
+                    shown.clock = seconds;
+                }
+            });
+        }
+    }
+}
+
+/// What the counters of one file are if they were 0 at an earlier time.
+type FileReset = fn(&mut Shown, &Shown);
+
+/// Of `/proc/vmstat`, `/proc/pressure` and `/proc/stat`.
+const FILE_RESETS: [FileReset; 3] = [
+    |now, then| now.faults = gains(now.faults, then.faults),
+    |now, then| now.waits = gains(now.waits, then.waits),
+    |now, then| now.events = gains(now.events, then.events),
+];
+
+fn gains(now: [u64; 3], then: [u64; 3]) -> [u64; 3] {
+    std::array::from_fn(|place| now[place] - then[place])
+}
+
+#[test]
+fn resets_and_zeros_of_memory_pressure_and_tasks_are_no_anomaly() {
+    for reset in FILE_RESETS {
+        let mut then: Option<Shown> = None;
         check(|after, shown, _| {
-            if (10..40).contains(&after) {
-                shown.clock = seconds;
+            if after >= 10 {
+                let then = then.get_or_insert_with(|| shown.clone());
+                reset(shown, then);
+            }
+        });
+        check(|after, shown, _| {
+            if after % 20 == 5 {
+                let now = shown.clone();
+                reset(shown, &now);
+            }
+        });
+    }
+}
+
+/// As of a virtual machine that is moved: the counters of the other host go on from higher values, or from lower ones.
+#[test]
+fn counters_of_memory_pressure_and_tasks_that_leap_are_no_anomaly() {
+    for times in [0, 3] {
+        check(|after, shown, _| {
+            if after >= 10 {
+                for totals in [&mut shown.faults, &mut shown.waits, &mut shown.events] {
+                    totals.iter_mut().for_each(|it| *it = *it / 2 + times * (*it / 2));
+                }
             }
         });
     }

@@ -59,6 +59,7 @@ mod remediate;
 mod remote_logs;
 mod replay;
 mod replay_properties;
+mod restart_after_clock_was_ahead;
 #[cfg(target_os = "linux")]
 mod restart_loop;
 mod sampler;

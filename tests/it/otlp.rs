@@ -60,7 +60,7 @@ fn refuses(_: &mut TcpStream) {}
 
 fn start(url: String, protocol: OtlpProtocol) -> TracePipeline {
     let settings = OtlpSettings {
-        endpoint: url,
+        endpoint: url.into(),
         protocol,
         queue_size: 1000,
         schedule_delay: HumanDuration::millis(100),
@@ -129,7 +129,7 @@ fn a_broken_collector_loses_its_spans_and_nothing_else() {
 fn each_dropped_span_is_counted() {
     for queue in [1, 10, 600] {
         let settings = OtlpSettings {
-            endpoint: collector(hangs),
+            endpoint: collector(hangs).into(),
             queue_size: queue,
             schedule_delay: HumanDuration::millis(100),
             timeout: HumanDuration::minutes(1),
@@ -223,7 +223,7 @@ fn a_request_joins_the_trace_in_its_header() {
 #[test]
 fn an_unsampled_span_has_no_trace() {
     let settings = OtlpSettings {
-        endpoint: collector(takes),
+        endpoint: collector(takes).into(),
         sampler: otlp_traces::TraceSampler::AlwaysOff,
         ..OtlpSettings::default()
     };

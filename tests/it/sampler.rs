@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hostnorm::control_command::{CommandRefusal, CommandResult, ControlCommand, ControlSender};
+use hostnorm::control_command::{
+    CommandRefusal, CommandResult, ControlCommand, ControlSender, SignalBaseline,
+};
 use hostnorm::cost_limit::CostLimits;
 use hostnorm::duration::HumanDuration;
 use hostnorm::engine::{Engine, EngineSettings};
@@ -265,7 +267,7 @@ fn an_anomalous_host_replies_to_each_command() {
     let last = until("stored points", stored);
     let span = ControlCommand::Forget { from: Timestamp(last.0 - 86_400.0), to: last };
     it.check(span, "forgotten: relearned from the remaining ");
-    it.check(ControlCommand::Learn { on: false }, "learning is off");
+    check_baselines(&it);
     let (name, duration) = ("kernel".to_owned(), HumanDuration::minutes(60));
     it.check(ControlCommand::StartMaintenance { name, duration }, "maintenance kernel is active until 20");
     it.stop();
@@ -281,6 +283,26 @@ fn an_anomalous_host_replies_to_each_command() {
     maintenance.until = Timestamp(0.0);
     assert_eq!(maintenance, ManualMaintenance { name: "kernel".into(), until: Timestamp(0.0) });
     assert_eq!(restarted.registry.current(SubjectKind::Host).unwrap().id.as_str(), first);
+}
+
+/// The baseline of used memory is in order; with learning off, later readings do not update it.
+fn check_baselines(it: &Loop) {
+    let memory = || -> SignalBaseline {
+        let reply = it.send(ControlCommand::Baselines { subject: Subject::Host }).unwrap();
+        let all: Vec<SignalBaseline> = serde_json::from_value(reply.data).unwrap();
+        assert_eq!(all.len(), COLUMNS.len());
+        all.into_iter().find(|it| it.metric == COLUMNS[MEMORY].name).unwrap()
+    };
+    it.check(ControlCommand::Learn { on: false }, "learning is off");
+    let before = memory();
+    let (min, max) = (before.min_value.unwrap(), before.max_value.unwrap());
+    let ascending = [0.0, min, before.mean, before.percentile_95, before.percentile_99, max, 1.0];
+    assert!(ascending.is_sorted() && before.stddev > 0.0 && before.sample_count > 1_000.0, "{before:?}");
+    let newest = || it.newest().map(|it| it.reading.at);
+    let now = newest().unwrap();
+    assert!(before.last_updated.unwrap() <= now.0, "{before:?}");
+    until("two readings", || newest().filter(|it| it.0 > now.0 + 0.03));
+    assert_eq!(memory(), before);
 }
 
 #[test]

@@ -4,7 +4,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use hostnorm::config::{FlagValue, LoadedConfig, Setting, SettingType, effective_settings_yaml, settings};
+use hostnorm::config::{
+    ConfigProblems, FlagValue, LoadedConfig, Setting, SettingType, effective_settings_yaml, settings,
+};
 use proptest::prelude::*;
 
 /// What must not be seen.
@@ -40,28 +42,32 @@ fn addresses() -> Vec<String> {
 const ATTRIBUTES: &str = "otlp.resource_attributes";
 
 /// The errors of settings, or all that `hostnorm check --print` shows of them.
-fn shown(loaded: Result<LoadedConfig, hostnorm::config::ConfigProblems>) -> String {
+fn shown(loaded: Result<LoadedConfig, ConfigProblems>) -> String {
     loaded.map_or_else(|problems| format!("{problems}"), |loaded| effective_settings_yaml(&loaded))
 }
 
+fn load_flag(setting: &Setting, value: &str) -> Result<LoadedConfig, ConfigProblems> {
+    let (key, flag, words) = (setting.key.to_string(), setting.flag(), vec![value.to_owned()]);
+    LoadedConfig::new(None, [], vec![FlagValue { key, flag, words }])
+}
+
 fn of_flag(setting: &Setting, value: &str) -> String {
-    let words = vec![value.to_owned()];
-    shown(LoadedConfig::new(
-        None,
-        [],
-        vec![FlagValue { key: setting.key.to_string(), flag: setting.flag(), words }],
-    ))
+    shown(load_flag(setting, value))
 }
 
 fn of_variable(name: &str, value: &str) -> String {
     shown(LoadedConfig::new(None, [(name.into(), value.into())], Vec::new()))
 }
 
-fn of_file(text: &str) -> String {
+fn load_file(text: &str) -> Result<LoadedConfig, ConfigProblems> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("hostnorm.yaml");
     std::fs::write(&file, text).unwrap();
-    shown(LoadedConfig::new(Some(&file), [], Vec::new()))
+    LoadedConfig::new(Some(&file), [], Vec::new())
+}
+
+fn of_file(text: &str) -> String {
+    shown(load_file(text))
 }
 
 /// A file with one setting, in block style.
@@ -115,6 +121,61 @@ fn no_header_or_attribute_is_repeated() {
             assert!(!is_pair || !text.contains(SECRET), "{name}: {value}: {text}");
         }
     }
+}
+
+/// Values of which each setting that holds credentials takes at least one, beside addresses.
+const CREDENTIALS: [&str; 4] =
+    ["s3cret", "anna:s3cret", "Authorization: Bearer s3cret", "service.token=s3cret"];
+
+/// Whether a setting may hold a secret, by its key.
+fn holds_secret(setting: &Setting) -> bool {
+    ["endpoint", ".url", ".from"].iter().any(|it| setting.key.ends_with(it)) || is_secret(setting)
+}
+
+/// Whether the value of a setting is a secret, by its key, or a part of it that is no password in a URL.
+fn is_secret(setting: &Setting) -> bool {
+    [".user", "headers", "attributes"].iter().any(|it| setting.key.ends_with(it))
+}
+
+#[test]
+fn debug_output_of_settings_shows_no_secret() {
+    for setting in settings().iter().filter(|it| holds_secret(it)) {
+        let mut is_valid_once = false;
+        for value in CREDENTIALS.map(str::to_owned).into_iter().chain(addresses()) {
+            let Ok(loaded) = load_flag(setting, &value) else { continue };
+            is_valid_once = true;
+            let text = format!("{loaded:?}");
+            assert!(!text.contains(SECRET), "{}: {value}: {text}", setting.key);
+            let has_type = !is_secret(setting) || text.contains("<secret>");
+            assert!(has_type, "{} is no SecretText: {text}", setting.key);
+        }
+        assert!(is_valid_once, "no valid value for {}", setting.key);
+    }
+    let of_log = "{user: 'anna:s3cret', headers: ['Authorization: Bearer s3cret']}";
+    for kind in ["loki", "victorialogs"] {
+        let source = format!("{kind}: {{url: 'http://h', query: '{{a=\"b\"}}', connection: {of_log}}}");
+        let loaded = load_file(&format!("logs:\n- {{name: a, {source}}}\n")).unwrap();
+        let text = format!("{loaded:?}");
+        assert!(!text.contains(SECRET) && text.contains("<secret>"), "{text}");
+        assert!(!effective_settings_yaml(&loaded).contains(SECRET), "{kind}");
+    }
+}
+
+/// `hostnorm check --print` knows secrets by their keys; what is one by its type has to be among them.
+#[test]
+fn what_is_a_secret_by_its_type_is_not_printed() {
+    let mut secrets = 0;
+    for setting in settings() {
+        for value in CREDENTIALS {
+            let Ok(loaded) = load_flag(&setting, value) else { continue };
+            if format!("{:?}", loaded.config).contains("<secret>") {
+                secrets += 1;
+                let text = effective_settings_yaml(&loaded);
+                assert!(!text.contains(SECRET), "{}: {value}: {text}", setting.key);
+            }
+        }
+    }
+    assert!(secrets > 0);
 }
 
 /// A file of another program is refused in few lines, and at once: each key is looked up once.
@@ -246,20 +307,116 @@ fn tables_with_other_separators_get_the_same_hint() {
     }
 }
 
-#[test]
-fn numbers_of_days_get_the_same_hint() {
+/// The commands that read tables, each with a file of [`write_tables`] at one of the places where it reads one.
+const TABLE_COMMANDS: [&str; 9] = [
+    "replay --input t.csv",
+    "replay --history t.csv --input t.csv",
+    "train --output o.csv --from csv:t.csv",
+    "train --search --history t.csv",
+    "validate t.csv",
+    "evaluate --labels plain.label --scores score.csv",
+    "evaluate --labels label.csv --scores plain.score",
+    "evaluate --data . --scores scores",
+    "evaluate --data . --replay",
+];
+
+/// Writes a row for each of these times and values: as a table of a signal, as scores and as labels; and the other files
+/// that the commands need.
+fn write_tables(dir: &Path, rows: &[(String, String)]) {
+    let write = |path: &str, text: &str| {
+        let path = dir.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let table = |name: &str, value: &dyn Fn(usize) -> String| {
+        let row = |(idx, (time, _)): (usize, &(String, String))| format!("{time},{}\n", value(idx));
+        format!("timestamp,{name}\n") + &rows.iter().enumerate().map(row).collect::<String>()
+    };
+    let label = |idx: usize| u8::from(idx == 20).to_string();
+    let plain: String = (0..rows.len()).map(|idx| label(idx) + "\n").collect();
+    let signal = table("cpu_busy_ratio", &|idx| rows[idx].1.clone());
+    let score = table("score", &|idx| rows[idx].1.clone());
+    for path in ["t.csv", "data/a.test.csv"] {
+        write(path, &signal);
+    }
+    for path in ["score.csv", "scores/a.csv"] {
+        write(path, &score);
+    }
+    write("label.csv", &table("label", &label));
+    for path in ["plain.label", "plain.score", "labels/a.label"] {
+        write(path, &plain);
+    }
+    let calm: String = (0..40).map(|idx| format!("0.{}\n", 1 + idx % 7)).collect();
+    write("data/a.train.csv", &format!("cpu_busy_ratio\n{calm}"));
+    write("manifest.json", r#"{"series": [{"set": "it", "name": "a", "per_day": 100, "vus_window": 4}]}"#);
+}
+
+/// Rows of these times, with ordinary values.
+fn rows_at(times: impl Iterator<Item = String>) -> Vec<(String, String)> {
+    times.enumerate().map(|(idx, time)| (time, format!("0.{}", 1 + idx % 7))).collect()
+}
+
+/// What each command that reads tables says of these rows. `is_meant` says which of the commands.
+fn said_of(rows: &[(String, String)], is_meant: impl Fn(&str) -> bool) -> Vec<(&'static str, String)> {
     let dir = tempfile::tempdir().unwrap();
-    let row = |idx: u32| format!("{},0.{}5\n", 45_000.0 + f64::from(idx) / 2_880.0, idx % 7);
-    let rows: String = (0..3_000).map(row).collect();
-    std::fs::write(dir.path().join("days.csv"), format!("timestamp,cpu_busy_ratio\n{rows}")).unwrap();
-    for args in [
-        &["replay", "--input", "days.csv"] as &[&str],
-        &["train", "--output", "o.csv", "--from", "csv:days.csv"],
-        &["train", "--search", "--history", "days.csv"],
-        &["validate", "days.csv"],
+    write_tables(dir.path(), rows);
+    let commands = TABLE_COMMANDS.into_iter().filter(|it| is_meant(it));
+    commands.map(|it| (it, output(dir.path(), &it.split(' ').collect::<Vec<_>>()))).collect()
+}
+
+#[test]
+fn wrong_times_get_the_same_hint_in_each_command() {
+    type TimeOfRow = fn(u64) -> String;
+    let times: [(&str, TimeOfRow); 3] = [
+        ("; sort the rows by time, oldest first", |row| (1_795_255_200 - 60 * row).to_string()),
+        (" has no offset from UTC; append Z, or an offset such as +02:00", |row| {
+            format!("2026-11-21 10:{row:02}:00")
+        }),
+        ("; divide milliseconds by 1000", |row| (1_795_255_200_000 + 60_000 * row).to_string()),
+    ];
+    for (hint, time) in times {
+        for (command, text) in said_of(&rows_at((0..40).map(time)), |_| true) {
+            assert!(text.contains(hint), "{command}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_leap_second_is_in_order_in_each_command() {
+    let time = |row: u64| match row {
+        0..=50 => format!("2016-12-31T23:59:{:02}Z", 10 + row),
+        _ => format!("2017-01-01T00:00:{:02}Z", row - 51),
+    };
+    // A table is not its own history, whatever its times.
+    for (command, text) in said_of(&rows_at((0..70).map(time)), |it| !it.starts_with("replay --history")) {
+        let is_refused = ["is not after", "neither a Unix time"].iter().any(|it| text.contains(it));
+        assert!(!is_refused && !text.is_empty(), "{command}: {text}");
+    }
+}
+
+#[test]
+fn numbers_of_days_get_the_same_hint_in_each_command() {
+    let rows = rows_at((0..3_000_u32).map(|row| (45_000.0 + f64::from(row) / 2_880.0).to_string()));
+    for (command, text) in said_of(&rows, |_| true) {
+        assert!(text.contains("(days - 25569) * 86400"), "{command}: {text}");
+    }
+}
+
+#[test]
+fn formatted_numbers_get_the_same_hint_in_each_command() {
+    let mut rows = rows_at((0..40_u64).map(|row| (1_795_255_200 + 60 * row).to_string()));
+    for (cell, hint) in [
+        ("\"0,9\"", "; write the decimal point, 0.9"),
+        ("50 %", "; write 50"),
+        ("1 234", "; write 1234"),
+        ("\u{2212}7.5", "; write -7.5"),
+        ("5 ms", "; write the number without its unit, such as 5"),
     ] {
-        let text = output(dir.path(), args);
-        assert!(text.contains("(days - 25569) * 86400"), "{args:?}: {text}");
+        cell.clone_into(&mut rows[20].1);
+        // A label is 0 or 1.
+        for (command, text) in said_of(&rows, |it| !it.contains("label.csv")) {
+            assert!(text.contains(hint), "{command}: {cell}: {text}");
+        }
     }
 }
 

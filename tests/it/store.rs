@@ -356,6 +356,50 @@ fn an_episode_goes_on_after_a_restart_or_is_called_interrupted() {
     }
 }
 
+/// The clock is set forward or back by an hour while the episode lasts.
+#[test]
+fn an_episode_is_as_long_as_its_readings_whatever_the_clock_says() {
+    let (began, forward, back) = (10_000, 13_620, 6_420);
+    for (end, outcome, lasted) in [
+        (10_020, "ended", 20.0),
+        (forward, "ended", 20.0),
+        (back, "ended", 20.0),
+        (forward, "open", 20.0),
+        (back, "open", 20.0),
+        // The last reading before the restart was a second earlier.
+        (back, "interrupted", 19.0),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let since = START + f64::from(began);
+        let inside = |t: u32, lasted: f64| {
+            let mut report = judged(t, 1.5, Some(since), None);
+            let open = report.assessments.values_mut().filter_map(|it| it.episode.as_mut());
+            open.for_each(|it| it.lasted = lasted);
+            report
+        };
+        let mut store = open(directory.path());
+        store.append(&judged(began, 1.5, Some(since), Some(EpisodeTransition::Began)));
+        store.append(&inside(end - 1, 19.0));
+        match outcome {
+            "ended" => {
+                let episode = Episode { since: Timestamp(since), peak: 1.5, lasted: 20.0 };
+                store.append(&judged(end, 0.5, None, Some(EpisodeTransition::Ended(episode))));
+            }
+            "open" => store.append(&inside(end, 20.0)),
+            _ => {
+                store.close();
+                store = open(directory.path());
+                store.append(&judged(end, 0.5, None, None));
+            }
+        }
+        store.close();
+        let episodes = StoreReader::open(directory.path()).unwrap().episodes(TimeRange::ALL).unwrap();
+        let [episode] = &episodes[..] else { panic!("{episodes:?}") };
+        assert_eq!((episode.outcome.as_str(), episode.lasted), (outcome, Some(lasted)));
+        assert_eq!(episode.duration_text(), format!("{lasted:.0}s"), "{end} {outcome}");
+    }
+}
+
 fn model(id: &str, kind: &str) -> ModelRow {
     ModelRow {
         id: id.into(),

@@ -301,6 +301,46 @@ fn episodes_are_listed() {
     assert_eq!((code, out.as_str()), (0, "no anomalies stored in this range\n"));
 }
 
+/// The clock was set back by an hour during an episode of 80 s.
+#[test]
+fn an_episode_lasted_as_long_as_its_readings_say() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = crate::store::open(directory.path());
+    let episode = |lasted: f64| Episode { since: Timestamp(START), peak: 1.5, lasted };
+    for (at, open, transition) in [
+        (START, Some(episode(0.0)), EpisodeTransition::Began),
+        (START - 3_520.0, None, EpisodeTransition::Ended(episode(80.0))),
+    ] {
+        let assessment = Assessment {
+            episode: open,
+            transition: Some(transition),
+            description: Some("Anomaly on host: CPU usage 97 %".into()),
+            ..Assessment::default()
+        };
+        let reading = Arc::new(Reading::new(Timestamp(at)));
+        let assessments = [(Subject::Host, assessment)].into();
+        store.append(&Report { reading, assessments, ..Report::default() });
+    }
+    store.close();
+    let id = "2026-11-21T10:00:00Z";
+    let (_, out, _) = run(directory.path(), &["episodes"]);
+    assert!(out.contains("1m20s  ended"), "{out}");
+    let (_, out, err) = run(directory.path(), &["explain", id]);
+    assert!(out.contains("\nlasted    1m20s, ended\n"), "{out}{err}");
+    let (_, out, _) = run(directory.path(), &["episodes", "--json"]);
+    let episodes: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(episodes[0]["lasted"], 80.0);
+    // Only the clock is left to tell it.
+    let connection = rusqlite::Connection::open(directory.path().join(FILE)).unwrap();
+    connection.execute("UPDATE episodes SET lasted = NULL", []).unwrap();
+    drop(connection);
+    let (_, out, _) = run(directory.path(), &["episodes"]);
+    assert!(out.contains("unknown  ended"), "{out}");
+    let (_, out, err) = run(directory.path(), &["explain", id]);
+    let says = "\nlasted    for an unknown time, because the clock was set back, ended\n";
+    assert!(out.contains(says), "{out}{err}");
+}
+
 #[test]
 fn without_a_daemon_commands_change_the_store_or_explain_why_not() {
     let directory = tempfile::tempdir().unwrap();

@@ -36,7 +36,7 @@ pub(in crate::http) struct Detection {
     /// Whether the open episode is worth an alert.
     #[serde(skip_serializing_if = "Option::is_none")]
     alert: Option<bool>,
-    /// Why the open episode is no alert although its score or impact would make it one: first_week, earlier_days or maintenance.
+    /// Why the open episode is no alert although its score or impact would make it one: first_week, earlier_days (on a new host, twice before) or maintenance.
     #[serde(skip_serializing_if = "Option::is_none")]
     alert_withheld: Option<&'static str>,
     /// The alert level: the score from which an episode is worth an alert.

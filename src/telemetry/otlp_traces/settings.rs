@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration::HumanDuration;
 use crate::secret_text::SecretText;
+use crate::url_credentials::AddressText;
 
 /// Largest queue; each waiting span takes about a kilobyte.
 const QUEUE_MAX: u64 = 65_536;
@@ -29,9 +30,9 @@ pub struct OtlpSettings {
     /// Whether traces are exported if there is an endpoint.
     pub enabled: bool,
     /// Base URL of the collector; empty for none.
-    pub endpoint: String,
+    pub endpoint: AddressText,
     /// URL for spans, used unchanged; empty to derive it from `endpoint`.
-    pub traces_endpoint: String,
+    pub traces_endpoint: AddressText,
     /// Protocol of the collector.
     pub protocol: OtlpProtocol,
     /// Additional headers, `Name: value`. They may be secrets.
@@ -111,8 +112,8 @@ impl Default for OtlpSettings {
     fn default() -> Self {
         Self {
             enabled: true,
-            endpoint: String::new(),
-            traces_endpoint: String::new(),
+            endpoint: AddressText::default(),
+            traces_endpoint: AddressText::default(),
             protocol: OtlpProtocol::Http,
             headers: Vec::new(),
             timeout: HumanDuration::seconds(10),
@@ -135,7 +136,7 @@ impl Default for OtlpSettings {
 impl OtlpSettings {
     /// URL for spans; `None` if none are exported.
     pub(super) fn url(&self) -> Option<String> {
-        match (self.traces_endpoint.as_str(), self.endpoint.as_str()) {
+        match (&*self.traces_endpoint, &*self.endpoint) {
             _ if !self.enabled => None,
             ("", "") => None,
             ("", base) if self.protocol == OtlpProtocol::Http => {
@@ -254,7 +255,9 @@ fn complaint(url: &str) -> Option<String> {
 fn header(text: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = text.split_once(':')?;
     let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
-    let value = HeaderValue::from_str(value.trim()).ok().filter(|it| !it.is_empty())?;
+    let mut value = HeaderValue::from_str(value.trim()).ok().filter(|it| !it.is_empty())?;
+    // So debug output does not show it.
+    value.set_sensitive(true);
     Some((name, value))
 }
 
@@ -330,6 +333,17 @@ mod tests {
             &["otlp.timeout: 0s is out of range; expected 1ms to 10m"],
         );
         check(|it| it.service_name.clear(), &["otlp.service_name: the name is empty"]);
+    }
+
+    #[test]
+    fn debug_output_of_headers_shows_no_secret() {
+        let headers = vec!["Authorization: Bearer s3cret".into()];
+        let settings =
+            OtlpSettings { headers, endpoint: "http://h/?token=s3cret".into(), ..OtlpSettings::default() };
+        let sent: hyper::HeaderMap = settings.headers().collect();
+        assert_eq!(sent["authorization"], "Bearer s3cret");
+        let text = format!("{settings:?} {sent:?}");
+        assert!(!text.contains("s3cret"), "{text}");
     }
 
     #[test]

@@ -52,12 +52,19 @@ pub fn unusable_file_setting(settings: &OtlpSettings) -> Option<UnusableSetting>
 }
 
 /// The PEM files in the settings.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct TlsFiles {
     /// Trusted authorities.
     ca: Option<Vec<u8>>,
     /// Client certificate and private key.
     own: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// The debug output shows no key.
+impl fmt::Debug for TlsFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsFiles").finish_non_exhaustive()
+    }
 }
 
 impl TlsFiles {

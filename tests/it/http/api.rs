@@ -63,12 +63,12 @@ pub(super) fn report(idx: usize) -> Report {
         ready: true,
         signals: vec![state(SIGNALS[0], cpu), state(SIGNALS[1], 0.5)],
         details: Some(details),
-        episode: is_anomaly.then_some(Episode { since, peak: 3.0, lasted: 0.0 }),
+        episode: is_anomaly.then_some(Episode { since, peak: 3.0, lasted: at(idx) - since.0 }),
         description: is_anomaly.then(|| "Anomaly on host: CPU usage 90 %".into()),
         transition: match idx {
             _ if idx == EPISODE.start => Some(EpisodeTransition::Began),
             _ if idx == EPISODE.end => {
-                Some(EpisodeTransition::Ended(Episode { since, peak: 3.0, lasted: 0.0 }))
+                Some(EpisodeTransition::Ended(Episode { since, peak: 3.0, lasted: at(idx) - since.0 }))
             }
             _ => None,
         },
@@ -97,6 +97,11 @@ impl Api {
     pub(super) fn start() -> Self {
         let store = tempfile::tempdir().unwrap();
         fill(store.path());
+        Self::of(store)
+    }
+
+    /// A server on this store.
+    pub(super) fn of(store: TempDir) -> Self {
         let directory = Some(store.path().to_owned());
         let now = || Timestamp(at(POINTS - 1));
         let server = Server::start(Start { now, store: directory, ..Start::default() });
@@ -155,7 +160,14 @@ fn detect_reports_a_signal_and_each_detector() {
     let all = api.get("/api/v1/detect");
     assert_eq!((all["signals"].as_array().unwrap().len(), &all["value"]), (2, &Value::Null));
     assert_eq!(all["methods"]["zscore"]["expected_value"], Value::Null);
-    assert_eq!(api.get("/api/v1/signals")["signals"][1]["metric"], "memory_used_ratio");
+    let signals = api.get("/api/v1/signals");
+    assert_eq!(signals["signals"][1]["metric"], "memory_used_ratio");
+    let cpu = &signals["signals"][0];
+    assert_eq!((&cpu["unit"], &cpu["value"]), (&json!("ratio"), &json!(0.1)));
+    assert_eq!(
+        (&cpu["expected_value"], &cpu["lower"], &cpu["upper"]),
+        (&json!(0.1), &json!(0.0), &json!(0.2))
+    );
     api.check_problem("/api/v1/detect?metric=nonsense", 404, "/api/v1/signals lists them");
     api.check_problem("/api/v1/detect?metric=tasks_blocked", 404, "no value of tasks_blocked");
     api.check_problem("/api/v1/detect?subject=web", 404, "no subject is named \"web\"");
@@ -197,7 +209,7 @@ fn a_baseline_has_its_statistics_and_thresholds() {
         min_value: Some(0.25),
         max_value: None,
         sample_count: 120.0,
-        last_updated: START,
+        last_updated: Some(START),
         percentile_95: 0.625,
         percentile_99: 0.75,
     };
@@ -243,6 +255,11 @@ fn a_forecast_has_values_with_intervals() {
         step_seconds: 60.0,
     };
     assert_eq!(asked, expected);
+    api.get("/api/v1/predict?metric=cpu");
+    let asked = api.server.commands.lock().unwrap().pop().unwrap();
+    let is_of_an_hour =
+        matches!(asked, ControlCommand::Predict { horizon_seconds: 3_600.0, step_seconds: 60.0, .. });
+    assert!(is_of_an_hour, "{asked:?}");
     api.check_problem("/api/v1/predict", 400, "metric is missing");
     api.check_problem("/api/v1/predict?metric=cpu&horizon=8d", 400, "the maximum is 7d");
     api.check_problem("/api/v1/predict?metric=cpu&step=1s", 400, "too many values");

@@ -253,6 +253,7 @@ fn requests_that_are_not_commands_are_refused() {
         ("/api/v2/status", "", 404, "/api/v1/openapi.json describes the API"),
         ("/nothing", "", 404, "metrics are at /metrics, and /api/v1/openapi.json describes the API"),
         ("/api/v1/status", "", 405, "GET, HEAD"),
+        ("/-/reload", "", 403, "web.enable_lifecycle"),
     ] {
         let (found, detail) = problem(&ask(&server, "POST", path, body));
         assert!(found == status && detail.contains(says), "{path} {body:.40}: {found} {detail}");

@@ -5,18 +5,23 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use hostnorm::detect::PerDetector;
 use hostnorm::reading::{Reading, Subject, Timestamp};
-use hostnorm::report::{Assessment, Episode, EpisodeTransition, Report, ScoreDetails};
+use hostnorm::report::{
+    Assessment, Contribution, DeviationDirection, Episode, EpisodeTransition, Report, ScoreDetails,
+    SignalState,
+};
 use serde_json::json;
 
 use super::api::{Api, POINTS, START, at, fill, report};
+use super::server::{Server, Start};
 
 #[test]
 fn an_open_episode_is_explained_before_one_that_ended_with_a_higher_peak() {
     let api = Api::start();
     let mut now = report(POINTS - 1);
     let host = now.assessments.get_mut(&Subject::Host).unwrap();
-    host.episode = Some(Episode { since: Timestamp(at(117)), peak: 1.25, lasted: 0.0 });
+    host.episode = Some(Episode { since: Timestamp(at(117)), peak: 1.25, lasted: 60.0 });
     host.description = Some("Anomaly on host: memory used 95 %".into());
     if let Some(details) = &mut host.details {
         details.score = 1.25;
@@ -73,15 +78,29 @@ fn an_episode_has_its_signals_and_ranges_without_its_readings() {
     assert_eq!(found["episode"]["causes"][0]["upper"], 0.2);
 }
 
-/// Stores ended episodes of the host, each with its start, end and peak.
+/// The state of the CPUs, and what they contribute to a score.
+fn cause() -> (SignalState, Contribution) {
+    let signal = hostnorm::sources::signals(|_| true).find(|it| it.name == "cpu_busy_ratio").unwrap();
+    let expected_by_detector = PerDetector::default();
+    let state = SignalState { signal, value: 0.9, expected: None, expected_by_detector, drift: None };
+    (state, Contribution { signal, direction: DeviationDirection::High, value: 1.0 })
+}
+
+/// Stores ended episodes of the host, each with its start, end and peak, caused by the CPUs.
 fn store_episodes(directory: &Path, episodes: &[(f64, f64, f64)]) {
     let mut store = crate::store::open(directory);
     for (since, end, peak) in episodes {
-        let episode = Episode { since: Timestamp(*since), peak: *peak, lasted: 0.0 };
+        let episode = Episode { since: Timestamp(*since), peak: *peak, lasted: end - since };
         let began = (*since, Some(episode), EpisodeTransition::Began);
+        let (state, cause) = cause();
         for (at, open, transition) in [began, (*end, None, EpisodeTransition::Ended(episode))] {
             let assessment = Assessment {
-                details: Some(ScoreDetails { score: *peak, ..ScoreDetails::default() }),
+                signals: vec![state.clone()],
+                details: Some(ScoreDetails {
+                    score: *peak,
+                    causes: vec![cause.clone()],
+                    ..ScoreDetails::default()
+                }),
                 episode: open,
                 transition: Some(transition),
                 description: Some(format!("Anomaly on host: the one of {peak}").into()),
@@ -118,6 +137,48 @@ fn a_range_is_explained_by_its_highest_peak_and_an_instant_by_the_episode_there(
     let found = explain(&["--at=-1h", "--around=1h"]);
     assert!(found.starts_with("Anomaly on host: the one of 1.05;"), "{found}");
     assert!(explain(&["--since=49h"]).contains("the maximum is 2d"));
+}
+
+#[test]
+fn a_range_is_explained_in_words() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(directory.path());
+    let path = format!("--storage.path={}", directory.path().display());
+    let explain = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
+        let output = command.env_clear().args(["explain", &path]).args(args).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = explain(&["--at=2026-11-21T10:52:00Z"]);
+    for part in [
+        " UTC\nAnomaly on host: CPU usage 90 %; from 2026-11-21T10:50:00Z for 5m, ended, peak score 3.0\n",
+        "\nhost host\n  highest score 3.00 at 2026-11-21 10:5",
+        "\n  episodes\n    2026-11-21T10:50:00Z  Anomaly on host: CPU usage 90 %",
+        "\n  causes\n    CPU usage",
+        "\n  left their range of the day before\n    2026-11-21 10:50:00 UTC  CPU usage",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+    let text = explain(&["--at=2026-11-21T10:40:00Z", "--around=2m"]);
+    assert!(text.contains(" UTC\nNothing was unusual") && !text.contains("\nhost host"), "{text}");
+}
+
+#[test]
+fn earlier_episodes_with_the_same_causes_are_named() {
+    let store = tempfile::tempdir().unwrap();
+    store_episodes(store.path(), &[(at(10), at(20), 1.5), (at(40), at(50), 2.5)]);
+    let directory = Some(store.path().to_owned());
+    let server = Server::start(Start { now: || Timestamp(at(60)), store: directory, ..Start::default() });
+    let text = |path: &str| server.client().ask("GET", path, "").text().to_owned();
+    let found: serde_json::Value =
+        serde_json::from_str(&text(&format!("/api/v1/explain?at={}&window=2m", at(45)))).unwrap();
+    let similar = &found["subjects"][0]["similar"];
+    assert_eq!((similar.as_array().unwrap().len(), &similar[0]["id"]), (1, &json!("2026-11-21T10:05:00Z")));
+    assert_eq!(similar[0]["similarity"], 1.0);
+    let page = text("/episodes/2026-11-21T10:20:00Z");
+    assert!(page.contains("Similar episodes before") && page.contains("10:05:00"), "{page}");
+    server.stop();
 }
 
 #[test]

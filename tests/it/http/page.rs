@@ -65,6 +65,8 @@ fn the_past_is_shown_in_charts_and_tables() {
         "1 of 2 signals outside their normal range",
         "href=\"./episodes/2026%2D11%2D21T10%3A50%3A00Z\"",
         "100 % of the votes agree",
+        "<line class=\"threshold\" ",
+        "unusual level 1",
         "<noscript><meta http-equiv=\"refresh\"",
     ] {
         assert!(page.contains(part), "{part} is not in {page}");
@@ -114,9 +116,15 @@ fn an_open_episode_has_causes() {
     let page = page.text();
     let title = "<title>Anomaly on host";
     let sentence = "Anomaly on host: CPU usage 90 %";
-    for part in
-        [title, sentence, "<h2 id=\"causes\">Causes</h2>", "Signals of the anomaly", "hostnorm accept"]
-    {
+    for part in [
+        title,
+        sentence,
+        "<h2 id=\"causes\">Causes</h2>",
+        "Signals of the anomaly",
+        "hostnorm accept",
+        "<code>zscore</code></th><td class=\"number\">3.00</td><td><span class=\"state\" data-state=\"anomaly\">",
+        "<code>eif</code></th><td class=\"number\"></td><td><span class=\"state\" data-state=\"abstains\">",
+    ] {
         assert!(page.contains(part), "{part} is not in {page}");
     }
     api.server.stop();

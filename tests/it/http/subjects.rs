@@ -52,6 +52,42 @@ fn a_name_without_a_kind_is_looked_up() {
 }
 
 #[test]
+fn episodes_are_chosen_by_their_subject_and_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = Subject::Service("web".into());
+    let mut store = open(directory.path());
+    // The service is there in the second half of the anomaly of the host.
+    (95..POINTS).for_each(|idx| {
+        let live = if idx < 100 { &[][..] } else { std::slice::from_ref(&service) };
+        store.append(&with(idx, live));
+    });
+    store.close();
+    let start = Start {
+        now: || Timestamp(at(POINTS - 1)),
+        store: Some(directory.path().to_owned()),
+        ..Start::default()
+    };
+    let server = Server::start(start);
+    server.reports.send_replace(Some(Arc::new(with(POINTS - 1, std::slice::from_ref(&service)))));
+    let listed = |query: &str| -> Vec<String> {
+        let answer = server.client().ask("GET", &format!("/api/v1/episodes{query}"), "");
+        let found: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(answer.status, 200, "{query}: {found}");
+        let of = |it: &serde_json::Value| it["subject"].as_str().unwrap().to_owned();
+        found["episodes"].as_array().unwrap().iter().map(of).collect()
+    };
+    let mut all = listed("");
+    all.sort();
+    assert_eq!(all, ["host", "web"]);
+    assert_eq!(listed("?subject=web"), ["web"]);
+    assert_eq!(listed("?kind=service&subject=web"), ["web"]);
+    assert_eq!(listed("?subject=host"), ["host"]);
+    assert_eq!(listed("?from=2026-11-21T10:54:00Z").len(), 2);
+    assert_eq!(listed("?from=2026-11-21T10:59:00Z"), [""; 0]);
+    server.stop();
+}
+
+#[test]
 fn a_subject_that_is_gone_is_found_in_the_store() {
     let directory = tempfile::tempdir().unwrap();
     let gone = Subject::Service("s3.service".into());
