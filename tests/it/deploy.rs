@@ -1,4 +1,5 @@
-//! The files for Prometheus fit the code: every metric in them exists, and every alert has a runbook.
+//! The files for Prometheus fit the code: every metric in them exists, and every alert has a runbook. What pages say about
+//! the chart is there.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,6 +10,7 @@ use hostnorm::http;
 use hostnorm::logs;
 use hostnorm::metric::{Metric, MetricType};
 use hostnorm::sampler;
+use hostnorm::selftest::{AUC_MIN, RECALL_MIN};
 use hostnorm::sources::SOURCES;
 use hostnorm::store;
 use hostnorm::telemetry::{self, otlp_traces};
@@ -75,7 +77,7 @@ fn unknown(file: &str, text: &str, known: &BTreeSet<&str>) -> Vec<String> {
 #[test]
 fn every_named_metric_exists() {
     let known = metrics();
-    let texts = [texts_of("prometheus"), texts_of("docs/runbooks")].concat();
+    let texts = [texts_of("prometheus"), texts_of("docs/runbooks"), texts_of("docs/model-card.md")].concat();
     let wrong: Vec<_> = texts.iter().flat_map(|(file, text)| unknown(file, text, &known)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -128,6 +130,51 @@ fn each_alert_has_a_runbook_and_each_runbook_an_alert() {
             assert!(text.contains(part), "{path} does not say {part:?}");
         }
     }
+}
+
+#[test]
+fn the_runbook_of_a_blind_host_has_the_figures_of_the_self_test() {
+    let text = std::fs::read_to_string(root().join("docs/runbooks/HostnormBlind.md")).unwrap();
+    let expect = format!(
+        "It passes if at least {:.0} % of them are detected and no detector's AUC is below {AUC_MIN}.",
+        100.0 * RECALL_MIN
+    );
+    assert!(text.contains(&expect), "{expect}");
+}
+
+/// The schema of a value of the chart, such as `store.type`.
+fn schema_of(key: &str) -> Option<serde_json::Value> {
+    let text = std::fs::read_to_string(root().join("helm/hostnorm/values.schema.json")).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&text).unwrap();
+    schema.pointer(&format!("/properties/{}", key.replace('.', "/properties/"))).cloned()
+}
+
+/// A restriction has its source, and what a row says to set is there.
+#[test]
+fn the_table_of_distributions_is_whole() {
+    let text = std::fs::read_to_string(root().join("docs/install/kubernetes.md")).unwrap();
+    let (_, table) = text.split_once("| distribution | restrictions | values to set |\n").unwrap();
+    let mut named = Vec::new();
+    for row in table.lines().skip(1).take_while(|it| it.starts_with('|')) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [names, restriction, values] = cells[..] else { panic!("{row}") };
+        let restricts = !names.contains("kubeadm") && !names.contains("Fargate");
+        assert_eq!(restriction.contains("([source](https://"), restricts, "{row}");
+        assert!(!values.is_empty(), "{row}");
+        for code in values.split('`').skip(1).step_by(2) {
+            if let Some((_, file)) = code.split_once("--values ") {
+                assert!(root().join(file).is_file(), "{row}: there is no {file}");
+            }
+            if let Some((key, value)) = code.split_once('=') {
+                let schema = schema_of(key).unwrap_or_else(|| panic!("{row}: the chart has no {key}"));
+                let takes = schema["enum"].as_array().is_none_or(|it| it.iter().any(|it| it == value));
+                assert!(takes, "{row}: {schema}");
+            }
+        }
+        named.extend(names.split(", "));
+    }
+    let expect = "kubeadm, EKS, AKS, GKE Standard, GKE Autopilot, OpenShift, k3s, RKE2, Talos, Bottlerocket, Fargate, virtual-kubelet";
+    assert_eq!(named.join(", "), expect);
 }
 
 /// A row for each alert: its severity, its duration, and the first sentence of its runbook.

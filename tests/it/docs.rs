@@ -24,6 +24,8 @@ use hostnorm::sources::SOURCES;
 use hostnorm::store;
 use hostnorm::telemetry::{self, otlp_traces};
 
+use crate::project_files::{files, root};
+
 const GENERATED: &str =
     "<!-- Written by tests/it/docs.rs from the code; UPDATE=1 cargo test writes it anew. -->";
 
@@ -123,7 +125,7 @@ fn the_tests_that_the_table_of_other_systems_names_exist() {
     let text = read("docs/api.md");
     let (_, table) = text.split_once("| request there | request here | test |").unwrap();
     let rows: Vec<&str> = table.lines().skip(2).take_while(|it| it.starts_with('|')).collect();
-    assert!(rows.len() > 10, "{rows:?}");
+    assert!(rows.len() >= 23, "{rows:?}");
     for row in rows {
         let cell = row.trim_end_matches('|').rsplit(" | ").next().unwrap().trim();
         let names: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
@@ -132,7 +134,9 @@ fn the_tests_that_the_table_of_other_systems_names_exist() {
             [name, path] => (name, path),
             _ => panic!("{row}"),
         };
-        assert!(read(path).contains(&format!("#[test]\nfn {name}() {{")), "no test {name} in {path}");
+        let is_live = path.ends_with(".py");
+        let start = if is_live { format!("\ndef {name}(") } else { format!("#[test]\nfn {name}() {{") };
+        assert!(read(path).contains(&start), "no test {name} in {path}");
     }
 }
 
@@ -216,6 +220,53 @@ fn each_behavior_under_attack_has_a_test_that_exists() {
         assert_tests_exist(test);
     }
     assert!(rows.len() >= 15, "{} situations", rows.len());
+}
+
+/// The recall that is printed with a model looks like that of a blind one, so the page explains it in the same words.
+#[test]
+fn the_page_about_the_method_is_whole() {
+    let text = page("docs/model-card.md");
+    let sections: Vec<&str> = text.lines().filter_map(|it| it.strip_prefix("## ")).collect();
+    let expect = ["The method", "Data of the evaluation", "Figures", "Limits", "Forbidden uses"];
+    assert_eq!(sections, expect);
+    let source = page("src/commands/models/output.rs");
+    let (_, rest) = source.split_once("const TYPICAL_RECALL: &str =").unwrap();
+    let printed = rest.split('"').nth(1).unwrap();
+    assert!(text.contains(printed), "docs/model-card.md does not say {printed:?}");
+}
+
+/// The files of `<img>` and `<source>`, which no test of links sees.
+fn pictures(text: &str) -> impl Iterator<Item = &str> {
+    let after = |mark| text.split(mark).skip(1).filter_map(|it: &str| it.split('"').next());
+    after(" src=\"").chain(after(" srcset=\"")).filter(|it| !it.contains("://"))
+}
+
+#[test]
+fn each_picture_is_shown_and_exists() {
+    let mut texts = String::new();
+    for path in files(root()).into_iter().filter(|it| it.extension().is_some_and(|it| it == "md")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for picture in pictures(&text) {
+            assert!(path.parent().unwrap().join(picture).is_file(), "{}: no {picture}", path.display());
+        }
+        texts.push_str(&text);
+    }
+    for path in files(&root().join("docs")).iter().filter(|it| it.extension().is_some_and(|it| it == "png")) {
+        let name = path.file_name().unwrap().to_string_lossy();
+        assert!(texts.contains(&*name), "no page shows {name}");
+    }
+}
+
+#[test]
+fn each_fuzz_target_is_listed() {
+    let text = page("CONTRIBUTING.md");
+    let (_, table) = text.split_once("| target | parsers |\n").unwrap();
+    let rows = table.lines().skip(1).take_while(|it| it.starts_with('|'));
+    let listed: BTreeSet<String> = rows.map(|it| it.split('`').nth(1).unwrap().to_owned()).collect();
+    let targets = files(&root().join("fuzz/fuzz_targets"));
+    let targets: BTreeSet<String> =
+        targets.iter().map(|it| it.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+    assert_eq!(listed, targets);
 }
 
 /// The text with this between the marks of a section.

@@ -103,6 +103,11 @@ def value(text, name, **labels):
     return None
 
 
+def has_level(said, level):
+    """Whether hostnorm wrote a line of this level; the word within a message does not count."""
+    return re.search(rf"^ts=\S+ level={level} ", said, re.M) is not None
+
+
 # Faults of this machine, as programs. Each ends by itself, whatever happens to the check that began it.
 BURNER = """
 import time

@@ -191,8 +191,24 @@ def compare(free, confined, what):
     note(f"{what}: scraped {seconds:.1f} s after the start; {len(seen)} numbers of the host are those that root sees, {exact} counters between two readings of root")
 
 
+def sent_out(trace):
+    """The system calls with which a program talks to others over the network; answers to clients have no address."""
+    return [it for it in trace.read_text().splitlines() if re.search(r"\b(connect|send\w*)\(.*sa_family=AF_INET", it)]
+
+
+def ask_as_assistant(program, kept, trace):
+    """A call of a tool of `hostnorm mcp`, which asks the running hostnorm; its system calls are written to `trace`."""
+    client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    calls = [("initialize", client), ("tools/call", {"name": "explain", "arguments": {}})]
+    lines = [json.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": it}) for id, (method, it) in enumerate(calls)]
+    command = ["strace", "-u", "nobody", "-f", "-qq", "-o", trace, program, "mcp", f"--storage.path={kept}"]
+    answers = [json.loads(it) for it in run(*command, input="\n".join(lines) + "\n").splitlines()]
+    assert len(answers) == 2 and not answers[1]["result"].get("isError"), answers
+    assert re.search(r"connect\(.*sa_family=AF_UNIX.*hostnorm\.sock", trace.read_text()), "hostnorm mcp did not ask the running hostnorm"
+
+
 def test_system_calls(program, start):
-    """What hostnorm calls is allowed by the unit, setpriority included."""
+    """What hostnorm calls is allowed by the unit, setpriority included; by default it sends nothing to anybody."""
     unit = (ROOT / "deploy/systemd/hostnorm.service").read_text()
     allowed, folder = set(), start.folder
 
@@ -220,11 +236,14 @@ def test_system_calls(program, start):
         trained = lambda: re.search(r'hostnorm_trainings_total\{.*outcome="(trained|refused)"\} [1-9]', fetch(f"{url}/metrics")[2])
         until("a training under strace", 90, trained)
         fetch(f"{url}/")
+        ask_as_assistant(program, kept, folder / "mcp-trace")
     finally:
         # strace passes no signals on; it ends when what it follows does.
         child = int(pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
         os.kill(child, signal.SIGTERM)
         process.wait(timeout=30)
+    sent = sent_out(trace) + sent_out(folder / "mcp-trace")
+    assert not sent, sent
     lines = trace.read_text().splitlines()
     # Before the program is there, strace itself calls.
     called = {found[1] for line in lines if (found := re.match(r"\d+ +([a-z_0-9]+)\(", line))} - {"execve"}

@@ -7,6 +7,7 @@ With PICTURES=docs the pictures of the README are written into that directory.
 
 import base64
 import contextlib
+import io
 import os
 import pathlib
 import re
@@ -14,9 +15,11 @@ import signal
 import socket
 import subprocess
 import time
+import unicodedata
 
 import pytest
 from browser import axe, chromium, picture, press, said, scheme
+from conftest import missing
 from program import BURNER, LOOPBACK, faults, fetch, note, until, value
 
 # What is tested is the page, not detection: a lower threshold makes an anomaly certain that is learned for seconds only.
@@ -50,11 +53,14 @@ def by_name(program, login=""):
 
 
 def checked(browser, what):
-    """Neither the console nor axe-core has anything to say, in both color schemes."""
+    """Neither the console nor axe-core has anything to say, in both color schemes, which differ."""
+    backgrounds = set()
     for name in SCHEMES:
         scheme(browser, name)
         found = axe(browser)
         assert not found, f"{what}, {name}: " + "\n".join(found)
+        backgrounds.add(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
+    assert len(backgrounds) == len(SCHEMES), f"{what}: {backgrounds}"
     assert said(browser) == [], what
 
 
@@ -116,13 +122,30 @@ def test_page(start, tools, folder):
             assert text(browser, ".sentence").startswith("Anomaly on host: "), text(browser, ".sentence")
             assert text(browser, "#causes") == "Causes"
             checked(browser, "episode")
-            printed = browser.execute_cdp_cmd("Page.printToPDF", {})["data"]
-            note(f"printed: {len(printed) * 3 // 4} bytes")
+            printed(browser)
             judged(browser)
         browser.get(f"{by_name(program)}/?range=7d&show=anomalies")
         checked(browser, "a week, anomalies only")
         browser.get(f"{by_name(program)}/episodes/2020-01-01T00%3A00%3A00Z")
         assert "no episode" in text(browser, ".sentence")
+
+
+def printed(browser):
+    """On paper there is the explanation with the command that repeats it, and nothing that needs a click."""
+    try:
+        import pypdf
+    except ImportError:
+        missing("pypdf: run `./check`, which installs it")
+    file = io.BytesIO(base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {})["data"]))
+    pages = pypdf.PdfReader(file).pages
+    # Lines break elsewhere on paper, and some letters are joined.
+    letters = lambda it: "".join(unicodedata.normalize("NFKC", it).split())
+    words = letters("".join(it.extract_text() for it in pages))
+    episode = text(browser, "h1").removeprefix("Episode ")
+    lost = [it for it in (text(browser, ".sentence"), "Causes", f"hostnorm explain {episode}") if letters(it) not in words]
+    useless = [it for it in ("Skip to content", "Reject", "Confirm") if letters(it) in words]
+    assert not lost and not useless, f"not printed: {lost}; printed: {useless}: {words}"
+    note(f"an episode is printed on {len(pages)} pages of {len(file.getvalue())} bytes")
 
 
 def judged(browser):

@@ -64,8 +64,23 @@ def test_notes(copy):
         pytest.fail(f"notes of the release: {notes.read_text()[:500]}")
 
 
+def check_go(where, steps):
+    """A job that builds tools has set up a Go before that is new enough; one of the runner may be older."""
+    at = next((idx for idx, it in enumerate(steps) if re.search(r"tools/tools\.sh|check --publish", it.get("run", ""))), None)
+    if at is None:
+        return 0
+    options = [it["with"] for it in steps[:at] if it.get("uses", "").startswith("actions/setup-go@")]
+    numbers = lambda version: [int(it) for it in version.split(".")]
+    least = re.search(r"`go` \(([0-9.]+) or newer\)", (ROOT / "tools/tools.sh").read_text())[1]
+    assert len(options) == 1 and numbers(options[0]["go-version"]) >= numbers(least), f"{where}: {options}, expected Go {least}"
+    # What others put into a cache must not be in a release.
+    assert options[0]["cache"] is False, where
+    return 1
+
+
 def test_workflows():
     """Every action is pinned by commit, every job has its rights and an end, and a release is of both architectures and signed."""
+    with_go = 0
     text = ""
     for path in sorted((ROOT / ".github/workflows").glob("*.yml")):
         text += path.read_text()
@@ -76,8 +91,23 @@ def test_workflows():
             for step in job["steps"]:
                 if "uses" in step:
                     assert re.search(r"@[0-9a-f]{40}$", step["uses"]), f"{path.name}: {step['uses']} is not pinned by commit"
-    for part in ("ubuntu-24.04-arm", "cosign sign --yes", "cosign sign-blob", "attest-build-provenance", "helm push", "sha256sums.txt"):
+            with_go += check_go(f"{path.name}: {name}", job["steps"])
+    assert with_go == 4, with_go
+    for part in (
+        "ubuntu-24.04-arm",
+        "cosign sign --yes",
+        "cosign sign-blob",
+        "attest-build-provenance",
+        "helm push",
+        "sha256sums.txt",
+        'deploy/release.sh "$RUNNER_TEMP/out"',
+        "hostnorm-$VERSION.linux-$ARCHITECTURE.cdx.json",
+        "hostnorm-$VERSION.grafana.tar.gz",
+    ):
         assert part in text, f"no workflow has {part}"
+    made = (ROOT / "deploy/release.sh").read_text()
+    for part in ("cargo deb", "cargo generate-rpm", "cargo cyclonedx", ".tar.gz"):
+        assert part in made, f"deploy/release.sh has no {part}"
 
 
 def test_owner(copy):

@@ -18,7 +18,8 @@ import urllib.error
 import urllib.request
 
 import pytest
-from program import fetch, note, until
+from certificates import authority, signed
+from program import fetch, has_level, note, until
 from shipped_stack import ask, instant
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -26,27 +27,6 @@ EXAMPLE = ROOT / "deploy/web-config.yml"
 PASSWORD = "pAsSwOrD-8151"
 
 pytestmark = pytest.mark.newest(reason="exporter-toolkit and Prometheus 3 read and scrape by newer code")
-
-
-def openssl(*options, folder):
-    done = subprocess.run(["openssl", *options], cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        pytest.fail(f"openssl {' '.join(options)}: {done.stderr}")
-
-
-def authority(folder, name):
-    """The certificate and key of an authority, `NAME.crt` and `NAME.key`."""
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key")
-    openssl("req", "-x509", *key, "-out", f"{name}.crt", "-days", "2", "-subj", f"/CN={name}", folder=folder)
-
-
-def signed(folder, by, name):
-    """A certificate and key, `NAME.crt` and `NAME.key`, for loopback."""
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key")
-    openssl("req", "-new", *key, "-out", f"{name}.csr", "-subj", f"/CN={name}", folder=folder)
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-    how = ("-CA", f"{by}.crt", "-CAkey", f"{by}.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
-    openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.crt", *how, folder=folder)
 
 
 def hashed(tools, password):
@@ -141,10 +121,20 @@ def test_password(files, start, tools, spans):
     done = subprocess.run([*health, f"--web.config.file={files}/web-config.yml"], capture_output=True, text=True)
     if done.returncode:
         pytest.fail(f"hostnorm health: {done.stdout}{done.stderr}")
+    over_http2(running, files)
     served = lambda: sum(it.count(b"GET /metrics") for it in list(arrived))
     # The three requests from above and at least one scrape.
     until("spans of the requests", 30, lambda: served() >= 4)
     no_secret(start, running, (files / "web-config.yml").read_text(), b"".join(arrived))
+
+
+def over_http2(running, files):
+    """A request by HTTP/2, whose library writes lines of the level trace; urllib speaks HTTP/1 only."""
+    login = files / "login"
+    login.write_text(f'user = "prometheus:{PASSWORD}"\n')
+    command = ["curl", "-sS", "--http2", "--config", login, "--cacert", files / "ca.crt", "-o", "/dev/null", "-w", "%{http_version} %{http_code}"]
+    done = subprocess.run([*command, f"{running.url}/metrics"], capture_output=True, text=True, timeout=30)
+    assert done.stdout == "2 200", done
 
 
 def answers(running):
@@ -177,9 +167,9 @@ def no_secret(start, running, config, spans):
     note(f"{len(seen)} answers show no secret")
     said = start.said(1 << 30)
     # Prometheus writes into the same log.
-    found = [it for it in secrets if it in said]
-    if found or "TRACE" not in said.upper():
+    if found := [it for it in secrets if it in said]:
         pytest.fail(f"the log shows {found}")
+    assert has_level(said, "trace"), said[-2000:]
     if found := [it for it in secrets if it.encode() in spans]:
         pytest.fail(f"a span shows {found}")
 
