@@ -20,6 +20,7 @@ mod tls;
 mod web_security;
 mod authentication;
 mod token_bucket;
+mod client_buckets;
 mod request_access;
 mod client_context;
 mod app_state;

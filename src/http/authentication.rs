@@ -4,7 +4,6 @@
 //! login is checked at a time, and an address that fails often has to wait.
 
 mod bcrypt_work;
-pub(super) mod failed_logins;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod verified_logins;
@@ -21,12 +20,16 @@ use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
+use super::client_buckets::ClientBuckets;
 use super::message::{ProblemDetails, blocking};
 use super::web_config::{COST_MIN, PasswordHash};
 use bcrypt_work::BcryptRun;
-use failed_logins::FailedLogins;
 use verified_logins::VerifiedLogins;
 
+/// Failed logins in a row after which an address waits, …
+const FAILED_MAX: u32 = 10;
+/// … for each further one, so that passwords cannot be guessed at speed.
+const FAILED_PAUSE: Duration = Duration::from_secs(6);
 /// Most logins that wait for bcrypt's work; those beyond are refused.
 const WAITING_MAX: usize = 16;
 
@@ -43,7 +46,7 @@ pub(super) enum AuthenticatedUser {
 #[derive(Debug)]
 pub(super) struct Authenticator {
     verified: VerifiedLogins,
-    failed: Mutex<FailedLogins>,
+    failed: Mutex<ClientBuckets>,
     waiting: AtomicUsize,
     /// Held while bcrypt works: it takes a processor for a tenth of a second and more.
     working: Arc<tokio::sync::Mutex<()>>,
@@ -55,7 +58,7 @@ impl Default for Authenticator {
     fn default() -> Self {
         Self {
             verified: VerifiedLogins::default(),
-            failed: Mutex::default(),
+            failed: Mutex::new(ClientBuckets::new(FAILED_PAUSE, FAILED_MAX)),
             waiting: AtomicUsize::new(0),
             working: Arc::default(),
             bcrypt: |run, password| run.run(password),
@@ -103,7 +106,7 @@ impl Authenticator {
             let is_valid = bcrypt_work::is_valid(hash.as_ref(), cost_max, |run| (own.bcrypt)(run, &password));
             match is_valid {
                 true => remembered.into_iter().for_each(|it| own.verified.insert(it)),
-                false => own.failed_logins(|it| it.note(address, Instant::now())),
+                false => _ = own.failed_logins(|it| it.take(address, Instant::now())),
             }
             is_valid
         });
@@ -113,7 +116,7 @@ impl Authenticator {
         }
     }
 
-    fn failed_logins<T>(&self, work: impl FnOnce(&mut FailedLogins) -> T) -> T {
+    fn failed_logins<T>(&self, work: impl FnOnce(&mut ClientBuckets) -> T) -> T {
         work(&mut self.failed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::authentication::failed_logins::client;
+use super::client_buckets::client;
 use super::connection_peer::{ClientOrigin, ConnectionPeer};
 use super::web_security::{ActiveConfig, WebSecurity};
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::task::AbortHandle;
 
-use super::authentication::failed_logins::client;
+use super::client_buckets::client;
 use super::timeouts::ConnectionActivity;
 
 /// Most connections from one address, or from one IPv6 network of 64 bits. Loopback is exempt: a proxy on this host speaks for

@@ -1,6 +1,7 @@
 //! Who may send a request: rate limit, authentication, and the access that a route asks for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::header::{HOST, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
 use hyper::{HeaderMap, Method, Request, StatusCode};
@@ -38,6 +39,9 @@ pub(super) async fn authenticate(
         return Ok(Caller::Network(None));
     }
     let active = take_token(security)?;
+    let taken = security.take_client_token(&active, address.ip());
+    taken
+        .map_err(|wait| too_many(wait, "a client may send 100 a second; set rate_limit for another limit"))?;
     let users = &active.config.users;
     if users.is_empty() {
         return Ok(Caller::Network(peer.certificate.clone().map(AuthenticatedUser::Certificate)));
@@ -52,12 +56,14 @@ pub(super) async fn authenticate(
 /// 429 beyond the limit.
 pub(super) fn take_token(security: &WebSecurity) -> Result<Arc<ActiveConfig>, ProblemDetails> {
     let active = security.active();
-    security.take_token(&active).map_err(|wait| {
-        let seconds = wait.as_secs() + 1;
-        let detail = format!("more requests than rate_limit allows; try again in {seconds} s");
-        ProblemDetails::new(StatusCode::TOO_MANY_REQUESTS, detail).with(RETRY_AFTER, seconds)
-    })?;
+    security.take_token(&active).map_err(|wait| too_many(wait, "rate_limit allows fewer"))?;
     Ok(active)
+}
+
+fn too_many(wait: Duration, limit: &str) -> ProblemDetails {
+    let seconds = wait.as_secs() + 1;
+    let detail = format!("too many requests: {limit}; try again in {seconds} s");
+    ProblemDetails::new(StatusCode::TOO_MANY_REQUESTS, detail).with(RETRY_AFTER, seconds)
 }
 
 /// Whether this caller may use a route.
@@ -103,7 +109,28 @@ fn is_cross_site<B>(request: &Request<B>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_asks_too_often_waits() {
+        let settings = AccessSettings { health_auth_exempt: true, ..AccessSettings::default() };
+        let security = WebSecurity::open(settings).unwrap();
+        let ask = async |address: [u8; 4], is_health| {
+            let origin = ClientOrigin::Network(SocketAddr::from((address, 1)));
+            let peer = ConnectionPeer { origin, tls: false, certificate: None };
+            authenticate(&security, &peer, is_health, &HeaderMap::new()).await.is_ok()
+        };
+        let (fast, other, loopback) = ([192, 0, 2, 1], [192, 0, 2, 2], [127, 0, 0, 1]);
+        for _ in 0..200 {
+            assert!(ask(fast, false).await && ask(loopback, false).await);
+        }
+        assert!(!ask(fast, false).await && ask(fast, true).await);
+        assert!(ask(other, false).await && ask(loopback, false).await);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(ask(fast, false).await && !ask(fast, false).await);
+    }
 
     fn check(
         enable_admin_api: bool,

@@ -2,6 +2,7 @@
 //! without a restart. A file that cannot be used, or that is not written whole, changes nothing: the last good one stays in
 //! effect.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -10,12 +11,17 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::authentication::Authenticator;
+use super::client_buckets::ClientBuckets;
 use super::request_metrics::WebConfigStatus;
 use super::tls::ServerTls;
 use super::token_bucket::TokenBucket;
 use super::web_config::{RequestRateLimit, WebConfig, WebConfigError, lost_protection};
 use crate::reading::Timestamp;
 
+/// Requests of one client at once, where the file has no rate limit, …
+const REQUESTS_MAX: u32 = 200;
+/// … and then one each: a client that asks as fast as it can would take a CPU of the host that is watched.
+const REQUEST_INTERVAL: Duration = Duration::from_millis(10);
 /// Time between two looks at the files.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -39,6 +45,8 @@ pub struct WebSecurity {
     seen: Mutex<Vec<FileFingerprint>>,
     authenticator: Arc<Authenticator>,
     limiter: Mutex<Option<(RequestRateLimit, TokenBucket)>>,
+    /// Requests of each client, without a rate limit.
+    requests: Mutex<ClientBuckets>,
 }
 
 /// A web configuration whose certificates were read.
@@ -103,6 +111,7 @@ impl WebSecurity {
             seen: Mutex::new(seen),
             authenticator: Arc::default(),
             limiter: Mutex::default(),
+            requests: Mutex::new(ClientBuckets::new(REQUEST_INTERVAL, REQUESTS_MAX)),
         })
     }
 
@@ -138,6 +147,16 @@ impl WebSecurity {
                 taken
             }
         }
+    }
+
+    /// Takes a token of a client, or returns the wait for the next one; where there is a rate limit, it counts instead.
+    /// Loopback is exempt: a proxy on this host speaks for many clients.
+    pub(super) fn take_client_token(&self, active: &ActiveConfig, address: IpAddr) -> Result<(), Duration> {
+        if active.config.rate_limit.is_some() || address.is_loopback() {
+            return Ok(());
+        }
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.take(address, Instant::now())
     }
 
     /// Looks for changes until it is dropped. Where there is no file, it waits for ever.

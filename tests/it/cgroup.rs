@@ -132,15 +132,18 @@ impl CgroupHost {
     }
 
     pub(crate) fn open_with_window(&self, cgroup: CgroupSettings, window: usize) -> Sources {
+        let settings = SourceSettings { roots: self.roots(), cgroup, window, ..SourceSettings::default() };
+        Sources::open(&settings, |it| it == "cgroup")
+    }
+
+    fn roots(&self) -> RootPaths {
         let root = self.tree.path();
-        let roots = RootPaths {
+        RootPaths {
             procfs: root.join("proc"),
             sysfs: root.join("sys"),
             rootfs: root.into(),
             ..RootPaths::default()
-        };
-        let settings = SourceSettings { roots, cgroup, window, ..SourceSettings::default() };
-        Sources::open(&settings, |it| it == "cgroup")
+        }
     }
 
     fn read(&self) -> Reading {
@@ -253,6 +256,9 @@ fn values_of_each_version() {
         check("memory_limit_bytes", Some(268_435_456.0));
         check("major_page_faults_total", Some(1.0));
         check("oom_kills_total", Some(if version == Version::V2 { 1.0 } else { 0.0 }));
+        for (event, count) in [("high", 0.0), ("max", 5.0), ("oom", 1.0)] {
+            check(&format!("memory_{event}_events_total"), (version == Version::V2).then_some(count));
+        }
         // The mapped device 253:0 does not count twice.
         check("disk_read_bytes_total", Some(20_971_520.0));
         check("disk_written_bytes_total", Some(41_943_040.0));
@@ -261,6 +267,18 @@ fn values_of_each_version() {
         check("pressure_cpu_waiting_seconds_total", pressure);
         check("pressure_io_waiting_seconds_total", pressure.map(|_| 0.030_516));
     }
+}
+
+#[test]
+fn the_control_groups_may_be_mounted_elsewhere() {
+    let host = CgroupHost::new(Version::V2);
+    host.add("system.slice/ssh.service");
+    fs::rename(host.path("sys/fs/cgroup"), host.path("groups")).unwrap();
+    assert_eq!(subjects(&host.open(CgroupSettings::default()).read_all(Timestamp(0.0))), [""; 0]);
+    let roots = RootPaths { cgroupfs: host.path("groups"), ..host.roots() };
+    let settings = SourceSettings { roots, ..SourceSettings::default() };
+    let reading = Sources::open(&settings, |it| it == "cgroup").read_all(Timestamp(0.0));
+    assert_eq!(subjects(&reading), ["service/ssh.service"]);
 }
 
 #[test]

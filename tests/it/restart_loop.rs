@@ -1,4 +1,5 @@
-//! A service that is started again and again has an anomaly; one that is started anew once, as by an update, has none.
+//! A service that is started again and again has an anomaly, as has one whose processes are killed for lack of memory; one
+//! that is started anew once, as by an update, has none.
 
 use crate::cgroup::{CgroupHost, Version};
 
@@ -106,4 +107,22 @@ fn a_loop_of_restarts_is_an_anomaly_and_an_update_is_not() {
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn kills_for_lack_of_memory_are_an_anomaly_of_the_service() {
+    let mut node = Node::new();
+    let events = |kills: usize| format!("low 0\nhigh 0\nmax {kills}\noom {kills}\noom_kill {kills}\n");
+    let write = |node: &Node, kills| {
+        node.host.write(&format!("sys/fs/cgroup/{GROUP}/memory.events"), &events(kills));
+    };
+    write(&node, 0);
+    assert_eq!(node.run(LEARNED), None, "while it learns");
+    let began = node.at;
+    let mut found = None;
+    for kills in 1..=12 {
+        write(&node, kills);
+        found = found.or(node.run(5));
+    }
+    assert!(found.is_some_and(|it| it - began < 60), "{found:?}");
 }

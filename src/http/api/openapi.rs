@@ -129,7 +129,7 @@ fn error(status: u16) -> String {
         413 => format!("the body is longer than {BODY_BYTES_MAX} bytes"),
         415 => "the body is compressed".into(),
         422 => "the new settings are invalid; the settings in effect stay".into(),
-        429 => "more requests than rate_limit allows, or too many failed logins".into(),
+        429 => "too many requests, or too many failed logins".into(),
         _ => {
             "no reading yet, the store cannot be read or is busy, or the sampling loop does not reply".into()
         }

@@ -91,9 +91,10 @@ pub(super) static FILES: &[FileRow] = &[
         whole()
     }),
     row(Hierarchy::Unified, "memory.events", FileReadCadence::Active, |text, into, _| {
-        let ([kills, _], skipped) = parse::keyed(text, ["oom_kill", "oom"])?;
+        let ([kills, high, max, oom], skipped) = parse::keyed(text, ["oom_kill", "high", "max", "oom"])?;
         into.activity.oom_kills = kills;
-        Ok(skipped.without_lacking(&["oom"]))
+        into.activity.memory_events = [high, max, oom];
+        Ok(skipped.without_lacking(&["high", "max", "oom"]))
     }),
     row(Hierarchy::Unified, "io.stat", FileReadCadence::Active, |text, into, devices| {
         let (bytes, skipped) = parse::io_stat(text, |it| devices.is_physical(it))?;

@@ -65,6 +65,21 @@ pub(super) static OOM_KILLS: Metric = Metric::counter(
     "Processes of the group killed because memory ran out",
 )
 .gains_at_most(KILLS_MAX);
+pub(super) static MEMORY_HIGH: Metric = Metric::counter(
+    "hostnorm_cgroup_memory_high_events_total",
+    "Times the group exceeded memory.high and had to free memory; absent with version 1 of control groups",
+)
+.gains_at_most(OPERATIONS_MAX);
+pub(super) static MEMORY_MAX: Metric = Metric::counter(
+    "hostnorm_cgroup_memory_max_events_total",
+    "Times the group was about to exceed its memory limit; absent with version 1 of control groups",
+)
+.gains_at_most(OPERATIONS_MAX);
+pub(super) static MEMORY_OOM: Metric = Metric::counter(
+    "hostnorm_cgroup_memory_oom_events_total",
+    "Times the group could not free enough memory to stay within its limit; absent with version 1 of control groups",
+)
+.gains_at_most(OPERATIONS_MAX);
 pub(in crate::sources) static READ: Metric =
     Metric::counter("hostnorm_cgroup_disk_read_bytes_total", "Bytes the group read from disks")
         .gains_at_most(BYTES_MAX);
@@ -151,6 +166,8 @@ pub(super) struct ActivityValues {
     pub(super) inactive_file_bytes: Option<f64>,
     pub(super) major_faults: Option<f64>,
     pub(super) oom_kills: Option<f64>,
+    /// Events of memory.high, of the limit, and of memory that could not be freed.
+    pub(super) memory_events: [Option<f64>; 3],
     pub(super) read_bytes: Option<f64>,
     pub(super) written_bytes: Option<f64>,
     pub(super) tasks: Option<f64>,
@@ -224,6 +241,9 @@ impl CgroupValues {
             (&MEMORY_LIMIT, rare.memory_limit),
             (&MAJOR_FAULTS, activity.major_faults),
             (&OOM_KILLS, activity.oom_kills),
+            (&MEMORY_HIGH, activity.memory_events[0]),
+            (&MEMORY_MAX, activity.memory_events[1]),
+            (&MEMORY_OOM, activity.memory_events[2]),
             (&READ, activity.read_bytes),
             (&WRITTEN, activity.written_bytes),
             (&TASKS, activity.tasks),
