@@ -3,10 +3,11 @@
 import json
 import subprocess
 
-from program import note, until
+from calm_machine import OVERLOADED, CalmMachine
+from program import fetch, note, until, value
 
-# Any host deviates a little, so that the flag makes the anomaly.
-FLAGS = ["--interval=100ms", "--window=5", "--warmup=3s", "--threshold=0.1", "--log.format=json"]
+# The threshold is half of the default, so that the flag matters.
+FLAGS = ["--interval=100ms", "--window=10", "--warmup=20s", "--threshold=1.25", "--log.format=json"]
 
 
 def lines(start):
@@ -15,8 +16,12 @@ def lines(start):
 
 
 def test_an_anomaly_is_logged_as_json(start, tools, folder):
-    place = f"--storage.path={folder}"
-    start.hostnorm(*FLAGS, place)
+    place = f"--storage.path={folder}/store"
+    machine = CalmMachine(f"{folder}/machine")
+    machine.start()
+    program = start.hostnorm(*FLAGS, *machine.roots, place)
+    until("the first score", 60, lambda: value(fetch(f"{program.url}/metrics")[2], "anomaly_score") is not None)
+    machine.load = OVERLOADED
     of = lambda state: next((it for it in lines(start) if it.get("state") == state and it["subject"] == "host"), None)
     note(f"an anomaly of the host after {until('a line of an anomaly', 60, lambda: of('began')):.1f} s")
     assert next(it for it in lines(start) if it["msg"] == "hostnorm is listening")["interval"] == "100ms"
