@@ -6,6 +6,7 @@ systemd itself need not run. The unit files are looked at by its own tools: syst
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import os
 import pathlib
 import re
@@ -164,7 +165,8 @@ def test_watchdog(binary, folder, log):
 def handed(binary, options, sockets, log):
     """hostnorm with these sockets as descriptors 3 and up, as systemd hands them over."""
     program = ["import os, sys", "os.environ.update(LISTEN_PID=str(os.getpid()))", "os.execv(sys.argv[1], sys.argv[1:])"]
-    moved = [os.dup2(it.fileno(), 100 + index) for index, it in enumerate(sockets)]
+    # Out of the way of 3 and up, where nothing else is open: a number of our own choice may be taken by another test.
+    moved = [fcntl.fcntl(it.fileno(), fcntl.F_DUPFD_CLOEXEC, 100) for it in sockets]
 
     def place():
         for index, it in enumerate(moved):
