@@ -72,7 +72,7 @@ fn fifty_pods_replaced_a_minute_for_an_hour() {
         assert_eq!(reading.problems, [], "at {second}");
         seen.extend(reading.subjects.keys().filter(|it| **it != Subject::Host).cloned());
         let values = reading.subjects.values().map(|it| it.iter().count()).sum::<usize>();
-        assert!(values <= 2 * PODS * 25 + 8, "at {second}: {values} values");
+        assert!(values <= 2 * PODS * 28 + 8, "at {second}: {values} values");
         let report = driver.engine.step(reading);
         driver.transfer();
         let of_report = report.assessments.iter().filter(|(_, it)| it.details.is_some());

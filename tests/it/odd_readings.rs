@@ -189,7 +189,8 @@ fn fields_that_a_file_of_a_group_lacks_are_counted() {
     let lacking = |file: &str, content: &str, absent: &[&str], count: usize| {
         check_group(&[(file, content)], absent, &[("tasks", "7")], count);
     };
-    lacking("memory.events", "oom 3\n", &["oom_kills_total"], 1);
+    let lacked = ["oom_kills_total", "memory_high_events_total", "memory_max_events_total"];
+    lacking("memory.events", "oom 3\n", &lacked, 3);
     lacking("memory.stat", "inactive_file 5\n", &["major_page_faults_total"], 1);
     lacking("cpu.stat", "nr_throttled 5\n", &["cpu_seconds_total", "cpu_periods_total"], 3);
     lacking("cpu.stat", "usage_usec 5\n", &["cpu_periods_total", "cpu_throttled_periods_total"], 3);

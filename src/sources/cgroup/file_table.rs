@@ -94,7 +94,7 @@ pub(super) static FILES: &[FileRow] = &[
         let ([kills, high, max, oom], skipped) = parse::keyed(text, ["oom_kill", "high", "max", "oom"])?;
         into.activity.oom_kills = kills;
         into.activity.memory_events = [high, max, oom];
-        Ok(skipped.without_lacking(&["high", "max", "oom"]))
+        Ok(skipped)
     }),
     row(Hierarchy::Unified, "io.stat", FileReadCadence::Active, |text, into, devices| {
         let (bytes, skipped) = parse::io_stat(text, |it| devices.is_physical(it))?;

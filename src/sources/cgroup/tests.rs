@@ -13,7 +13,7 @@ fn a_field_that_this_kernel_lacks_is_one_sentence() {
     for group in ["a", "b", "c"] {
         let group = root.join(format!("system.slice/{group}.service"));
         fs::create_dir_all(&group).unwrap();
-        fs::write(group.join("memory.events"), "low 0\noom 0\n").unwrap();
+        fs::write(group.join("memory.events"), "low 0\nhigh 0\nmax 0\noom 0\n").unwrap();
     }
     fs::write(root.join("cgroup.controllers"), "memory\n").unwrap();
     let path = |name: &str| tree.path().join(name);
