@@ -45,8 +45,13 @@ impl ClientBuckets {
     }
 }
 
+/// The client of an address from elsewhere; `None` for loopback, where a proxy speaks for many clients.
+pub(super) fn remote_client(address: IpAddr) -> Option<IpAddr> {
+    Some(client(address)).filter(|it| !it.is_loopback())
+}
+
 /// What belongs to one client: an IPv4 address, or an IPv6 network of 64 bits, of which one host has all addresses.
-pub(super) fn client(address: IpAddr) -> IpAddr {
+fn client(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(six) if !six.is_loopback() => {
             let [a, b, c, d, ..] = six.segments();

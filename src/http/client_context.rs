@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::client_buckets::client;
+use super::client_buckets::remote_client;
 use super::connection_peer::{ClientOrigin, ConnectionPeer};
 use super::web_security::{ActiveConfig, WebSecurity};
 
@@ -29,10 +29,10 @@ impl ClientContext {
     /// The context of a request that is not authenticated yet: a later change of the web configuration is noticed.
     pub(super) fn new(peer: &ConnectionPeer, security: &WebSecurity) -> Self {
         let address = match peer.origin {
-            ClientOrigin::Network(address) => Some(client(address.ip())),
+            ClientOrigin::Network(address) => remote_client(address.ip()),
             ClientOrigin::Control => None,
         };
-        Self { address: address.filter(|it| !it.is_loopback()), web_config: security.changes() }
+        Self { address, web_config: security.changes() }
     }
 
     /// Answers a request of this client.

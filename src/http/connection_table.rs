@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::task::AbortHandle;
 
-use super::client_buckets::client;
+use super::client_buckets::remote_client;
 use super::timeouts::ConnectionActivity;
 
 /// Most connections from one address, or from one IPv6 network of 64 bits. Loopback is exempt: a proxy on this host speaks for
@@ -44,7 +44,7 @@ impl ConnectionTable {
         activity: Arc<ConnectionActivity>,
         task: AbortHandle,
     ) -> usize {
-        let address = address.map(client).filter(|it| !it.is_loopback());
+        let address = address.and_then(remote_client);
         self.open.retain(|it| !it.task.is_finished());
         let mut closed = 0;
         if address.is_some() {

@@ -117,12 +117,12 @@ mod tests {
     async fn a_client_that_asks_too_often_waits() {
         let settings = AccessSettings { health_auth_exempt: true, ..AccessSettings::default() };
         let security = WebSecurity::open(settings).unwrap();
-        let ask = async |address: [u8; 4], is_health| {
-            let origin = ClientOrigin::Network(SocketAddr::from((address, 1)));
+        let ask = async |address: &str, is_health| {
+            let origin = ClientOrigin::Network(SocketAddr::new(address.parse().unwrap(), 1));
             let peer = ConnectionPeer { origin, tls: false, certificate: None };
             authenticate(&security, &peer, is_health, &HeaderMap::new()).await.is_ok()
         };
-        let (fast, other, loopback) = ([192, 0, 2, 1], [192, 0, 2, 2], [127, 0, 0, 1]);
+        let (fast, other, loopback) = ("192.0.2.1", "192.0.2.2", "::ffff:127.0.0.1");
         for _ in 0..200 {
             assert!(ask(fast, false).await && ask(loopback, false).await);
         }

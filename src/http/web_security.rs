@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::authentication::Authenticator;
-use super::client_buckets::ClientBuckets;
+use super::client_buckets::{ClientBuckets, remote_client};
 use super::request_metrics::WebConfigStatus;
 use super::tls::ServerTls;
 use super::token_bucket::TokenBucket;
@@ -152,11 +152,11 @@ impl WebSecurity {
     /// Takes a token of a client, or returns the wait for the next one; where there is a rate limit, it counts instead.
     /// Loopback is exempt: a proxy on this host speaks for many clients.
     pub(super) fn take_client_token(&self, active: &ActiveConfig, address: IpAddr) -> Result<(), Duration> {
-        if active.config.rate_limit.is_some() || address.is_loopback() {
+        let Some(client) = remote_client(address).filter(|_| active.config.rate_limit.is_none()) else {
             return Ok(());
-        }
+        };
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        requests.take(address, Instant::now())
+        requests.take(client, Instant::now())
     }
 
     /// Looks for changes until it is dropped. Where there is no file, it waits for ever.
