@@ -40,7 +40,7 @@ pub struct SubjectEvidence<'a> {
     pub at: Option<Timestamp>,
     /// The episodes that overlap the range, the oldest first.
     pub episodes: Vec<EpisodeRecord>,
-    /// All earlier episodes of it, and those in the range.
+    /// All episodes of the subject up to the end of the range.
     pub earlier: Vec<EpisodeRecord>,
     /// Episodes of other subjects that may belong to the same incident.
     pub others: Vec<EpisodeRecord>,

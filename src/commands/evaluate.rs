@@ -49,14 +49,14 @@ fn figures(options: &EvaluateArgs) -> Result<String, CommandExit> {
     Ok(evaluate::show(&named, options.per_series, options.style))
 }
 
-/// Says what may be wrong with a file, beside the figures.
+/// Writes a warning to standard error, apart from the figures.
 fn warn(hint: &str) {
     // A closed pipe is no failure.
     let _ = writeln!(std::io::stderr(), "{hint}");
 }
 
-/// Warns of tables whose times look like something else, once for all ways of scoring. What else is wrong with a table, the
-/// replay says.
+/// Warns of tables whose times look like something else, once for all ways of scoring. The replay
+/// reports other faults of a table.
 fn warn_of_tables(folder: &SeriesFolder, sets: &[&str]) {
     for entry in sets.iter().flat_map(|set| folder.of_set(set)) {
         for path in [folder.train(entry), folder.test(entry)] {

@@ -117,7 +117,7 @@ impl EarlierDays {
         self.times.front().is_none_or(|first| now - first.number < DAYS_MIN as i64 * TIMES_PER_DAY)
     }
 
-    /// Number of earlier jobs: half hours in a row in which all signals were as high. What goes on now is none.
+    /// Number of earlier jobs. A job is a run of half hours in which all signals were as high; the current run does not count.
     fn jobs(&self, now: i64, high: &[UpwardDeviation]) -> usize {
         let is_job = |it: &&HalfHour| high.iter().all(|signal| signal.was_reached(it));
         let (mut jobs, mut follower) = (0, now);
@@ -247,7 +247,7 @@ mod tests {
         };
         assert!(found(&[60, 70], 6.0, 3));
         assert!(found(&[60, 92], 6.0, 3));
-        // One long job is one, and what goes on since an hour is none.
+        // A long job is one job, and the current run does not count.
         assert!(!found(&[60, 61, 62], 6.0, 3));
         assert!(!found(&[60, 93, 94], 6.0, 3));
         // Fewer signals, or twice as high.

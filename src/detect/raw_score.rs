@@ -4,7 +4,7 @@
 //! Step 8 of the pipeline: `raw = (top5 / 6 + distance) * (eif / 0.5)^2 + 10 * novelty`. The formula was found on labeled
 //! server metrics: the forest alone saturates, and distances alone miss unusual combinations. The result is multiplied by
 //! the [breadth](breadth) and by the [habituation](super::habituation). Absences have no distance; they raise the
-//! result to the alert level, after the factors, because one signal alone has no breadth. So do level extremes.
+//! result to the alert level, after the factors, because one signal alone has no breadth. Level extremes do the same.
 
 use super::{DetectorOutput, DetectorOutputs, DetectorParameters};
 
@@ -45,7 +45,8 @@ pub struct MinimumScores {
     pub threshold: f64,
     /// For an absence that starts an episode: the alert level, because a stopped counter is a fault, though of one signal.
     pub absence: f64,
-    /// For a level extreme that starts an episode: the alert level, because a leak is a fault, too.
+    /// For a level extreme that starts an episode: the alert level, because a leak is a fault, too;
+    /// on a new host, the threshold.
     pub level_extreme: f64,
 }
 

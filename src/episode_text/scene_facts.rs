@@ -2,7 +2,7 @@
 
 use crate::culprit::FrozenScene;
 
-/// The sockets by state, the fullest filesystem, and the messages of the kernel; each absent if there is none.
+/// The sockets by state, the fullest filesystem and the kernel messages; each is `None` without data.
 pub fn scene_facts(scene: &FrozenScene) -> [Option<String>; 3] {
     let sockets = scene.sockets.iter().map(|it| format!("{} {}", it.count, it.state));
     let fullest = scene.mounts.first().map(|it| format!("{} {:.0} %", it.mount_point, 100.0 * it.used_ratio));

@@ -149,7 +149,7 @@ impl WebSecurity {
         }
     }
 
-    /// Takes a token of a client, or returns the wait for the next one; where there is a rate limit, it counts instead.
+    /// Takes a token of a client, or returns the wait for the next one; with `rate_limit` in the file, only that limit applies.
     /// Loopback is exempt: a proxy on this host speaks for many clients.
     pub(super) fn take_client_token(&self, active: &ActiveConfig, address: IpAddr) -> Result<(), Duration> {
         let Some(client) = remote_client(address).filter(|_| active.config.rate_limit.is_none()) else {

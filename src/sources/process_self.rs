@@ -102,7 +102,7 @@ fn count_files(fds: &Path) -> std::io::Result<f64> {
 
 pub(super) fn parse_boot_time(text: KernelText<'_>) -> Option<f64> {
     let mut lines = text.lines().filter_map(|it| it.text.strip_prefix("btime "));
-    // A time that cannot be is not kept, but read again.
+    // An impossible boot time is not kept: the file is read again.
     lines.find_map(|it| number(&mut it.split_ascii_whitespace()).filter(|it| it.is_finite()))
 }
 

@@ -7,7 +7,7 @@ pub(super) fn number_hint(cell: &str) -> String {
     formatted_number_hint(cell).unwrap_or_else(|| "leave the cell of a missing value empty".to_owned())
 }
 
-/// How a cell is to be written that is no number, but seems to be meant as one; `None` for other text.
+/// How to write a cell that is meant as a number but is not one; `None` for other text.
 pub fn formatted_number_hint(cell: &str) -> Option<String> {
     if cell.contains('\n') {
         return Some("it has several lines; check for an unclosed quote".to_owned());

@@ -180,7 +180,7 @@ def compare(free, confined, what):
     seconds = until(f"a page of hostnorm {what}", 30, lambda: asked()[0])
     deadline = time.monotonic() + 20
     before, seen, after = pages()
-    # A counter that leaps, as by a burst of others, has no value for one reading.
+    # A counter that jumps, for example because of a burst from another test, has no value for one reading.
     while not before.keys() == seen.keys() == after.keys() and time.monotonic() < deadline:
         before, seen, after = pages()
     if seen.keys() != before.keys() or seen.keys() != after.keys():

@@ -165,7 +165,7 @@ def test_watchdog(binary, folder, log):
 def handed(binary, options, sockets, log):
     """hostnorm with these sockets as descriptors 3 and up, as systemd hands them over."""
     program = ["import os, sys", "os.environ.update(LISTEN_PID=str(os.getpid()))", "os.execv(sys.argv[1], sys.argv[1:])"]
-    # Out of the way of 3 and up, where nothing else is open: a number of our own choice may be taken by another test.
+    # Above the descriptors to fill, at free numbers: a fixed number may belong to another test.
     moved = [fcntl.fcntl(it.fileno(), fcntl.F_DUPFD_CLOEXEC, 100) for it in sockets]
 
     def place():
