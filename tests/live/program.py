@@ -38,7 +38,7 @@ def runbook_commands(execute):
         pytest.fail(f"the runbooks print {commands}")
 
 
-def fetch(url, accept=None, timeout=5, context=None, headers=None):
+def fetch(url, accept=None, timeout=20, context=None, headers=None):
     """Status, headers and text of an answer; a refused connection is an OSError. `context` is that of ssl, for https."""
     request = urllib.request.Request(url, headers={**(headers or {}), **({"Accept": accept} if accept else {})})
     try:

@@ -377,13 +377,13 @@ def test_learning(tools, folder):
     with Daemon(tools, folder) as daemon:
         daemon.stored()
         assert "learning is off" in learn("off")
-        until("learning is 0", 5, lambda: daemon.value("hostnorm_learning_enabled") == 0)
+        until("learning is 0", 30, lambda: daemon.value("hostnorm_learning_enabled") == 0)
         assert "already off" in learn("off")
     with Daemon(tools, folder) as daemon:
-        until("learning is 0", 5, lambda: daemon.value("hostnorm_learning_enabled") == 0)
+        until("learning is 0", 30, lambda: daemon.value("hostnorm_learning_enabled") == 0)
         daemon.stored()
         assert "learning is on" in learn("on")
-        until("learning is 1", 5, lambda: daemon.value("hostnorm_learning_enabled") == 1)
+        until("learning is 1", 30, lambda: daemon.value("hostnorm_learning_enabled") == 1)
 
 
 def test_clock(tools, folder):
