@@ -168,7 +168,8 @@ async fn renewed(
             }
             UnixSignalRequest::Reload => {
                 supervisor.notify_reloading();
-                let renewed = reload.reload(config).and_then(|new| with_listeners(new, config, reload));
+                let renewed = reload.read_again(config).and_then(|new| with_listeners(new, config));
+                reload.record(&renewed);
                 let outcome = renewed.as_ref().map(|_| ()).map_err(Clone::clone);
                 if let Some(reply) = reply {
                     // A client that no longer waits is no error.
@@ -188,19 +189,11 @@ async fn renewed(
 type RenewedSettings = (Config, Option<Vec<TcpListener>>);
 
 /// Adds listeners to new settings, if the addresses changed.
-fn with_listeners(
-    new: Option<Config>,
-    config: &Config,
-    reload: &SettingsReloader,
-) -> Result<Option<RenewedSettings>, String> {
+fn with_listeners(new: Option<Config>, config: &Config) -> Result<Option<RenewedSettings>, String> {
     let Some(new) = new else { return Ok(None) };
     let moved = !new.web.systemd_socket && new.web.listen_address != config.web.listen_address;
     let listeners = moved.then(|| http::bind(&new.web.listen_address)).transpose();
-    let listeners = listeners.map_err(|error| {
-        reload.refuse(&error);
-        error.to_string()
-    })?;
-    Ok(Some((new, listeners)))
+    listeners.map(|it| Some((new, it))).map_err(|error| error.to_string())
 }
 
 /// Spans of requests, if traces are sent.

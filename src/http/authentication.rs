@@ -162,9 +162,7 @@ fn unauthorized(detail: &str) -> ProblemDetails {
 }
 
 fn too_many(wait: Duration) -> ProblemDetails {
-    let seconds = wait.as_secs() + 1;
-    let detail = format!("too many failed logins from this address; try again in {seconds} s");
-    ProblemDetails::new(StatusCode::TOO_MANY_REQUESTS, detail).with(RETRY_AFTER, seconds)
+    ProblemDetails::too_many_requests("too many failed logins from this address", wait)
 }
 
 /// Hashes a password with bcrypt, as `basic_auth_users` has it.

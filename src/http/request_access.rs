@@ -1,9 +1,8 @@
 //! Who may send a request: rate limit, authentication, and the access that a route asks for.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use hyper::header::{HOST, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
+use hyper::header::{HOST, HeaderName, HeaderValue, ORIGIN};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 
 use super::authentication::AuthenticatedUser;
@@ -39,9 +38,10 @@ pub(super) async fn authenticate(
         return Ok(Caller::Network(None));
     }
     let active = take_token(security)?;
-    let taken = security.take_client_token(&active, address.ip());
-    taken
-        .map_err(|wait| too_many(wait, "a client may send 100 a second; set rate_limit for another limit"))?;
+    security.take_client_token(&active, address.ip()).map_err(|wait| {
+        let what = "too many requests: a client may send 100 a second; set rate_limit for another limit";
+        ProblemDetails::too_many_requests(what, wait)
+    })?;
     let users = &active.config.users;
     if users.is_empty() {
         return Ok(Caller::Network(peer.certificate.clone().map(AuthenticatedUser::Certificate)));
@@ -56,14 +56,9 @@ pub(super) async fn authenticate(
 /// 429 beyond the limit.
 pub(super) fn take_token(security: &WebSecurity) -> Result<Arc<ActiveConfig>, ProblemDetails> {
     let active = security.active();
-    security.take_token(&active).map_err(|wait| too_many(wait, "rate_limit allows fewer"))?;
+    let refused = |wait| ProblemDetails::too_many_requests("too many requests: rate_limit allows fewer", wait);
+    security.take_token(&active).map_err(refused)?;
     Ok(active)
-}
-
-fn too_many(wait: Duration, limit: &str) -> ProblemDetails {
-    let seconds = wait.as_secs() + 1;
-    let detail = format!("too many requests: {limit}; try again in {seconds} s");
-    ProblemDetails::new(StatusCode::TOO_MANY_REQUESTS, detail).with(RETRY_AFTER, seconds)
 }
 
 /// Whether this caller may use a route.

@@ -4,9 +4,10 @@ import base64
 import concurrent.futures
 import json
 import signal
+import socket
 import subprocess
 
-from program import fetch, note, until, value
+from program import Running, fetch, free_port, note, until, value
 
 SUCCESSFUL = "hostnorm_config_last_reload_successful"
 SUCCEEDED_AT = "hostnorm_config_last_reload_success_timestamp_seconds"
@@ -19,26 +20,29 @@ def page(url):
     return text if status == 200 else ""
 
 
+def says(program, name):
+    return value(page(program.url), name)
+
+
 def test_reload(start):
     settings = start.folder / "settings.yaml"
     settings.write_text("interval: 100ms\nwarmup: 10s\n")
     program = start.hostnorm(f"--config.file={settings}", f"--storage.path={start.place()}")
     hangup = lambda: program.process.send_signal(signal.SIGHUP)
-    says = lambda name: value(page(program.url), name)
-    until("the first score", 30, lambda: says("anomaly_score") is not None)
-    began = says(SUCCEEDED_AT)
+    until("the first score", 30, lambda: says(program, "anomaly_score") is not None)
+    began = says(program, SUCCEEDED_AT)
 
     settings.write_text("interval: 100ms\nwarmpu: 10s\n")
     hangup()
-    until("bad settings are counted", 10, lambda: says(SUCCESSFUL) == 0)
-    assert says(SUCCEEDED_AT) == began and says("anomaly_score") is not None
+    until("bad settings are counted", 10, lambda: says(program, SUCCESSFUL) == 0)
+    assert says(program, SUCCEEDED_AT) == began and says(program, "anomaly_score") is not None
     assert "warmpu" in start.said()
 
     settings.write_text("interval: 200ms\nwarmup: 10s\nmetrics: {raw: false}\n")
     hangup()
     until("good settings take effect", 10, lambda: (text := page(program.url)) and "hostnorm_load1" not in text)
-    seconds = until("the score is back", 30, lambda: says("anomaly_score") is not None)
-    assert says(SUCCESSFUL) == 1 and says(SUCCEEDED_AT) > began
+    seconds = until("the score is back", 30, lambda: says(program, "anomaly_score") is not None)
+    assert says(program, SUCCESSFUL) == 1 and says(program, SUCCEEDED_AT) > began
     note(f"score back {seconds:.1f} s after new settings took effect")
 
 
@@ -56,7 +60,7 @@ def test_reload_over_http(start):
     settings, place = start.folder / "settings.yaml", start.place()
     settings.write_text("interval: 100ms\nwarmup: 10s\n")
     program = start.hostnorm(f"--config.file={settings}", f"--storage.path={place}", "--web.enable-lifecycle")
-    until("the first score", 30, lambda: value(page(program.url), "anomaly_score") is not None)
+    until("the first score", 30, lambda: says(program, "anomaly_score") is not None)
     settings.write_text("interval: 100ms\nwarmpu: 10s\n")
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         found = list(pool.map(post_reload, [f"{place}/hostnorm.sock"] * 2))
@@ -64,11 +68,32 @@ def test_reload_over_http(start):
     for status, detail in found:
         assert (status == 422 and "warmpu" in detail) or (status == 503 and "another reload" in detail), (status, detail)
     assert 422 in [status for status, _ in found]
-    until("the failure is counted", 10, lambda: value(page(program.url), SUCCESSFUL) == 0)
-    assert value(page(program.url), "anomaly_score") is not None
+    until("the failure is counted", 10, lambda: says(program, SUCCESSFUL) == 0)
+    assert says(program, "anomaly_score") is not None
     settings.write_text("interval: 200ms\nwarmup: 10s\nmetrics: {raw: false}\n")
     assert post_reload(f"{place}/hostnorm.sock") == (200, "settings reloaded\n")
     until("good settings take effect", 10, lambda: (text := page(program.url)) and "hostnorm_load1" not in text)
+
+
+def test_reload_to_a_taken_port(start, tools):
+    """The port of another program is refused at a reload, and what was in effect goes on as it was."""
+    settings, place, own = start.folder / "settings.yaml", start.place(), free_port()
+    address = lambda port: settings.write_text(f"interval: 100ms\nweb: {{listen_address: ['127.0.0.1:{port}']}}\n")
+    address(own)
+    command = [tools.hostnorm, f"--config.file={settings}", f"--storage.path={place}", "--web.enable-lifecycle"]
+    with socket.create_server(("127.0.0.1", 0)) as other, Running(command, own) as program:
+        until("the first reading", 30, lambda: says(program, SUCCESSFUL) == 1)
+        began, taken = says(program, SUCCEEDED_AT), other.getsockname()[1]
+        address(taken)
+        status, detail = post_reload(f"{place}/hostnorm.sock")
+        assert status == 422 and f"127.0.0.1:{taken}" in detail and "another program uses this port" in detail
+        until("the failure is counted", 10, lambda: says(program, SUCCESSFUL) == 0)
+        assert says(program, SUCCEEDED_AT) == began, "a reload that failed has a time of success"
+        moved = free_port()
+        address(moved)
+        assert post_reload(f"{place}/hostnorm.sock") == (200, "settings reloaded\n")
+        program.url = f"http://127.0.0.1:{moved}"
+        until("the new port serves", 20, lambda: says(program, SUCCESSFUL) == 1 and says(program, SUCCEEDED_AT) > began)
 
 
 def test_reload_with_a_broken_web_config(start, tools):

@@ -56,38 +56,38 @@ impl SettingsReloader {
     }
 
     /// Reads the settings again; returns them if they differ from those in effect.
-    pub(super) fn reload(&self, in_effect: &Config) -> Result<Option<Config>, String> {
-        match self.read() {
-            Ok(mut config) => {
-                if config.web.systemd_socket != in_effect.web.systemd_socket {
-                    tracing::warn!("a change of web.systemd_socket takes effect after a restart");
-                    config.web.systemd_socket = in_effect.web.systemd_socket;
-                }
-                self.note(true, clock::now());
-                if config == *in_effect {
-                    tracing::info!("settings reloaded; nothing changed");
-                    return Ok(None);
-                }
-                if config.log != in_effect.log {
-                    tracing::warn!("a change of log.* takes effect after a restart");
-                }
-                if config.otlp != in_effect.otlp {
-                    tracing::warn!("a change of otlp.* takes effect after a restart");
-                }
-                Ok(Some(config))
-            }
-            Err(problems) => {
-                self.refuse(&problems);
-                Err(problems.to_string())
-            }
+    ///
+    /// # Errors
+    /// All problems of the settings, a line each.
+    pub(super) fn read_again(&self, in_effect: &Config) -> Result<Option<Config>, String> {
+        let mut config = self.read().map_err(|problems| problems.to_string())?;
+        if config.web.systemd_socket != in_effect.web.systemd_socket {
+            tracing::warn!("a change of web.systemd_socket takes effect after a restart");
+            config.web.systemd_socket = in_effect.web.systemd_socket;
         }
+        if config == *in_effect {
+            tracing::info!("settings reloaded; nothing changed");
+            return Ok(None);
+        }
+        if config.log != in_effect.log {
+            tracing::warn!("a change of log.* takes effect after a restart");
+        }
+        if config.otlp != in_effect.otlp {
+            tracing::warn!("a change of otlp.* takes effect after a restart");
+        }
+        Ok(Some(config))
     }
 
-    /// Records that new settings could not be applied; the current ones stay.
-    pub(super) fn refuse(&self, why: &dyn std::fmt::Display) {
-        self.note(false, Timestamp::default());
-        for problem in why.to_string().lines() {
-            tracing::error!(problem, "reload of the settings failed; keeping the current ones");
+    /// Records whether new settings could be applied; if not, the current ones stay.
+    pub(super) fn record<T>(&self, outcome: &Result<T, String>) {
+        match outcome {
+            Ok(_) => self.note(true, clock::now()),
+            Err(problems) => {
+                self.note(false, Timestamp::default());
+                for problem in problems.lines() {
+                    tracing::error!(problem, "reload of the settings failed; keeping the current ones");
+                }
+            }
         }
     }
 
