@@ -329,6 +329,11 @@ impl Engine {
         accepted.cloned().collect()
     }
 
+    /// Describes the episode of this subject anew with the next reading, so that it fits the culprits found since.
+    pub fn renew_description(&mut self, subject: &Subject) {
+        self.states.get_mut(subject).into_iter().for_each(SubjectState::renew_description);
+    }
+
     /// Results of the shadow model of this kind so far, over all subjects, beside those of the current model.
     pub fn tally(&self, kind: SubjectKind) -> ShadowTally {
         let of_kind = self.states.iter().filter(|(subject, _)| subject.kind() == kind);

@@ -156,7 +156,8 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
     if let Some((now, state)) = current {
         current_episode::add(&mut episodes, subject, now, state);
     }
-    let now = current.and_then(|(at, it)| Some(TimedScore { at: at.0, score: it.details.as_ref()?.score }));
+    let now =
+        current.and_then(|(at, it)| Some(TimedScore { at: at.0, score: it.details.as_ref()?.momentary }));
     let highest = scores.iter().map(|(at, score)| TimedScore { at: at.0, score: *score }).chain(now);
     let highest = highest.reduce(|one, other| if other.score > one.score { other } else { one });
     let main = main_episode(&episodes, at).and_then(|idx| episodes.get(idx));
@@ -301,7 +302,8 @@ mod tests {
 
     #[test]
     fn the_current_score_counts() {
-        let details = Some(ScoreDetails { score: 1.5, ..ScoreDetails::default() });
+        // A higher score that is only held was reached before.
+        let details = Some(ScoreDetails { score: 4.0, momentary: 1.5, ..ScoreDetails::default() });
         let current = Assessment { details, ..Assessment::default() };
         let it = explain(
             &Subject::Host,

@@ -305,7 +305,7 @@ pub struct Contribution {
 }
 
 /// Side of the expected value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DeviationDirection {
     /// Above.
     High,

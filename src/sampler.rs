@@ -13,7 +13,7 @@ use crate::control_command::ControlCommand;
 use crate::cost_limit::{self, CostLimits, OptionalFeature};
 use crate::log_stream::LogStream;
 use crate::metric::Metric;
-use crate::reading::{SubjectKind, SubjectTurnover, SubjectValues};
+use crate::reading::{Subject, SubjectKind, SubjectTurnover, SubjectValues};
 use crate::report::{Report, TickTiming};
 use crate::scene::SceneSettings;
 use crate::sources::Sources;
@@ -209,7 +209,11 @@ impl Sampler {
                     due = self.next(due);
                 }
                 Ok(LoopEvent::JobDone(done)) => self.job_done(done),
-                Ok(LoopEvent::Frozen(occasion, scene)) => self.scenes.add_arrived_scene(occasion, scene),
+                Ok(LoopEvent::Frozen(occasion, scene)) => {
+                    self.scenes.add_arrived_scene(occasion, scene);
+                    // The next description names signals, causes and culprits of one reading.
+                    self.persistent.engine.renew_description(&Subject::Host);
+                }
                 Ok(LoopEvent::Restored(restored)) => {
                     let is_live = self.ticks > 0;
                     if let Some(mut restored) = restored {

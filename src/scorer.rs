@@ -304,7 +304,8 @@ impl Scorer {
         let (momentary, like_rejected) = self.discount(point, full);
         let mut causes = self.causes(limit);
         causes.iter_mut().filter(|_| like_rejected > 0).for_each(|it| it.1 *= momentary / full);
-        let largest = largest_contributions::largest(&self.smooth, momentary);
+        let largest = largest_contributions::largest(&self.smooth, momentary).into_iter();
+        let largest = largest.map(|(idx, value)| (idx, self.direction(point, idx), value)).collect();
         let (held, contributions) = self.peak.hold(at, momentary, largest, settings.score_hold);
         // With rows of minutes, the held score bridges pauses. With readings, a hold for scrapes must not prolong an
         // episode.

@@ -118,13 +118,16 @@ async fn rounds(
     let (requests, mut requested) = mpsc::channel(1);
     loop {
         let place = config.storage.location(|name| reload.variable(name));
+        let current = web_access(access.take(), &config)?;
+        access = Some(current.clone());
+        let security = Arc::clone(&current.0);
         let mut next = None;
-        let stop = async { next = renewed(&mut signals, &mut requested, reload, &config, supervisor).await };
+        let stop = async {
+            next = renewed(&mut signals, &mut requested, reload, (&config, &security), supervisor).await;
+        };
         // Pending connections stay with the listeners and are served after the reload.
         let clones = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
         let lifecycle = config.web.enable_lifecycle.then(|| requests.clone());
-        let current = web_access(access.take(), &config)?;
-        access = Some(current.clone());
         until(&config, &place, (current, clones), (reload, lifecycle), supervisor, telemetry, stop).await?;
         let Some((new, new_listeners)) = next else { return Ok(()) };
         config = new;
@@ -152,7 +155,7 @@ async fn renewed(
     signals: &mut UnixSignals,
     requested: &mut mpsc::Receiver<oneshot::Sender<Result<(), String>>>,
     reload: &SettingsReloader,
-    config: &Config,
+    (config, security): (&Config, &WebSecurity),
     supervisor: &ServiceManagerNotifier,
 ) -> Option<RenewedSettings> {
     loop {
@@ -168,7 +171,8 @@ async fn renewed(
             }
             UnixSignalRequest::Reload => {
                 supervisor.notify_reloading();
-                let renewed = reload.read_again(config).and_then(|new| with_listeners(new, config));
+                let new = reload.read_again(config).and_then(|it| protected(it, security));
+                let renewed = new.and_then(|it| with_listeners(it, config));
                 reload.record(&renewed);
                 let outcome = renewed.as_ref().map(|_| ()).map_err(Clone::clone);
                 if let Some(reply) = reply {
@@ -187,6 +191,15 @@ async fn renewed(
 
 /// New settings, with new listeners if addresses changed.
 type RenewedSettings = (Config, Option<Vec<TcpListener>>);
+
+/// Refuses new settings with a web configuration file that would open the host without saying so. Another file, or other
+/// settings of access, are a change in so many words.
+fn protected(new: Option<Config>, security: &WebSecurity) -> Result<Option<Config>, String> {
+    if new.as_ref().is_none_or(|it| it.access() == *security.settings()) {
+        security.check_file().map_err(|problem| problem.to_string())?;
+    }
+    Ok(new)
+}
 
 /// Adds listeners to new settings, if the addresses changed.
 fn with_listeners(new: Option<Config>, config: &Config) -> Result<Option<RenewedSettings>, String> {

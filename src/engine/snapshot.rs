@@ -24,7 +24,7 @@ use crate::version::VERSION;
 const MARK: [u8; 4] = *b"hnSS";
 
 /// Layout number; raise it when the layout changes within a version.
-const LAYOUT: u32 = 14;
+const LAYOUT: u32 = 15;
 
 /// Magic number of the state of one subject.
 const SUBJECT_MARK: [u8; 4] = *b"hnSU";

@@ -81,6 +81,9 @@ pub(super) struct SubjectState {
     newest: Option<(Timestamp, ScoreDetails)>,
     /// The description of the current episode.
     description: Option<Arc<str>>,
+    /// Whether the description is due to be renewed with the next reading.
+    #[serde(skip)]
+    renews_description: bool,
     /// What made the newest episode expected.
     marks: EpisodeCircumstances,
     /// Seconds of readings so far, without gaps.
@@ -168,6 +171,7 @@ impl SubjectState {
             silence: None,
             newest: None,
             description: None,
+            renews_description: false,
             marks: EpisodeCircumstances::default(),
             observed: 0.0,
             last_seen: Timestamp::default(),
@@ -255,7 +259,9 @@ impl SubjectState {
     /// Takes the position of `live` in the loop, whose learned state is replaced by this one.
     pub(super) fn continue_from(&mut self, live: Self) {
         self.scorer.continue_from(&live.scorer);
-        (self.window, self.since_point, self.newest) = (live.window, live.since_point, live.newest);
+        (self.window, self.since_point) = (live.window, live.since_point);
+        // Too little may be left for a score.
+        self.newest = live.newest.filter(|_| self.ready);
         (self.in_grace, self.learning, self.last_seen) = (live.in_grace, live.learning, live.last_seen);
         (self.description, self.marks, self.impact) = (live.description, live.marks, live.impact);
         self.alert = live.alert;

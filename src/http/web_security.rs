@@ -120,6 +120,17 @@ impl WebSecurity {
         &self.settings
     }
 
+    /// Checks that the file as it is now may replace the configuration in effect.
+    ///
+    /// # Errors
+    /// When it cannot be used, or would take protection away without saying so.
+    pub fn check_file(&self) -> Result<(), WebConfigError> {
+        let Some(path) = &self.settings.config_file else { return Ok(()) };
+        ActiveConfig::read(path, &mut Vec::new())
+            .and_then(|it| self.unless_less_protected(path, it))
+            .map(|_| ())
+    }
+
     pub(super) fn active(&self) -> Arc<ActiveConfig> {
         Arc::clone(&self.active.borrow())
     }

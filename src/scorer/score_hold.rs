@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::reading::Timestamp;
+use crate::report::DeviationDirection;
 
 /// How a high score is held.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,8 +16,8 @@ pub enum ScoreHold {
     HalfLife(f64),
 }
 
-/// Contributions to a score, by signal index.
-pub(super) type SignalContributions = Vec<(usize, f64)>;
+/// Contributions to a score, by signal index, with the direction at that time.
+pub(super) type SignalContributions = Vec<(usize, DeviationDirection, f64)>;
 
 /// The held scores.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -28,7 +29,7 @@ pub(super) struct RecentPeaks {
 impl RecentPeaks {
     /// Whether this restored state is valid for this number of signals.
     pub(super) fn fits(&self, signals: usize) -> bool {
-        self.held.iter().all(|(_, _, parts)| parts.iter().all(|(idx, _)| *idx < signals))
+        self.held.iter().all(|(_, _, parts)| parts.iter().all(|(idx, ..)| *idx < signals))
     }
 
     /// Takes a score; returns the held one.
@@ -45,7 +46,7 @@ impl RecentPeaks {
                 match self.held.front_mut().filter(|(_, old, _)| *old * fade > score) {
                     Some((_, old, of)) => {
                         *old *= fade;
-                        of.iter_mut().for_each(|(_, share)| *share *= fade);
+                        of.iter_mut().for_each(|(.., share)| *share *= fade);
                     }
                     None => self.held = VecDeque::from([(at, score, of)]),
                 }
@@ -72,16 +73,17 @@ impl RecentPeaks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use DeviationDirection::High;
 
     fn check(hold: ScoreHold, scores: &[f64], expected: &[f64]) {
         let mut peak = RecentPeaks::default();
         let step =
-            |(t, score): (usize, &f64)| peak.hold(Timestamp(t as f64), *score, vec![(0, *score)], hold);
+            |(t, score): (usize, &f64)| peak.hold(Timestamp(t as f64), *score, vec![(0, High, *score)], hold);
         let found: Vec<f64> = scores
             .iter()
             .enumerate()
             .map(step)
-            .inspect(|(it, of)| assert_eq!(of, &[(0, *it)]))
+            .inspect(|(it, of)| assert_eq!(of, &[(0, High, *it)]))
             .map(|it| it.0)
             .collect();
         assert_eq!(found, expected);

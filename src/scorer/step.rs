@@ -6,7 +6,7 @@ use crate::detect::PerDetector;
 use crate::detect::absence::Absence;
 use crate::detect::detector_settings::DetectorSettings;
 use crate::episode::EpisodeEndRule;
-use crate::report::{EpisodeTransition, ShadowScore};
+use crate::report::{DeviationDirection, EpisodeTransition, ShadowScore};
 use crate::window::Point;
 
 /// Settings of a scorer.
@@ -73,8 +73,8 @@ pub struct SubjectScore {
     pub held: f64,
     /// The smoothed score of this point.
     pub momentary: f64,
-    /// The largest contributions to `held`, most positive first; their sum is `held`.
-    pub contributions: Vec<(usize, f64)>,
+    /// The largest contributions to `held`, most positive first, with the direction at its time; their sum is `held`.
+    pub contributions: Vec<(usize, DeviationDirection, f64)>,
     /// The signals to name for this point, largest deviation first, with their contributions to `momentary`.
     pub causes: Vec<(usize, f64)>,
     /// The score of each detector divided by its own threshold; `None` while it abstains.

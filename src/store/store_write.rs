@@ -75,9 +75,14 @@ impl StoreWrite {
         bytes as u64
     }
 
-    /// Whether it is written at once, without waiting for the next commit.
+    /// Whether it is written at once, without waiting for the next commit: an episode is found in the store as soon as
+    /// metrics and log name it.
     pub(super) fn is_urgent(&self) -> bool {
-        matches!(self, Self::Model(_) | Self::Marker(_) | Self::SubjectState(_) | Self::Verdict(_))
+        match self {
+            Self::Model(_) | Self::Marker(_) | Self::SubjectState(_) | Self::Verdict(_) => true,
+            Self::Tick(it) => it.assessed.iter().any(|it| it.transition.is_some()),
+            _ => false,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use hostnorm::engine::{Engine, EngineSettings};
 use hostnorm::grace::{GraceReason, GraceTrigger};
 use hostnorm::metric::Metric;
 use hostnorm::reading::{CLOCK_STEP, Reading, Subject, SubjectKind, Timestamp};
-use hostnorm::report::{Assessment, EpisodeTransition};
+use hostnorm::report::{Assessment, DeviationDirection, EpisodeTransition};
 use hostnorm::selftest::SelftestInput;
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::training;
@@ -271,6 +271,26 @@ fn contributions_add_up_to_the_score() {
 }
 
 #[test]
+fn a_held_contribution_keeps_the_direction_of_its_time() {
+    const END: usize = 1120;
+    const HOLD: usize = 60;
+    let run = run(7, false, 1300, &EngineSettings::default(), |at, it| {
+        if during(at) {
+            it[0] = 1.0;
+        } else if at >= END as f64 {
+            it[0] = 0.0;
+        }
+    });
+    let held = run.assessments[END..][..HOLD].iter().filter_map(|it| it.details.as_ref());
+    let held: Vec<_> = held.filter(|it| it.momentary < 0.5 * it.score).collect();
+    assert!(held.len() > 10, "{}", held.len());
+    for details in held {
+        let largest = &details.contributions[0];
+        assert_eq!((largest.signal.name, largest.direction), (SIGNALS[0].name, DeviationDirection::High));
+    }
+}
+
+#[test]
 fn a_lasting_change_is_accepted_after_an_hour_and_quiet_afterwards() {
     let run = run(2, false, 3 * 3600, &EngineSettings::default(), |at, it| {
         if at >= 1000.0 {
@@ -521,4 +541,35 @@ fn the_description_names_this_fault_and_not_the_last() {
         },
     );
     assert!(matches!(named[..], ["busy" | "system", "used"]), "{named:?}");
+}
+
+/// New culprits belong to the signals that deviate now, not to those that the description named before.
+#[test]
+fn a_description_is_renewed_when_it_is_asked_for() {
+    let settings = EngineSettings { warmup: 30.0, ..EngineSettings::default() };
+    let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(11), load: 0.0, idle: false };
+    let mut engine = Engine::new(&SIGNALS, &settings);
+    let mut described = Vec::new();
+    for t in 0..700 {
+        let mut values = machine.values();
+        if t >= 600 {
+            values[0] = 1.0;
+        }
+        if t >= 630 {
+            values[3] = 1e9;
+        }
+        if t == 645 {
+            engine.renew_description(&Subject::Host);
+        }
+        let it = step(&mut engine, f64::from(t), values);
+        described.extend(it.transition.map(|turn| (t, turn, it.description.unwrap_or_default())));
+    }
+    let [(began, EpisodeTransition::Began, first), (renewed, EpisodeTransition::Changed, second), ..] =
+        &described[..]
+    else {
+        panic!("{described:?}")
+    };
+    assert!((600..630).contains(began) && *renewed == 645, "{described:?}");
+    let traffic = SIGNALS[3].title;
+    assert!(!first.contains(traffic) && second.contains(traffic), "{described:?}");
 }

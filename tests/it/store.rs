@@ -48,12 +48,16 @@ pub(crate) fn settings() -> StoreSettings {
 
 /// A store that is open, or failed to open.
 pub(crate) fn open(directory: &Path) -> Store {
+    open_with(directory, &settings())
+}
+
+fn open_with(directory: &Path, settings: &StoreSettings) -> Store {
     let (send, opened) = mpsc::channel();
     let restore = move |_: Result<&StoreReader, &StoreError>| {
         let _ = send.send(());
         Ok(())
     };
-    let store = Store::open(directory, &settings(), Box::new(restore));
+    let store = Store::open(directory, settings, Box::new(restore));
     opened.recv_timeout(Duration::from_secs(20)).unwrap();
     store
 }
@@ -196,6 +200,24 @@ fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<EpisodeTransition
     };
     let reading = Reading::new(Timestamp(START + f64::from(t)));
     Report { reading: reading.into(), assessments: [(Subject::Host, assessment)].into(), ..Report::default() }
+}
+
+/// Whoever reads of an episode in the log finds it in the store, and its end as well.
+#[test]
+fn an_episode_does_not_wait_for_the_next_commit() {
+    let directory = tempfile::tempdir().unwrap();
+    let rarely = StoreSettings { commit_interval: HumanDuration::seconds(600), ..settings() };
+    let mut store = open_with(directory.path(), &rarely);
+    let since = START + 1.0;
+    let outcomes = || -> Vec<String> {
+        let episodes = StoreReader::open(directory.path()).and_then(|it| it.episodes(TimeRange::ALL));
+        episodes.unwrap_or_default().into_iter().map(|it| it.outcome).collect()
+    };
+    store.append(&judged(1, 1.5, Some(since), Some(EpisodeTransition::Began)));
+    until("the episode is stored", || outcomes() == ["open"]);
+    let episode = Episode { since: Timestamp(since), peak: 1.5, lasted: 1.0 };
+    store.append(&judged(2, 0.5, None, Some(EpisodeTransition::Ended(episode))));
+    until("its end is stored", || outcomes() == ["ended"]);
 }
 
 #[test]

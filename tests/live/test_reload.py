@@ -122,8 +122,10 @@ def test_reload_with_a_broken_web_config(start, tools):
     until("the broken file is counted", 10, lambda: value(metrics(), WEB_SUCCESSFUL) == 0)
     web.write_text("")
     settings.write_text("interval: 200ms\nwarmup: 10s\nmetrics: {raw: false}\n")
-    assert post_reload(f"{place}/hostnorm.sock") == (200, "settings reloaded\n")
-    renewed = lambda: "hostnorm_load1" not in (text := metrics()) and value(text, WEB_SUCCESSFUL) == 0
-    until("new settings take effect, and the empty file does not", 15, renewed)
+    status, detail = post_reload(f"{place}/hostnorm.sock")
+    assert status == 422 and "web.yml" in detail and "basic_auth_users is missing" in detail, (status, detail)
+    assert value(metrics(), SUCCESSFUL) == 0 and "hostnorm_load1" in metrics()
     web.write_text("basic_auth_users: {}\n")
+    assert post_reload(f"{place}/hostnorm.sock") == (200, "settings reloaded\n")
     until("no password is asked for", 10, lambda: fetch(f"{program.url}/metrics")[0] == 200)
+    until("new settings take effect", 15, lambda: (text := page(program.url)) and "hostnorm_load1" not in text)

@@ -68,7 +68,7 @@ impl DemoReading {
         Self {
             cpu: signal("cpu_busy_ratio"),
             memory: signal("memory_used_ratio"),
-            score: assessment.details.as_ref().map(|it| it.score),
+            score: assessment.details.as_ref().map(|it| it.momentary),
             anomalous: assessment.episode.is_some(),
             words: assessment.episode.map(|_| episode_text::describe(host, assessment, None)),
             description: said,

@@ -96,7 +96,7 @@ fn causes(assessment: &Assessment) -> String {
         let lasted = HumanDuration::nearest(gone.seconds.round());
         let _ = writeln!(text, "  {:<40} {} for {lasted}", gone.signal.title, gone.kind.name());
     }
-    for part in assessment.details.iter().flat_map(|it| &it.contributions) {
+    for part in assessment.details.iter().flat_map(|it| &it.causes) {
         let Some(state) = assessment.signals.iter().find(|it| it.signal.name == part.signal.name) else {
             continue;
         };
@@ -166,7 +166,7 @@ pub(super) fn json(it: &EpisodeExplanation) -> String {
                 "lower": expected.map(|it| it.lower), "upper": expected.map(|it| it.upper),
             })
         };
-        assessment.details.iter().flat_map(|it| &it.contributions).map(part).collect()
+        assessment.details.iter().flat_map(|it| &it.causes).map(part).collect()
     };
     let reproduction = match &it.reproduction {
         Err(why) => json!({ "error": why }),

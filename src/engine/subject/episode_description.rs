@@ -7,6 +7,11 @@ use crate::report::{Assessment, EpisodeTransition};
 use crate::signal::ReadingPair;
 
 impl SubjectState {
+    /// Renews the description with the next reading.
+    pub(in super::super) fn renew_description(&mut self) {
+        self.renews_description = true;
+    }
+
     /// Describes the episode at its start and whenever a renewal is due, and adds the description to the assessment.
     ///
     /// It is part of the state, not only of the report, so that a restart during an episode keeps it.
@@ -16,9 +21,15 @@ impl SubjectState {
         assessment: &mut Assessment,
         change: Option<&ReadingPair<'_>>,
     ) {
+        let is_due = std::mem::take(&mut self.renews_description);
         if assessment.episode.is_none() {
             self.description = None;
-        } else if matches!(assessment.transition, Some(EpisodeTransition::Began | EpisodeTransition::Changed))
+        } else if is_due && assessment.transition.is_none() && !episode_text::causes(assessment).is_empty() {
+            assessment.transition = Some(EpisodeTransition::Changed);
+        }
+        let is_open = assessment.episode.is_some();
+        if is_open
+            && matches!(assessment.transition, Some(EpisodeTransition::Began | EpisodeTransition::Changed))
         {
             let text = episode_text::describe(subject, assessment, change);
             match self.description.as_deref() {

@@ -2,18 +2,19 @@
 
 use super::{EngineSettings, SubjectState};
 use crate::detect::absence::Absence;
-use crate::report::{AbsentSignal, Contribution, ScoreDetails, SignalState};
+use crate::report::{AbsentSignal, Contribution, DeviationDirection, ScoreDetails, SignalState};
 use crate::scorer::SubjectScore;
 
 impl SubjectState {
     pub(super) fn details(&self, score: SubjectScore) -> ScoreDetails {
-        let named = |of: Vec<(usize, f64)>| of.into_iter().map(|it| self.contribution(it)).collect();
+        let causes = score.causes.into_iter();
+        let causes = causes.map(|(idx, value)| (idx, self.scorer.direction(self.window.point(), idx), value));
         ScoreDetails {
             score: score.held,
             momentary: score.momentary,
             confidence: score.confidence,
-            contributions: named(score.contributions),
-            causes: named(score.causes),
+            contributions: self.named(score.contributions),
+            causes: self.named(causes),
             detectors: score.detectors,
             shadow: score.shadow,
         }
@@ -29,9 +30,10 @@ impl SubjectState {
         }
     }
 
-    fn contribution(&self, (idx, value): (usize, f64)) -> Contribution {
-        let direction = self.scorer.direction(self.window.point(), idx);
-        Contribution { signal: self.signals[idx], direction, value }
+    fn named(&self, of: impl IntoIterator<Item = (usize, DeviationDirection, f64)>) -> Vec<Contribution> {
+        let contribution =
+            |(idx, direction, value)| Contribution { signal: self.signals[idx], direction, value };
+        of.into_iter().map(contribution).collect()
     }
 
     pub(super) fn signal_states(&self) -> Vec<SignalState> {

@@ -146,7 +146,7 @@ pub(super) async fn detect(state: &AppState, request: Request) -> Result<Respons
         alert: assessment.ready.then_some(assessment.is_alert()),
         alert_withheld: assessment.alert.and_then(|it| it.withheld).map(WithheldAlert::name),
         alert_level: assessment.alert.map(|it| it.level),
-        score: assessment.details.as_ref().map(|it| it.score),
+        score: assessment.details.as_ref().map(|it| it.momentary),
         confidence: assessment.details.as_ref().and_then(|it| it.confidence),
         episode: assessment.episode.map(|it| episode_text::id(&subject, it.since)),
         description: assessment.description.as_deref().map(str::to_owned),

@@ -55,7 +55,7 @@ impl SignalValue {
     /// The state of a signal within an assessment.
     pub(in crate::http) fn of(state: &SignalState, assessment: &Assessment) -> Self {
         let expected = state.expected;
-        let parts = assessment.details.iter().flat_map(|it| &it.contributions);
+        let parts = assessment.details.iter().flat_map(|it| &it.causes);
         let mut parts = parts.filter(|it| it.signal.name == state.signal.name);
         Self {
             metric: state.signal.name,

@@ -99,8 +99,7 @@ fn nothing_yet(view: &PageQuery, is_admin: bool) -> Markup {
 /// The signals that ceased, and the contributions to the score.
 fn causes(assessment: &Assessment) -> Vec<Cause> {
     let ceased = Cause::of(assessment).into_iter().filter(|it| it.absence.is_some());
-    let parts =
-        assessment.details.iter().flat_map(|it| &it.contributions).filter(|it| it.value >= CONTRIBUTION_MIN);
+    let parts = assessment.details.iter().flat_map(|it| &it.causes).filter(|it| it.value >= CONTRIBUTION_MIN);
     let parts = parts.map(|it| {
         let state = assessment.signals.iter().find(|state| state.signal.name == it.signal.name);
         let expected = state.and_then(|it| it.expected);

@@ -16,7 +16,7 @@ pub(super) const HEIGHT: f64 = 64.0;
 /// The signals to show: those that cause an anomaly, then those that are nearest to the end of their normal range.
 pub(super) fn chosen(assessment: &Assessment) -> Vec<&SignalState> {
     let is_anomaly = assessment.episode.is_some();
-    let causes = assessment.details.iter().flat_map(|it| &it.contributions);
+    let causes = assessment.details.iter().flat_map(|it| &it.causes);
     let causes: Vec<&str> =
         causes.filter(|it| is_anomaly && it.value > 0.0).map(|it| it.signal.name).collect();
     let rank =
@@ -124,9 +124,9 @@ mod tests {
     fn causes_come_first_and_then_what_is_nearest_to_its_range() {
         let names = ["memory_used_ratio", "cpu_busy_ratio", "disk_busy_ratio"];
         let signals = vec![state(names[0], 0.9), state(names[1], 0.6), state(names[2], 1.5)];
-        let contributions =
+        let causes =
             vec![Contribution { signal: signals[1].signal, direction: DeviationDirection::High, value: 1.0 }];
-        let details = Some(ScoreDetails { contributions, ..ScoreDetails::default() });
+        let details = Some(ScoreDetails { causes, ..ScoreDetails::default() });
         let quiet = Assessment { signals, details, ..Assessment::default() };
         let shown = |it: &Assessment| chosen(it).iter().map(|it| it.signal.name).collect::<Vec<_>>();
         assert_eq!(shown(&quiet), [names[2], names[0], names[1]]);

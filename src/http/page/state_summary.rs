@@ -35,7 +35,7 @@ impl StateSummary {
         Some(Self {
             at: report.reading.at.0,
             state: state(assessment),
-            score: assessment.details.as_ref().map(|it| it.score),
+            score: assessment.details.as_ref().map(|it| it.momentary),
             confidence: assessment.details.as_ref().and_then(|it| it.confidence),
             is_anomaly: assessment.episode.is_some(),
             alert: assessment.is_alert(),
