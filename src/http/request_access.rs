@@ -105,6 +105,7 @@ fn is_cross_site<B>(request: &Request<B>) -> bool {
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
+    use std::time::Duration;
 
     use super::*;
 
