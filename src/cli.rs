@@ -53,7 +53,7 @@ mod verdict;
 pub use check::CheckOutput;
 pub use demo::DemoArgs;
 pub use episodes::EpisodesArgs;
-pub use evaluate::{EvaluateArgs, EvaluationInput, ReplayVariants};
+pub use evaluate::{EvaluateArgs, EvaluationInput, ReplayMode};
 pub use exit::CommandExit;
 pub use explain::{ExplainArgs, ExplainTarget};
 pub use export::{ColumnLayout, ExportArgs, ExportTable};
@@ -101,7 +101,7 @@ pub enum CliCommand {
     /// Accepts the current anomalies of all subjects as normal.
     Accept(GlobalOptions),
     /// Rejects or confirms an episode.
-    Judge(VerdictArgs),
+    SetVerdict(VerdictArgs),
     /// Forgets a time range.
     Forget(ForgetArgs),
     /// Enables or pauses learning.
@@ -168,7 +168,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CliCommand, Com
             let verdict =
                 if name == "reject" { OperatorVerdict::Rejected } else { OperatorVerdict::Confirmed };
             let judged = verdict::options(below, options, &settings, verdict);
-            return judged.map(CliCommand::Judge).ok_or_else(|| CommandExit::usage("no episode is named"));
+            return judged
+                .map(CliCommand::SetVerdict)
+                .ok_or_else(|| CommandExit::usage("no episode is named"));
         }
         "maintenance" => return Ok(CliCommand::Maintenance(maintenance::options(below, options, &settings))),
         "evaluate" => return evaluate::options(below).map(CliCommand::Evaluate),

@@ -68,7 +68,7 @@ pub struct Report {
     /// The assessment of each scored subject.
     pub assessments: BTreeMap<Subject, Assessment>,
     /// The last assessment of each subject that was evicted during an episode, which thereby ends.
-    pub departed: BTreeMap<Subject, Assessment>,
+    pub evicted: BTreeMap<Subject, Assessment>,
     /// Metrics of hostnorm about itself, beyond those of its sources.
     pub own: SubjectValues,
     /// Active grace periods; `None` if the readings show none of the reasons.
@@ -82,7 +82,7 @@ pub struct Report {
 impl Report {
     /// All assessments, including those of evicted subjects.
     pub fn concluded(&self) -> impl Iterator<Item = (&Subject, &Assessment)> {
-        self.assessments.iter().chain(&self.departed)
+        self.assessments.iter().chain(&self.evicted)
     }
 }
 
@@ -164,7 +164,7 @@ impl Assessment {
 
 /// Why an episode is no alert although its score or impact would make it one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum WithheldAlert {
+pub enum WithheldReason {
     /// The subject was often like this in its first week.
     FirstWeek,
     /// Each deviating signal was about as high on earlier days or, on a new host, twice before.
@@ -173,7 +173,7 @@ pub enum WithheldAlert {
     Maintenance,
 }
 
-impl WithheldAlert {
+impl WithheldReason {
     /// All reasons.
     pub const ALL: [Self; 3] = [Self::FirstWeek, Self::EarlierDays, Self::Maintenance];
 
@@ -199,7 +199,7 @@ pub struct AlertState {
     /// Share of the budget that the alerts of the last period spent; `None` without a budget.
     pub budget_spent: Option<f64>,
     /// Why the current episode is no alert although its score or impact would make it one.
-    pub withheld: Option<WithheldAlert>,
+    pub withheld: Option<WithheldReason>,
 }
 
 /// A signal that is filling up.
@@ -338,7 +338,7 @@ pub struct Episode {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum EpisodeTransition {
     /// It started with this reading.
-    Began,
+    Started,
     /// Its description changed.
     Changed,
     /// It ended; contains the episode.

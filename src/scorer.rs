@@ -215,7 +215,7 @@ impl Scorer {
     }
 
     /// Runs this model in shadow mode from now on; after a restart, continues its tally.
-    pub fn try_out(&mut self, model: &ForestModel) {
+    pub fn start_shadow(&mut self, model: &ForestModel) {
         let waiting = self.shadow.take().filter(|it| it.model.is_none());
         let fresh = || ShadowScoring { smooth: vec![0.0; self.smooth.len()], ..ShadowScoring::default() };
         self.shadow = Some(ShadowScoring { model: Some(model.clone()), ..waiting.unwrap_or_else(fresh) });
@@ -272,12 +272,12 @@ impl Scorer {
         if let Some(whole) = step.weight {
             let in_anomaly = self.tracker.is_anomalous();
             let weight = if in_anomaly { whole * settings.anomaly_learning_weight } else { whole };
-            let lesson = LearnOptions {
+            let learn_options = LearnOptions {
                 weight,
                 step: step.whole,
-                in_anomaly: in_anomaly && settings.shelter_short_memory,
+                in_anomaly: in_anomaly && settings.exclude_episodes_from_short_memory,
             };
-            self.learn(point, &distances, lesson, whole, step.ready);
+            self.learn(point, &distances, learn_options, whole, step.ready);
             self.grow(weight, in_anomaly);
         }
         score
@@ -317,8 +317,9 @@ impl Scorer {
         self.note_pattern(point, full);
         self.compare_with_past(point, z, outputs, score, settings);
         self.count_excursion(joint.unscaled, elapsed, settings);
-        // Without sheltered memory it was learned continuously.
-        if matches!(turn, Some(EpisodeTransition::Accepted(_))) && settings.shelter_short_memory {
+        // Without this exclusion the episode was learned continuously.
+        if matches!(turn, Some(EpisodeTransition::Accepted(_))) && settings.exclude_episodes_from_short_memory
+        {
             self.expectation.forget_down_to(POINTS_AFTER_ACCEPTANCE);
         }
         let confidence = vote.map(|it| it.confidence);

@@ -156,7 +156,7 @@ impl SelftestInput {
                     continue;
                 }
                 if let Some(injection) = FaultInjection::new(*fault, *rows, &scales, &mut random) {
-                    self.try_out(fork.clone(), *onset, injection, &scales, &mut random, &mut tally);
+                    self.replay_fault(fork.clone(), *onset, injection, &scales, &mut random, &mut tally);
                 }
             }
         }
@@ -193,7 +193,7 @@ impl SelftestInput {
         for (idx, point) in self.points.iter().enumerate() {
             forks.extend(onsets.iter().filter(|it| **it == idx).map(|_| scorer.clone()));
             let Some(score) = scorer.step(point, self.step(), &self.settings) else { continue };
-            if score.transition == Some(EpisodeTransition::Began) {
+            if score.transition == Some(EpisodeTransition::Started) {
                 return Err(InconclusiveReason::Alarm);
             }
             if idx < LEAD {
@@ -205,7 +205,7 @@ impl SelftestInput {
     }
 
     /// Replays a fault from its start until it is detected or over, and at least long enough to measure the detectors.
-    fn try_out(
+    fn replay_fault(
         &self,
         mut scorer: Scorer,
         onset: usize,
@@ -228,7 +228,7 @@ impl SelftestInput {
             }
             shown.advance(point.at, &values, &missing);
             let Some(score) = scorer.step(&shown, self.step(), &self.settings) else { continue };
-            if score.transition == Some(EpisodeTransition::Began) {
+            if score.transition == Some(EpisodeTransition::Started) {
                 found = found.or(Some((step + 1) as f64 * self.settings.point_seconds));
             }
             // A vanished signal is detected only after a while, a moved one at once.

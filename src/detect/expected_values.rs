@@ -96,10 +96,16 @@ impl Expectations {
     }
 
     /// Learns a point with its distances. `whole` is its weight outside an episode.
-    pub fn learn(&mut self, point: &Point, distances: &SignalDistances, lesson: LearnOptions, whole: f64) {
-        self.plain.learn(point, lesson);
-        self.residual.learn(&distances.residual, lesson);
-        self.time_of_day.learn(point, lesson, whole);
+    pub fn learn(
+        &mut self,
+        point: &Point,
+        distances: &SignalDistances,
+        learn_options: LearnOptions,
+        whole: f64,
+    ) {
+        self.plain.learn(point, learn_options);
+        self.residual.learn(&distances.residual, learn_options);
+        self.time_of_day.learn(point, learn_options, whole);
     }
 
     /// Starts from the statistics of its kind.

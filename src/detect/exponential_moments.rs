@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::p2_quantile::P2Quantile;
-use super::{DetectorParameters, LearnOptions, forgetting, gain};
+use super::{DetectorParameters, LearnOptions, gain, smoothing_factor};
 use crate::learned_state_codec;
 use crate::reading::Timestamp;
 use crate::window::Point;
@@ -89,19 +89,19 @@ impl SignalMoments {
         Self { mean, variance: between + within / count, points, ..Self::default() }
     }
 
-    fn learn(&mut self, value: f64, lesson: LearnOptions, forgetting: f64) {
-        let a = gain(forgetting, lesson, self.points);
+    fn learn(&mut self, value: f64, learn_options: LearnOptions, smoothing_factor: f64) {
+        let a = gain(smoothing_factor, learn_options, self.points);
         let error = if self.points > 0.0 { value - self.mean } else { 0.0 };
         // A large incident must not hide a later one of a tenth of its size.
         let far = OUTLIER_DEVIATIONS * self.spread();
-        let error = if lesson.in_anomaly { error.clamp(-far, far) } else { error };
+        let error = if learn_options.in_anomaly { error.clamp(-far, far) } else { error };
         self.mean = if self.points > 0.0 { self.mean + a * error } else { value };
         self.variance = (1.0 - a) * (self.variance + a * error * error);
-        if !lesson.in_anomaly {
+        if !learn_options.in_anomaly {
             self.min = self.min.min(value);
             self.max = self.max.max(value);
         }
-        self.points += lesson.weight;
+        self.points += learn_options.weight;
     }
 }
 
@@ -122,7 +122,7 @@ pub struct ExponentialMoments {
     /// 95th and 99th percentile of each signal.
     quantiles: Vec<[P2Quantile; 2]>,
     floors: Vec<f64>,
-    forgetting: f64,
+    smoothing_factor: f64,
     points_min: f64,
 }
 
@@ -133,7 +133,7 @@ impl ExponentialMoments {
             moments: vec![SignalMoments::default(); parameters.width()],
             quantiles: vec![[P2Quantile::new(0.95), P2Quantile::new(0.99)]; parameters.width()],
             floors: parameters.floors.clone(),
-            forgetting: forgetting(parameters.half_life),
+            smoothing_factor: smoothing_factor(parameters.half_life),
             points_min: parameters.points_min,
         }
     }
@@ -144,7 +144,7 @@ impl ExponentialMoments {
             && self.quantiles.len() == fresh.quantiles.len()
             && self.quantiles.iter().flatten().all(P2Quantile::fits)
             && self.floors == fresh.floors
-            && learned_state_codec::is_bit_equal(self.forgetting, fresh.forgetting)
+            && learned_state_codec::is_bit_equal(self.smoothing_factor, fresh.smoothing_factor)
             && learned_state_codec::is_bit_equal(self.points_min, fresh.points_min)
     }
 
@@ -199,11 +199,11 @@ impl ExponentialMoments {
     }
 
     /// Learns the signals that are present in the point.
-    pub fn learn(&mut self, point: &Point, lesson: LearnOptions) {
+    pub fn learn(&mut self, point: &Point, learn_options: LearnOptions) {
         for (idx, known) in self.moments.iter_mut().enumerate().filter(|(idx, _)| !point.missing[*idx]) {
-            known.learn(point.values[idx], lesson, self.forgetting);
+            known.learn(point.values[idx], learn_options, self.smoothing_factor);
             known.learned_at = Some(point.at);
-            if lesson.step && !lesson.in_anomaly {
+            if learn_options.step && !learn_options.in_anomaly {
                 self.quantiles[idx].iter_mut().for_each(|it| it.learn(point.values[idx]));
             }
         }
@@ -220,10 +220,10 @@ mod tests {
         Point { values: vec![value], missing: vec![false], ..Point::default() }
     }
 
-    fn learned(floor: f64, values: &[f64], lesson: LearnOptions) -> ExponentialMoments {
+    fn learned(floor: f64, values: &[f64], learn_options: LearnOptions) -> ExponentialMoments {
         let mut adaptive = ExponentialMoments::new(&DetectorParameters::plain(vec![floor], 20_160.0));
         for value in values {
-            adaptive.learn(&point(*value), lesson);
+            adaptive.learn(&point(*value), learn_options);
         }
         adaptive
     }

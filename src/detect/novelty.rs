@@ -171,8 +171,8 @@ impl NoveltyDetector {
         DetectorOutput::Score { score: shares.iter().sum(), threshold: THRESHOLD, shares }
     }
 
-    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
-        if !lesson.step || self.is_paused {
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, learn_options: LearnOptions) {
+        if !learn_options.step || self.is_paused {
             return;
         }
         self.held = self.shares(input);

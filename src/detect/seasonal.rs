@@ -11,7 +11,9 @@ use crate::time_zone::TimeZone;
 use crate::window::Point;
 
 use super::exponential_moments::{deviations, with_floor};
-use super::{DetectorInput, DetectorOutput, DetectorParameters, ExpectedRange, LearnOptions, forgetting};
+use super::{
+    DetectorInput, DetectorOutput, DetectorParameters, ExpectedRange, LearnOptions, smoothing_factor,
+};
 use crate::learned_state_codec::COUNT_MAX;
 
 mod five_minute_buckets;
@@ -104,8 +106,8 @@ impl Seasonal {
         }
     }
 
-    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
-        if lesson.step && !lesson.in_anomaly {
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, learn_options: LearnOptions) {
+        if learn_options.step && !learn_options.in_anomaly {
             self.note(input.point);
         }
     }
@@ -123,7 +125,7 @@ impl Seasonal {
             BucketUpdate::Closed => {}
         }
         let (bucket, days) = (collector.end() - 1, collector.len() / grid.day());
-        let late = forgetting(LEVEL_DAYS * grid.day() as f64);
+        let late = smoothing_factor(LEVEL_DAYS * grid.day() as f64);
         for (season, value) in self.seasons.iter_mut().zip(collector.newest().unwrap_or_default()) {
             if let Some(season) = season.as_mut().filter(|_| !value.is_nan()) {
                 season.level += late * (f64::from(*value) - season.at(bucket) - season.level);

@@ -138,7 +138,7 @@ impl TimeOfDayProfile {
     }
 
     /// Learns the point. Missing signals count with their last known value.
-    pub fn learn(&mut self, point: &Point, lesson: LearnOptions, whole: f64) {
+    pub fn learn(&mut self, point: &Point, learn_options: LearnOptions, whole: f64) {
         let slot = self.slot(point.at);
         let signals = self.level.len();
         let open = self.open.get_or_insert_with(|| OpenSlot {
@@ -147,13 +147,13 @@ impl TimeOfDayProfile {
             weight: 0.0,
             whole: 0.0,
         });
-        open.sums.iter_mut().zip(&point.values).for_each(|(sum, value)| *sum += lesson.weight * value);
-        open.weight += lesson.weight;
+        open.sums.iter_mut().zip(&point.values).for_each(|(sum, value)| *sum += learn_options.weight * value);
+        open.weight += learn_options.weight;
         open.whole += whole;
-        let share = 1.0 / (self.points + lesson.weight);
-        let a = lesson.weight * share.max(1.0 / (DAYS * self.points_per_day));
+        let share = 1.0 / (self.points + learn_options.weight);
+        let a = learn_options.weight * share.max(1.0 / (DAYS * self.points_per_day));
         self.level.iter_mut().zip(&point.values).for_each(|(level, value)| *level += a * (value - *level));
-        self.points += lesson.weight;
+        self.points += learn_options.weight;
     }
 }
 

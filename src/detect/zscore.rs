@@ -115,8 +115,8 @@ impl ZScore {
         DetectorOutput::Score { score, threshold: THRESHOLD, shares: Vec::new() }
     }
 
-    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
-        if !lesson.step || lesson.in_anomaly {
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, learn_options: LearnOptions) {
+        if !learn_options.step || learn_options.in_anomaly {
             return;
         }
         self.points = (self.points + 1).min(POINTS_MIN);

@@ -235,7 +235,7 @@ impl Engine {
             state.compare_with(reference);
         }
         if let Some(model) = &kind_state.shadow {
-            state.try_out(model);
+            state.start_shadow(model);
         }
         state.see(self.before.at);
         state.set_handed_out(self.before.at);

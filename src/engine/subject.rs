@@ -95,7 +95,7 @@ pub(super) struct SubjectState {
     #[serde(skip)]
     was_away: bool,
     /// Whether it started with the statistics of another host.
-    is_lent: bool,
+    uses_host_prior: bool,
     /// Readings since the last whole point.
     since_point: usize,
     /// Seconds between the last two readings.
@@ -173,7 +173,7 @@ impl SubjectState {
             last_seen: Timestamp::default(),
             handed_out: Timestamp::default(),
             was_away: false,
-            is_lent: false,
+            uses_host_prior: false,
             since_point: 0,
             pace: 0.0,
             ready_at: Timestamp::default(),
@@ -217,8 +217,8 @@ impl SubjectState {
         self.scorer.detectors.forest.install(model);
     }
 
-    pub(super) fn try_out(&mut self, model: &ForestModel) {
-        self.scorer.try_out(model);
+    pub(super) fn start_shadow(&mut self, model: &ForestModel) {
+        self.scorer.start_shadow(model);
     }
 
     pub(super) fn drop_shadow(&mut self) {
@@ -319,7 +319,7 @@ impl SubjectState {
     }
 
     /// The input of a self-test, if one is due. The call marks the test as started.
-    pub(super) fn trial(&mut self, settings: &EngineSettings) -> Option<SelftestInput> {
+    pub(super) fn selftest_input(&mut self, settings: &EngineSettings) -> Option<SelftestInput> {
         let recent = self.recent.as_ref().filter(|it| it.is_full())?;
         let now = self.window.point().at;
         // After a backward clock step, the last test lies in the future; a test is due then.

@@ -86,7 +86,7 @@ impl PersistentState {
         for kind in kinds {
             match self.registry.shadow(kind) {
                 Some(_) if is_paused => self.engine.drop_shadow(kind),
-                Some(shadow) => self.engine.try_out(kind, shadow.eif()),
+                Some(shadow) => self.engine.start_shadow(kind, shadow.eif()),
                 None => {}
             }
         }

@@ -20,7 +20,7 @@ pub(super) static SHADOW: Metric = Metric::gauge(
     "Identifier of the shadow model; always 1, absent without one",
 )
 .by(&["kind", "model"]);
-pub(super) static TRIALS: Metric =
+pub(super) static SHADOW_MODELS: Metric =
     Metric::counter("hostnorm_shadow_models_total", "Shadow models, by outcome: promoted or refused")
         .by(&["kind", "outcome"]);
 pub(super) static TRAINED_AT: Metric = Metric::gauge(
@@ -56,8 +56,8 @@ struct ModelKindMetrics {
     auc: Option<f64>,
     /// AUC of the second implementation.
     auc_peer: Option<f64>,
-    trials_promoted: u64,
-    trials_refused: u64,
+    shadows_promoted: u64,
+    shadows_refused: u64,
     /// Whether the last training was refused, to log it once.
     is_failing: bool,
 }
@@ -127,7 +127,7 @@ impl ModelMetrics {
             match persistent.registry.review(kind, &tally) {
                 None => continue,
                 Some(ShadowOutcome::Promoted(id)) => {
-                    figures.trials_promoted += 1;
+                    figures.shadows_promoted += 1;
                     tracing::info!(
                         kind = kind.name(), model = %id, readings = tally.readings, above = tally.above,
                         above_current = tally.above_current, "new model promoted"
@@ -135,7 +135,7 @@ impl ModelMetrics {
                     persistent.install(kind);
                 }
                 Some(ShadowOutcome::Refused { id, why }) => {
-                    figures.trials_refused += 1;
+                    figures.shadows_refused += 1;
                     tracing::warn!(kind = kind.name(), model = %id, reason = why, "new model refused; keeping the current one");
                     persistent.engine.drop_shadow(kind);
                 }
@@ -158,8 +158,8 @@ impl ModelMetrics {
                 values.set_by(&TRAINING_SECONDS, &MetricLabels::new([name]), seconds);
             }
             for (metric, outcome, count) in [
-                (&TRIALS, "promoted", it.trials_promoted),
-                (&TRIALS, "refused", it.trials_refused),
+                (&SHADOW_MODELS, "promoted", it.shadows_promoted),
+                (&SHADOW_MODELS, "refused", it.shadows_refused),
                 (&TRAININGS, "trained", it.trained),
                 (&TRAININGS, "refused", it.refused),
             ] {
@@ -182,7 +182,7 @@ fn add(persistent: &mut PersistentState, kind: SubjectKind, model: TrainedModel)
         persistent.install(kind);
     } else {
         persistent.engine.drop_shadow(kind);
-        persistent.engine.try_out(kind, version.eif());
+        persistent.engine.start_shadow(kind, version.eif());
     }
     persistent.save_models();
 }

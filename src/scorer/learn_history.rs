@@ -51,8 +51,8 @@ impl HistoryLearner {
     /// Passes the next point to the scorer, oldest first.
     pub fn push(&mut self, scorer: &mut Scorer, past: &HistoryPoint) {
         self.spend(scorer, past);
-        let sheltered = self.settings.shelter_short_memory;
-        if self.was_accepted(scorer, past) && sheltered {
+        let excluded = self.settings.exclude_episodes_from_short_memory;
+        if self.was_accepted(scorer, past) && excluded {
             scorer.expectation.forget_down_to(POINTS_AFTER_ACCEPTANCE);
         }
         let age = self.age(past);
@@ -69,7 +69,7 @@ impl HistoryLearner {
         let stride = STRIDES[usize::from(!of_season)];
         if self.skipped >= stride {
             self.skipped = 0;
-            scorer.learn_coarse_point(past, stride as f64, sheltered);
+            scorer.learn_coarse_point(past, stride as f64, excluded);
         }
     }
 
@@ -106,9 +106,9 @@ impl Scorer {
         if self.points >= POINTS_MIN {
             self.recount_excursions(point, &distances, settings);
         }
-        let sheltered = settings.shelter_short_memory;
-        let lesson = LearnOptions { weight: *weight, step: true, in_anomaly: *in_anomaly && sheltered };
-        self.learn(point, &distances, lesson, 1.0, true);
+        let excluded = settings.exclude_episodes_from_short_memory;
+        let learn_options = LearnOptions { weight: *weight, step: true, in_anomaly: *in_anomaly && excluded };
+        self.learn(point, &distances, learn_options, 1.0, true);
         self.grow(*weight, *in_anomaly);
     }
 
@@ -122,12 +122,12 @@ impl Scorer {
     }
 
     /// Learns the expectations from a point that represents `count` points.
-    fn learn_coarse_point(&mut self, past: &HistoryPoint, count: f64, sheltered: bool) {
+    fn learn_coarse_point(&mut self, past: &HistoryPoint, count: f64, excluded: bool) {
         let HistoryPoint { point, in_anomaly, weight, .. } = past;
         let distances = self.expectation.distances(point);
-        let lesson =
-            LearnOptions { weight: weight * count, step: true, in_anomaly: *in_anomaly && sheltered };
-        self.expectation.learn(point, &distances, lesson, count);
-        self.grow(lesson.weight, *in_anomaly);
+        let learn_options =
+            LearnOptions { weight: weight * count, step: true, in_anomaly: *in_anomaly && excluded };
+        self.expectation.learn(point, &distances, learn_options, count);
+        self.grow(learn_options.weight, *in_anomaly);
     }
 }

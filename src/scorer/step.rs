@@ -30,7 +30,7 @@ pub struct ScorerSettings {
     pub anomaly_learning_weight: f64,
     /// Whether points inside an episode are kept out of short memories, of the rows for the forest and of the growth
     /// of a new host, because a fault must not change what is learned about it (ADR 007).
-    pub shelter_short_memory: bool,
+    pub exclude_episodes_from_short_memory: bool,
 }
 
 impl ScorerSettings {

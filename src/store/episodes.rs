@@ -236,7 +236,7 @@ pub(super) const EPISODES_WITH_SCENES: &str = "SELECT kind, subject, began, ende
                         lasted FROM episodes";
 
 /// The newest episodes of a subject and those with a verdict, oldest first, without their scenes.
-pub(super) fn judged_episodes(
+pub(super) fn episodes_with_verdict(
     connection: &Connection,
     of: &Subject,
     newest: usize,

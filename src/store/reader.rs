@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::block;
 use super::data_dir::FILE;
-use super::episodes::{EPISODES, EPISODES_WITH_SCENES, episode, judged_episodes};
+use super::episodes::{EPISODES, EPISODES_WITH_SCENES, episode, episodes_with_verdict};
 use super::error::StoreError;
 use super::row_types::{
     BEGINNING, BaselineRow, LEARNING, LogPositionRow, LogStateRow, MarkerRow, ModelRow, RECORDED,
@@ -135,8 +135,12 @@ impl StoreReader {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub fn judged_episodes(&self, of: &Subject, newest: usize) -> Result<Vec<EpisodeRecord>, StoreError> {
-        judged_episodes(&self.0, of, newest)
+    pub fn episodes_with_verdict(
+        &self,
+        of: &Subject,
+        newest: usize,
+    ) -> Result<Vec<EpisodeRecord>, StoreError> {
+        episodes_with_verdict(&self.0, of, newest)
     }
 
     /// The state of an evicted subject, by its kind and identity.

@@ -67,7 +67,7 @@ fn day(directory: &Path) -> Database {
     for minute in 0..24 * 60 {
         let at = f64::from(minute) * 60.0;
         let tick = match minute {
-            360 => tick(at, Some(began), Some(EpisodeTransition::Began)),
+            360 => tick(at, Some(began), Some(EpisodeTransition::Started)),
             361..365 => tick(at, Some(began), None),
             365 => {
                 let episode = Episode { since: Timestamp(began), peak: 1.5, lasted: 0.0 };

@@ -131,7 +131,7 @@ impl AssessmentEntry {
     fn of(subject: &Subject, assessment: &Assessment) -> Self {
         let details = assessment.details.as_ref();
         let described =
-            matches!(assessment.transition, Some(EpisodeTransition::Began | EpisodeTransition::Changed));
+            matches!(assessment.transition, Some(EpisodeTransition::Started | EpisodeTransition::Changed));
         Self {
             subject: subject.clone(),
             point: assessment.point.clone(),

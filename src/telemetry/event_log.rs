@@ -92,7 +92,7 @@ impl EventLogger {
 fn log_transition(subject: &Subject, assessment: &Assessment, turn: EpisodeTransition) {
     let kind = subject.kind().name();
     let state = match turn {
-        EpisodeTransition::Began => "began",
+        EpisodeTransition::Started => "began",
         EpisodeTransition::Changed => "changed",
         EpisodeTransition::Ended(episode) => return note_end(subject, &episode, "ended"),
         EpisodeTransition::Accepted(episode) => return note_end(subject, &episode, "accepted"),
@@ -237,7 +237,7 @@ mod tests {
         let ended = EpisodeTransition::Ended(Episode { since: Timestamp(5.0), peak: 7.43, lasted: 95.2 });
         check(
             &[
-                report(true, Some(EpisodeTransition::Began), &[]),
+                report(true, Some(EpisodeTransition::Started), &[]),
                 report(true, None, &[]),
                 report(true, Some(EpisodeTransition::Changed), &[]),
                 report(true, Some(ended), &[]),

@@ -11,7 +11,7 @@ use hostnorm::episode_pattern::OperatorVerdict;
 use hostnorm::impact::{EpisodeSeverity, ImpactFormula};
 use hostnorm::maintenance::{MaintenanceCalendar, MaintenanceWindow};
 use hostnorm::reading::{MetricLabels, Reading, Subject, SubjectKind, Timestamp};
-use hostnorm::report::{Assessment, EpisodeTransition, WithheldAlert};
+use hostnorm::report::{Assessment, EpisodeTransition, WithheldReason};
 use hostnorm::scorer::HistoryPoint;
 use hostnorm::silence::{self, Silence, SilenceCalendar, SilenceMatcher, TargetLabels};
 use hostnorm::simulate::COLUMNS;
@@ -69,7 +69,7 @@ fn an_anomaly_is_accepted_on_request() {
         let assessment = step(&mut engine, with_memory(reading, 0.97));
         match assessment.transition {
             Some(EpisodeTransition::Accepted(_)) => accepted = Some(idx),
-            Some(EpisodeTransition::Began) => {
+            Some(EpisodeTransition::Started) => {
                 assert_eq!(accepted, None, "at {idx}: what was accepted is no anomaly again");
             }
             _ => {}
@@ -157,8 +157,8 @@ fn maintenance_teaches_nothing_and_marks_its_episodes() {
         assert!(assessment.point.as_ref().is_none_or(|it| it.weight == 0.0));
         let alert = assessment.alert.unwrap();
         assert!(!alert.is_active, "no alert during maintenance");
-        withheld |= alert.withheld == Some(WithheldAlert::Maintenance);
-        if assessment.transition == Some(EpisodeTransition::Began) {
+        withheld |= alert.withheld == Some(WithheldReason::Maintenance);
+        if assessment.transition == Some(EpisodeTransition::Started) {
             began = began.or(Some((idx, assessment.details.unwrap().momentary)));
         }
         if assessment.episode.is_some() {
@@ -228,7 +228,7 @@ fn a_silence_marks_its_episodes_which_teach_nothing_unless_they_are_expected() {
             let assessment = step(&mut engine, reading);
             assert!(assessment.expected.silenced && engine.is_host_silenced());
             alerts += usize::from(assessment.alert.is_some_and(|it| it.is_active));
-            began |= assessment.transition == Some(EpisodeTransition::Began);
+            began |= assessment.transition == Some(EpisodeTransition::Started);
             if assessment.episode.is_some() {
                 assert!(assessment.marks.silenced && !assessment.marks.maintenance);
                 assert!(assessment.point.is_none_or(|it| (it.weight - expect_weight).abs() < 1e-9));
@@ -280,8 +280,8 @@ fn scores_like_a_rejected_episode_are_discounted_and_stay_unusual() {
     let [(first, _, _), (second, text, since)] = before.as_slice() else { panic!("{before:?}") };
     assert!((first / second - 1.0).abs() < 0.3, "recurrence alone changes nothing: {first} {second}");
     assert!(*second > 1.3 && !text.contains("rejected"), "{second} {text}");
-    assert!(!engine.judge_episode(&Subject::Host, Timestamp(1.0), OperatorVerdict::Rejected), "unknown");
-    assert!(engine.judge_episode(&Subject::Host, *since, OperatorVerdict::Rejected));
+    assert!(!engine.set_verdict(&Subject::Host, Timestamp(1.0), OperatorVerdict::Rejected), "unknown");
+    assert!(engine.set_verdict(&Subject::Host, *since, OperatorVerdict::Rejected));
     // The verdict is part of the learned state.
     let mut restarted = Engine::new(&SIGNALS, &settings());
     restarted.restore(&engine.snapshot()).unwrap();
@@ -292,7 +292,7 @@ fn scores_like_a_rejected_episode_are_discounted_and_stay_unusual() {
     assert!(text.ends_with("; like 1 episode rejected before"), "{text}");
     let (again, ..) = repeated(&mut restarted, &rest[120..180])[0];
     assert!((again - discounted).abs() < 0.3 * discounted, "{again} {discounted}");
-    assert!(engine.judge_episode(&Subject::Host, *since, OperatorVerdict::Confirmed));
+    assert!(engine.set_verdict(&Subject::Host, *since, OperatorVerdict::Confirmed));
     let (confirmed, text, _) = &repeated(&mut engine, &rest[180..240])[0];
     assert!(confirmed > &(0.7 * second) && !text.contains("rejected"), "{confirmed} {text}");
 }
@@ -301,7 +301,7 @@ fn scores_like_a_rejected_episode_are_discounted_and_stay_unusual() {
 fn a_new_model_runs_in_shadow_mode() {
     let (mut engine, rest) = known(200);
     let new = model(&mut engine, 2);
-    engine.try_out(SubjectKind::Host, &new.eif);
+    engine.start_shadow(SubjectKind::Host, &new.eif);
     for reading in &rest[..50] {
         let details = step(&mut engine, reading.clone()).details.unwrap();
         let shadow = details.shadow.unwrap();
@@ -315,11 +315,11 @@ fn a_new_model_runs_in_shadow_mode() {
     for first in [true, false] {
         let mut restarted = Engine::new(&SIGNALS, &settings());
         if first {
-            restarted.try_out(SubjectKind::Host, &new.eif);
+            restarted.start_shadow(SubjectKind::Host, &new.eif);
         }
         restarted.restore(&snapshot).unwrap();
         if !first {
-            restarted.try_out(SubjectKind::Host, &new.eif);
+            restarted.start_shadow(SubjectKind::Host, &new.eif);
         }
         restarted.resume_from(rest[49].clone().into());
         let one = step(&mut restarted, rest[50].clone()).details.unwrap();
@@ -327,7 +327,7 @@ fn a_new_model_runs_in_shadow_mode() {
         assert!((restarted.tally(SubjectKind::Host).readings - 51.0).abs() < 1e-9);
     }
     // With the same model the shadow score is equal, once the earlier smoothed score has decayed.
-    engine.try_out(SubjectKind::Host, &new.eif);
+    engine.start_shadow(SubjectKind::Host, &new.eif);
     engine.install(SubjectKind::Host, &new.eif);
     let opinions: Vec<_> =
         rest[50..199].iter().map(|it| step(&mut engine, it.clone()).details.unwrap()).collect();

@@ -23,7 +23,7 @@ use hostnorm::reading::{
 };
 use hostnorm::report::{
     AbsentSignal, AlertState, Assessment, Contribution, DeviationDirection, Episode, ExpectedValue,
-    FillingSignal, Report, ScoreDetails, ShadowScore, SignalState, TickTiming, TraceIds, WithheldAlert,
+    FillingSignal, Report, ScoreDetails, ShadowScore, SignalState, TickTiming, TraceIds, WithheldReason,
 };
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::telemetry::{self, otlp_traces};
@@ -262,7 +262,7 @@ fn a_service_has_few_series_and_a_log_all() {
     let impact = RESOURCES.map(|resource| ResourceImpact { resource, ratio: 0.5, usual: Some(0.25) });
     let alert = host.alert.map(|it| AlertState {
         is_active: false,
-        withheld: Some(WithheldAlert::EarlierDays),
+        withheld: Some(WithheldReason::EarlierDays),
         ..it
     });
     let web = Assessment { details, uses_kind_prior: true, impact: impact.into(), alert, ..host };

@@ -224,7 +224,7 @@ fn points_scores_and_episodes_are_rows() {
     assert!(store.put(StoreWrite::Snapshot(retrained.clone())));
     for t in 0..40 {
         let mut report = match t {
-            12 => judged(t, 1.5, Some(since), Some(EpisodeTransition::Began)),
+            12 => judged(t, 1.5, Some(since), Some(EpisodeTransition::Started)),
             13..20 => judged(t, 3.0, Some(since), None),
             20 => {
                 let episode = Episode { since: Timestamp(since), peak: 3.0, lasted: 0.0 };
@@ -312,7 +312,7 @@ fn the_scenes_of_an_episode_come_with_it_alone() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
     let since = START + 1.0;
-    store.append(&judged(1, 1.5, Some(since), Some(EpisodeTransition::Began)));
+    store.append(&judged(1, 1.5, Some(since), Some(EpisodeTransition::Started)));
     let mut report = judged(2, 2.5, Some(since), None);
     let host = report.assessments.get_mut(&Subject::Host).unwrap();
     let mut now = ProcessUsage::NONE;
@@ -344,7 +344,7 @@ fn an_episode_goes_on_after_a_restart_or_is_called_interrupted() {
     {
         let directory = tempfile::tempdir().unwrap();
         let mut store = open(directory.path());
-        store.append(&judged(1, 1.5, Some(START + 1.0), Some(EpisodeTransition::Began)));
+        store.append(&judged(1, 1.5, Some(START + 1.0), Some(EpisodeTransition::Started)));
         store.append(&judged(2, 2.5, Some(START + 1.0), None));
         store.close();
         let mut store = open(directory.path());
@@ -378,7 +378,7 @@ fn an_episode_is_as_long_as_its_readings_whatever_the_clock_says() {
             report
         };
         let mut store = open(directory.path());
-        store.append(&judged(began, 1.5, Some(since), Some(EpisodeTransition::Began)));
+        store.append(&judged(began, 1.5, Some(since), Some(EpisodeTransition::Started)));
         store.append(&inside(end - 1, 19.0));
         match outcome {
             "ended" => {

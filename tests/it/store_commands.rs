@@ -61,7 +61,7 @@ fn filled(directory: &Path) {
             details: Some(ScoreDetails { score: 0.5, momentary: 1.0 / 3.0, ..ScoreDetails::default() }),
             point: (t == 9).then(|| Arc::new(learned)),
             episode: (t == 3).then_some(Episode { since: at, peak: 1.5, lasted: 0.0 }),
-            transition: (t == 3).then_some(EpisodeTransition::Began),
+            transition: (t == 3).then_some(EpisodeTransition::Started),
             description: (t == 3).then(|| "Anomaly on host: no single signal stands out".into()),
             ..Assessment::default()
         };
@@ -308,7 +308,7 @@ fn an_episode_lasted_as_long_as_its_readings_say() {
     let mut store = crate::store::open(directory.path());
     let episode = |lasted: f64| Episode { since: Timestamp(START), peak: 1.5, lasted };
     for (at, open, transition) in [
-        (START, Some(episode(0.0)), EpisodeTransition::Began),
+        (START, Some(episode(0.0)), EpisodeTransition::Started),
         (START - 3_520.0, None, EpisodeTransition::Ended(episode(80.0))),
     ] {
         let assessment = Assessment {

@@ -59,7 +59,7 @@ impl DemoReading {
         let signal =
             |name: &str| assessment.signals.iter().find(|it| it.signal.name == name).map(|it| it.value);
         let said = assessment.transition.as_ref().map(|turn| match turn {
-            EpisodeTransition::Began | EpisodeTransition::Changed => {
+            EpisodeTransition::Started | EpisodeTransition::Changed => {
                 assessment.description.as_deref().unwrap_or_default().to_owned()
             }
             EpisodeTransition::Ended(episode) => episode_text::ended(host, episode),
@@ -72,7 +72,7 @@ impl DemoReading {
             anomalous: assessment.episode.is_some(),
             words: assessment.episode.map(|_| episode_text::describe(host, assessment, None)),
             description: said,
-            began: assessment.transition == Some(EpisodeTransition::Began),
+            began: assessment.transition == Some(EpisodeTransition::Started),
             ..seen
         }
     }

@@ -6,7 +6,7 @@ use crate::report::{Assessment, EpisodeCircumstances, EpisodeTransition};
 impl SubjectState {
     /// Adds the circumstances of this reading to the assessment, and to its episode.
     pub(in super::super) fn mark(&mut self, assessment: &mut Assessment, expected: EpisodeCircumstances) {
-        if assessment.transition == Some(EpisodeTransition::Began) {
+        if assessment.transition == Some(EpisodeTransition::Started) {
             self.marks = EpisodeCircumstances::default();
         }
         if assessment.episode.is_some() {

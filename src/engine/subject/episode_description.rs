@@ -18,8 +18,10 @@ impl SubjectState {
     ) {
         if assessment.episode.is_none() {
             self.description = None;
-        } else if matches!(assessment.transition, Some(EpisodeTransition::Began | EpisodeTransition::Changed))
-        {
+        } else if matches!(
+            assessment.transition,
+            Some(EpisodeTransition::Started | EpisodeTransition::Changed)
+        ) {
             let text = episode_text::describe(subject, assessment, change);
             match self.description.as_deref() {
                 // An unchanged description is no transition.

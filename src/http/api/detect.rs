@@ -15,7 +15,7 @@ use crate::episode_text;
 use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::impact::{EpisodeSeverity, ResourceImpact};
-use crate::report::{Assessment, EpisodeTemplate, SignalState, WithheldAlert};
+use crate::report::{Assessment, EpisodeTemplate, SignalState, WithheldReason};
 
 /// The assessment of a subject at its newest reading. An unknown value is absent.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -144,7 +144,7 @@ pub(super) async fn detect(state: &AppState, request: Request) -> Result<Respons
         },
         subject_is_anomaly: is_open.filter(|_| requested.is_some()),
         alert: assessment.ready.then_some(assessment.is_alert()),
-        alert_withheld: assessment.alert.and_then(|it| it.withheld).map(WithheldAlert::name),
+        alert_withheld: assessment.alert.and_then(|it| it.withheld).map(WithheldReason::name),
         alert_level: assessment.alert.map(|it| it.level),
         score: assessment.details.as_ref().map(|it| it.score),
         confidence: assessment.details.as_ref().and_then(|it| it.confidence),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::time_text;
 use crate::episode_text;
 use crate::reading::Subject;
-use crate::report::{Assessment, EpisodeCircumstances, Report, WithheldAlert};
+use crate::report::{Assessment, EpisodeCircumstances, Report, WithheldReason};
 
 /// The state of a subject at one reading. What is not known is absent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -70,14 +70,14 @@ fn without_circumstances(subject: &Subject, assessment: &Assessment) -> String {
         ("anomaly", _) => match &assessment.description {
             Some(description) if assessment.is_alert() => format!("{description}. This is worth an alert"),
             Some(description) => match assessment.alert.and_then(|it| it.withheld) {
-                Some(WithheldAlert::FirstWeek) => {
+                Some(WithheldReason::FirstWeek) => {
                     format!("{description}. No alert: it was often like this in its first week")
                 }
-                Some(WithheldAlert::EarlierDays) => {
+                Some(WithheldReason::EarlierDays) => {
                     format!("{description}. No alert: it was like this before")
                 }
                 // The maintenance window is named anyway.
-                Some(WithheldAlert::Maintenance) | None => description.to_string(),
+                Some(WithheldReason::Maintenance) | None => description.to_string(),
             },
             None => format!("Anomaly on {name}"),
         },
@@ -130,9 +130,9 @@ mod tests {
         let text = "Anomaly on host: swapping 3. This is worth an alert";
         check(&Assessment { alert, ..unusual.clone() }, ("anomaly", text));
         let reasons = [
-            (WithheldAlert::FirstWeek, ". No alert: it was often like this in its first week"),
-            (WithheldAlert::EarlierDays, ". No alert: it was like this before"),
-            (WithheldAlert::Maintenance, ""),
+            (WithheldReason::FirstWeek, ". No alert: it was often like this in its first week"),
+            (WithheldReason::EarlierDays, ". No alert: it was like this before"),
+            (WithheldReason::Maintenance, ""),
         ];
         for (reason, text) in reasons {
             let alert = alert.map(|it| AlertState { is_active: false, withheld: Some(reason), ..it });

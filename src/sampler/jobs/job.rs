@@ -13,7 +13,7 @@ use crate::model_registry::ModelVersion;
 use crate::reading::{Subject, SubjectKind};
 use crate::sampler::job_throttle::JobGate;
 use crate::sampler::persist::record;
-use crate::sampler::restore::{fold, forgotten, knows_forgotten};
+use crate::sampler::restore::{forgotten, knows_forgotten, relearn_points};
 use crate::scorer::HistoryPoint;
 use crate::selftest::{InconclusiveReason, SelftestInput, SelftestResult};
 use crate::store::{BackfillPoints, StoreError, StoreReader, TimeRange};
@@ -38,7 +38,7 @@ pub(in crate::sampler) enum Job {
     /// Runs a self-test; the seed is that of the injected faults.
     Selftest {
         subject: Subject,
-        trial: Box<SelftestInput>,
+        selftest_input: Box<SelftestInput>,
         seed: u64,
     },
     /// Learns the stored points of these subjects with an empty engine, without this time range and those forgotten
@@ -143,8 +143,8 @@ impl Job {
             Self::Fit { subject, history } => {
                 JobOutcome::Fitted { subject, result: guarded(|| Ok(history.fit())) }
             }
-            Self::Selftest { subject, trial, seed } => {
-                JobOutcome::Tested { subject, result: guarded(|| trial.run(seed)) }
+            Self::Selftest { subject, selftest_input, seed } => {
+                JobOutcome::Tested { subject, result: guarded(|| selftest_input.run(seed)) }
             }
             Self::Rebuild { blank, subjects, directory, span } => {
                 JobOutcome::Rebuilt(guarded(|| rebuild(blank, &subjects, &directory, span)))
@@ -233,7 +233,7 @@ fn rebuild(
     let reader = StoreReader::open(directory)?;
     let mut spans = forgotten(&reader)?;
     spans.push(span);
-    let points = fold(&reader, &mut blank, subjects, &spans)?;
+    let points = relearn_points(&reader, &mut blank, subjects, &spans)?;
     Ok((blank, points))
 }
 

@@ -66,7 +66,7 @@ pub(super) fn report(idx: usize) -> Report {
         episode: is_anomaly.then_some(Episode { since, peak: 3.0, lasted: at(idx) - since.0 }),
         description: is_anomaly.then(|| "Anomaly on host: CPU usage 90 %".into()),
         transition: match idx {
-            _ if idx == EPISODE.start => Some(EpisodeTransition::Began),
+            _ if idx == EPISODE.start => Some(EpisodeTransition::Started),
             _ if idx == EPISODE.end => {
                 Some(EpisodeTransition::Ended(Episode { since, peak: 3.0, lasted: at(idx) - since.0 }))
             }

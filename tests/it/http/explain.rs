@@ -91,7 +91,7 @@ fn store_episodes(directory: &Path, episodes: &[(f64, f64, f64)]) {
     let mut store = crate::store::open(directory);
     for (since, end, peak) in episodes {
         let episode = Episode { since: Timestamp(*since), peak: *peak, lasted: end - since };
-        let began = (*since, Some(episode), EpisodeTransition::Began);
+        let began = (*since, Some(episode), EpisodeTransition::Started);
         let (state, cause) = cause();
         for (at, open, transition) in [began, (*end, None, EpisodeTransition::Ended(episode))] {
             let assessment = Assessment {

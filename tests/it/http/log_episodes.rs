@@ -36,7 +36,7 @@ fn assessment(since: f64, description: &str, templates: &[EpisodeTemplate]) -> A
         ready: true,
         details: Some(ScoreDetails { score: 3.0, momentary: 3.0, ..ScoreDetails::default() }),
         episode: Some(Episode { since: Timestamp(since), peak: 3.0, lasted: 0.0 }),
-        transition: Some(EpisodeTransition::Began),
+        transition: Some(EpisodeTransition::Started),
         description: Some(description.into()),
         templates: templates.into(),
         templates_are_new: !templates.is_empty(),
