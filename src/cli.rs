@@ -266,7 +266,7 @@ fn every() -> Arg {
 
 fn given(matches: &ArgMatches, setting: &Setting) -> Option<FlagValue> {
     let (key, flag) = (setting.key.to_string(), setting.flag());
-    if setting.takes == SettingType::Switch {
+    if setting.takes == SettingType::Bool {
         let no_flag = format!("no-{flag}");
         return match (matches.get_flag(&flag), matches.get_flag(&no_flag)) {
             (_, true) => Some(FlagValue { key, flag: no_flag, words: vec!["false".into()] }),
@@ -350,7 +350,7 @@ fn args(setting: &Setting) -> Vec<Arg> {
         let arg = if is_common { arg } else { arg.help_heading(heading(setting.section())) };
         arg.help(format!("{}{end}", first_sentence(help))).long_help(format!("{help}{end}"))
     };
-    if setting.takes == SettingType::Switch {
+    if setting.takes == SettingType::Bool {
         let no_flag = format!("no-{flag}");
         let no_help = format!("Do not {}", lower_first(first_sentence(&setting.help)));
         let is_on = default == "true";
@@ -363,7 +363,8 @@ fn args(setting: &Setting) -> Vec<Arg> {
         SettingType::OneOf(words) => format!(" [possible values: {}]", words.join(", ")),
         _ => String::new(),
     };
-    let action = if matches!(setting.takes, SettingType::Texts | SettingType::Windows | SettingType::Logs) {
+    let action = if matches!(setting.takes, SettingType::TextList | SettingType::Windows | SettingType::Logs)
+    {
         ArgAction::Append
     } else {
         ArgAction::Set

@@ -96,7 +96,7 @@ impl SceneWatcher {
 
 /// A scene after its first pass.
 #[derive(Debug)]
-struct HalfScene {
+struct PendingScene {
     occasion: SceneOccasion,
     at: Timestamp,
     cpu: Duration,
@@ -140,12 +140,12 @@ impl ProcessWatch {
             );
         }
         let mut due = clock::instant() + interval;
-        let mut frozen: Option<HalfScene> = None;
+        let mut frozen: Option<PendingScene> = None;
         loop {
             let next = frozen.as_ref().map_or(due, |it| it.due);
             match inbox.recv_timeout(next.saturating_duration_since(clock::instant())) {
                 Err(RecvTimeoutError::Timeout) => match frozen.take() {
-                    Some(half) => report(half.occasion, self.complete(&half)),
+                    Some(pending) => report(pending.occasion, self.complete(&pending)),
                     None => {
                         self.light_pass();
                         due = clock::instant() + interval;
@@ -179,21 +179,21 @@ impl ProcessWatch {
     }
 
     /// The first of two passes; their difference is what each command uses now.
-    fn begin(&mut self, occasion: SceneOccasion) -> HalfScene {
+    fn begin(&mut self, occasion: SceneOccasion) -> PendingScene {
         let at = clock::now();
         let cpu = self.table.pass(PASS_CPU_MAX).cpu;
-        HalfScene { occasion, at, cpu, due: clock::instant() + BETWEEN_PASSES }
+        PendingScene { occasion, at, cpu, due: clock::instant() + BETWEEN_PASSES }
     }
 
-    fn complete(&mut self, half: &HalfScene) -> UnrankedScene {
+    fn complete(&mut self, pending: &PendingScene) -> UnrankedScene {
         let ProcessTablePass { mut groups, processes, unread, sees_kernel, cpu, .. } =
             self.table.pass(PASS_CPU_MAX);
         groups.iter_mut().for_each(|it| it.usual = self.baselines.usual(&it.key));
-        let cpu_seconds = (half.cpu + cpu).as_secs_f64();
+        let cpu_seconds = (pending.cpu + cpu).as_secs_f64();
         tracing::debug!(processes, unread, cpu_ms = cpu_seconds * 1e3, "scene frozen");
         let kernel = self.read_kernel_log();
         UnrankedScene {
-            at: half.at.0,
+            at: pending.at.0,
             groups,
             containers: Vec::new(),
             processes,

@@ -271,7 +271,7 @@ impl Outbox {
     }
 
     /// Drops the actions that wait for rules that are not there any more, and those done long ago.
-    pub(super) fn tidy<'a>(
+    pub(super) fn clean_up<'a>(
         &self,
         known: impl IntoIterator<Item = &'a str>,
         forgotten_before: f64,

@@ -149,7 +149,7 @@ impl ValidationPass {
                 | TableProblem::TrailingComma
                 | TableProblem::OpenQuote { .. }
                 | TableProblem::Long => fits = false,
-                TableProblem::Text { column, .. } | TableProblem::Vast { column, .. } => {
+                TableProblem::Text { column, .. } | TableProblem::OutOfRange { column, .. } => {
                     let idx = self.table.columns().iter().position(|it| it == column);
                     if let Some(tally) = idx.and_then(|it| self.tallies.get_mut(it)) {
                         tally.bad += 1;

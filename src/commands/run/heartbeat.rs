@@ -53,8 +53,8 @@ impl Heartbeat {
         match (self.given, self.service_manager.watchdog_timeout()) {
             (None, _) => self.service_manager.ready(self.pace),
             // Half of the watchdog timeout, as sd_watchdog_enabled(3) recommends; a tick more does not matter.
-            (Some(given), Some(patience))
-                if now.saturating_duration_since(given) + self.pace < patience / 2 =>
+            (Some(given), Some(watchdog_timeout))
+                if now.saturating_duration_since(given) + self.pace < watchdog_timeout / 2 =>
             {
                 return;
             }

@@ -47,7 +47,7 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
         // Whoever wants the points as a file may look at another host, whose normal must not become that of this one.
         _ if options.output.is_some() => None,
         StoreLocation::Directory(directory) => Some(directory),
-        StoreLocation::Off | StoreLocation::Nowhere => {
+        StoreLocation::Off | StoreLocation::Unknown => {
             return Err(CommandExit::usage("no store; set --storage.path or --output"));
         }
     };

@@ -62,7 +62,7 @@ pub(super) async fn named_subject(
         let stored = read_store(state, move |reader| {
             let mut stored = Vec::new();
             for it in others {
-                if reader.knows(&it)? {
+                if reader.has_subject(&it)? {
                     stored.push(it);
                 }
             }

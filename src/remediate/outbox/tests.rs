@@ -95,10 +95,10 @@ fn old_actions_are_forgotten_unless_they_are_asked_for() {
     let rows = outbox.claim_due_actions(ACTION, 1.0, 10).unwrap();
     outbox.settle(&rows.iter().map(|it| (it.id, AttemptResult::Done)).collect::<Vec<_>>()).unwrap();
     outbox.add(&[planned("a", "firing")], 100.0).unwrap();
-    outbox.tidy([ACTION], 50.0).unwrap();
+    outbox.clean_up([ACTION], 50.0).unwrap();
     assert_eq!(outbox.add(&[planned("a", "firing"), planned("b", "firing")], 101.0).unwrap(), 1);
     // Its rule is gone.
-    outbox.tidy(["other/0/log"], 50.0).unwrap();
+    outbox.clean_up(["other/0/log"], 50.0).unwrap();
     assert!(outbox.claim_due_actions(ACTION, 200.0, 10).unwrap().is_empty());
 }
 

@@ -136,7 +136,7 @@ impl FindingKind {
             | TableProblem::OpenQuote { .. }
             | TableProblem::Long => Self::Ragged,
             TableProblem::Text { .. } => Self::Text,
-            TableProblem::Vast { .. } => Self::NotFinite,
+            TableProblem::OutOfRange { .. } => Self::NotFinite,
             TableProblem::Time { .. } => Self::Timestamp,
         }
     }
