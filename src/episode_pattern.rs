@@ -160,7 +160,7 @@ impl PatternMemory {
     }
 
     /// Records the shape of the current episode at its peak.
-    pub fn note(&mut self, pattern: EpisodePattern) {
+    pub fn record(&mut self, pattern: EpisodePattern) {
         if self.recent.back().is_some_and(|it| it.since == pattern.since) {
             self.recent.pop_back();
         }
@@ -256,7 +256,7 @@ mod tests {
     /// A memory with one episode at noon with a peak of 4, and this verdict.
     fn memory_with(verdict: OperatorVerdict) -> PatternMemory {
         let mut memory = PatternMemory::default();
-        memory.note(pattern(NOON, 4.0));
+        memory.record(pattern(NOON, 4.0));
         assert!(memory.judge(Timestamp(NOON), verdict, Timestamp(NOON + HOUR)));
         memory
     }
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn each_rejection_counts_and_a_confirmation_ends_it() {
         let mut memory = memory_with(OperatorVerdict::Rejected);
-        memory.note(pattern(NOON + DAY_SECONDS, 4.0));
+        memory.record(pattern(NOON + DAY_SECONDS, 4.0));
         let at = Timestamp(NOON + DAY_SECONDS + HOUR);
         assert!(memory.judge(Timestamp(NOON + DAY_SECONDS), OperatorVerdict::Rejected, at));
         check(&memory, NOON + 2.0 * DAY_SECONDS, 5.0, &busy(), (1.25, 2));
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn recurrence_alone_discounts_nothing() {
         let mut memory = PatternMemory::default();
-        (0..20).for_each(|day| memory.note(pattern(NOON + f64::from(day) * DAY_SECONDS, 4.0)));
+        (0..20).for_each(|day| memory.record(pattern(NOON + f64::from(day) * DAY_SECONDS, 4.0)));
         check(&memory, NOON + 20.0 * DAY_SECONDS, 4.0, &busy(), (4.0, 0));
     }
 
@@ -306,9 +306,9 @@ mod tests {
     fn a_shape_is_that_of_the_peak() {
         let mut memory = PatternMemory::default();
         assert!(memory.is_peak(Timestamp(NOON), 1.5));
-        memory.note(pattern(NOON, 1.5));
+        memory.record(pattern(NOON, 1.5));
         assert!(!memory.is_peak(Timestamp(NOON), 1.4) && memory.is_peak(Timestamp(NOON), 1.6));
-        memory.note(pattern(NOON, 1.6));
+        memory.record(pattern(NOON, 1.6));
         assert_eq!(memory.recent.len(), 1);
     }
 
@@ -317,7 +317,7 @@ mod tests {
         let mut memory = PatternMemory::default();
         for idx in 0..200 {
             let since = Timestamp(NOON + f64::from(idx) * HOUR);
-            memory.note(pattern(since.0, 2.0));
+            memory.record(pattern(since.0, 2.0));
             let verdict = if idx == 0 { OperatorVerdict::Confirmed } else { OperatorVerdict::Rejected };
             assert!(memory.judge(since, verdict, since));
         }
@@ -348,7 +348,7 @@ mod tests {
         ) {
             let parts: Vec<_> = contributions.iter().enumerate().map(|(idx, it)| part(idx, true, *it)).collect();
             let mut memory = PatternMemory::default();
-            memory.note(EpisodePattern { since: Timestamp(NOON), peak, parts: parts.clone() });
+            memory.record(EpisodePattern { since: Timestamp(NOON), peak, parts: parts.clone() });
             memory.judge(Timestamp(NOON), OperatorVerdict::Rejected, Timestamp(NOON));
             let at = Timestamp(NOON + hours * HOUR);
             let found = memory.discount(at, at, score, || parts);

@@ -334,7 +334,7 @@ impl Sampler {
             _ if !counts => tracing::debug!("outdated job discarded"),
             JobOutcome::Trained { kind, result } => self.models.trained(persistent, kind, result, seconds),
             JobOutcome::Tested { subject, result } => {
-                self.selftests.note(clock::now(), subject.name(), result, seconds);
+                self.selftests.record(clock::now(), subject.name(), result, seconds);
             }
             JobOutcome::Fitted { subject, result } => match result {
                 Ok(profile) => {

@@ -199,7 +199,7 @@ impl SelftestInput {
             if idx < LEAD {
                 continue;
             }
-            note(&mut tally.ordinary, &score.detectors);
+            add_scores(&mut tally.ordinary, &score.detectors);
         }
         Ok((forks, tally))
     }
@@ -237,7 +237,7 @@ impl SelftestInput {
             if judged && vanishes {
                 tally.faulty.absence.extend(score.detectors.absence);
             } else if judged {
-                note(&mut tally.faulty, &PerDetector { absence: None, ..score.detectors });
+                add_scores(&mut tally.faulty, &PerDetector { absence: None, ..score.detectors });
             }
             if found.is_some() && step + 1 >= FAULT_POINTS_MIN {
                 break;
@@ -257,7 +257,7 @@ impl SelftestInput {
 }
 
 /// Adds the scores of one point.
-fn note(scores: &mut Scores, point: &PerDetector<Option<f64>>) {
+fn add_scores(scores: &mut Scores, point: &PerDetector<Option<f64>>) {
     scores.each_mut().into_iter().zip(point.each()).for_each(|(scores, score)| scores.extend(*score));
 }
 

@@ -108,12 +108,12 @@ impl Seasonal {
 
     pub(super) fn learn(&mut self, input: &DetectorInput<'_>, learn_options: LearnOptions) {
         if learn_options.step && !learn_options.in_anomaly {
-            self.note(input.point);
+            self.record(input.point);
         }
     }
 
     /// Records a normal point, live or from history.
-    pub fn note(&mut self, point: &Point) {
+    pub fn record(&mut self, point: &Point) {
         let Some((grid, collector)) = self.buckets.as_mut() else { return };
         match collector.push(point, grid.bucket(self.time_zone.local_seconds(point.at))) {
             BucketUpdate::Same => return,

@@ -136,7 +136,7 @@ impl ActionThread {
             let next = self.outbox.next_at(&self.action.id)?;
             return Ok(next.map_or(PAUSE_MAX, |at| seconds(at - now)));
         }
-        self.rate.note(now);
+        self.rate.record(now);
         let outcomes = self.send(rows, now);
         self.settle(&outcomes)?;
         Ok(Duration::ZERO)

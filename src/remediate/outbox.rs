@@ -212,8 +212,8 @@ impl Outbox {
         Ok(rows)
     }
 
-    /// Notes something about an action before it is sent, for the next attempt.
-    pub(super) fn note(&self, id: i64, memo: &str) -> Result<(), OutboxError> {
+    /// Sets the memo of an action before it is sent, for the next attempt.
+    pub(super) fn set_memo(&self, id: i64, memo: &str) -> Result<(), OutboxError> {
         self.lock().execute("UPDATE action SET memo = ?2 WHERE id = ?1", params![id, memo])?;
         Ok(())
     }

@@ -36,7 +36,7 @@ impl CostState {
     pub(super) fn update(&mut self, reading: &mut Reading, persistent: &mut PersistentState) {
         let cost = self.without_requests(sources::own_cost(reading), request_cpu::seconds());
         let switched = self.limiter.step(reading.at, cost);
-        self.limiter.note(reading);
+        self.limiter.add_to(reading);
         let Some((feature, is_on)) = switched else { return };
         let [memory_bytes, cpus] = self.limiter.used().map(|(_, it)| it);
         let name = feature.name();

@@ -63,7 +63,7 @@ impl HistoryLearner {
         scorer.habituation.forget_until(past.point.at, self.settings.point_seconds);
         let of_season = age <= SEASON_SECONDS;
         if of_season && !past.in_anomaly {
-            scorer.detectors.seasonal.note(&past.point);
+            scorer.detectors.seasonal.record(&past.point);
         }
         self.skipped += 1;
         let stride = STRIDES[usize::from(!of_season)];

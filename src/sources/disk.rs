@@ -180,7 +180,7 @@ impl Source for Disk {
         let text = self.diskstats.read()?;
         let DiskList { devices, kinds, .. } = &mut self.disks;
         kinds.update(text, clock::instant(), |it| devices.is_left_out(it));
-        set(text, &mut self.disks, into.host())?.note(into);
+        set(text, &mut self.disks, into.host())?.add_to(into);
         self.disks.devices.note_dropped(into);
         let is_any_judged = into.host().each(&COUNTED).any(|it| it.value > 0.0);
         self.disks.devices.note_unjudged(is_any_judged, "disk.device_exclude", into);

@@ -187,7 +187,7 @@ fn judged(
     highest: &mut BTreeMap<Subject, f64>,
 ) -> Result<(), StoreError> {
     for it in &tick.assessed {
-        episodes.note(connection, tick.at, it)?;
+        episodes.record(connection, tick.at, it)?;
         if let Some(momentary) = it.momentary {
             let highest = highest.entry(it.subject.clone()).or_insert(momentary);
             *highest = highest.max(momentary);

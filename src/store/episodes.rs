@@ -63,7 +63,7 @@ impl OpenEpisodes {
     }
 
     /// Updates the rows with the assessment of one subject.
-    pub(super) fn note(
+    pub(super) fn record(
         &mut self,
         connection: &Connection,
         at: Timestamp,

@@ -27,7 +27,7 @@ enum EpisodeProgress {
 
 impl EventLogger {
     /// Logs what is new in this report.
-    pub fn note(&mut self, report: &Report) {
+    pub fn log(&mut self, report: &Report) {
         self.note_problems(report);
         self.subjects.retain(|subject, _| report.assessments.contains_key(subject));
         for (subject, assessment) in report.concluded() {
@@ -202,7 +202,7 @@ mod tests {
     fn check(reports: &[Report], expect: &[&str]) {
         let found = logged(super::super::LogOutputSettings::default(), || {
             let mut diary = EventLogger::default();
-            reports.iter().for_each(|it| diary.note(it));
+            reports.iter().for_each(|it| diary.log(it));
         });
         let found: Vec<_> =
             found.lines().map(|it| it.trim_start_matches("ts=1970-01-01T00:01:40.000Z ")).collect();

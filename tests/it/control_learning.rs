@@ -151,7 +151,7 @@ fn maintenance_teaches_nothing_and_marks_its_episodes() {
     let (mut began, mut withheld) = (None, false);
     for (idx, reading) in rest[1..300].iter().enumerate() {
         let mut reading = with_memory(reading, 0.97);
-        calendar.note(&mut reading);
+        calendar.add_to(&mut reading);
         let assessment = step(&mut engine, reading);
         assert!(engine.is_in_maintenance() && assessment.expected.maintenance);
         assert!(assessment.point.as_ref().is_none_or(|it| it.weight == 0.0));
@@ -224,7 +224,7 @@ fn a_silence_marks_its_episodes_which_teach_nothing_unless_they_are_expected() {
         let (mut began, mut alerts) = (false, 0);
         for reading in &rest[1..120] {
             let mut reading = with_memory(reading, 0.97);
-            calendar.note(&mut reading);
+            calendar.add_to(&mut reading);
             let assessment = step(&mut engine, reading);
             assert!(assessment.expected.silenced && engine.is_host_silenced());
             alerts += usize::from(assessment.alert.is_some_and(|it| it.is_active));

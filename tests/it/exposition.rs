@@ -210,7 +210,7 @@ fn render(report: &Arc<Report>, options: ExpositionOptions) -> RenderedReport {
     let counts = ServerCounters::default();
     counts.openmetrics.store(7, Ordering::Relaxed);
     if let Some(took) = &report.before {
-        counts.ticks.note(took);
+        counts.ticks.record(took);
     }
     RenderedReport::new(Arc::clone(report), Arc::new(options), Arc::new(counts))
 }

@@ -60,7 +60,7 @@ impl Learner {
 
     fn push(&mut self, point: &Point) {
         self.history.push(point);
-        self.seasonal.note(point);
+        self.seasonal.record(point);
         if let Some(history) = self.seasonal.history() {
             self.seasonal.take(&history.fit());
         }

@@ -148,7 +148,7 @@ impl DemoScript {
             lines.push(line(seen));
         }
         lines.extend(seen.description.clone());
-        self.note(seen);
+        self.record(seen);
         let passed = seen.at - self.since;
         let (next, act, text) = match self.phase {
             DemoPhase::Learning if seen.score.is_some() => {
@@ -171,7 +171,7 @@ impl DemoScript {
         (lines, act)
     }
 
-    fn note(&mut self, seen: &DemoReading) {
+    fn record(&mut self, seen: &DemoReading) {
         match self.load {
             [None, _] => {
                 self.early += usize::from(seen.began);

@@ -95,7 +95,7 @@ impl Shown {
             let mut event_log = EventLogger::default();
             for report in &reports {
                 store.append(report);
-                event_log.note(&Arc::new(report.clone()));
+                event_log.log(&Arc::new(report.clone()));
             }
         });
         store.close();
