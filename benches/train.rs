@@ -46,7 +46,7 @@ fn history() -> BucketHistory {
     for _ in 0..28 * 2_880 {
         let values = machine.step()[..WIDTH].to_vec();
         let point = Point { values, missing: vec![false; WIDTH], at: Timestamp(machine.at()) };
-        learner.push(&mut scorer, &HistoryPoint { point, in_anomaly: false, weight: 1.0, score: None });
+        learner.push(&mut scorer, &HistoryPoint { point, in_episode: false, weight: 1.0, score: None });
     }
     scorer.detectors.seasonal.history().unwrap()
 }

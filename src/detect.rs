@@ -242,7 +242,7 @@ pub struct LearnOptions {
     /// Whether a whole window has passed since the last call with `step`, so that memories that count points advance.
     pub step: bool,
     /// Whether the point lies inside an episode. Memories that count points then advance with a normal point.
-    pub in_anomaly: bool,
+    pub in_episode: bool,
 }
 
 /// The output of one detector. Abstaining is an output, not a missing value.
@@ -392,7 +392,7 @@ pub(crate) fn smoothing_factor(half_life: f64) -> f64 {
 /// half of the history of a new host.
 pub(crate) fn gain(smoothing_factor: f64, learn_options: LearnOptions, before: f64) -> f64 {
     let late = 1.0 - (1.0 - smoothing_factor).powf(learn_options.weight);
-    if learn_options.in_anomaly {
+    if learn_options.in_episode {
         late
     } else {
         late.max(learn_options.weight / (before + learn_options.weight))

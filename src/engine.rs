@@ -253,7 +253,7 @@ impl Engine {
                 state.silence(silence);
                 state.pause_novelty(is_novelty_paused);
                 let mut assessment = state.step(now.at, change, &self.settings);
-                state.mark(&mut assessment, expected);
+                state.add_circumstances(&mut assessment, expected);
                 state.describe(subject, &mut assessment, change.as_ref());
                 let formulas = self.impacts.get(&subject.kind()).map_or(&[][..], Vec::as_slice);
                 state.measure_impact(&mut assessment, change.as_ref(), formulas);

@@ -126,9 +126,9 @@ pub struct Assessment {
     /// The current episode.
     pub episode: Option<Episode>,
     /// What makes an anomaly expected at this reading, with or without an episode.
-    pub expected: EpisodeCircumstances,
+    pub current_circumstances: EpisodeCircumstances,
     /// What made the current episode, or the one that just ended, expected at some reading.
-    pub marks: EpisodeCircumstances,
+    pub circumstances: EpisodeCircumstances,
     /// Number of rejected episodes like the current state, for which its score is discounted; 0 without a discount.
     pub like_rejected: usize,
     /// The current episode in words, at most 512 bytes; the same until [`EpisodeTransition::Changed`].
@@ -221,7 +221,7 @@ pub struct LearnedPoint {
     /// The signals, one for each value.
     pub signals: Vec<&'static Signal>,
     /// Whether it lies in an episode, or would without grace.
-    pub in_anomaly: bool,
+    pub in_episode: bool,
     /// Weight with which it was learned; 0 while learning is paused.
     pub weight: f64,
 }
@@ -232,14 +232,14 @@ pub struct ScoreDetails {
     /// The highest smoothed score of the last `score_hold`; 1.0 is the threshold.
     pub score: f64,
     /// The smoothed score of this reading, which decides when an episode ends.
-    pub momentary: f64,
+    pub instant_score: f64,
     /// Share of the voting detectors that agree with the majority, between 0 and 1.
     pub confidence: Option<f64>,
     /// The score of each detector divided by its own threshold; `None` while it abstains.
     pub detectors: PerDetector<Option<f64>>,
     /// The largest contributions to `score`, most positive first; their sum is `score`.
     pub contributions: Vec<Contribution>,
-    /// The signals to name in a description, largest deviation first, with their contributions to `momentary`.
+    /// The signals to name in a description, largest deviation first, with their contributions to `instant_score`.
     pub causes: Vec<Contribution>,
     /// Score of the shadow model.
     pub shadow: Option<ShadowScore>,

@@ -209,7 +209,7 @@ impl Sampler {
                     due = self.next(due);
                 }
                 Ok(LoopEvent::JobDone(done)) => self.job_done(done),
-                Ok(LoopEvent::Frozen(occasion, scene)) => self.scenes.add_arrived_scene(occasion, scene),
+                Ok(LoopEvent::Frozen(moment, scene)) => self.scenes.add_arrived_scene(moment, scene),
                 Ok(LoopEvent::Restored(restored)) => {
                     let is_live = self.ticks > 0;
                     if let Some(mut restored) = restored {

@@ -63,7 +63,7 @@ fn statistics(reader: &StoreReader) -> Result<BTreeMap<String, SignalMoments>, S
     let rows = reader.baselines()?.into_iter().filter(|it| it.subject == Subject::Host);
     let known = rows.filter_map(|it| {
         let floor = sources::signal(&it.signal)?.floor;
-        Some((it.signal, SignalMoments::of_baseline(it.mean, it.deviation, floor, it.points)))
+        Some((it.signal, SignalMoments::of_baseline(it.mean, it.stddev, floor, it.points)))
     });
     Ok(known.collect())
 }

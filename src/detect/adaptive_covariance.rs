@@ -192,7 +192,7 @@ impl SquareMatrix {
 mod tests {
     use super::*;
 
-    const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     fn square(cells: &[f64]) -> SquareMatrix {
         SquareMatrix { width: cells.len().isqrt(), cells: cells.to_vec() }

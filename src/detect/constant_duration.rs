@@ -130,11 +130,11 @@ impl RunStatistics {
                 {
                     RunState::Accepted
                 }
-                RunState::Normal | RunState::Anomalous if is_anomalous && learn_options.in_anomaly => {
+                RunState::Normal | RunState::Anomalous if is_anomalous && learn_options.in_episode => {
                     RunState::AnomalousInEpisode
                 }
                 RunState::Normal if is_anomalous => RunState::Anomalous,
-                RunState::AnomalousInEpisode if !learn_options.in_anomaly => RunState::Accepted,
+                RunState::AnomalousInEpisode if !learn_options.in_episode => RunState::Accepted,
                 state => state,
             };
             return;
@@ -168,7 +168,7 @@ impl RunStatistics {
         }
         self.average(1.0, points, slow, learn_options);
         self.seconds += seconds;
-        if !learn_options.in_anomaly {
+        if !learn_options.in_episode {
             self.longest = self.longest.max(points);
         }
     }
@@ -181,13 +181,13 @@ impl RunStatistics {
     }
 }
 
-const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const QUARANTINED: LearnOptions = LearnOptions { weight: 0.2, in_anomaly: true, ..WHOLE };
+    const QUARANTINED: LearnOptions = LearnOptions { weight: 0.2, in_episode: true, ..WHOLE };
     const SLOW: f64 = 3.4e-5; // seven days of points of 30 s
 
     fn learn(runs: &mut RunStatistics, inside: bool, points: usize, learn_options: LearnOptions) {

@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     const WIDTH: usize = 5;
-    const LESSON: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const LESSON: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     fn seconds(day: f64, hour: f64) -> f64 {
         day * 86_400.0 + hour * 3_600.0

@@ -156,7 +156,7 @@ mod tests {
         Arc::new(Forest::train(&rows, &ForestOptions::default(), seed).unwrap())
     }
 
-    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     #[test]
     fn it_abstains_without_a_forest_of_its_width() {

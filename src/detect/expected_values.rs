@@ -128,7 +128,7 @@ impl Expectations {
         }
         let offset = self.offsets.as_ref().and_then(|it| it.get(idx).copied()).unwrap_or(0.0);
         let rest = BaselineStatistics::of(&self.residual, idx)?;
-        Some(BaselineStatistics { mean: rest.mean + offset, deviation: rest.deviation, ..plain })
+        Some(BaselineStatistics { mean: rest.mean + offset, stddev: rest.stddev, ..plain })
     }
 
     fn is_seasonal(&self, idx: usize) -> bool {
@@ -149,7 +149,7 @@ impl Expectations {
 mod tests {
     use super::*;
 
-    const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     fn point(t: usize, value: f64) -> Point {
         Point { at: Timestamp(t as f64 * 900.0), values: vec![value], missing: vec![false] }

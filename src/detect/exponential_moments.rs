@@ -61,13 +61,13 @@ impl SignalMoments {
     }
 
     /// Standard deviation with the noise floor as additional noise.
-    pub fn deviation(&self, floor: f64) -> f64 {
+    pub fn stddev(&self, floor: f64) -> f64 {
         with_floor(self.spread(), floor)
     }
 
     /// Statistics from a mean and a standard deviation with its noise floor, as they are stored.
-    pub fn of_baseline(mean: f64, deviation: f64, floor: f64, points: f64) -> Self {
-        let variance = deviation.powi(2) - (floor / DEVIATIONS_PER_FLOOR).powi(2);
+    pub fn of_baseline(mean: f64, stddev: f64, floor: f64, points: f64) -> Self {
+        let variance = stddev.powi(2) - (floor / DEVIATIONS_PER_FLOOR).powi(2);
         Self { mean, variance: variance.max(0.0), points, ..Self::default() }
     }
 
@@ -94,10 +94,10 @@ impl SignalMoments {
         let error = if self.points > 0.0 { value - self.mean } else { 0.0 };
         // A large incident must not hide a later one of a tenth of its size.
         let far = OUTLIER_DEVIATIONS * self.spread();
-        let error = if learn_options.in_anomaly { error.clamp(-far, far) } else { error };
+        let error = if learn_options.in_episode { error.clamp(-far, far) } else { error };
         self.mean = if self.points > 0.0 { self.mean + a * error } else { value };
         self.variance = (1.0 - a) * (self.variance + a * error * error);
-        if !learn_options.in_anomaly {
+        if !learn_options.in_episode {
             self.min = self.min.min(value);
             self.max = self.max.max(value);
         }
@@ -190,7 +190,7 @@ impl ExponentialMoments {
     /// Share of the noise floor in the variance of each signal's z, between 0 and 1.
     pub fn noise(&self) -> Vec<f64> {
         let each = self.moments.iter().zip(&self.floors);
-        each.map(|(known, floor)| (floor / DEVIATIONS_PER_FLOOR / known.deviation(*floor)).powi(2)).collect()
+        each.map(|(known, floor)| (floor / DEVIATIONS_PER_FLOOR / known.stddev(*floor)).powi(2)).collect()
     }
 
     /// Limits the weight of the history to `points`, so that new values are learned quickly after an acceptance.
@@ -203,7 +203,7 @@ impl ExponentialMoments {
         for (idx, known) in self.moments.iter_mut().enumerate().filter(|(idx, _)| !point.missing[*idx]) {
             known.learn(point.values[idx], learn_options, self.smoothing_factor);
             known.learned_at = Some(point.at);
-            if learn_options.step && !learn_options.in_anomaly {
+            if learn_options.step && !learn_options.in_episode {
                 self.quantiles[idx].iter_mut().for_each(|it| it.learn(point.values[idx]));
             }
         }
@@ -214,7 +214,7 @@ impl ExponentialMoments {
 mod tests {
     use super::*;
 
-    const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     fn point(value: f64) -> Point {
         Point { values: vec![value], missing: vec![false], ..Point::default() }

@@ -104,7 +104,7 @@ mod tests {
         let parameters = DetectorParameters::plain(vec![0.0; 3], 100.0);
         let (mut kept, mut fresh) = (JointDistance::new(&parameters), JointDistance::new(&parameters));
         let point = Point::default();
-        let learn_options = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+        let learn_options = LearnOptions { weight: 1.0, step: true, in_episode: false };
         for number in 0..20 {
             // Only one of them scores points of zeros before the last one.
             for _ in 0..2 {

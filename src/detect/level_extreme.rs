@@ -125,7 +125,7 @@ impl OneSidedExtremes {
                 *max_distance = 0.0;
             }
         }
-        if !learn_options.in_anomaly {
+        if !learn_options.in_episode {
             self.block_maxima[0] = self.block_maxima[0].max(distance);
         }
     }
@@ -255,7 +255,7 @@ mod tests {
     use crate::window::Point;
 
     const DAY: usize = 144;
-    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     struct LevelExtremeLoop(LevelExtreme);
 

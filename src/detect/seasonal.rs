@@ -107,7 +107,7 @@ impl Seasonal {
     }
 
     pub(super) fn learn(&mut self, input: &DetectorInput<'_>, learn_options: LearnOptions) {
-        if learn_options.step && !learn_options.in_anomaly {
+        if learn_options.step && !learn_options.in_episode {
             self.record(input.point);
         }
     }
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     const POINTS_PER_DAY: usize = 96;
-    const ORDINARY: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const ORDINARY: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     fn point(at: f64, value: f64) -> Point {
         Point { at: Timestamp(at), values: vec![value], missing: vec![false] }
@@ -298,7 +298,7 @@ mod tests {
     fn points_inside_an_episode_are_not_learned() {
         let mut detector = after(10, by_day);
         let before = format!("{detector:?}");
-        let quarantined = LearnOptions { in_anomaly: true, ..ORDINARY };
+        let quarantined = LearnOptions { in_episode: true, ..ORDINARY };
         detector.learn(&input(&point(seconds(10 * POINTS_PER_DAY + 5), 90.0)), quarantined);
         detector.learn(
             &input(&point(seconds(10 * POINTS_PER_DAY + 5), 90.0)),

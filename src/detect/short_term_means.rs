@@ -59,7 +59,7 @@ impl ShortTermMeans {
         if !learn_options.step {
             return;
         }
-        let ordinary = if learn_options.in_anomaly { 0.0 } else { 1.0 };
+        let ordinary = if learn_options.in_episode { 0.0 } else { 1.0 };
         for (mean, half_life) in self.means.iter_mut().zip(SMOOTHING_HALF_LIVES) {
             let a = smoothing_factor(half_life);
             for (old, new) in mean.iter_mut().zip(newest) {
@@ -86,7 +86,7 @@ impl ShortTermMeans {
 mod tests {
     use super::*;
 
-    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     #[test]
     fn means_take_half_of_a_shift_in_their_half_life() {
@@ -112,7 +112,7 @@ mod tests {
     fn points_inside_episodes_and_without_step_are_not_stored() {
         let mut memory = ShortTermMeans::new(1);
         for _ in 0..10 {
-            memory.learn(&[20.0], LearnOptions { in_anomaly: true, ..STEP });
+            memory.learn(&[20.0], LearnOptions { in_episode: true, ..STEP });
             memory.learn(&[20.0], LearnOptions { step: false, ..STEP });
         }
         assert_eq!(memory.scales(&[0.0]), [0.0, 0.0, 0.0]);

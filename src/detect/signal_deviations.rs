@@ -41,7 +41,7 @@ impl SignalDeviations {
     pub fn learn(&mut self, point: &Point, learn_options: LearnOptions) {
         let smoothed = self.smoothed(point);
         self.smoothed_moments.learn(&smoothed, learn_options);
-        if self.smooth.is_none() || (learn_options.step && !learn_options.in_anomaly) {
+        if self.smooth.is_none() || (learn_options.step && !learn_options.in_episode) {
             self.smooth = Some(smoothed.values);
         }
     }
@@ -62,7 +62,7 @@ impl SignalDeviations {
 mod tests {
     use super::*;
 
-    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     fn point(value: f64) -> Point {
         Point { values: vec![value], missing: vec![false], ..Point::default() }

@@ -170,7 +170,7 @@ mod tests {
             let at = Timestamp(hour as f64 * HOUR);
             season.advance_to(at);
             let point = Point { at, values: vec![value(hour as f64)], missing: vec![false] };
-            season.learn(&point, LearnOptions { weight: 1.0, step: true, in_anomaly: false }, 1.0);
+            season.learn(&point, LearnOptions { weight: 1.0, step: true, in_episode: false }, 1.0);
         }
         season.advance_to(Timestamp((24 * days) as f64 * HOUR));
         season
@@ -215,7 +215,7 @@ mod tests {
         let mut season = learned(10, |_| 0.0);
         let at = Timestamp(240.0 * HOUR);
         let point = Point { at, values: vec![100.0], missing: vec![false] };
-        season.learn(&point, LearnOptions { weight: 0.2, step: true, in_anomaly: true }, 1.0);
+        season.learn(&point, LearnOptions { weight: 0.2, step: true, in_episode: true }, 1.0);
         season.advance_to(Timestamp(241.0 * HOUR));
         assert!((season.slots[0].profile[0] - 100.0 * 0.2 / DAYS).abs() < 1e-9, "{:?}", season.slots[0]);
         assert!((season.slots[0].visits - 10.2).abs() < 1e-9);

@@ -82,7 +82,7 @@ pub(super) struct SubjectState {
     /// The description of the current episode.
     description: Option<Arc<str>>,
     /// What made the newest episode expected.
-    marks: EpisodeCircumstances,
+    circumstances: EpisodeCircumstances,
     /// Seconds of readings so far, without gaps.
     observed: f64,
     /// Time of its last reading.
@@ -168,7 +168,7 @@ impl SubjectState {
             silence: None,
             newest: None,
             description: None,
-            marks: EpisodeCircumstances::default(),
+            circumstances: EpisodeCircumstances::default(),
             observed: 0.0,
             last_seen: Timestamp::default(),
             handed_out: Timestamp::default(),
@@ -257,7 +257,8 @@ impl SubjectState {
         self.scorer.continue_from(&live.scorer);
         (self.window, self.since_point, self.newest) = (live.window, live.since_point, live.newest);
         (self.in_grace, self.learning, self.last_seen) = (live.in_grace, live.learning, live.last_seen);
-        (self.description, self.marks, self.impact) = (live.description, live.marks, live.impact);
+        (self.description, self.circumstances, self.impact) =
+            (live.description, live.circumstances, live.impact);
         self.alert = live.alert;
     }
 

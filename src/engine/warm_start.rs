@@ -70,12 +70,12 @@ impl StateRebuild<'_> {
 
     /// Takes the next point; returns whether it is valid.
     fn take(&mut self, past: &HistoryPoint) -> bool {
-        let HistoryPoint { point, in_anomaly, weight, score } = past;
+        let HistoryPoint { point, in_episode, weight, score } = past;
         if !point.is_of(self.state.width()) {
             return false;
         }
         self.past.point.advance(point.at, &point.values, &point.missing);
-        (self.past.in_anomaly, self.past.score) = (*in_anomaly, score.filter(|it| it.is_finite()));
+        (self.past.in_episode, self.past.score) = (*in_episode, score.filter(|it| it.is_finite()));
         self.past.weight = if weight.is_finite() { weight.clamp(0.0, 1.0) } else { 0.0 };
         self.count += 1;
         true

@@ -55,7 +55,7 @@ struct ModelKindMetrics {
     /// AUC of the last trained model.
     auc: Option<f64>,
     /// AUC of the second implementation.
-    auc_peer: Option<f64>,
+    auc_reference: Option<f64>,
     shadows_promoted: u64,
     shadows_refused: u64,
     /// Whether the last training was refused, to log it once.
@@ -89,13 +89,13 @@ impl ModelMetrics {
                     kind = kind.name(),
                     rows = evaluation.rows,
                     seed = evaluation.seed,
-                    auc = evaluation.auc_own,
-                    auc_peer = evaluation.auc_peer,
+                    auc = evaluation.auc,
+                    auc_reference = evaluation.auc_reference,
                     duration_seconds = seconds,
                     "model trained"
                 );
                 figures.trained += 1;
-                (figures.auc, figures.auc_peer) = (Some(evaluation.auc_own), evaluation.auc_peer);
+                (figures.auc, figures.auc_reference) = (Some(evaluation.auc), evaluation.auc_reference);
                 figures.is_failing = false;
                 add(persistent, kind, model);
             }
@@ -103,7 +103,7 @@ impl ModelMetrics {
                 figures.refused += 1;
                 persistent.engine.refused(kind);
                 if let JobFailure::Refused(TrainModelError::Blind { own, peer }) = reason {
-                    (figures.auc, figures.auc_peer) = (Some(own), peer);
+                    (figures.auc, figures.auc_reference) = (Some(own), peer);
                 }
                 if !std::mem::replace(&mut figures.is_failing, true) {
                     let kept = match persistent.registry.current(kind) {
@@ -165,7 +165,9 @@ impl ModelMetrics {
             ] {
                 values.set_by(metric, &MetricLabels::new([name, outcome]), count as f64);
             }
-            for (implementation, auc) in [("hostnorm", it.auc), ("extended-isolation-forest", it.auc_peer)] {
+            for (implementation, auc) in
+                [("hostnorm", it.auc), ("extended-isolation-forest", it.auc_reference)]
+            {
                 if let Some(auc) = auc {
                     values.set_by(&AUC, &MetricLabels::new([name, implementation]), auc);
                 }

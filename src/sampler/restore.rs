@@ -350,8 +350,8 @@ impl Columns {
             self.names = row.signals.to_vec();
             self.places = names.iter().map(|name| row.signals.iter().position(|it| it == name)).collect();
         }
-        let HistoryPoint { point, in_anomaly, weight, score } = past;
-        (point.at, *in_anomaly, *weight, *score) = (row.at, row.in_anomaly, row.weight, row.score);
+        let HistoryPoint { point, in_episode, weight, score } = past;
+        (point.at, *in_episode, *weight, *score) = (row.at, row.in_episode, row.weight, row.score);
         let own = point.values.iter_mut().zip(&mut point.missing);
         for ((value, missing), place) in own.zip(&self.places) {
             let found = place.and_then(|it| Some((*row.values.get(it)?, *row.missing.get(it)?)));

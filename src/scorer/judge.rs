@@ -39,7 +39,7 @@ impl Scorer {
         let input = self.input(point, distances);
         self.detectors.learn(&input, learn_options);
         // Distances from a borrowed mean show how subjects differ, not how one subject varies.
-        if !learn_options.in_anomaly && self.points >= POINTS_MIN && !self.is_borrowed() {
+        if !learn_options.in_episode && self.points >= POINTS_MIN && !self.is_borrowed() {
             let rows = if ready { &mut self.history } else { &mut self.early };
             rows.push(point.at, clip(&distances.z).into_iter().map(|it| it as f32));
         }

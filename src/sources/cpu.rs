@@ -91,7 +91,7 @@ fn ratio_of(change: &ReadingPair<'_>, modes: &[&str]) -> Option<f64> {
         }
     }
     let modes_of = |values: &SubjectValues| values.each(&SECONDS).count();
-    if !has_idle || known < modes_of(change.before).max(modes_of(change.now)) {
+    if !has_idle || known < modes_of(change.previous).max(modes_of(change.current)) {
         return None;
     }
     share(part?, whole)

@@ -139,7 +139,7 @@ fn physical<'a>(change: &ReadingPair<'a>, counter: &'static Metric) -> Option<Ve
         return counted.map(|(labels, rate)| Some((name_of(labels)?, rate?))).collect();
     }
     // Readings of earlier versions do not say.
-    let names: Vec<&str> = change.now.each(counter).filter_map(|it| name_of(&it.labels)).collect();
+    let names: Vec<&str> = change.current.each(counter).filter_map(|it| name_of(&it.labels)).collect();
     let rates = change.rates(counter).filter_map(|(labels, rate)| Some((name_of(labels)?, rate)));
     Some(rates.filter(|(name, _)| disk_device::is_counted_by_name(name, &names)).collect())
 }

@@ -58,8 +58,8 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::Ratio,
         // A package upgrade or a day of logs on a small root.
         floor: 0.05,
-        device: Some(|it| space_used(it.now)),
-        formula: |it| Some(device_with_highest(space_used(it.now).into_iter())?.1),
+        device: Some(|it| space_used(it.current)),
+        formula: |it| Some(device_with_highest(space_used(it.current).into_iter())?.1),
     },
     Signal {
         kind: SubjectKind::Host,
@@ -69,8 +69,8 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::Ratio,
         // Some 60,000 files on a small root filesystem.
         floor: 0.05,
-        device: Some(|it| used(it.now, &INODES, &INODES_FREE, None)),
-        formula: |it| Some(device_with_highest(used(it.now, &INODES, &INODES_FREE, None).into_iter())?.1),
+        device: Some(|it| used(it.current, &INODES, &INODES_FREE, None)),
+        formula: |it| Some(device_with_highest(used(it.current, &INODES, &INODES_FREE, None).into_iter())?.1),
     },
 ];
 

@@ -178,7 +178,7 @@ fn physical(change: &ReadingPair<'_>, counters: &[&'static Metric]) -> Option<f6
             }
             // Readings of earlier versions do not say.
             None => {
-                let counted = CountedHeight::of_names(change.now.each(counter).filter_map(name_of));
+                let counted = CountedHeight::of_names(change.current.each(counter).filter_map(name_of));
                 for (labels, rate) in change.rates(counter) {
                     if labels.values().first().is_some_and(|it| counted.counts_name(it)) {
                         sum = Some(sum.unwrap_or(0.0) + rate);

@@ -32,7 +32,7 @@ fn store(services: usize, instants: impl IntoIterator<Item = f64>) -> (tempfile:
             ];
             transaction
                 .execute(
-                    "INSERT INTO points (at, kind, subject, anomalous, weight, score, momentary, layout, \"values\") \
+                    "INSERT INTO points (at, kind, subject, in_episode, weight, score, instant_score, layout, \"values\") \
                      VALUES (?1, ?2, ?3, 0, 1, 0.25, 0.25, ?4, ?5)",
                     row,
                 )

@@ -309,7 +309,7 @@ fn baseline(row: &Row<'_>) -> Result<Option<BaselineRow>, rusqlite::Error> {
         subject,
         signal: row.get(2)?,
         mean: row.get(3)?,
-        deviation: row.get(4)?,
+        stddev: row.get(4)?,
         min: row.get::<_, Option<f64>>(5)?.unwrap_or(f64::INFINITY),
         max: row.get::<_, Option<f64>>(6)?.unwrap_or(f64::NEG_INFINITY),
         points: row.get(7)?,

@@ -104,7 +104,7 @@ fn log_transition(subject: &Subject, assessment: &Assessment, turn: EpisodeTrans
         subject = subject.name(),
         state,
         episode = assessment.episode.map(|it| episode_text::id(subject, it.since)),
-        score = details.map(|it| short(it.momentary)),
+        score = details.map(|it| short(it.instant_score)),
         severity = assessment.severity.map(EpisodeSeverity::name),
         confidence = details.and_then(|it| it.confidence).map(short),
         signals = causes.iter().map(|it| it.state.signal.name).collect::<Vec<_>>().join(","),
@@ -170,7 +170,7 @@ mod tests {
         let contributions =
             vec![Contribution { signal: &BUSY, direction: DeviationDirection::High, value: 1.234_56 }];
         let details = ScoreDetails {
-            momentary: 1.234_56,
+            instant_score: 1.234_56,
             confidence: Some(0.75),
             causes: contributions,
             ..ScoreDetails::default()

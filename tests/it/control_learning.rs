@@ -153,24 +153,24 @@ fn maintenance_teaches_nothing_and_marks_its_episodes() {
         let mut reading = with_memory(reading, 0.97);
         calendar.add_to(&mut reading);
         let assessment = step(&mut engine, reading);
-        assert!(engine.is_in_maintenance() && assessment.expected.maintenance);
+        assert!(engine.is_in_maintenance() && assessment.current_circumstances.maintenance);
         assert!(assessment.point.as_ref().is_none_or(|it| it.weight == 0.0));
         let alert = assessment.alert.unwrap();
         assert!(!alert.is_active, "no alert during maintenance");
         withheld |= alert.withheld == Some(WithheldReason::Maintenance);
         if assessment.transition == Some(EpisodeTransition::Started) {
-            began = began.or(Some((idx, assessment.details.unwrap().momentary)));
+            began = began.or(Some((idx, assessment.details.unwrap().instant_score)));
         }
         if assessment.episode.is_some() {
-            assert!(assessment.marks.maintenance);
+            assert!(assessment.circumstances.maintenance);
         }
     }
     let (_, score) = began.expect("episodes go on");
     assert!(score >= 2.0, "{score}");
     assert!(withheld, "the reason is said");
     let after = step(&mut engine, with_memory(&rest[300], 0.97));
-    assert!(!engine.is_in_maintenance() && !after.expected.maintenance);
-    assert!(after.marks.maintenance, "the mark stays with the episode");
+    assert!(!engine.is_in_maintenance() && !after.current_circumstances.maintenance);
+    assert!(after.circumstances.maintenance, "the mark stays with the episode");
     let after = after.signals[MEMORY].expected.unwrap();
     assert!((before.value - after.value).abs() < 0.1, "{before:?} {after:?}");
 }
@@ -226,11 +226,11 @@ fn a_silence_marks_its_episodes_which_teach_nothing_unless_they_are_expected() {
             let mut reading = with_memory(reading, 0.97);
             calendar.add_to(&mut reading);
             let assessment = step(&mut engine, reading);
-            assert!(assessment.expected.silenced && engine.is_host_silenced());
+            assert!(assessment.current_circumstances.silenced && engine.is_host_silenced());
             alerts += usize::from(assessment.alert.is_some_and(|it| it.is_active));
             began |= assessment.transition == Some(EpisodeTransition::Started);
             if assessment.episode.is_some() {
-                assert!(assessment.marks.silenced && !assessment.marks.maintenance);
+                assert!(assessment.circumstances.silenced && !assessment.circumstances.maintenance);
                 assert!(assessment.point.is_none_or(|it| (it.weight - expect_weight).abs() < 1e-9));
             } else if let Some(point) = assessment.point {
                 assert!((point.weight - 1.0).abs() < 1e-9, "without an episode, everything is learned");
@@ -239,8 +239,8 @@ fn a_silence_marks_its_episodes_which_teach_nothing_unless_they_are_expected() {
         assert!(began, "an episode goes on as usual");
         assert!(alerts > 0, "Alertmanager withholds the messages, not hostnorm");
         let after = step(&mut engine, with_memory(&rest[120], 0.97));
-        assert!(!engine.is_host_silenced() && !after.expected.silenced);
-        assert!(after.episode.is_none() || after.marks.silenced, "the mark stays with the episode");
+        assert!(!engine.is_host_silenced() && !after.current_circumstances.silenced);
+        assert!(after.episode.is_none() || after.circumstances.silenced, "the mark stays with the episode");
         moved.push((after.signals[MEMORY].expected.unwrap().value - before.value).abs());
     }
     assert!(moved[0] < 0.5 * moved[1], "{moved:?}");
@@ -255,7 +255,7 @@ fn repeated(engine: &mut Engine, rest: &[Reading]) -> Vec<(f64, String, Timestam
             let reading = if idx < 20 { with_memory(reading, 0.97) } else { reading.clone() };
             let assessment = step(engine, reading);
             if idx < 20 {
-                peak = peak.max(assessment.details.as_ref().map_or(0.0, |it| it.momentary));
+                peak = peak.max(assessment.details.as_ref().map_or(0.0, |it| it.instant_score));
             }
             let contributions = assessment.details.iter().flat_map(|it| &it.contributions);
             let sum: f64 = contributions.map(|it| it.value).sum();
@@ -305,7 +305,12 @@ fn a_new_model_runs_in_shadow_mode() {
     for reading in &rest[..50] {
         let details = step(&mut engine, reading.clone()).details.unwrap();
         let shadow = details.shadow.unwrap();
-        assert!((shadow.score - details.momentary).abs() < 0.3, "{} {}", shadow.score, details.momentary);
+        assert!(
+            (shadow.score - details.instant_score).abs() < 0.3,
+            "{} {}",
+            shadow.score,
+            details.instant_score
+        );
         assert!((0.3..1.0).contains(&shadow.forest), "{}", shadow.forest);
     }
     let tally = engine.tally(SubjectKind::Host);
@@ -332,7 +337,7 @@ fn a_new_model_runs_in_shadow_mode() {
     let opinions: Vec<_> =
         rest[50..199].iter().map(|it| step(&mut engine, it.clone()).details.unwrap()).collect();
     let last = opinions.last().unwrap();
-    assert!((last.shadow.as_ref().unwrap().score - last.momentary).abs() < 1e-9);
+    assert!((last.shadow.as_ref().unwrap().score - last.instant_score).abs() < 1e-9);
     engine.drop_shadow(SubjectKind::Host);
     assert!(step(&mut engine, with_memory(&rest[199], 0.3)).details.unwrap().shadow.is_none());
 }
@@ -374,7 +379,7 @@ fn a_time_range_can_be_forgotten() {
         if idx > 0 {
             let values = assessment.signals.iter().map(|it| it.value).collect();
             let point = Point { at: reading.at, values, missing: vec![false; SIGNALS.len()] };
-            points.push(HistoryPoint { point, in_anomaly: false, weight: 1.0, score: None });
+            points.push(HistoryPoint { point, in_episode: false, weight: 1.0, score: None });
         }
     }
     let [learned, usual] = [points.len() - 1, 1_000].map(|idx| points[idx].point.values[MEMORY]);

@@ -128,7 +128,7 @@ fn scene() -> EpisodeScene {
 fn anomaly() -> Report {
     let details = ScoreDetails {
         score: 2.5,
-        momentary: 2.25,
+        instant_score: 2.25,
         confidence: Some(2.0 / 3.0),
         detectors: PerDetector {
             zscore: Some(3.0),

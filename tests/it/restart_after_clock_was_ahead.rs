@@ -95,7 +95,7 @@ impl RestartedHost {
             }
             let assessment = &report.assessments[&Subject::Host];
             transitions.extend(assessment.transition.filter(|it| *it != EpisodeTransition::Changed));
-            highest = assessment.details.as_ref().map_or(highest, |it| highest.max(it.momentary));
+            highest = assessment.details.as_ref().map_or(highest, |it| highest.max(it.instant_score));
         }
         if end == RunEnd::Stopped {
             assert!(store.put(snapshot(&engine, None)));

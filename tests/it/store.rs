@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use hostnorm::culprit::{
-    DeviatingSignal, EpisodeScene, ProcessNameKey, ProcessUsage, SameNameProcesses, SceneOccasion,
+    DeviatingSignal, EpisodeScene, ProcessNameKey, ProcessUsage, SameNameProcesses, SceneMoment,
     UnrankedScene, UsageMeasure,
 };
 use hostnorm::duration::HumanDuration;
@@ -160,7 +160,7 @@ fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<EpisodeTransition
     let contribution = Contribution { signal: &BUSY, direction: DeviationDirection::High, value: score };
     let details = ScoreDetails {
         score,
-        momentary: score,
+        instant_score: score,
         confidence: Some(0.75),
         causes: vec![contribution],
         ..ScoreDetails::default()
@@ -174,7 +174,7 @@ fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<EpisodeTransition
         Arc::new(LearnedPoint {
             point,
             signals: vec![&BUSY, &BUSY],
-            in_anomaly: since.is_some(),
+            in_episode: since.is_some(),
             weight: 0.5,
         })
     });
@@ -245,13 +245,13 @@ fn points_scores_and_episodes_are_rows() {
             Ok(())
         })
         .unwrap();
-    assert_eq!(points.iter().map(|it| it.in_anomaly).collect::<Vec<_>>(), [false, true, false, false]);
+    assert_eq!(points.iter().map(|it| it.in_episode).collect::<Vec<_>>(), [false, true, false, false]);
     assert_eq!((&points[1].values, &points[1].missing), (&vec![0.25, 7.0], &vec![false, true]));
     assert_eq!((points[1].at, points[1].weight), (Timestamp(START + 19.0), 0.5));
     let mut scores = Vec::new();
     reader
         .scores::<StoreError>(TimeRange::ALL, None, |it| {
-            scores.push((it.score, it.momentary, it.is_anomaly));
+            scores.push((it.score, it.instant_score, it.is_anomaly));
             Ok(())
         })
         .unwrap();
@@ -322,7 +322,7 @@ fn the_scenes_of_an_episode_come_with_it_alone() {
         vec![SameNameProcesses { key, now, usual: ProcessUsage::NONE, ..SameNameProcesses::default() }];
     let deviations = [DeviatingSignal { signal: BUSY.name, is_high: true, weight: 1.0 }];
     let mut scene = EpisodeScene::default();
-    scene.add(SceneOccasion::Start, &UnrankedScene { groups, ..UnrankedScene::default() }, &deviations);
+    scene.add(SceneMoment::Start, &UnrankedScene { groups, ..UnrankedScene::default() }, &deviations);
     (host.scene, host.scene_is_new) = (Some(Arc::new(scene.clone())), true);
     host.description = Some("most of it: process `burner`".into());
     store.append(&report);

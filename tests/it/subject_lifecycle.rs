@@ -20,7 +20,7 @@ const NAMES: [&str; WIDTH] =
 const WIDTH: usize = 14;
 
 fn value<const IDX: usize>(change: &ReadingPair<'_>) -> Option<f64> {
-    change.now.get_by(&VALUE, &MetricLabels::new([NAMES[IDX]]))
+    change.current.get_by(&VALUE, &MetricLabels::new([NAMES[IDX]]))
 }
 
 const fn signal(kind: SubjectKind, idx: usize, of: fn(&ReadingPair<'_>) -> Option<f64>) -> Signal {

@@ -79,9 +79,9 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
     let _ = write!(
         text,
         "trained a forest of {} trees on {} points; AUC {:.3} on injected faults",
-        evaluation.trees, evaluation.rows, evaluation.auc_own
+        evaluation.trees, evaluation.rows, evaluation.auc
     );
-    let _ = match evaluation.auc_peer {
+    let _ = match evaluation.auc_reference {
         Some(peer) => writeln!(text, "; a second implementation has {peer:.3}"),
         None => writeln!(text),
     };

@@ -10,7 +10,7 @@ impl SubjectState {
         let named = |of: Vec<(usize, f64)>| of.into_iter().map(|it| self.contribution(it)).collect();
         ScoreDetails {
             score: score.held,
-            momentary: score.momentary,
+            instant_score: score.instant_score,
             confidence: score.confidence,
             contributions: named(score.contributions),
             causes: named(score.causes),

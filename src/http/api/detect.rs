@@ -113,7 +113,7 @@ impl ImpactValue {
 
 pub(super) async fn detect(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let subject = live_subject(state, &request.query)?;
-    let wanted = request.query.text("metric").map(signal_aliases::signal).transpose()?;
+    let wanted = request.query.get("metric").map(signal_aliases::signal).transpose()?;
     let report = newest(state)?;
     let assessment = assessment(&report, &subject)?;
     let chosen: Vec<&SignalState> = assessment

@@ -53,7 +53,7 @@ fn state(assessment: &Assessment) -> &'static str {
 }
 
 fn sentence(subject: &Subject, assessment: &Assessment) -> String {
-    let EpisodeCircumstances { maintenance, silenced } = assessment.expected;
+    let EpisodeCircumstances { maintenance, silenced } = assessment.current_circumstances;
     let mut text = without_circumstances(subject, assessment);
     if maintenance {
         text.push_str(". A maintenance window is active");
@@ -110,10 +110,10 @@ mod tests {
         let details = Some(ScoreDetails { score: 0.25, ..ScoreDetails::default() });
         let normal = Assessment { ready: true, details, ..Assessment::default() };
         check(&normal, ("normal", "Nothing is unusual on host"));
-        let expected = EpisodeCircumstances { maintenance: true, silenced: true };
+        let current_circumstances = EpisodeCircumstances { maintenance: true, silenced: true };
         let text =
             "Nothing is unusual on host. A maintenance window is active. A silence of Alertmanager is active";
-        check(&Assessment { expected, ..normal.clone() }, ("normal", text));
+        check(&Assessment { current_circumstances, ..normal.clone() }, ("normal", text));
         let episode = Some(Episode { since: Timestamp(958.0), peak: 2.0, lasted: 0.0 });
         let unnamed = Assessment { episode, ..normal };
         check(&unnamed, ("anomaly", "Anomaly on host"));

@@ -154,7 +154,7 @@ impl Job {
             }
             Self::LoadModel { directory, id } => JobOutcome::Loaded(guarded(|| load_model(&directory, &id))),
             Self::Backfill { mut blank, past } => JobOutcome::Backfilled(guarded(|| {
-                let known = |it| HistoryPoint { point: it, in_anomaly: false, weight: 1.0, score: None };
+                let known = |it| HistoryPoint { point: it, in_episode: false, weight: 1.0, score: None };
                 let points: Vec<HistoryPoint> = past.points.iter().cloned().map(known).collect();
                 blank.warm(&past.subject, &points);
                 Ok((blank, past))

@@ -74,7 +74,7 @@ fn an_episode_has_its_signals_and_ranges_without_its_readings() {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     let found: serde_json::Value = serde_json::from_str(&explain(&["--json"])).unwrap();
-    assert_eq!(found["left_range"][0]["signal"], "cpu_busy_ratio");
+    assert_eq!(found["out_of_range"][0]["signal"], "cpu_busy_ratio");
     assert_eq!(found["episode"]["causes"][0]["upper"], 0.2);
 }
 

@@ -34,7 +34,7 @@ fn nginx() -> Subject {
 fn assessment(since: f64, description: &str, templates: &[EpisodeTemplate]) -> Assessment {
     Assessment {
         ready: true,
-        details: Some(ScoreDetails { score: 3.0, momentary: 3.0, ..ScoreDetails::default() }),
+        details: Some(ScoreDetails { score: 3.0, instant_score: 3.0, ..ScoreDetails::default() }),
         episode: Some(Episode { since: Timestamp(since), peak: 3.0, lasted: 0.0 }),
         transition: Some(EpisodeTransition::Started),
         description: Some(description.into()),
