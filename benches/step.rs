@@ -25,7 +25,7 @@ macro_rules! signals {
         unit: SignalUnit::Count,
         floor: 0.1,
         device: None,
-        formula: |it| it.now.each(&VALUE).nth($idx).map(|it| it.value),
+        formula: |it| it.current.each(&VALUE).nth($idx).map(|it| it.value),
     }),*] };
 }
 

@@ -39,14 +39,14 @@ fn history() -> BucketHistory {
         smoothing: 1.0,
         score_hold: ScoreHold::Seconds(60.0),
         anomaly_learning_weight: 1.0,
-        shelter_short_memory: true,
+        exclude_episodes_from_short_memory: true,
     };
     let mut scorer = Scorer::new(&DetectorParameters::plain(vec![0.0; WIDTH], 20_160.0));
-    let mut fold = HistoryLearner::new(settings, Timestamp(1.7e9 + 28.0 * 86_400.0));
+    let mut learner = HistoryLearner::new(settings, Timestamp(1.7e9 + 28.0 * 86_400.0));
     for _ in 0..28 * 2_880 {
         let values = machine.step()[..WIDTH].to_vec();
         let point = Point { values, missing: vec![false; WIDTH], at: Timestamp(machine.at()) };
-        fold.push(&mut scorer, &HistoryPoint { point, in_anomaly: false, weight: 1.0, score: None });
+        learner.push(&mut scorer, &HistoryPoint { point, in_episode: false, weight: 1.0, score: None });
     }
     scorer.detectors.seasonal.history().unwrap()
 }

@@ -45,7 +45,7 @@ fn warm(criterion: &mut Criterion) {
     let mut past = || {
         let values = machine.step().to_vec();
         let point = Point { values, missing: vec![false; WIDTH], at: Timestamp(machine.at()) };
-        HistoryPoint { point, in_anomaly: false, weight: 1.0, score: Some(0.2) }
+        HistoryPoint { point, in_episode: false, weight: 1.0, score: Some(0.2) }
     };
     let points: Vec<HistoryPoint> = (0..POINTS).map(|_| past()).collect();
     let new = || Engine::new(&SIGNALS, &EngineSettings::default());

@@ -22,7 +22,7 @@ use crate::alert_budget::{AlertBudget, BudgetLedger};
 use crate::detect::budget_alert_level::BudgetAlertLevel;
 use crate::grace;
 use crate::impact::EpisodeSeverity;
-use crate::report::WithheldAlert;
+use crate::report::WithheldReason;
 
 /// The alert level by default, as a score: twice the unusual level.
 pub const LEVEL: f64 = 2.0;
@@ -46,13 +46,13 @@ pub struct AlertInput {
     /// The score that starts and ends episodes.
     pub score: f64,
     /// Factor of the threshold while the host is new, 1 to 1.5; the alert level is lower by it, as a raw score the same.
-    pub young_factor: f64,
+    pub new_host_factor: f64,
     /// Whether there is an episode after this reading.
     pub in_episode: bool,
     /// Whether a grace period is active.
     pub in_grace: bool,
     /// Whether and when the subject was like this before, often or regularly.
-    pub usual: Option<WithheldAlert>,
+    pub usual: Option<WithheldReason>,
 }
 
 /// What is known about the current episode beside its score.
@@ -76,7 +76,7 @@ pub struct AlertDecision {
     /// Share of the budget that the alerts of the last period spent; `None` without a budget.
     pub budget_spent: Option<f64>,
     /// Why there is no alert at this score and impact; `None` with an alert, and below the level.
-    pub withheld: Option<WithheldAlert>,
+    pub withheld: Option<WithheldReason>,
 }
 
 /// The alert of one subject.
@@ -105,9 +105,9 @@ impl AlertTracker {
     }
 
     /// The score from which an episode is an alert.
-    pub fn level(&self, young_factor: f64, rule: &AlertStartRule) -> f64 {
+    pub fn level(&self, new_host_factor: f64, rule: &AlertStartRule) -> f64 {
         let from_budget = self.budget.as_ref().and_then(|(tail, _)| tail.limit());
-        (from_budget.unwrap_or(rule.level) / young_factor).max(LEVEL_MIN)
+        (from_budget.unwrap_or(rule.level) / new_host_factor).max(LEVEL_MIN)
     }
 
     /// Takes the alert of `live`, whose other state is replaced.
@@ -122,7 +122,7 @@ impl AlertTracker {
 
     /// Decides for one reading, after its episode.
     pub fn step(&mut self, now: AlertInput, evidence: AlertEvidence, rule: &AlertStartRule) -> AlertDecision {
-        let level = self.level(now.young_factor, rule);
+        let level = self.level(now.new_host_factor, rule);
         let was_reached = self.is_reached;
         let score = now.score;
         let factor = if now.in_grace { grace::LIMIT_FACTOR } else { 1.0 };
@@ -133,10 +133,10 @@ impl AlertTracker {
         self.is_active = self.is_reached && !evidence.is_withheld;
         let has_begun = self.is_reached && !was_reached;
         if !evidence.is_withheld {
-            self.learn(now.elapsed, score * now.young_factor, has_begun, rule);
+            self.learn(now.elapsed, score * now.new_host_factor, has_begun, rule);
         }
         let budget_spent = self.budget.as_ref().and_then(|(_, ledger)| ledger.spent());
-        let maintenance = evidence.is_withheld.then_some(WithheldAlert::Maintenance);
+        let maintenance = evidence.is_withheld.then_some(WithheldReason::Maintenance);
         let is_candidate = now.in_episode && !self.is_active && (is_high || is_critical);
         let withheld = maintenance.or(now.usual).filter(|_| is_candidate);
         AlertDecision { is_active: self.is_active, has_begun, level, budget_spent, withheld }
@@ -164,7 +164,7 @@ mod tests {
         AlertInput {
             elapsed: 1.0,
             score,
-            young_factor: 1.0,
+            new_host_factor: 1.0,
             in_episode: score >= 1.0,
             in_grace: false,
             usual: None,
@@ -202,11 +202,11 @@ mod tests {
     fn what_was_usual_before_starts_none_unless_it_hurts() {
         let mut tracker = AlertTracker::default();
         let mut step = |score, is_usual: bool, severity| {
-            let now = AlertInput { usual: is_usual.then_some(WithheldAlert::EarlierDays), ..input(score) };
+            let now = AlertInput { usual: is_usual.then_some(WithheldReason::EarlierDays), ..input(score) };
             let it = tracker.step(now, AlertEvidence { severity, is_withheld: false }, &RULE);
             (it.is_active, it.withheld)
         };
-        let (alert, usual) = ((true, None), (false, Some(WithheldAlert::EarlierDays)));
+        let (alert, usual) = ((true, None), (false, Some(WithheldReason::EarlierDays)));
         assert_eq!([step(3.0, true, None), step(3.0, true, Some(EpisodeSeverity::Warning))], [usual, usual]);
         assert_eq!(step(1.5, true, None), (false, None));
         assert_eq!([step(3.0, true, Some(EpisodeSeverity::Critical)), step(3.0, true, None)], [alert, alert]);

@@ -53,7 +53,7 @@ mod verdict;
 pub use check::CheckOutput;
 pub use demo::DemoArgs;
 pub use episodes::EpisodesArgs;
-pub use evaluate::{EvaluateArgs, EvaluationInput, ReplayVariants};
+pub use evaluate::{EvaluateArgs, EvaluationInput, ReplayMode};
 pub use exit::CommandExit;
 pub use explain::{ExplainArgs, ExplainTarget};
 pub use export::{ColumnLayout, ExportArgs, ExportTable};
@@ -101,7 +101,7 @@ pub enum CliCommand {
     /// Accepts the current anomalies of all subjects as normal.
     Accept(GlobalOptions),
     /// Rejects or confirms an episode.
-    Judge(VerdictArgs),
+    SetVerdict(VerdictArgs),
     /// Forgets a time range.
     Forget(ForgetArgs),
     /// Enables or pauses learning.
@@ -168,7 +168,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CliCommand, Com
             let verdict =
                 if name == "reject" { OperatorVerdict::Rejected } else { OperatorVerdict::Confirmed };
             let judged = verdict::options(below, options, &settings, verdict);
-            return judged.map(CliCommand::Judge).ok_or_else(|| CommandExit::usage("no episode is named"));
+            return judged
+                .map(CliCommand::SetVerdict)
+                .ok_or_else(|| CommandExit::usage("no episode is named"));
         }
         "maintenance" => return Ok(CliCommand::Maintenance(maintenance::options(below, options, &settings))),
         "evaluate" => return evaluate::options(below).map(CliCommand::Evaluate),
@@ -264,7 +266,7 @@ fn every() -> Arg {
 
 fn given(matches: &ArgMatches, setting: &Setting) -> Option<FlagValue> {
     let (key, flag) = (setting.key.to_string(), setting.flag());
-    if setting.takes == SettingType::Switch {
+    if setting.takes == SettingType::Bool {
         let no_flag = format!("no-{flag}");
         return match (matches.get_flag(&flag), matches.get_flag(&no_flag)) {
             (_, true) => Some(FlagValue { key, flag: no_flag, words: vec!["false".into()] }),
@@ -348,7 +350,7 @@ fn args(setting: &Setting) -> Vec<Arg> {
         let arg = if is_common { arg } else { arg.help_heading(heading(setting.section())) };
         arg.help(format!("{}{end}", first_sentence(help))).long_help(format!("{help}{end}"))
     };
-    if setting.takes == SettingType::Switch {
+    if setting.takes == SettingType::Bool {
         let no_flag = format!("no-{flag}");
         let no_help = format!("Do not {}", lower_first(first_sentence(&setting.help)));
         let is_on = default == "true";
@@ -361,7 +363,8 @@ fn args(setting: &Setting) -> Vec<Arg> {
         SettingType::OneOf(words) => format!(" [possible values: {}]", words.join(", ")),
         _ => String::new(),
     };
-    let action = if matches!(setting.takes, SettingType::Texts | SettingType::Windows | SettingType::Logs) {
+    let action = if matches!(setting.takes, SettingType::TextList | SettingType::Windows | SettingType::Logs)
+    {
         ArgAction::Append
     } else {
         ArgAction::Set

@@ -344,7 +344,7 @@ impl Config {
         match (self.web.control_socket.as_str(), place) {
             ("" | OFF, _) => None,
             (AUTO, store::StoreLocation::Directory(directory)) => Some(directory.join(SOCKET)),
-            (AUTO, store::StoreLocation::Off | store::StoreLocation::Nowhere) => None,
+            (AUTO, store::StoreLocation::Off | store::StoreLocation::Unknown) => None,
             (path, _) => Some(path.into()),
         }
     }

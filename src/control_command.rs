@@ -61,7 +61,7 @@ pub enum ControlCommand {
     /// Ends the maintenance that was started.
     StopMaintenance,
     /// Records the verdict of an operator on an episode.
-    Judge {
+    SetVerdict {
         /// Subject of the episode.
         subject: Subject,
         /// Second in which it started.

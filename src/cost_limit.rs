@@ -165,7 +165,7 @@ impl CostLimiter {
     }
 
     /// Adds the state of each feature to a reading.
-    pub fn note(&self, reading: &mut Reading) {
+    pub fn add_to(&self, reading: &mut Reading) {
         for (feature, labels) in OptionalFeature::ORDER.iter().zip(&self.labels) {
             reading.host().set_by(&FEATURE_ACTIVE, labels, f64::from(u8::from(self.is_active(*feature))));
         }
@@ -222,7 +222,7 @@ mod tests {
             control.step(Timestamp(from + second as f64), sample);
         }
         let mut reading = Reading::new(Timestamp(from));
-        control.note(&mut reading);
+        control.add_to(&mut reading);
         let off = OptionalFeature::ORDER.into_iter().filter(|it| !control.is_active(*it));
         off.inspect(|it| assert!(!is_active(&reading, *it)))
             .map(OptionalFeature::name)

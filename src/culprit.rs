@@ -18,7 +18,7 @@ mod host_resource;
 mod usage_baseline;
 
 pub use container_usage::{ContainerTotals, ContainerUsage, ContainerUsageTracker};
-pub use frozen_scene::{CulpritFinding, EpisodeScene, FrozenScene, SceneMount, SceneOccasion, SocketCount};
+pub use frozen_scene::{CulpritFinding, EpisodeScene, FrozenScene, SceneMoment, SceneMount, SocketCount};
 pub use host_resource::{Resource, resource_of};
 pub use process_usage::{
     ContainerOrService, ContainerOrServiceKind, ProcessNameKey, ProcessUsage, SameNameProcesses,

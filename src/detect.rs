@@ -242,7 +242,7 @@ pub struct LearnOptions {
     /// Whether a whole window has passed since the last call with `step`, so that memories that count points advance.
     pub step: bool,
     /// Whether the point lies inside an episode. Memories that count points then advance with a normal point.
-    pub in_anomaly: bool,
+    pub in_episode: bool,
 }
 
 /// The output of one detector. Abstaining is an output, not a missing value.
@@ -327,7 +327,7 @@ impl Detectors {
     }
 
     /// Learns the point.
-    pub fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
+    pub fn learn(&mut self, input: &DetectorInput<'_>, learn_options: LearnOptions) {
         let Self {
             zscore,
             baseline: ThreeSigma,
@@ -338,13 +338,13 @@ impl Detectors {
             absence,
             level_extreme,
         } = self;
-        zscore.learn(input, lesson);
-        distance.learn(input, lesson);
-        forest.learn(input, lesson);
-        novelty.learn(input, lesson);
-        seasonal.learn(input, lesson);
-        absence.learn(input, lesson);
-        level_extreme.learn(input, lesson);
+        zscore.learn(input, learn_options);
+        distance.learn(input, learn_options);
+        forest.learn(input, learn_options);
+        novelty.learn(input, learn_options);
+        seasonal.learn(input, learn_options);
+        absence.learn(input, learn_options);
+        level_extreme.learn(input, learn_options);
     }
 
     /// Whether this restored state can replace `fresh`, which has the same settings.
@@ -381,7 +381,7 @@ pub struct ExpectedRange {
 }
 
 /// Weight of a new point for this half-life: after `half_life` points, half of the old mean is left.
-pub(crate) fn forgetting(half_life: f64) -> f64 {
+pub(crate) fn smoothing_factor(half_life: f64) -> f64 {
     1.0 - 0.5_f64.powf(1.0 / half_life)
 }
 
@@ -390,7 +390,11 @@ pub(crate) fn forgetting(half_life: f64) -> f64 {
 /// It is that of exponential forgetting once there are many points: `max(1 - (1 - a)^weight, weight / (before +
 /// weight))`. A point inside an episode never weighs more than a late one, because a single fault would otherwise be
 /// half of the history of a new host.
-pub(crate) fn gain(forgetting: f64, lesson: LearnOptions, before: f64) -> f64 {
-    let late = 1.0 - (1.0 - forgetting).powf(lesson.weight);
-    if lesson.in_anomaly { late } else { late.max(lesson.weight / (before + lesson.weight)) }
+pub(crate) fn gain(smoothing_factor: f64, learn_options: LearnOptions, before: f64) -> f64 {
+    let late = 1.0 - (1.0 - smoothing_factor).powf(learn_options.weight);
+    if learn_options.in_episode {
+        late
+    } else {
+        late.max(learn_options.weight / (before + learn_options.weight))
+    }
 }

@@ -41,7 +41,7 @@ mod warm_start;
 
 pub use snapshot::SnapshotMismatch;
 pub use subject::{HISTORY_ROWS_MAX, SUBJECT_BYTES_MAX};
-pub use subject_kind_state::LENDERS_MIN;
+pub use subject_kind_state::PRIORS_MIN;
 pub use subject_lifecycle::{EVICTIONS_MAX, SubjectCounts, SubjectStateHandover, WAIT_SECONDS};
 pub use training_schedule::{DRIFT_SECONDS, RETRY_SECONDS};
 pub use verdict::PastEpisode;
@@ -136,7 +136,7 @@ impl EngineSettings {
             smoothing: self.smoothing,
             score_hold: ScoreHold::Seconds(self.score_hold),
             anomaly_learning_weight: self.anomaly_learning_weight,
-            shelter_short_memory: true,
+            exclude_episodes_from_short_memory: true,
         }
     }
 }
@@ -253,7 +253,7 @@ impl Engine {
                 state.silence(silence);
                 state.pause_novelty(is_novelty_paused);
                 let mut assessment = state.step(now.at, change, &self.settings);
-                state.mark(&mut assessment, expected);
+                state.add_circumstances(&mut assessment, expected);
                 state.describe(subject, &mut assessment, change.as_ref());
                 let formulas = self.impacts.get(&subject.kind()).map_or(&[][..], Vec::as_slice);
                 state.measure_impact(&mut assessment, change.as_ref(), formulas);
@@ -263,7 +263,7 @@ impl Engine {
         }
         let reading = Arc::new(now);
         self.before = Arc::clone(&reading);
-        Report { reading, assessments, departed: left, grace, wrong_limits, ..Report::default() }
+        Report { reading, assessments, evicted: left, grace, wrong_limits, ..Report::default() }
     }
 
     /// Time of the newest reading.
@@ -306,9 +306,9 @@ impl Engine {
     }
 
     /// Runs this model of the kind in shadow mode, beside the current one.
-    pub fn try_out(&mut self, kind: SubjectKind, model: &ForestModel) {
+    pub fn start_shadow(&mut self, kind: SubjectKind, model: &ForestModel) {
         self.set_shadow(kind, Some(model));
-        self.of_kind(kind).for_each(|it| it.try_out(model));
+        self.of_kind(kind).for_each(|it| it.start_shadow(model));
     }
 
     /// Ends shadow mode for the kind.
@@ -357,7 +357,7 @@ impl Engine {
     /// It is due after an hour without an episode and without grace, and an hour after the previous test.
     pub fn take_due_selftest(&mut self) -> Option<(Subject, SelftestInput)> {
         let settings = &self.settings;
-        self.states.iter_mut().find_map(|(subject, it)| Some((subject.clone(), it.trial(settings)?)))
+        self.states.iter_mut().find_map(|(subject, it)| Some((subject.clone(), it.selftest_input(settings)?)))
     }
 
     /// The statistics of each signal of each subject. They are computed on demand, because a step does not need them.

@@ -159,7 +159,7 @@ impl EpisodeTracker {
         let episode = Some(Episode { since: now.at, peak: now.score, lasted: 0.0 });
         let (count, grace) = (self.count.saturating_add(1), self.grace);
         *self = Self { episode, count, renewal: FIRST_RENEWAL_SECONDS, grace, ..Self::default() };
-        EpisodeTransition::Began
+        EpisodeTransition::Started
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
         ScoredInstant { at: Timestamp(t as f64), elapsed: 1.0, score }
     }
 
-    /// Scores, a second apart, and the transitions as letters: Began, Changed, Ended, Accepted, `.` for none.
+    /// Scores, a second apart, and the transitions as letters: Started, Changed, Ended, Accepted, `.` for none.
     fn check(scores: &[f64], turns: &str) {
         let mut tracker = EpisodeTracker::default();
         let found: String = scores
@@ -182,7 +182,7 @@ mod tests {
             .enumerate()
             .map(|(t, score)| match tracker.step(moment(t, *score), RELEASE, LEVEL) {
                 None => '.',
-                Some(EpisodeTransition::Began) => 'B',
+                Some(EpisodeTransition::Started) => 'S',
                 Some(EpisodeTransition::Changed) => 'C',
                 Some(EpisodeTransition::Ended(_)) => 'E',
                 Some(EpisodeTransition::Accepted(_)) => 'A',
@@ -193,20 +193,20 @@ mod tests {
 
     #[test]
     fn starts_at_the_threshold_and_ends_after_low_scores() {
-        check(&[0.9, 1.0, 1.5, 0.6, 0.6, 0.6, 0.6, 0.1], ".B...E..");
+        check(&[0.9, 1.0, 1.5, 0.6, 0.6, 0.6, 0.6, 0.1], ".S...E..");
     }
 
     #[test]
     fn between_resolve_and_threshold_it_continues() {
-        check(&[1.0, 0.6, 0.6, 0.8, 0.6, 0.6, 0.6, 0.6], "B.....E.");
+        check(&[1.0, 0.6, 0.6, 0.8, 0.6, 0.6, 0.6, 0.6], "S.....E.");
         check(&[0.8, 0.9], "..");
     }
 
     #[test]
     fn a_long_episode_is_accepted_and_does_not_restart_at_once() {
         let lasting = [1.5; 25];
-        check(&[&lasting[..], &[0.5, 1.5]].concat(), "B...................A.....B");
-        check(&[&lasting[..], &[2.9, 3.1]].concat(), "B...................A.....B");
+        check(&[&lasting[..], &[0.5, 1.5]].concat(), "S...................A.....S");
+        check(&[&lasting[..], &[2.9, 3.1]].concat(), "S...................A.....S");
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
         let mut step = |t, score| tracker.step(moment(t, score), RELEASE, 2.0);
         (0..21).for_each(|t| assert!(step(t, 1.8).is_none() || t == 0 || t == 20));
         assert_eq!(step(30, 1.9), None);
-        assert_eq!(step(31, 2.0), Some(EpisodeTransition::Began));
+        assert_eq!(step(31, 2.0), Some(EpisodeTransition::Started));
     }
 
     #[test]
@@ -237,7 +237,7 @@ mod tests {
             tracker.step(moment(t, score), RELEASE, LEVEL)
         };
         assert_eq!(step(0, 1.9, true), None);
-        assert_eq!(step(1, 2.0, true), Some(EpisodeTransition::Began));
+        assert_eq!(step(1, 2.0, true), Some(EpisodeTransition::Started));
         for t in 2..5 {
             assert!(matches!(
                 (t, step(t, 0.1, true)),
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(step(5, 1.5, true), None);
         assert_eq!(
             step(6, 1.5, false),
-            Some(EpisodeTransition::Began),
+            Some(EpisodeTransition::Started),
             "what is still there afterwards is one"
         );
         let mut tracker = EpisodeTracker::default();

@@ -14,7 +14,7 @@ use crate::reading::Timestamp;
 /// Largest number of episodes of a subject whose shape is known without a verdict.
 pub const RECENT_MAX: usize = 32;
 /// Largest number of episodes of a subject with a verdict; the oldest rejected one makes room first.
-pub const JUDGED_MAX: usize = 64;
+pub const VERDICTS_MAX: usize = 64;
 /// Largest number of signals in a shape, the largest contributions first.
 pub const PARTS_MAX: usize = 5;
 /// Seconds for which a rejected episode discounts others.
@@ -82,7 +82,7 @@ pub struct EpisodePattern {
 
 /// A shape with a verdict.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct JudgedPattern {
+pub struct PatternVerdict {
     /// The shape.
     pub pattern: EpisodePattern,
     /// The verdict.
@@ -104,13 +104,13 @@ pub struct DiscountedScore {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PatternMemory {
     recent: VecDeque<EpisodePattern>,
-    judged: Vec<JudgedPattern>,
+    verdicts: Vec<PatternVerdict>,
 }
 
 impl PatternMemory {
     /// Whether no episode is known.
     pub fn is_empty(&self) -> bool {
-        self.recent.is_empty() && self.judged.is_empty()
+        self.recent.is_empty() && self.verdicts.is_empty()
     }
 
     /// Discounts the score of an instant, if episodes like it were rejected. `since` is the start of the current episode,
@@ -123,16 +123,16 @@ impl PatternMemory {
         parts: impl FnOnce() -> Vec<PatternPart>,
     ) -> DiscountedScore {
         let unchanged = DiscountedScore { score, like_rejected: 0 };
-        if score <= THRESHOLD || self.judged.is_empty() {
+        if score <= THRESHOLD || self.verdicts.is_empty() {
             return unchanged;
         }
         let parts = parts();
-        let alike = |it: &&JudgedPattern| cosine(&it.pattern.parts, &parts) >= SIMILARITY_MIN;
-        let of = |verdict: OperatorVerdict| self.judged.iter().filter(move |it| it.verdict == verdict);
+        let alike = |it: &&PatternVerdict| cosine(&it.pattern.parts, &parts) >= SIMILARITY_MIN;
+        let of = |verdict: OperatorVerdict| self.verdicts.iter().filter(move |it| it.verdict == verdict);
         if of(OperatorVerdict::Confirmed).any(|it| alike(&it)) {
             return unchanged;
         }
-        let counts = |it: &&JudgedPattern| {
+        let counts = |it: &&PatternVerdict| {
             (0.0..REJECTED_SECONDS).contains(&(at.0 - it.at.0))
                 && score <= SIZE_MAX * it.pattern.peak
                 && time_of_day_distance(since, it.pattern.since) <= TIME_OF_DAY_MAX
@@ -145,8 +145,8 @@ impl PatternMemory {
 
     /// Whether contributions are like those of a confirmed episode.
     pub fn is_like_confirmed(&self, parts: impl FnOnce() -> Vec<PatternPart>) -> bool {
-        let is_confirmed = |it: &&JudgedPattern| it.verdict == OperatorVerdict::Confirmed;
-        let mut confirmed = self.judged.iter().filter(is_confirmed).peekable();
+        let is_confirmed = |it: &&PatternVerdict| it.verdict == OperatorVerdict::Confirmed;
+        let mut confirmed = self.verdicts.iter().filter(is_confirmed).peekable();
         if confirmed.peek().is_none() {
             return false;
         }
@@ -160,7 +160,7 @@ impl PatternMemory {
     }
 
     /// Records the shape of the current episode at its peak.
-    pub fn note(&mut self, pattern: EpisodePattern) {
+    pub fn record(&mut self, pattern: EpisodePattern) {
         if self.recent.back().is_some_and(|it| it.since == pattern.since) {
             self.recent.pop_back();
         }
@@ -173,9 +173,9 @@ impl PatternMemory {
     /// Records the verdict on the episode that started in this second; returns whether it is known.
     pub fn judge(&mut self, second: Timestamp, verdict: OperatorVerdict, at: Timestamp) -> bool {
         let is_it = |it: &&EpisodePattern| (0.0..1.0).contains(&(it.since.0 - second.0.floor()));
-        let judged = self.judged.iter().map(|it| &it.pattern);
-        let Some(pattern) = self.recent.iter().chain(judged).find(is_it).cloned() else { return false };
-        self.remember(JudgedPattern { pattern, verdict, at });
+        let verdicts = self.verdicts.iter().map(|it| &it.pattern);
+        let Some(pattern) = self.recent.iter().chain(verdicts).find(is_it).cloned() else { return false };
+        self.remember(PatternVerdict { pattern, verdict, at });
         true
     }
 
@@ -184,7 +184,7 @@ impl PatternMemory {
         if let Some((verdict, at)) = verdict {
             let known = self.recent.iter().find(|it| it.since == pattern.since).cloned();
             let pattern = known.unwrap_or_else(|| pattern.clone());
-            self.remember(JudgedPattern { pattern, verdict, at });
+            self.remember(PatternVerdict { pattern, verdict, at });
         }
         let place = self.recent.partition_point(|it| it.since < pattern.since);
         if self.recent.get(place).is_none_or(|it| it.since != pattern.since) {
@@ -195,21 +195,21 @@ impl PatternMemory {
         }
     }
 
-    fn remember(&mut self, new: JudgedPattern) {
-        self.judged.retain(|it| it.pattern.since != new.pattern.since);
-        if self.judged.len() >= JUDGED_MAX {
-            let rejected = self.judged.iter().position(|it| it.verdict == OperatorVerdict::Rejected);
-            self.judged.remove(rejected.unwrap_or(0));
+    fn remember(&mut self, new: PatternVerdict) {
+        self.verdicts.retain(|it| it.pattern.since != new.pattern.since);
+        if self.verdicts.len() >= VERDICTS_MAX {
+            let rejected = self.verdicts.iter().position(|it| it.verdict == OperatorVerdict::Rejected);
+            self.verdicts.remove(rejected.unwrap_or(0));
         }
-        self.judged.push(new);
+        self.verdicts.push(new);
     }
 
     /// Whether it is one of a subject with this number of signals.
     pub fn fits(&self, width: usize) -> bool {
-        let patterns = self.recent.iter().chain(self.judged.iter().map(|it| &it.pattern));
+        let patterns = self.recent.iter().chain(self.verdicts.iter().map(|it| &it.pattern));
         let mut patterns = patterns.map(|it| &it.parts);
         self.recent.len() <= RECENT_MAX
-            && self.judged.len() <= JUDGED_MAX
+            && self.verdicts.len() <= VERDICTS_MAX
             && patterns.all(|it| it.len() <= PARTS_MAX && it.iter().all(|it| it.idx < width))
     }
 }
@@ -254,9 +254,9 @@ mod tests {
     }
 
     /// A memory with one episode at noon with a peak of 4, and this verdict.
-    fn judged(verdict: OperatorVerdict) -> PatternMemory {
+    fn memory_with(verdict: OperatorVerdict) -> PatternMemory {
         let mut memory = PatternMemory::default();
-        memory.note(pattern(NOON, 4.0));
+        memory.record(pattern(NOON, 4.0));
         assert!(memory.judge(Timestamp(NOON), verdict, Timestamp(NOON + HOUR)));
         memory
     }
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_rejected_shape_is_discounted_where_it_matches() {
-        let memory = judged(OperatorVerdict::Rejected);
+        let memory = memory_with(OperatorVerdict::Rejected);
         let day = NOON + DAY_SECONDS;
         check(&memory, day, 4.0, &busy(), (1.75, 1));
         check(&memory, day, 0.9, &busy(), (0.9, 0));
@@ -284,8 +284,8 @@ mod tests {
 
     #[test]
     fn each_rejection_counts_and_a_confirmation_ends_it() {
-        let mut memory = judged(OperatorVerdict::Rejected);
-        memory.note(pattern(NOON + DAY_SECONDS, 4.0));
+        let mut memory = memory_with(OperatorVerdict::Rejected);
+        memory.record(pattern(NOON + DAY_SECONDS, 4.0));
         let at = Timestamp(NOON + DAY_SECONDS + HOUR);
         assert!(memory.judge(Timestamp(NOON + DAY_SECONDS), OperatorVerdict::Rejected, at));
         check(&memory, NOON + 2.0 * DAY_SECONDS, 5.0, &busy(), (1.25, 2));
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn recurrence_alone_discounts_nothing() {
         let mut memory = PatternMemory::default();
-        (0..20).for_each(|day| memory.note(pattern(NOON + f64::from(day) * DAY_SECONDS, 4.0)));
+        (0..20).for_each(|day| memory.record(pattern(NOON + f64::from(day) * DAY_SECONDS, 4.0)));
         check(&memory, NOON + 20.0 * DAY_SECONDS, 4.0, &busy(), (4.0, 0));
     }
 
@@ -306,9 +306,9 @@ mod tests {
     fn a_shape_is_that_of_the_peak() {
         let mut memory = PatternMemory::default();
         assert!(memory.is_peak(Timestamp(NOON), 1.5));
-        memory.note(pattern(NOON, 1.5));
+        memory.record(pattern(NOON, 1.5));
         assert!(!memory.is_peak(Timestamp(NOON), 1.4) && memory.is_peak(Timestamp(NOON), 1.6));
-        memory.note(pattern(NOON, 1.6));
+        memory.record(pattern(NOON, 1.6));
         assert_eq!(memory.recent.len(), 1);
     }
 
@@ -317,19 +317,19 @@ mod tests {
         let mut memory = PatternMemory::default();
         for idx in 0..200 {
             let since = Timestamp(NOON + f64::from(idx) * HOUR);
-            memory.note(pattern(since.0, 2.0));
+            memory.record(pattern(since.0, 2.0));
             let verdict = if idx == 0 { OperatorVerdict::Confirmed } else { OperatorVerdict::Rejected };
             assert!(memory.judge(since, verdict, since));
         }
-        assert_eq!((memory.recent.len(), memory.judged.len()), (RECENT_MAX, JUDGED_MAX));
-        assert_eq!(memory.judged[0].verdict, OperatorVerdict::Confirmed, "rejected ones make room first");
+        assert_eq!((memory.recent.len(), memory.verdicts.len()), (RECENT_MAX, VERDICTS_MAX));
+        assert_eq!(memory.verdicts[0].verdict, OperatorVerdict::Confirmed, "rejected ones make room first");
         assert!(memory.fits(2) && !memory.fits(1));
         assert!(!memory.judge(Timestamp(1.0), OperatorVerdict::Rejected, Timestamp(2.0)), "unknown");
     }
 
     #[test]
     fn stored_episodes_are_recalled_once() {
-        let mut memory = judged(OperatorVerdict::Rejected);
+        let mut memory = memory_with(OperatorVerdict::Rejected);
         let before = memory.clone();
         memory.recall(pattern(NOON, 4.0), Some((OperatorVerdict::Rejected, Timestamp(NOON + HOUR))));
         assert_eq!(memory, before);
@@ -348,7 +348,7 @@ mod tests {
         ) {
             let parts: Vec<_> = contributions.iter().enumerate().map(|(idx, it)| part(idx, true, *it)).collect();
             let mut memory = PatternMemory::default();
-            memory.note(EpisodePattern { since: Timestamp(NOON), peak, parts: parts.clone() });
+            memory.record(EpisodePattern { since: Timestamp(NOON), peak, parts: parts.clone() });
             memory.judge(Timestamp(NOON), OperatorVerdict::Rejected, Timestamp(NOON));
             let at = Timestamp(NOON + hours * HOUR);
             let found = memory.discount(at, at, score, || parts);

@@ -97,13 +97,13 @@ pub fn name(subject: &Subject) -> String {
 
 /// Shortens a text to this number of bytes, at a word boundary.
 fn shortened_to(bytes_max: usize, text: String) -> String {
-    const MARK: &str = "…";
+    const ELLIPSIS: &str = "…";
     if text.len() <= bytes_max {
         return text;
     }
-    let room = text.floor_char_boundary(bytes_max.saturating_sub(MARK.len()));
+    let room = text.floor_char_boundary(bytes_max.saturating_sub(ELLIPSIS.len()));
     let words = text[..room].rfind(' ').map_or(&text[..room], |end| &text[..end]);
-    format!("{}{MARK}", words.trim_end_matches([',', ':']))
+    format!("{}{ELLIPSIS}", words.trim_end_matches([',', ':']))
 }
 
 fn phrases(assessment: &Assessment, change: Option<&ReadingPair<'_>>) -> String {

@@ -14,21 +14,22 @@ mod cause;
 mod current_episode;
 mod episode_id;
 mod episode_record;
-mod day_range_excursions;
+mod out_of_range_signals;
 mod main_episode;
 mod nearby_episode;
 mod no_episode_sentence;
 mod similar_episode;
 
 pub use cause::Cause;
-pub use day_range_excursions::{
-    DayRangeExcursion, DayRanges, EXCURSIONS_MAX, REFERENCE_POINTS_MIN, SignalValues, excursions,
-};
 pub use episode_id::EpisodeId;
 pub use episode_record::EpisodeRecord;
 pub use main_episode::main_episode;
 pub use nearby_episode::{NEARBY_MAX, NEARBY_SECONDS, NearbyEpisode, nearby_episodes, nearby_kinds};
 pub use no_episode_sentence::MissingScore;
+pub use out_of_range_signals::{
+    DayRanges, OUT_OF_RANGE_MAX, OutOfRangeSignal, REFERENCE_POINTS_MIN, SignalValues,
+    find_out_of_range_signals,
+};
 pub use similar_episode::{SIMILAR_MAX, SimilarEpisode, similar_episodes};
 
 use no_episode_sentence::{no_episode_sentence, unknown_sentence};
@@ -98,7 +99,7 @@ pub struct SubjectExplanation {
     pub nearby: Vec<NearbyEpisode>,
     /// The signals that left their range of the day before, the earliest first; those with the same time in the order of how
     /// far they are outside.
-    pub left_range: Vec<DayRangeExcursion>,
+    pub out_of_range: Vec<OutOfRangeSignal>,
     /// Earlier episodes with the same signals, the most similar first.
     pub similar: Vec<SimilarEpisode>,
 }
@@ -157,7 +158,7 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
         current_episode::add(&mut episodes, subject, now, state);
     }
     let now =
-        current.and_then(|(at, it)| Some(TimedScore { at: at.0, score: it.details.as_ref()?.momentary }));
+        current.and_then(|(at, it)| Some(TimedScore { at: at.0, score: it.details.as_ref()?.instant_score }));
     let highest = scores.iter().map(|(at, score)| TimedScore { at: at.0, score: *score }).chain(now);
     let highest = highest.reduce(|one, other| if other.score > one.score { other } else { one });
     let main = main_episode(&episodes, at).and_then(|idx| episodes.get(idx));
@@ -175,11 +176,11 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
     let nearby = main.map_or_else(Vec::new, |it| nearby_episodes(it, &others));
     let similar = main.map_or_else(Vec::new, |it| similar_episodes(it, earlier));
     let unusual = if main.is_some() { Some(true) } else { highest.map(|it| it.score >= 1.0) };
-    let left_range = excursions(&signals, &points, &reference);
+    let out_of_range = find_out_of_range_signals(&signals, &points, &reference);
     let sentence = match (main, highest) {
         (Some(main), _) => main_episode::sentence(main, &episodes),
         (None, Some(highest)) => {
-            no_episode_sentence(subject, highest.score, reference.are_known().then_some(&left_range))
+            no_episode_sentence(subject, highest.score, reference.are_known().then_some(&out_of_range))
         }
         (None, None) => unknown_sentence(subject, missing),
     };
@@ -201,7 +202,7 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
         scenes,
         templates,
         nearby,
-        left_range,
+        out_of_range,
         similar,
         episodes,
     }
@@ -246,7 +247,7 @@ mod tests {
     #[test]
     fn nothing_unusual_is_an_answer() {
         let it = explain(&Subject::Host, facts(&[0.1, 0.3, 0.2], &[0.15, 0.2]));
-        assert!(it.unusual == Some(false) && it.left_range.is_empty());
+        assert!(it.unusual == Some(false) && it.out_of_range.is_empty());
         assert_eq!(
             it.sentence,
             "Nothing was unusual on host: highest score 0.30 (unusual from 1), each signal within its range of the day before"
@@ -261,7 +262,7 @@ mod tests {
             it.sentence,
             "Nothing was unusual on host: highest score 0.50 (unusual from 1); outside the range of the day before: CPU usage"
         );
-        let [left] = it.left_range.as_slice() else { panic!("{:?}", it.left_range) };
+        let [left] = it.out_of_range.as_slice() else { panic!("{:?}", it.out_of_range) };
         assert_eq!((left.at, left.value, left.signal.as_str()), (1_030.0, 0.5, "cpu"));
     }
 
@@ -303,7 +304,7 @@ mod tests {
     #[test]
     fn the_current_score_counts() {
         // A higher score that is only held was reached before.
-        let details = Some(ScoreDetails { score: 4.0, momentary: 1.5, ..ScoreDetails::default() });
+        let details = Some(ScoreDetails { score: 4.0, instant_score: 1.5, ..ScoreDetails::default() });
         let current = Assessment { details, ..Assessment::default() };
         let it = explain(
             &Subject::Host,
@@ -324,7 +325,7 @@ mod tests {
             "id": episode_text::id(&Subject::Host, Timestamp(began)), "kind": "host", "subject": "host", "began": began,
             "ended": ended, "last_seen": ended.unwrap_or(began + 60.0), "peak": peak, "causes": causes,
             "outcome": if ended.is_some() { "ended" } else { "open" }, "description": format!("Anomaly on host: {signal}"),
-            "model": null, "keep_from": null, "keep_to": null,
+            "model": null, "retained_from": null, "retained_to": null,
         }))
         .unwrap()
     }

@@ -15,9 +15,9 @@ pub const BYTES_MAX: usize = 64 << 20;
 pub const COUNT_MAX: usize = 1 << 48;
 
 /// Length of a magic number.
-const MARK: usize = 4;
+const MAGIC_BYTES: usize = 4;
 /// Length of the header: magic number and digest.
-const FRONT: usize = MARK + 8;
+const FRONT: usize = MAGIC_BYTES + 8;
 
 /// Bytes inside a value: encoded as a whole instead of element by element.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -155,9 +155,9 @@ fn size<T: Serialize + ?Sized>(value: &T) -> usize {
 }
 
 /// Encodes a value behind a magic number and a digest.
-pub fn encode_value<T: Serialize + ?Sized>(mark: [u8; MARK], value: &T) -> Vec<u8> {
+pub fn encode_value<T: Serialize + ?Sized>(magic: [u8; MAGIC_BYTES], value: &T) -> Vec<u8> {
     let mut sealed = Vec::with_capacity(FRONT + size(value));
-    append(mark, value, &mut sealed);
+    append(magic, value, &mut sealed);
     sealed
 }
 
@@ -177,34 +177,34 @@ pub fn is_bit_equal(one: f64, other: f64) -> bool {
 }
 
 /// Appends a value behind a magic number and a digest.
-pub fn append<T: Serialize + ?Sized>(mark: [u8; MARK], value: &T, to: &mut Vec<u8>) {
+pub fn append<T: Serialize + ?Sized>(magic: [u8; MAGIC_BYTES], value: &T, to: &mut Vec<u8>) {
     let start = to.len();
-    to.extend(mark);
-    to.extend([0; FRONT - MARK]);
+    to.extend(magic);
+    to.extend([0; FRONT - MAGIC_BYTES]);
     // As above, this cannot fail; `read` refuses a truncated value.
     *to = postcard::to_extend(value, std::mem::take(to)).unwrap_or_default();
     if let Some((front, content)) = to.get_mut(start..).and_then(|it| it.split_first_chunk_mut::<FRONT>()) {
-        front[MARK..].copy_from_slice(&digest(content).to_le_bytes());
+        front[MAGIC_BYTES..].copy_from_slice(&digest(content).to_le_bytes());
     }
 }
 
 /// Puts a magic number and a digest in front of bytes.
-pub fn wrap(mark: [u8; MARK], content: &[u8]) -> Vec<u8> {
+pub fn wrap(magic: [u8; MAGIC_BYTES], content: &[u8]) -> Vec<u8> {
     let mut sealed = Vec::with_capacity(FRONT + content.len());
-    sealed.extend(mark);
+    sealed.extend(magic);
     sealed.extend(digest(content).to_le_bytes());
     sealed.extend(content);
     sealed
 }
 
 /// The content behind this magic number; `None` if it differs, or the content is truncated or corrupt.
-pub fn open(mark: [u8; MARK], sealed: &[u8]) -> Option<&[u8]> {
+pub fn open(magic: [u8; MAGIC_BYTES], sealed: &[u8]) -> Option<&[u8]> {
     if sealed.len() > BYTES_MAX {
         return None;
     }
-    let (own_mark, rest) = sealed.split_first_chunk::<MARK>()?;
+    let (own_magic, rest) = sealed.split_first_chunk::<MAGIC_BYTES>()?;
     let (own_digest, content) = rest.split_first_chunk::<8>()?;
-    (*own_mark == mark && u64::from_le_bytes(*own_digest) == digest(content)).then_some(content)
+    (*own_magic == magic && u64::from_le_bytes(*own_digest) == digest(content)).then_some(content)
 }
 
 /// FNV-1a (Fowler, Noll, Vo) by words of eight bytes, because megabytes are encoded every few minutes; the length is

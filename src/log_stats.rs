@@ -183,7 +183,7 @@ impl LogStats {
         let matched = self.templates.add(masked, at, weight as f64);
         let learned = self.learned_at();
         self.totals.new_templates += u64::from(matched.is_new && learned.is_some());
-        let first = self.templates.at(matched.place).map(|it| it.first_at);
+        let first = self.templates.get(matched.place).map(|it| it.first_at);
         let is_recent = |first: f64| (0.0..NEW_SECONDS).contains(&(at - first));
         if first.is_some_and(|first| learned.is_some_and(|it| first >= it) && is_recent(first)) {
             self.totals.new_lines += weight;

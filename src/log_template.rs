@@ -90,7 +90,7 @@ impl LogTemplates {
     }
 
     /// The template at a place.
-    pub fn at(&self, place: usize) -> Option<&LogTemplate> {
+    pub fn get(&self, place: usize) -> Option<&LogTemplate> {
         self.list.get(place)
     }
 
@@ -242,7 +242,7 @@ mod tests {
             for (idx, line) in lines.iter().enumerate() {
                 let masked = mask(line);
                 let matched = templates.add(&masked, idx as f64, 1.0);
-                prop_assert!(templates.at(matched.place).is_some());
+                prop_assert!(templates.get(matched.place).is_some());
                 // The same line again is never new.
                 prop_assert!(!templates.add(&masked, idx as f64, 1.0).is_new);
             }

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         Ok(CliCommand::Explain(options)) => explain::run(&options, std::env::vars_os()),
         Ok(CliCommand::Export(options)) => export::run(&options, std::env::vars_os()),
         Ok(CliCommand::Accept(options)) => accept::run(&options, std::env::vars_os()),
-        Ok(CliCommand::Judge(options)) => verdict::run(&options, std::env::vars_os()),
+        Ok(CliCommand::SetVerdict(options)) => verdict::run(&options, std::env::vars_os()),
         Ok(CliCommand::Forget(options)) => forget::run(&options, std::env::vars_os()),
         Ok(CliCommand::Models(options)) => models::run(&options, std::env::vars_os()),
         Ok(CliCommand::Top(options)) => top::run(&options, std::env::vars_os()),

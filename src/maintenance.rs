@@ -196,7 +196,7 @@ impl MaintenanceCalendar {
     }
 
     /// Adds the state of each window to a reading.
-    pub fn note(&mut self, reading: &mut Reading) {
+    pub fn add_to(&mut self, reading: &mut Reading) {
         let at = reading.at;
         self.advance(at);
         let (windows, mut started) = (&self.windows, self.started.as_ref());
@@ -249,7 +249,7 @@ mod tests {
     /// The windows in a reading, active ones in upper case.
     fn noted(calendar: &mut MaintenanceCalendar, at: f64) -> String {
         let mut reading = Reading::new(Timestamp(at));
-        calendar.note(&mut reading);
+        calendar.add_to(&mut reading);
         let values = reading.host_values().map(|it| it.iter().collect::<Vec<_>>()).unwrap_or_default();
         let names = values.iter().map(|it| {
             let name = &it.labels.values()[0];

@@ -273,10 +273,10 @@ impl ModelRegistry {
 fn objection(shadow: &ModelVersion, current: &ModelVersion, tally: &ShadowTally) -> Option<String> {
     let (own, before) = (&shadow.model.evaluation, &current.model.evaluation);
     let margin = holdout_test::worse_max(own.held_out.min(before.held_out));
-    if own.auc_own < before.auc_own - margin {
+    if own.auc < before.auc - margin {
         return Some(format!(
             "its AUC on injected faults is {:.3}, that of the current model {:.3}",
-            own.auc_own, before.auc_own
+            own.auc, before.auc
         ));
     }
     let share = |above: f64| above / tally.readings.max(1.0);

@@ -61,7 +61,7 @@ pub fn check() -> Result<(), String> {
 
 /// What lacks if there are too few descriptors for the store, the control socket and messages of the kernel, without which
 /// hostnorm does then; and how to have more.
-pub fn scarcity() -> Option<String> {
+pub fn descriptor_shortage() -> Option<String> {
     let free = free_at_start();
     (free < NEEDED_FOR_ALL).then(|| lack(free, NEEDED_FOR_ALL))
 }

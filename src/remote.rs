@@ -25,7 +25,7 @@ pub enum RemoteError {
     /// The certificate is not trusted, or the TLS handshake failed.
     Tls(String),
     /// No response in time.
-    Silent(HumanDuration),
+    Timeout(HumanDuration),
     /// The response is truncated.
     Half,
     /// The response is larger than this number of bytes.
@@ -47,7 +47,7 @@ impl fmt::Display for RemoteError {
             Self::Tls(reason) => {
                 write!(f, "TLS failed: {reason}; check ca_file, or use http:// if the server has no TLS")
             }
-            Self::Silent(waited) => {
+            Self::Timeout(waited) => {
                 write!(f, "no complete response within {waited}; check the load of the server")
             }
             Self::Half => {

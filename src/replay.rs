@@ -70,7 +70,7 @@ impl ReplaySettings {
             smoothing: self.smoothing,
             score_hold: ScoreHold::HalfLife((HOLD_SECONDS / self.every).max(HOLD_ROWS_MIN)),
             anomaly_learning_weight: self.anomaly_learning_weight,
-            shelter_short_memory: false,
+            exclude_episodes_from_short_memory: false,
         }
     }
 

@@ -68,7 +68,7 @@ pub struct Report {
     /// The assessment of each scored subject.
     pub assessments: BTreeMap<Subject, Assessment>,
     /// The last assessment of each subject that was evicted during an episode, which thereby ends.
-    pub departed: BTreeMap<Subject, Assessment>,
+    pub evicted: BTreeMap<Subject, Assessment>,
     /// Metrics of hostnorm about itself, beyond those of its sources.
     pub own: SubjectValues,
     /// Active grace periods; `None` if the readings show none of the reasons.
@@ -82,7 +82,7 @@ pub struct Report {
 impl Report {
     /// All assessments, including those of evicted subjects.
     pub fn concluded(&self) -> impl Iterator<Item = (&Subject, &Assessment)> {
-        self.assessments.iter().chain(&self.departed)
+        self.assessments.iter().chain(&self.evicted)
     }
 }
 
@@ -126,9 +126,9 @@ pub struct Assessment {
     /// The current episode.
     pub episode: Option<Episode>,
     /// What makes an anomaly expected at this reading, with or without an episode.
-    pub expected: EpisodeCircumstances,
+    pub current_circumstances: EpisodeCircumstances,
     /// What made the current episode, or the one that just ended, expected at some reading.
-    pub marks: EpisodeCircumstances,
+    pub circumstances: EpisodeCircumstances,
     /// Number of rejected episodes like the current state, for which its score is discounted; 0 without a discount.
     pub like_rejected: usize,
     /// The current episode in words, at most 512 bytes; the same until [`EpisodeTransition::Changed`].
@@ -164,7 +164,7 @@ impl Assessment {
 
 /// Why an episode is no alert although its score or impact would make it one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum WithheldAlert {
+pub enum WithheldReason {
     /// The subject was often like this in its first week.
     FirstWeek,
     /// Each deviating signal was about as high on earlier days or, on a new host, twice before.
@@ -173,7 +173,7 @@ pub enum WithheldAlert {
     Maintenance,
 }
 
-impl WithheldAlert {
+impl WithheldReason {
     /// All reasons.
     pub const ALL: [Self; 3] = [Self::FirstWeek, Self::EarlierDays, Self::Maintenance];
 
@@ -199,7 +199,7 @@ pub struct AlertState {
     /// Share of the budget that the alerts of the last period spent; `None` without a budget.
     pub budget_spent: Option<f64>,
     /// Why the current episode is no alert although its score or impact would make it one.
-    pub withheld: Option<WithheldAlert>,
+    pub withheld: Option<WithheldReason>,
 }
 
 /// A signal that is filling up.
@@ -221,7 +221,7 @@ pub struct LearnedPoint {
     /// The signals, one for each value.
     pub signals: Vec<&'static Signal>,
     /// Whether it lies in an episode, or would without grace.
-    pub in_anomaly: bool,
+    pub in_episode: bool,
     /// Weight with which it was learned; 0 while learning is paused.
     pub weight: f64,
 }
@@ -232,14 +232,14 @@ pub struct ScoreDetails {
     /// The highest smoothed score of the last `score_hold`; 1.0 is the threshold.
     pub score: f64,
     /// The smoothed score of this reading, which decides when an episode ends.
-    pub momentary: f64,
+    pub instant_score: f64,
     /// Share of the voting detectors that agree with the majority, between 0 and 1.
     pub confidence: Option<f64>,
     /// The score of each detector divided by its own threshold; `None` while it abstains.
     pub detectors: PerDetector<Option<f64>>,
     /// The largest contributions to `score`, most positive first; their sum is `score`.
     pub contributions: Vec<Contribution>,
-    /// The signals to name in a description, largest deviation first, with their contributions to `momentary`.
+    /// The signals to name in a description, largest deviation first, with their contributions to `instant_score`.
     pub causes: Vec<Contribution>,
     /// Score of the shadow model.
     pub shadow: Option<ShadowScore>,
@@ -338,7 +338,7 @@ pub struct Episode {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum EpisodeTransition {
     /// It started with this reading.
-    Began,
+    Started,
     /// Its description changed.
     Changed,
     /// It ended; contains the episode.

@@ -43,7 +43,7 @@ pub(crate) use jobs::lower_priority;
 pub use loop_events::{LoopEventReceiver, SamplerHandle, channel};
 pub use maintenance_commands::maintenance_marker;
 pub use persist::{PersistentState, entries, record};
-pub use restore::{RestoredEngine, borrowed_marker, fold_and_judge, forget_marker, restore};
+pub use restore::{RestoredEngine, borrowed_marker, forget_marker, rescore_points, restore};
 
 use control::CommandsAwaitingJobs;
 use cost_control::CostState;
@@ -78,7 +78,7 @@ pub static METRICS: &[&Metric] = &[
     &model_promotion::TRAINED_AT,
     &model_promotion::MODEL,
     &model_promotion::SHADOW,
-    &model_promotion::TRIALS,
+    &model_promotion::SHADOW_MODELS,
     &model_promotion::TRAINING_SECONDS,
     &model_promotion::TRAININGS,
     &model_promotion::AUC,
@@ -90,7 +90,7 @@ pub static METRICS: &[&Metric] = &[
     &state_transfers::SUBJECTS,
     &state_transfers::EVICTED,
     &state_transfers::RESTORED,
-    &state_transfers::UNJUDGED,
+    &state_transfers::UNSCORED,
     &jobs::WAITING,
     &jobs::DROPPED,
     &BACKFILL,
@@ -209,8 +209,8 @@ impl Sampler {
                     due = self.next(due);
                 }
                 Ok(LoopEvent::JobDone(done)) => self.job_done(done),
-                Ok(LoopEvent::Frozen(occasion, scene)) => {
-                    self.scenes.add_arrived_scene(occasion, scene);
+                Ok(LoopEvent::Frozen(moment, scene)) => {
+                    self.scenes.add_arrived_scene(moment, scene);
                     // The next description names signals, causes and culprits of one reading.
                     self.persistent.engine.renew_description(&Subject::Host);
                 }
@@ -307,9 +307,10 @@ impl Sampler {
             let seed = self.options.seed.wrapping_add(self.selftests.count());
             if let Some((subject, history)) = engine.take_due_seasonal_fit() {
                 self.jobs.push(Job::Fit { subject, history });
-            } else if let Some((subject, trial)) = tests_itself.then(|| engine.take_due_selftest()).flatten()
+            } else if let Some((subject, selftest_input)) =
+                tests_itself.then(|| engine.take_due_selftest()).flatten()
             {
-                self.jobs.push(Job::Selftest { subject, trial: Box::new(trial), seed });
+                self.jobs.push(Job::Selftest { subject, selftest_input: Box::new(selftest_input), seed });
             } else {
                 break;
             }
@@ -337,7 +338,7 @@ impl Sampler {
             _ if !counts => tracing::debug!("outdated job discarded"),
             JobOutcome::Trained { kind, result } => self.models.trained(persistent, kind, result, seconds),
             JobOutcome::Tested { subject, result } => {
-                self.selftests.note(clock::now(), subject.name(), result, seconds);
+                self.selftests.record(clock::now(), subject.name(), result, seconds);
             }
             JobOutcome::Fitted { subject, result } => match result {
                 Ok(profile) => {

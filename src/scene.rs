@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::culprit::{KernelMessages, ProcessNameKey, SceneOccasion, UnrankedScene, UsageBaselines};
+use crate::culprit::{KernelMessages, ProcessNameKey, SceneMoment, UnrankedScene, UsageBaselines};
 use crate::reading::Timestamp;
 use crate::sources::RootPaths;
 
@@ -47,7 +47,7 @@ pub struct SceneSettings {
 #[derive(Debug)]
 enum SceneRequest {
     Names(OwnerNames),
-    Freeze(SceneOccasion),
+    Freeze(SceneMoment),
     EpisodeEnded,
 }
 
@@ -59,7 +59,7 @@ impl SceneWatcher {
     /// Starts the thread, which passes each frozen scene to `report`; `None` if there is no procfs or no thread.
     pub fn start(
         settings: SceneSettings,
-        report: impl Fn(SceneOccasion, UnrankedScene) + Send + 'static,
+        report: impl Fn(SceneMoment, UnrankedScene) + Send + 'static,
     ) -> Option<Self> {
         if !settings.roots.procfs.join("1/stat").exists() && !settings.roots.procfs.join("self/stat").exists()
         {
@@ -78,9 +78,9 @@ impl SceneWatcher {
     }
 
     /// Freezes the scene. What is usual is not learned until [`Self::episode_ended`].
-    pub fn freeze(&self, occasion: SceneOccasion) {
+    pub fn freeze(&self, moment: SceneMoment) {
         // If the thread has ended, there is no scene.
-        let _ = self.0.send(SceneRequest::Freeze(occasion));
+        let _ = self.0.send(SceneRequest::Freeze(moment));
     }
 
     /// Names containers by these names from now on.
@@ -96,8 +96,8 @@ impl SceneWatcher {
 
 /// A scene after its first pass.
 #[derive(Debug)]
-struct HalfScene {
-    occasion: SceneOccasion,
+struct PendingScene {
+    moment: SceneMoment,
     at: Timestamp,
     cpu: Duration,
     /// When the second pass is due.
@@ -132,7 +132,7 @@ impl ProcessWatch {
         mut self,
         inbox: &Receiver<SceneRequest>,
         interval: Duration,
-        report: impl Fn(SceneOccasion, UnrankedScene),
+        report: impl Fn(SceneMoment, UnrankedScene),
     ) {
         if !self.table.pass(LIGHT_PASS_CPU_MAX).sees_kernel {
             tracing::info!(
@@ -140,21 +140,21 @@ impl ProcessWatch {
             );
         }
         let mut due = clock::instant() + interval;
-        let mut frozen: Option<HalfScene> = None;
+        let mut frozen: Option<PendingScene> = None;
         loop {
             let next = frozen.as_ref().map_or(due, |it| it.due);
             match inbox.recv_timeout(next.saturating_duration_since(clock::instant())) {
                 Err(RecvTimeoutError::Timeout) => match frozen.take() {
-                    Some(half) => report(half.occasion, self.complete(&half)),
+                    Some(pending) => report(pending.moment, self.complete(&pending)),
                     None => {
                         self.light_pass();
                         due = clock::instant() + interval;
                     }
                 },
-                Ok(SceneRequest::Freeze(occasion)) => {
+                Ok(SceneRequest::Freeze(moment)) => {
                     self.is_learning = false;
                     self.baselines.discard_pending();
-                    frozen.get_or_insert_with(|| self.begin(occasion));
+                    frozen.get_or_insert_with(|| self.begin(moment));
                 }
                 Ok(SceneRequest::Names(names)) => self.table.set_names(Arc::new(names)),
                 Ok(SceneRequest::EpisodeEnded) => self.is_learning = true,
@@ -179,21 +179,21 @@ impl ProcessWatch {
     }
 
     /// The first of two passes; their difference is what each command uses now.
-    fn begin(&mut self, occasion: SceneOccasion) -> HalfScene {
+    fn begin(&mut self, moment: SceneMoment) -> PendingScene {
         let at = clock::now();
         let cpu = self.table.pass(PASS_CPU_MAX).cpu;
-        HalfScene { occasion, at, cpu, due: clock::instant() + BETWEEN_PASSES }
+        PendingScene { moment, at, cpu, due: clock::instant() + BETWEEN_PASSES }
     }
 
-    fn complete(&mut self, half: &HalfScene) -> UnrankedScene {
+    fn complete(&mut self, pending: &PendingScene) -> UnrankedScene {
         let ProcessTablePass { mut groups, processes, unread, sees_kernel, cpu, .. } =
             self.table.pass(PASS_CPU_MAX);
         groups.iter_mut().for_each(|it| it.usual = self.baselines.usual(&it.key));
-        let cpu_seconds = (half.cpu + cpu).as_secs_f64();
+        let cpu_seconds = (pending.cpu + cpu).as_secs_f64();
         tracing::debug!(processes, unread, cpu_ms = cpu_seconds * 1e3, "scene frozen");
         let kernel = self.read_kernel_log();
         UnrankedScene {
-            at: half.at.0,
+            at: pending.at.0,
             groups,
             containers: Vec::new(),
             processes,

@@ -215,7 +215,7 @@ impl Scorer {
     }
 
     /// Runs this model in shadow mode from now on; after a restart, continues its tally.
-    pub fn try_out(&mut self, model: &ForestModel) {
+    pub fn start_shadow(&mut self, model: &ForestModel) {
         let waiting = self.shadow.take().filter(|it| it.model.is_none());
         let fresh = || ShadowScoring { smooth: vec![0.0; self.smooth.len()], ..ShadowScoring::default() };
         self.shadow = Some(ShadowScoring { model: Some(model.clone()), ..waiting.unwrap_or_else(fresh) });
@@ -270,15 +270,15 @@ impl Scorer {
                 tried.and_then(|it| self.beside(it, outputs, &distances.z, score, step.elapsed, settings));
         }
         if let Some(whole) = step.weight {
-            let in_anomaly = self.tracker.is_anomalous();
-            let weight = if in_anomaly { whole * settings.anomaly_learning_weight } else { whole };
-            let lesson = LearnOptions {
+            let in_episode = self.tracker.is_anomalous();
+            let weight = if in_episode { whole * settings.anomaly_learning_weight } else { whole };
+            let learn_options = LearnOptions {
                 weight,
                 step: step.whole,
-                in_anomaly: in_anomaly && settings.shelter_short_memory,
+                in_episode: in_episode && settings.exclude_episodes_from_short_memory,
             };
-            self.learn(point, &distances, lesson, whole, step.ready);
-            self.grow(weight, in_anomaly);
+            self.learn(point, &distances, learn_options, whole, step.ready);
+            self.grow(weight, in_episode);
         }
         score
     }
@@ -301,15 +301,15 @@ impl Scorer {
         let smoothed = self.smooth.iter_mut().zip(&joint.shares);
         smoothed.for_each(|(old, new)| *old = keep * *old + (1.0 - keep) * new);
         let full = self.smooth.iter().sum::<f64>().max(0.0) / limit;
-        let (momentary, like_rejected) = self.discount(point, full);
+        let (instant_score, like_rejected) = self.discount(point, full);
         let mut causes = self.causes(limit);
-        causes.iter_mut().filter(|_| like_rejected > 0).for_each(|it| it.1 *= momentary / full);
-        let largest = largest_contributions::largest(&self.smooth, momentary).into_iter();
+        causes.iter_mut().filter(|_| like_rejected > 0).for_each(|it| it.1 *= instant_score / full);
+        let largest = largest_contributions::largest(&self.smooth, instant_score).into_iter();
         let largest = largest.map(|(idx, value)| (idx, self.direction(point, idx), value)).collect();
-        let (held, contributions) = self.peak.hold(at, momentary, largest, settings.score_hold);
+        let (held, contributions) = self.peak.hold(at, instant_score, largest, settings.score_hold);
         // With rows of minutes, the held score bridges pauses. With readings, a hold for scrapes must not prolong an
         // episode.
-        let score = if matches!(settings.score_hold, ScoreHold::HalfLife(_)) { held } else { momentary };
+        let score = if matches!(settings.score_hold, ScoreHold::HalfLife(_)) { held } else { instant_score };
         let detectors = outputs.map(DetectorOutput::relative);
         let vote = majority_vote::majority(detectors.described().map(|(row, score)| row.vote(*score)));
         let score = settings.detectors.decide.decision_score(score, vote);
@@ -318,8 +318,9 @@ impl Scorer {
         self.note_pattern(point, full);
         self.compare_with_past(point, z, outputs, score, settings);
         self.count_excursion(joint.unscaled, elapsed, settings);
-        // Without sheltered memory it was learned continuously.
-        if matches!(turn, Some(EpisodeTransition::Accepted(_))) && settings.shelter_short_memory {
+        // Without this exclusion the episode was learned continuously.
+        if matches!(turn, Some(EpisodeTransition::Accepted(_))) && settings.exclude_episodes_from_short_memory
+        {
             self.expectation.forget_down_to(POINTS_AFTER_ACCEPTANCE);
         }
         let confidence = vote.map(|it| it.confidence);
@@ -327,7 +328,7 @@ impl Scorer {
         let shadow = None;
         SubjectScore {
             held,
-            momentary,
+            instant_score,
             contributions,
             causes,
             detectors,
@@ -358,12 +359,12 @@ impl Scorer {
             levels: self.raise_levels(current.threshold, settings),
             retention_factor: settings.retention_factor(),
             elapsed,
-            score: current.momentary,
+            score: current.instant_score,
         };
         self.shadow.as_mut()?.conclude(tried, outputs, beside)
     }
 
-    /// The signals that raise the score, largest deviation first, with their contributions to the momentary score.
+    /// The signals that raise the score, largest deviation first, with their contributions to the instant score.
     fn causes(&self, limit: f64) -> Vec<(usize, f64)> {
         let least = self.smooth.iter().sum::<f64>() * CAUSE_SHARE_MIN;
         let shares = self.smooth.iter().copied().enumerate().filter(|(_, share)| *share > least.max(0.0));
@@ -375,9 +376,9 @@ impl Scorer {
     }
 
     /// Adds a point's weight to the number of points.
-    fn grow(&mut self, weight: f64, in_anomaly: bool) {
+    fn grow(&mut self, weight: f64, in_episode: bool) {
         self.points += weight;
-        self.quiet_points += if in_anomaly { 0.0 } else { weight };
+        self.quiet_points += if in_episode { 0.0 } else { weight };
         self.threshold_factor = small_sample::width(self.points);
     }
 }

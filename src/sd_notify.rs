@@ -19,7 +19,7 @@ pub struct ServiceManagerNotifier {
     /// Its socket; `None` without a service manager.
     line: Option<NotifySocket>,
     /// Watchdog timeout, after which it restarts hostnorm; `None` without a watchdog.
-    patience: Option<Duration>,
+    watchdog_timeout: Option<Duration>,
     /// Whether a failed notification has been logged.
     is_logged: AtomicBool,
 }
@@ -41,20 +41,21 @@ impl ServiceManagerNotifier {
         let number = |name| variable(name)?.to_str()?.parse::<u64>().ok();
         // The variable may be meant for another process, such as the parent.
         let ours = number("WATCHDOG_PID").is_none_or(|it| it == u64::from(std::process::id()));
-        let patience = number("WATCHDOG_USEC").filter(|it| *it > 0 && ours).map(Duration::from_micros);
-        Self { line: Some(line), patience, is_logged: AtomicBool::default() }
+        let watchdog_timeout =
+            number("WATCHDOG_USEC").filter(|it| *it > 0 && ours).map(Duration::from_micros);
+        Self { line: Some(line), watchdog_timeout, is_logged: AtomicBool::default() }
     }
 
     /// The watchdog timeout.
     pub fn watchdog_timeout(&self) -> Option<Duration> {
-        self.patience
+        self.watchdog_timeout
     }
 
     /// Notifies that hostnorm is ready, at the start or after [`Self::notify_reloading`]; a watchdog notification follows at
     /// least every `pace`.
     pub fn ready(&self, pace: Duration) {
         // A watchdog shorter than a slow sampling interval would kill a healthy process.
-        match self.patience.filter(|it| *it < pace * 3) {
+        match self.watchdog_timeout.filter(|it| *it < pace * 3) {
             Some(_) => self.tell(&format!("WATCHDOG_USEC={}\nREADY=1\n", (pace * 3).as_micros())),
             None => self.tell("READY=1\n"),
         }
@@ -213,13 +214,14 @@ mod tests {
 
     #[test]
     fn the_watchdog_of_another_process_is_not_ours() {
-        let patience = |variables: &[(&str, &str)]| pair("patience", variables).0.watchdog_timeout();
+        let watchdog_timeout =
+            |variables: &[(&str, &str)]| pair("watchdog_timeout", variables).0.watchdog_timeout();
         let own = std::process::id().to_string();
-        assert_eq!(patience(&[]), None);
-        assert_eq!(patience(&[("WATCHDOG_USEC", "0")]), None);
-        assert_eq!(patience(&[("WATCHDOG_USEC", "soon")]), None);
-        assert_eq!(patience(&[("WATCHDOG_USEC", "2000"), ("WATCHDOG_PID", "1")]), None);
-        let ours = patience(&[("WATCHDOG_USEC", "2000"), ("WATCHDOG_PID", &own)]);
+        assert_eq!(watchdog_timeout(&[]), None);
+        assert_eq!(watchdog_timeout(&[("WATCHDOG_USEC", "0")]), None);
+        assert_eq!(watchdog_timeout(&[("WATCHDOG_USEC", "soon")]), None);
+        assert_eq!(watchdog_timeout(&[("WATCHDOG_USEC", "2000"), ("WATCHDOG_PID", "1")]), None);
+        let ours = watchdog_timeout(&[("WATCHDOG_USEC", "2000"), ("WATCHDOG_PID", &own)]);
         assert_eq!(ours, Some(Duration::from_millis(2)));
     }
 

@@ -156,7 +156,7 @@ impl SelftestInput {
                     continue;
                 }
                 if let Some(injection) = FaultInjection::new(*fault, *rows, &scales, &mut random) {
-                    self.try_out(fork.clone(), *onset, injection, &scales, &mut random, &mut tally);
+                    self.replay_fault(fork.clone(), *onset, injection, &scales, &mut random, &mut tally);
                 }
             }
         }
@@ -193,19 +193,19 @@ impl SelftestInput {
         for (idx, point) in self.points.iter().enumerate() {
             forks.extend(onsets.iter().filter(|it| **it == idx).map(|_| scorer.clone()));
             let Some(score) = scorer.step(point, self.step(), &self.settings) else { continue };
-            if score.transition == Some(EpisodeTransition::Began) {
+            if score.transition == Some(EpisodeTransition::Started) {
                 return Err(InconclusiveReason::Alarm);
             }
             if idx < LEAD {
                 continue;
             }
-            note(&mut tally.ordinary, &score.detectors);
+            add_scores(&mut tally.ordinary, &score.detectors);
         }
         Ok((forks, tally))
     }
 
     /// Replays a fault from its start until it is detected or over, and at least long enough to measure the detectors.
-    fn try_out(
+    fn replay_fault(
         &self,
         mut scorer: Scorer,
         onset: usize,
@@ -228,7 +228,7 @@ impl SelftestInput {
             }
             shown.advance(point.at, &values, &missing);
             let Some(score) = scorer.step(&shown, self.step(), &self.settings) else { continue };
-            if score.transition == Some(EpisodeTransition::Began) {
+            if score.transition == Some(EpisodeTransition::Started) {
                 found = found.or(Some((step + 1) as f64 * self.settings.point_seconds));
             }
             // A vanished signal is detected only after a while, a moved one at once.
@@ -237,7 +237,7 @@ impl SelftestInput {
             if judged && vanishes {
                 tally.faulty.absence.extend(score.detectors.absence);
             } else if judged {
-                note(&mut tally.faulty, &PerDetector { absence: None, ..score.detectors });
+                add_scores(&mut tally.faulty, &PerDetector { absence: None, ..score.detectors });
             }
             if found.is_some() && step + 1 >= FAULT_POINTS_MIN {
                 break;
@@ -257,7 +257,7 @@ impl SelftestInput {
 }
 
 /// Adds the scores of one point.
-fn note(scores: &mut Scores, point: &PerDetector<Option<f64>>) {
+fn add_scores(scores: &mut Scores, point: &PerDetector<Option<f64>>) {
     scores.each_mut().into_iter().zip(point.each()).for_each(|(scores, score)| scores.extend(*score));
 }
 

@@ -174,7 +174,7 @@ impl CombinationResult {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HistoryPart {
     /// The rows that rank combinations.
-    Choice,
+    Validation,
     /// The last rows, for the final result only.
     Test,
 }
@@ -202,13 +202,13 @@ impl SettingsSearch {
         let every = settings.every;
         let points = |seconds: f64| (seconds / every).ceil().max(1.0) as usize;
         let part_min = (FAULTS_MIN * QUIET * points(FAULT_SECONDS)).max(PART_ROWS_MIN);
-        let [learned, choice] = SPLIT;
+        let [learned, validation] = SPLIT;
         // One more, because both parts start at whole rows.
-        let needed = ((part_min + 1) * 100).div_ceil(choice);
+        let needed = ((part_min + 1) * 100).div_ceil(validation);
         if rows < needed {
             return Err(SearchError::Short { rows, needed, every });
         }
-        let bounds = [rows * learned / 100, rows * (learned + choice) / 100, rows];
+        let bounds = [rows * learned / 100, rows * (learned + validation) / 100, rows];
         let part = (bounds[1] - bounds[0]).min(bounds[2] - bounds[1]);
         let learned =
             (0..bounds[0]).map(|idx| history.row(idx)).map(|(_, values, missing)| (values, missing));
@@ -229,8 +229,8 @@ impl SettingsSearch {
 
     /// Number of rows for learning, ranking and testing.
     pub fn parts(&self) -> [usize; 3] {
-        let [choice, test, end] = self.bounds;
-        [choice, test - choice, end - test]
+        let [validation, test, end] = self.bounds;
+        [validation, test - validation, end - test]
     }
 
     /// Measures a combination on a part, after learning all earlier rows.
@@ -242,9 +242,9 @@ impl SettingsSearch {
         combination: &SettingsCombination,
         part: HistoryPart,
     ) -> Result<CombinationResult, TrainModelError> {
-        let [choice, test, end] = self.bounds;
+        let [validation, test, end] = self.bounds;
         let (from, to, stream) = match part {
-            HistoryPart::Choice => (choice, test, 0),
+            HistoryPart::Validation => (validation, test, 0),
             HistoryPart::Test => (test, end, SEEDS as u64),
         };
         let mut learned = CombinationReplay::new(self.history.floors.clone(), &self.settings, combination);
@@ -256,7 +256,8 @@ impl SettingsSearch {
         let mut false_episodes = 0;
         for idx in from..to {
             let (at, values, missing) = self.history.row(idx);
-            false_episodes += usize::from(quiet.step(at, values, missing)? == Some(EpisodeTransition::Began));
+            false_episodes +=
+                usize::from(quiet.step(at, values, missing)? == Some(EpisodeTransition::Started));
         }
         let seeds = (0..SEEDS as u64).map(|it| self.seed.wrapping_add(stream + it));
         let reached =

@@ -78,22 +78,22 @@ impl Signal {
 #[derive(Debug, Clone, Copy)]
 pub struct ReadingPair<'a> {
     /// The older values.
-    pub before: &'a SubjectValues,
+    pub previous: &'a SubjectValues,
     /// The newer values.
-    pub now: &'a SubjectValues,
+    pub current: &'a SubjectValues,
     /// Seconds between them, more than 0.
     pub elapsed: f64,
 }
 
 impl<'a> ReadingPair<'a> {
     /// Pairs two readings; `None` if no time passed or the clock stepped back.
-    pub fn new(before: &'a SubjectValues, now: &'a SubjectValues, elapsed: f64) -> Option<Self> {
-        (elapsed > 0.0).then_some(Self { before, now, elapsed })
+    pub fn new(previous: &'a SubjectValues, current: &'a SubjectValues, elapsed: f64) -> Option<Self> {
+        (elapsed > 0.0).then_some(Self { previous, current, elapsed })
     }
 
     /// The newest value of a gauge.
     pub fn level(&self, gauge: &'static Metric) -> Option<f64> {
-        self.now.get(gauge)
+        self.current.get(gauge)
     }
 
     /// Rate of a counter per second; `None` after a reset.
@@ -103,19 +103,19 @@ impl<'a> ReadingPair<'a> {
 
     /// Rate of one series of a counter per second; `None` after a reset.
     pub fn rate_by(&self, counter: &'static Metric, labels: &MetricLabels) -> Option<f64> {
-        let gained = self.now.get_by(counter, labels)? - self.before.get_by(counter, labels)?;
+        let gained = self.current.get_by(counter, labels)? - self.previous.get_by(counter, labels)?;
         (gained >= 0.0).then_some(gained / self.elapsed)
     }
 
     /// Rate of each series of a counter that is in both readings and was not reset.
     pub fn rates(&self, counter: &'static Metric) -> impl Iterator<Item = (&'a MetricLabels, f64)> + use<'a> {
-        let Self { before, now, elapsed } = *self;
+        let Self { previous, current, elapsed } = *self;
         // Sources list their series in a stable order, so a cursor finds each partner at once.
-        let mut partners = before.each(counter).peekable();
-        now.each(counter).filter_map(move |new| {
+        let mut partners = previous.each(counter).peekable();
+        current.each(counter).filter_map(move |new| {
             let old = match partners.peek() {
                 Some(old) if old.labels == new.labels => partners.next()?.value,
-                _ => before.get_by(counter, &new.labels)?,
+                _ => previous.get_by(counter, &new.labels)?,
             };
             let gained = new.value - old;
             (gained >= 0.0).then_some((&new.labels, gained / elapsed))
@@ -169,9 +169,9 @@ mod tests {
         values
     }
 
-    fn check(before: &[(&str, f64)], now: &[(&str, f64)], sum: Option<f64>, max: Option<f64>) {
-        let (before, now) = (values(before), values(now));
-        let change = ReadingPair::new(&before, &now, 2.0).unwrap();
+    fn check(previous: &[(&str, f64)], current: &[(&str, f64)], sum: Option<f64>, max: Option<f64>) {
+        let (previous, current) = (values(previous), values(current));
+        let change = ReadingPair::new(&previous, &current, 2.0).unwrap();
         assert_eq!(change.rate_sum(&BYTES), sum);
         assert_eq!(change.rate_max(&BYTES), max);
     }

@@ -168,7 +168,7 @@ impl SilenceCalendar {
     }
 
     /// Adds the silenced subjects to a reading.
-    pub fn note(&mut self, reading: &mut Reading) {
+    pub fn add_to(&mut self, reading: &mut Reading) {
         let at = reading.at;
         if at.0 - self.answered_at.0 > MEMORY_SECONDS {
             self.silences.clear();
@@ -299,7 +299,7 @@ mod tests {
         reading.host().set(&VALUE, 1.0);
         let shop = Subject::Container("shop".into());
         reading.subjects.entry(shop.clone()).or_default().set(&VALUE, 1.0);
-        calendar.note(&mut reading);
+        calendar.add_to(&mut reading);
         let word = |subject: &Subject| {
             let it = state(&reading, subject)?;
             let name = subject.name();

@@ -270,12 +270,12 @@ struct EnabledSource {
     source: Box<dyn Source>,
     /// Whether it is available.
     presence: SourcePresence,
-    /// What it does not show and was said, by the keys of the omissions.
-    said: BTreeSet<String>,
+    /// What was logged as not shown, by the keys of the omissions.
+    logged: BTreeSet<String>,
 }
 
-/// Largest number of omissions of one source that are said; further ones are only counted.
-const SAID_MAX: usize = 64;
+/// Largest number of omissions of one source that are logged; further ones are only counted.
+const LOGGED_MAX: usize = 64;
 
 /// Whether this machine has the feature that a source reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -296,14 +296,14 @@ impl Sources {
             // What hangs in one source takes no thread of another.
             let settings = SourceSettings { blocking: BlockingReads::default(), ..settings.clone() };
             let source = (row.open)(&settings);
-            EnabledSource { name: row.name, source, presence: SourcePresence::Unknown, said: BTreeSet::new() }
+            EnabledSource::new(row.name, source)
         };
         Self(rows.map(open).collect())
     }
 
     /// Adds one more source.
     pub fn with(mut self, name: &'static str, source: Box<dyn Source>) -> Self {
-        self.0.push(EnabledSource { name, source, presence: SourcePresence::Unknown, said: BTreeSet::new() });
+        self.0.push(EnabledSource::new(name, source));
         self
     }
 
@@ -316,13 +316,17 @@ impl Sources {
 }
 
 impl EnabledSource {
+    fn new(name: &'static str, source: Box<dyn Source>) -> Self {
+        Self { name, source, presence: SourcePresence::Unknown, logged: BTreeSet::new() }
+    }
+
     fn read(&mut self, into: &mut Reading) {
         let started = clock::instant();
         let before = impossible_values::CountsBeforeSource::of(into);
         let outcome = self.source.read(into);
         impossible_values::drop_from(into, before);
         let seconds = started.elapsed().as_secs_f64();
-        let omitted = self.say_omissions(into);
+        let omitted = self.log_omissions(into);
         match &outcome {
             Ok(()) => self.presence = SourcePresence::Here,
             Err(error @ (SourceError::Unavailable { .. } | SourceError::SwitchedOff { .. }))
@@ -345,11 +349,11 @@ impl EnabledSource {
     }
 
     /// Logs what the source does not show, each once; returns how much it is.
-    fn say_omissions(&mut self, into: &mut Reading) -> usize {
+    fn log_omissions(&mut self, into: &mut Reading) -> usize {
         let mut omitted = 0;
         for omission in into.omissions.drain(..) {
             omitted += omission.count;
-            if self.said.len() < SAID_MAX && self.said.insert(omission.key) {
+            if self.logged.len() < LOGGED_MAX && self.logged.insert(omission.key) {
                 let count = omission.count;
                 tracing::warn!(collector = self.name, count, reason = omission.what, "reading is incomplete");
             }

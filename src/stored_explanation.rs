@@ -138,7 +138,7 @@ fn facts_of_each(
             facts.scores.extend(point.score.map(|score| (point.at, score)));
             let values = order.values(&point).collect();
             facts.points.push(SignalValues { at: point.at, values });
-        } else if !point.in_anomaly {
+        } else if !point.in_episode {
             facts.reference.add(order.values(&point));
         }
         Ok(())

@@ -274,7 +274,9 @@ fn fill(
                 row.missing[signal] = false;
             }
             CellValue::Missing => (),
-            CellValue::Vast => tell(TableProblem::Vast { column: columns[signal].clone(), cell: text(cell) }),
+            CellValue::OutOfRange => {
+                tell(TableProblem::OutOfRange { column: columns[signal].clone(), cell: text(cell) });
+            }
             CellValue::Text => tell(match cells.separator() {
                 Some(separator) => TableProblem::Ragged { cells: 1, header: 1, separator: Some(separator) },
                 None => TableProblem::Text { column: columns[signal].clone(), cell: text(cell) },

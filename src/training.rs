@@ -41,7 +41,7 @@ const THRESHOLD_MAX: f64 = 0.7;
 const SCORES_ENOUGH: f64 = 200.0;
 
 /// Each row of the history is one normal point.
-const POINT: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+const POINT: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
 /// Settings of the training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -187,8 +187,8 @@ pub fn train_with_reference(
     let UnevaluatedForest { eif, fit, held_out, quantiles, mut random } = grow(history, settings, seed)?;
     let options = settings.options();
     let trial = HoldoutTest::new(&held_out, history.rows.width(), &mut random);
-    let auc_peer = second_opinion(&fit, &trial, &options);
-    let skill = trial.judge(&eif, auc_peer)?;
+    let auc_reference = second_opinion(&fit, &trial, &options);
+    let skill = trial.judge(&eif, auc_reference)?;
     let [from, to] = history.span.map_or([None; 2], |it| it.map(Some));
     let evaluation = ModelEvaluation {
         from,
@@ -201,8 +201,8 @@ pub fn train_with_reference(
         sample_size: options.sample_size.min(fit.len()),
         splits: eif.forest.split_node_count(),
         quantiles,
-        auc_own: skill.auc,
-        auc_peer,
+        auc: skill.auc,
+        auc_reference,
         recall: skill.recall,
         alarms: skill.alarms,
         digest: eif.forest.digest(),
@@ -286,7 +286,7 @@ mod tests {
         for signals in [1, 3, 8, 9, 26, 65] {
             let model = train(&history(signals, 600, 1.0, 0.0), &TrainingSettings::default(), 5).unwrap();
             let evaluation = &model.evaluation;
-            assert!(evaluation.auc_own > 0.8, "{signals} signals: {evaluation:?}");
+            assert!(evaluation.auc > 0.8, "{signals} signals: {evaluation:?}");
             assert_eq!((evaluation.rows, evaluation.held_out, evaluation.sample_size), (480, 120, 256));
             assert!((0.55..0.8).contains(&model.eif.threshold), "{evaluation:?}");
         }

@@ -162,10 +162,7 @@ pub(super) fn read(
     if past.points.is_empty() {
         let names: Vec<_> = set.entries.iter().map(|it| it.choice.from.clone()).collect();
         let instead = course.server.instead(whole, tell);
-        return Err(course
-            .server
-            .failure(FetchErrorKind::Nothing { names: some_of(&names), instead })
-            .into());
+        return Err(course.server.failure(FetchErrorKind::NoData { names: some_of(&names), instead }).into());
     }
     remarks.extend(course.server.warnings());
     past.remarks.splice(0..0, remarks);
@@ -183,7 +180,9 @@ fn choose<'a>(
     for set in sets {
         let hosts = server.hosts(&set.anchor, whole, tell)?;
         if hosts.len() > 1 {
-            return Err(server.failure(FetchErrorKind::Several { hosts: some_of(&hosts), how: server.how() }));
+            return Err(
+                server.failure(FetchErrorKind::AmbiguousHost { hosts: some_of(&hosts), how: server.how() })
+            );
         }
         let times = instants(server, &set.anchor, whole, tell)?;
         if best.as_ref().map_or(0, |(_, best)| best.len()) < times.len() {
@@ -195,7 +194,7 @@ fn choose<'a>(
         None => {
             let names = sets.iter().map(|it| it.anchor.from.clone()).collect();
             let instead = server.instead(whole, tell);
-            Err(server.failure(FetchErrorKind::Nothing { names, instead }))
+            Err(server.failure(FetchErrorKind::NoData { names, instead }))
         }
     }
 }

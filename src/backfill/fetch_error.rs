@@ -25,7 +25,7 @@ pub enum FetchErrorKind {
     /// The certificate is not trusted, or the TLS handshake failed.
     Tls(String),
     /// No response in time.
-    Silent(HumanDuration),
+    Timeout(HumanDuration),
     /// Status 401.
     NoUser {
         /// Whether credentials were sent.
@@ -36,26 +36,26 @@ pub enum FetchErrorKind {
     /// Status 404.
     NoPath,
     /// Status 400, 422 and similar: the server rejects the query.
-    Question {
+    BadQuery {
         /// The status.
         status: u16,
         /// The server's message.
         said: String,
     },
     /// Status 429, repeatedly.
-    Busy {
+    RateLimited {
         /// The wait that the server requests, if any.
         wait: Option<HumanDuration>,
     },
     /// Status 5xx, repeatedly.
-    Down {
+    ServerError {
         /// The status.
         status: u16,
         /// The server's message.
         said: String,
     },
     /// Status 3xx: the server has moved. Redirects are not followed, because they could leak secrets.
-    Moved(String),
+    Redirect(String),
     /// Any other status.
     Status(u16),
     /// The response is truncated, repeatedly.
@@ -67,14 +67,14 @@ pub enum FetchErrorKind {
     /// The response is not the JSON that the API documents.
     Malformed(String),
     /// The server has no data for the request.
-    Nothing {
+    NoData {
         /// The requested names.
         names: Vec<String>,
         /// The names that it has instead.
         instead: String,
     },
     /// The server has several hosts, and none was chosen.
-    Several {
+    AmbiguousHost {
         /// Some of the hosts.
         hosts: Vec<String>,
         /// How to choose one.
@@ -88,13 +88,13 @@ impl FetchErrorKind {
     /// Whether a smaller query may succeed, because servers limit the cost of queries.
     pub(super) fn is_query_too_large(&self) -> bool {
         match self {
-            Self::Question { said, .. } | Self::Down { said, .. } => {
+            Self::BadQuery { said, .. } | Self::ServerError { said, .. } => {
                 let said = said.to_lowercase();
                 ["too many", "too large", "exceed", "limit", "maximum", "max-select"]
                     .iter()
                     .any(|it| said.contains(it))
             }
-            Self::Large(_) | Self::Silent(_) => true,
+            Self::Large(_) | Self::Timeout(_) => true,
             _ => false,
         }
     }
@@ -121,7 +121,7 @@ impl fmt::Display for FetchErrorKind {
                 f,
                 "TLS failed: {reason}; pass its CA certificate with --ca-file, or use http:// if the server has no TLS"
             ),
-            Self::Silent(waited) => write!(
+            Self::Timeout(waited) => write!(
                 f,
                 "no complete response within {waited}; shorten --lookback, or check the load of the server"
             ),
@@ -139,7 +139,7 @@ impl fmt::Display for FetchErrorKind {
                 ServerMessage(title)
             ),
             Self::Malformed(what) => write!(f, "unexpected response: {what}"),
-            Self::Nothing { names, instead } => {
+            Self::NoData { names, instead } => {
                 write!(f, "the server has no data for {}", names.join(", "))?;
                 if !instead.is_empty() {
                     write!(f, "; {instead}")?;
@@ -148,7 +148,7 @@ impl fmt::Display for FetchErrorKind {
                     "; check --host, --match and --lookback, or pass the server's names with --mapping",
                 )
             }
-            Self::Several { hosts, how } => {
+            Self::AmbiguousHost { hosts, how } => {
                 write!(f, "the server has several hosts ({}); select one with {how}", hosts.join(", "))
             }
             Self::Client(reason) => f.write_str(reason),
@@ -173,23 +173,23 @@ impl FetchErrorKind {
             Self::NoPath => f.write_str(
                 "not found (404); if the API has a prefix, add it to the URL, such as http://host/prometheus",
             ),
-            Self::Question { status, said } => write!(
+            Self::BadQuery { status, said } => write!(
                 f,
                 "the server rejects the query ({status}){}; check --match and --mapping",
                 ServerMessage(said)
             ),
-            Self::Busy { wait: Some(wait) } => {
+            Self::RateLimited { wait: Some(wait) } => {
                 write!(f, "too many requests (429); try again after {wait}")
             }
-            Self::Busy { wait: None } => f.write_str("too many requests (429); try again later"),
-            Self::Down { status, said } => {
+            Self::RateLimited { wait: None } => f.write_str("too many requests (429); try again later"),
+            Self::ServerError { status, said } => {
                 write!(
                     f,
                     "the server failed ({status}){}; try again later, or check its log",
                     ServerMessage(said)
                 )
             }
-            Self::Moved(to) => write!(f, "the server redirects{}; use that URL", ServerMessage(to)),
+            Self::Redirect(to) => write!(f, "the server redirects{}; use that URL", ServerMessage(to)),
             Self::Status(status) => {
                 write!(f, "unexpected status {status}")
             }
@@ -213,7 +213,7 @@ impl From<RemoteError> for FetchErrorKind {
             RemoteError::Refused(reason) => Self::Refused(reason),
             RemoteError::NoHost => Self::NoHost,
             RemoteError::Tls(reason) => Self::Tls(reason),
-            RemoteError::Silent(waited) => Self::Silent(waited),
+            RemoteError::Timeout(waited) => Self::Timeout(waited),
             RemoteError::Half => Self::Half,
             RemoteError::Large(bytes) => Self::Large(bytes),
             RemoteError::Malformed(text) => Self::Malformed(format!("malformed HTTP response ({text})")),
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn limits_of_servers_are_distinguished_from_errors() {
         let said =
-            |said: &str| FetchErrorKind::Question { status: 422, said: said.into() }.is_query_too_large();
+            |said: &str| FetchErrorKind::BadQuery { status: 422, said: said.into() }.is_query_too_large();
         assert!(said("query processing would load too many samples into memory"));
         assert!(said("exceeded maximum resolution of 11,000 points per timeseries"));
         assert!(!said("parse error: unexpected character: '%'"));

@@ -55,7 +55,7 @@ impl HttpClient {
     }
 
     /// Sends a query as a form, or in the URL if the server refuses POST.
-    pub(super) fn ask(
+    pub(super) fn query(
         &mut self,
         path: &str,
         form: FormFields<'_>,
@@ -96,7 +96,9 @@ impl HttpClient {
             };
             let retry = matches!(
                 cause,
-                FetchErrorKind::Busy { .. } | FetchErrorKind::Down { .. } | FetchErrorKind::Half
+                FetchErrorKind::RateLimited { .. }
+                    | FetchErrorKind::ServerError { .. }
+                    | FetchErrorKind::Half
             ) && !cause.is_query_too_large();
             let pause = asked.unwrap_or(wait);
             if !retry || tried >= TRIES_MAX || WAIT_MAX < pause {
@@ -132,15 +134,15 @@ impl HttpClient {
     fn refusal(&self, response: &RemoteResponse) -> FetchErrorKind {
         let (status, said) = (response.status, response_text(response));
         match status {
-            300..400 => FetchErrorKind::Moved(response.redirect()),
+            300..400 => FetchErrorKind::Redirect(response.redirect()),
             401 => FetchErrorKind::NoUser { given: self.client.has_credentials() },
             403 => FetchErrorKind::Forbidden(said),
             // InfluxDB reports a missing database like this.
-            404 if said.contains("database") => FetchErrorKind::Question { status, said },
+            404 if said.contains("database") => FetchErrorKind::BadQuery { status, said },
             404 => FetchErrorKind::NoPath,
-            400 | 413 | 414 | 422 => FetchErrorKind::Question { status, said },
-            429 => FetchErrorKind::Busy { wait: response.retry_after() },
-            500.. => FetchErrorKind::Down { status, said },
+            400 | 413 | 414 | 422 => FetchErrorKind::BadQuery { status, said },
+            429 => FetchErrorKind::RateLimited { wait: response.retry_after() },
+            500.. => FetchErrorKind::ServerError { status, said },
             _ => FetchErrorKind::Status(status),
         }
     }

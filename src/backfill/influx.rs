@@ -25,7 +25,7 @@ pub(super) struct InfluxClient {
 }
 
 /// Largest number of measurements or databases listed in a message.
-const TOLD_MAX: usize = 20;
+const LISTED_MAX: usize = 20;
 
 impl InfluxClient {
     pub(super) fn new(
@@ -63,7 +63,7 @@ impl InfluxClient {
 
     /// Names for a user whose query found nothing.
     pub(super) fn instead(&mut self, tell: OnProgress<'_>) -> String {
-        match self.list(&format!("SHOW MEASUREMENTS LIMIT {TOLD_MAX}"), "name", tell) {
+        match self.list(&format!("SHOW MEASUREMENTS LIMIT {LISTED_MAX}"), "name", tell) {
             Ok(names) if names.is_empty() => format!("the database {:?} is empty", self.database),
             Ok(names) => {
                 format!(
@@ -169,7 +169,7 @@ impl InfluxClient {
 
     /// For a missing database, adds the existing ones to the error.
     fn explained(&self, cause: FetchErrorKind, tell: OnProgress<'_>) -> FetchError {
-        let FetchErrorKind::Question { status, mut said } = cause else { return self.failure(cause) };
+        let FetchErrorKind::BadQuery { status, mut said } = cause else { return self.failure(cause) };
         if said.starts_with("database not found") {
             let form = [("epoch", "ms"), ("q", "SHOW DATABASES")];
             let names =
@@ -181,7 +181,7 @@ impl InfluxClient {
                 false => format!(" (there are {})", some_of(&names).join(", ")),
             });
         }
-        self.failure(FetchErrorKind::Question { status, said })
+        self.failure(FetchErrorKind::BadQuery { status, said })
     }
 }
 

@@ -135,7 +135,7 @@ impl PrometheusClient {
         let [start, end, step] =
             [chunk.start, chunk.end(), chunk.step].map(|it| format!("{:.3}", it as f64 / 1e3));
         let form = [("query", query), ("start", &start), ("end", &end), ("step", &step)];
-        let bytes = self.client.ask("/api/v1/query_range", &form, tell)?;
+        let bytes = self.client.query("/api/v1/query_range", &form, tell)?;
         let answer = response::parse_matrix(&bytes, chunk).map_err(|cause| self.failure(cause))?;
         self.warn(answer.warnings);
         Ok(answer.series)

@@ -68,7 +68,7 @@ struct RangeCount {
 }
 
 impl RangeCount {
-    fn note(&mut self, value: f64, is_wrong: bool, is_further: impl Fn(f64, f64) -> bool) {
+    fn record(&mut self, value: f64, is_wrong: bool, is_further: impl Fn(f64, f64) -> bool) {
         self.seen += 1;
         if is_wrong {
             if self.wrong == 0 || is_further(value, self.example) {
@@ -102,11 +102,11 @@ impl<'a> UnitCheck<'a> {
     }
 
     /// Records values, one for each signal.
-    pub fn note(&mut self, values: impl IntoIterator<Item = Option<f64>>) {
+    pub fn record(&mut self, values: impl IntoIterator<Item = Option<f64>>) {
         for (idx, value) in values.into_iter().enumerate() {
             let (Some(signal), Some(value)) = (self.signals.get(idx), value) else { continue };
-            self.over[idx].note(value, signal.max() + RATIO_SLACK < value, |it, other| it > other);
-            self.below[idx].note(value, value < -RATIO_SLACK, |it, other| it < other);
+            self.over[idx].record(value, signal.max() + RATIO_SLACK < value, |it, other| it > other);
+            self.below[idx].record(value, value < -RATIO_SLACK, |it, other| it < other);
         }
     }
 
@@ -162,18 +162,18 @@ impl<'a> MetricUnitCheck<'a> {
             match rule {
                 RangeRule::AtLeast(least) => {
                     now.each(metric)
-                        .for_each(|it| tally.note(it.value, it.value < *least, |it, other| it < other));
+                        .for_each(|it| tally.record(it.value, it.value < *least, |it, other| it < other));
                 }
                 RangeRule::Gains(most) => {
                     let rates = change.into_iter().flat_map(|it| it.rates(metric));
-                    rates.for_each(|(_, rate)| tally.note(rate, *most < rate, |it, other| it > other));
+                    rates.for_each(|(_, rate)| tally.record(rate, *most < rate, |it, other| it > other));
                 }
             }
         }
     }
 
     pub(super) fn point(&mut self, signals: &[Option<f64>]) {
-        self.ranges.note(signals.iter().copied());
+        self.ranges.record(signals.iter().copied());
     }
 
     pub(super) fn judge(&self) -> Result<(), UnitError> {
@@ -210,7 +210,7 @@ mod tests {
     fn check(values: &[(f64, f64)], expect: &str) {
         let signals: Vec<_> = SIGNALS.iter().collect();
         let mut ranges = UnitCheck::new(&signals);
-        values.iter().for_each(|(one, other)| ranges.note([Some(*one), Some(*other)]));
+        values.iter().for_each(|(one, other)| ranges.record([Some(*one), Some(*other)]));
         let found = ranges.judge().map_or_else(|it| it.to_string(), |()| String::new());
         assert_eq!(found, expect, "{values:?}");
     }

@@ -56,13 +56,13 @@ pub enum EvaluationInput {
         /// A single set.
         set: Option<String>,
         /// How they are replayed.
-        trial: ReplayVariants,
+        mode: ReplayMode,
     },
 }
 
 /// How series are replayed; without a settings file, with the defaults.
 #[derive(Debug, Clone, PartialEq)]
-pub enum ReplayVariants {
+pub enum ReplayMode {
     /// Once.
     Once(Option<PathBuf>),
     /// With each of two settings files.
@@ -148,19 +148,19 @@ pub(super) fn command() -> clap::Command {
 pub(super) fn options(matches: &ArgMatches) -> Result<EvaluateArgs, CommandExit> {
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let scores = path("scores").unwrap_or_default();
-    let trial = match matches.get_many::<PathBuf>("compare").map(|it| it.cloned().collect::<Vec<_>>()) {
+    let mode = match matches.get_many::<PathBuf>("compare").map(|it| it.cloned().collect::<Vec<_>>()) {
         Some(mut files) => {
             let b = files.pop().unwrap_or_default();
-            Some(ReplayVariants::Compare(files.pop(), b))
+            Some(ReplayMode::Compare(files.pop(), b))
         }
-        None if matches.get_flag("robustness") => Some(ReplayVariants::Robustness(path("config.file"))),
-        None if matches.get_flag("replay") => Some(ReplayVariants::Once(path("config.file"))),
+        None if matches.get_flag("robustness") => Some(ReplayMode::Robustness(path("config.file"))),
+        None if matches.get_flag("replay") => Some(ReplayMode::Once(path("config.file"))),
         None => None,
     };
     let set = matches.get_one::<String>("set").cloned();
     let of = match (path("labels"), path("data")) {
-        (_, Some(data)) => match trial {
-            Some(trial) => EvaluationInput::Replayed { data, set, trial },
+        (_, Some(data)) => match mode {
+            Some(mode) => EvaluationInput::Replayed { data, set, mode },
             None => EvaluationInput::Folder { data, scores, set },
         },
         (labels, None) => EvaluationInput::Files {
@@ -251,15 +251,15 @@ mod tests {
 
     #[test]
     fn a_folder_replayed() {
-        let check = |line: &str, trial: ReplayVariants| {
-            let of = EvaluationInput::Replayed { data: "d".into(), set: None, trial };
+        let check = |line: &str, mode: ReplayMode| {
+            let of = EvaluationInput::Replayed { data: "d".into(), set: None, mode };
             check(&format!("--data d {line}"), Ok(EvaluateArgs { of, ..files(1.0, 0) }));
         };
-        check("--replay", ReplayVariants::Once(None));
-        check("--replay --config.file a", ReplayVariants::Once(Some("a".into())));
-        check("--compare a", ReplayVariants::Compare(None, "a".into()));
-        check("--compare a b", ReplayVariants::Compare(Some("a".into()), "b".into()));
-        check("--robustness", ReplayVariants::Robustness(None));
+        check("--replay", ReplayMode::Once(None));
+        check("--replay --config.file a", ReplayMode::Once(Some("a".into())));
+        check("--compare a", ReplayMode::Compare(None, "a".into()));
+        check("--compare a b", ReplayMode::Compare(Some("a".into()), "b".into()));
+        check("--robustness", ReplayMode::Robustness(None));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub enum TrainArgs {
     /// Search settings for a history.
     Search(TrainSearch),
     /// Learn a history from a server or a file.
-    Elsewhere(Box<TrainFrom>),
+    Backfill(Box<TrainFrom>),
     /// Print the mapping of server names.
     Mapping,
     /// Request a training of the running hostnorm.
@@ -227,7 +227,7 @@ pub(super) fn options(
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     let texts = |name: &str| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
-    Ok(TrainArgs::Elsewhere(Box::new(TrainFrom {
+    Ok(TrainArgs::Backfill(Box::new(TrainFrom {
         origin: origin.clone(),
         lookback: matches.get_one::<HumanDuration>("lookback").copied(),
         metrics: texts("metric"),
@@ -287,7 +287,7 @@ mod tests {
             ),
             Ok(Ok(TrainArgs::Mapping)) => "mapping".into(),
             Ok(Ok(TrainArgs::Now(it))) => format!("now {}", it.flags.len()),
-            Ok(Ok(TrainArgs::Elsewhere(it))) => {
+            Ok(Ok(TrainArgs::Backfill(it))) => {
                 format!(
                     "{:?} {:?} {:?} {:?} {}",
                     it.lookback.map(HumanDuration::as_seconds),

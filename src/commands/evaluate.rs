@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::evaluate_replay;
 use super::replay::table_input::TableInput;
-use crate::cli::{CommandExit, EvaluateArgs, EvaluationInput, ReplayVariants};
+use crate::cli::{CommandExit, EvaluateArgs, EvaluationInput, ReplayMode};
 use crate::config::{DetectionSettings, LoadedConfig};
 use crate::dataset::{self, DatasetError, SeriesFolder};
 use crate::evaluate::{self, DatasetEvaluation, FigureComparison, LabeledSeries};
@@ -33,13 +33,13 @@ fn figures(options: &EvaluateArgs) -> Result<String, CommandExit> {
             let named = sets(&folder, set.as_deref()).into_iter().map(of).collect::<Result<Vec<_>, _>>();
             named.map_err(failure)?
         }
-        EvaluationInput::Replayed { data, set, trial } => {
+        EvaluationInput::Replayed { data, set, mode } => {
             // Invalid settings are reported before anything is replayed.
-            let ways = variants(trial)?;
+            let ways = variants(mode)?;
             let folder = SeriesFolder::open(data).map_err(failure)?;
             let sets = sets(&folder, set.as_deref());
             warn_of_tables(&folder, &sets);
-            return replayed(options, &folder, &sets, &ways, trial);
+            return replayed(options, &folder, &sets, &ways, mode);
         }
     };
     if options.alerts {
@@ -100,15 +100,15 @@ struct ReplayVariant {
     defect: TableDefect,
 }
 
-fn variants(trial: &ReplayVariants) -> Result<Vec<ReplayVariant>, CommandExit> {
+fn variants(mode: &ReplayMode) -> Result<Vec<ReplayVariant>, CommandExit> {
     let by = |file: Option<&Path>| {
         let name = file.map_or("defaults".to_owned(), |it| it.display().to_string());
         Ok::<_, CommandExit>(ReplayVariant { name, detection: detection(file)?, defect: TableDefect::None })
     };
-    Ok(match trial {
-        ReplayVariants::Once(file) => vec![by(file.as_deref())?],
-        ReplayVariants::Compare(a, b) => vec![by(a.as_deref())?, by(Some(b))?],
-        ReplayVariants::Robustness(file) => {
+    Ok(match mode {
+        ReplayMode::Once(file) => vec![by(file.as_deref())?],
+        ReplayMode::Compare(a, b) => vec![by(a.as_deref())?, by(Some(b))?],
+        ReplayMode::Robustness(file) => {
             let detection = detection(file.as_deref())?;
             let way = |it: &TableDefect| ReplayVariant {
                 name: it.to_string(),
@@ -131,7 +131,7 @@ fn replayed(
     folder: &SeriesFolder,
     sets: &[&str],
     ways: &[ReplayVariant],
-    trial: &ReplayVariants,
+    mode: &ReplayMode,
 ) -> Result<String, CommandExit> {
     if let (true, [way]) = (options.alerts, ways) {
         let series = |set: &&str| {
@@ -149,10 +149,10 @@ fn replayed(
         }
         all.push(FigureComparison { set: (*set).to_owned(), variants: found });
     }
-    Ok(match trial {
-        ReplayVariants::Compare(..) => evaluate::side_by_side(&all, options.style),
-        ReplayVariants::Robustness(_) => evaluate::listed(&all, options.style),
-        ReplayVariants::Once(_) => {
+    Ok(match mode {
+        ReplayMode::Compare(..) => evaluate::side_by_side(&all, options.style),
+        ReplayMode::Robustness(_) => evaluate::listed(&all, options.style),
+        ReplayMode::Once(_) => {
             let only =
                 |it: FigureComparison| it.variants.into_iter().next().map(|(_, found)| (it.set, found));
             let named: Vec<_> = all.into_iter().filter_map(only).collect();

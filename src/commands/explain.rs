@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::duration::HumanDuration;
 use crate::episode_text;
 use crate::explanation::{
-    self, DayRangeExcursion, EpisodeId, EpisodeRecord, Explanation, NearbyEpisode, SimilarEpisode,
+    self, EpisodeId, EpisodeRecord, Explanation, NearbyEpisode, OutOfRangeSignal, SimilarEpisode,
 };
 use crate::reading::{Subject, Timestamp};
 use crate::store::{AROUND_SECONDS, StoreError, StoreReader, TimeRange};
@@ -97,7 +97,7 @@ struct EpisodeExplanation {
     /// The scores made once more, or why they cannot be.
     reproduction: Result<Reproduction, String>,
     /// The signals that left their range of the day before, the earliest first.
-    left_range: Vec<DayRangeExcursion>,
+    out_of_range: Vec<OutOfRangeSignal>,
     /// Earlier episodes with the same causes, most similar first.
     similar: Vec<SimilarEpisode>,
     /// Episodes of logs that started when this one of the host did, or the reverse; the nearest first.
@@ -121,6 +121,7 @@ fn explain(
         to: Timestamp(episode.last_instant() + AROUND_SECONDS),
     };
     let facts = stored_explanation::facts(reader, &[], subject, began, range)?;
-    let left_range = explanation::excursions(&facts.signals, &facts.points, &facts.reference);
-    Ok(Some(EpisodeExplanation { episode, reproduction, left_range, similar, nearby }))
+    let out_of_range =
+        explanation::find_out_of_range_signals(&facts.signals, &facts.points, &facts.reference);
+    Ok(Some(EpisodeExplanation { episode, reproduction, out_of_range, similar, nearby }))
 }

@@ -29,7 +29,7 @@ pub(super) fn config(
     match place {
         StoreLocation::Directory(directory) => Ok((config, directory)),
         StoreLocation::Off => Err(CommandExit::usage("no store: storage.path is off; set --storage.path")),
-        StoreLocation::Nowhere => Err(CommandExit::usage("no directory for the store; set --storage.path")),
+        StoreLocation::Unknown => Err(CommandExit::usage("no directory for the store; set --storage.path")),
     }
 }
 

@@ -268,7 +268,7 @@ async fn until(
         control: handle.control(),
         store: match place {
             StoreLocation::Directory(directory) => Some(directory.clone()),
-            StoreLocation::Off | StoreLocation::Nowhere => None,
+            StoreLocation::Off | StoreLocation::Unknown => None,
         },
         reload: lifecycle,
         cors_origins: config.web.cors_origins.clone(),
@@ -312,7 +312,7 @@ fn exposition(config: &Config) -> http::ExpositionOptions {
 /// Listens for commands. A failure is only a warning, because hostnorm works without the socket.
 async fn control_socket(path: Option<PathBuf>) -> Option<ControlSocket> {
     let path = path?;
-    if let Some(reason) = open_files::scarcity() {
+    if let Some(reason) = open_files::descriptor_shortage() {
         tracing::warn!(reason, "local commands are unavailable");
         return None;
     }
@@ -335,7 +335,7 @@ fn store(
 ) -> Store {
     let mut backfill = first_start_backfill::due(config);
     let StoreLocation::Directory(directory) = place else {
-        if *place == StoreLocation::Nowhere {
+        if *place == StoreLocation::Unknown {
             tracing::warn!("no directory for the store; learned state is lost on exit: set --storage.path");
         }
         backfill.into_iter().for_each(|it| it.start(handle.clone()));

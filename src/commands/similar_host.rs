@@ -18,7 +18,7 @@ use crate::store::{self, BORROWED, FILE, ModelRow, StoreError, StoreReader, Stor
 /// # Errors
 /// Why nothing was borrowed.
 pub(super) fn borrow(config: &Config, directory: &Path, from: &Path) -> Result<String, String> {
-    if knows_itself(directory) {
+    if has_own_points(directory) {
         return Err(format!(
             "the store in {} has points of this host; it needs no others",
             directory.display()
@@ -50,10 +50,10 @@ pub(super) fn borrow(config: &Config, directory: &Path, from: &Path) -> Result<S
 /// Whether this store has statistics that were borrowed, or points of its own.
 pub(super) fn is_borrowed(directory: &Path) -> bool {
     let borrowed = StoreReader::open(directory).and_then(|it| it.markers(BORROWED));
-    borrowed.is_ok_and(|it| !it.is_empty()) || knows_itself(directory)
+    borrowed.is_ok_and(|it| !it.is_empty()) || has_own_points(directory)
 }
 
-fn knows_itself(directory: &Path) -> bool {
+fn has_own_points(directory: &Path) -> bool {
     let newest = StoreReader::open(directory).and_then(|it| it.newest_point(&Subject::Host));
     newest.is_ok_and(|it| it.is_some())
 }
@@ -63,7 +63,7 @@ fn statistics(reader: &StoreReader) -> Result<BTreeMap<String, SignalMoments>, S
     let rows = reader.baselines()?.into_iter().filter(|it| it.subject == Subject::Host);
     let known = rows.filter_map(|it| {
         let floor = sources::signal(&it.signal)?.floor;
-        Some((it.signal, SignalMoments::of_baseline(it.mean, it.deviation, floor, it.points)))
+        Some((it.signal, SignalMoments::of_baseline(it.mean, it.stddev, floor, it.points)))
     });
     Ok(known.collect())
 }

@@ -18,7 +18,7 @@ mod search;
 pub fn run(options: &TrainArgs, environment: impl IntoIterator<Item = (OsString, OsString)>) -> CommandExit {
     match options {
         TrainArgs::Search(options) => search::run(options),
-        TrainArgs::Elsewhere(options) => backfill::run(options, environment),
+        TrainArgs::Backfill(options) => backfill::run(options, environment),
         TrainArgs::Now(options) => {
             let command = ControlCommand::Train { kind: SubjectKind::Host, hours: None };
             daemon_client::ask(options, environment, &command, false)

@@ -15,7 +15,7 @@ pub fn run(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> CommandExit {
     let (subject, second, verdict) = (&options.episode.subject, options.episode.second, options.verdict);
-    let command = ControlCommand::Judge { subject: subject.clone(), second, verdict };
+    let command = ControlCommand::SetVerdict { subject: subject.clone(), second, verdict };
     daemon_client::send_or_store_command(&options.options, environment, &command, |directory| {
         let reader = StoreReader::open(directory).map_err(failure)?;
         if reader.episode(subject, second).map_err(failure)?.is_none() {

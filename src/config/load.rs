@@ -35,7 +35,7 @@ pub struct LoadedConfig {
     /// The settings file, if there is one.
     pub file: Option<PathBuf>,
     /// The source of each key that was set.
-    places: BTreeMap<String, ValueSource>,
+    value_sources: BTreeMap<String, ValueSource>,
 }
 
 impl LoadedConfig {
@@ -64,7 +64,7 @@ impl LoadedConfig {
 
     /// The source of a key.
     pub fn source(&self, key: &str) -> &ValueSource {
-        self.places.get(key).unwrap_or(&ValueSource::Default)
+        self.value_sources.get(key).unwrap_or(&ValueSource::Default)
     }
 }
 
@@ -143,8 +143,8 @@ impl ConfigMerger {
                 continue;
             }
             let value = match takes {
-                Some(SettingType::Texts) if is_bracketed(value) => parse_flow_yaml(value),
-                Some(SettingType::Texts) => {
+                Some(SettingType::TextList) if is_bracketed(value) => parse_flow_yaml(value),
+                Some(SettingType::TextList) => {
                     value.split(',').map(str::trim).filter(|it| !it.is_empty()).collect::<Vec<_>>().into()
                 }
                 takes => word(takes, value),
@@ -158,7 +158,7 @@ impl ConfigMerger {
         for FlagValue { key, flag, words } in flags {
             let takes = self.setting(&key).map(|it| it.takes);
             let value = match (takes, words.last()) {
-                (Some(SettingType::Texts), _) | (_, None) => Value::from(words),
+                (Some(SettingType::TextList), _) | (_, None) => Value::from(words),
                 (Some(SettingType::Windows | SettingType::Logs), _) => {
                     words.iter().map(|it| parse_flow_yaml(it)).collect::<Vec<_>>().into()
                 }
@@ -221,25 +221,25 @@ impl ConfigMerger {
 
     fn finish(mut self, file: Option<PathBuf>) -> Result<LoadedConfig, ConfigProblems> {
         let mut figment = Figment::from(ConfigLayer::defaults());
-        let mut places = BTreeMap::new();
+        let mut value_sources = BTreeMap::new();
         for SourcedValue { key, value, source } in self.entries {
             figment = figment.merge(ConfigLayer { dict: nested(&key, value) });
-            places.insert(key, source);
+            value_sources.insert(key, source);
         }
-        let place_of = |key: &str| places.get(key).cloned().unwrap_or(ValueSource::Default);
+        let source_of = |key: &str| value_sources.get(key).cloned().unwrap_or(ValueSource::Default);
         match figment.extract::<Config>() {
             Ok(config) => {
                 self.problems.extend(config.complaints().into_iter().map(|it| {
                     let value = figment.find_value(it.key).ok();
                     ConfigProblem {
-                        source: place_of(it.key),
+                        source: source_of(it.key),
                         value: value.as_ref().map(|value| displayed_setting_value(it.key, value)),
                         key: Some(it.key.to_owned()),
                         sentence: value.iter().fold(it.sentence, |it, value| sentence_about(value, it)),
                     }
                 }));
                 if self.problems.is_empty() {
-                    return Ok(LoadedConfig { config, file, places });
+                    return Ok(LoadedConfig { config, file, value_sources });
                 }
             }
             // Each entry was validated, so this is a setting without a default.

@@ -21,15 +21,15 @@ pub enum SettingType {
     /// A number, possibly with a fraction.
     Number,
     /// An integer, not negative.
-    Whole,
+    Integer,
     /// True or false.
-    Switch,
+    Bool,
     /// Any text.
     Text,
     /// The path of a directory.
     Directory,
     /// A list of texts.
-    Texts,
+    TextList,
     /// A list of maintenance windows, see [`MaintenanceWindow`](crate::maintenance::MaintenanceWindow).
     Windows,
     /// A list of logs, see [`WatchedLogSettings`](crate::logs::WatchedLogSettings).
@@ -48,11 +48,11 @@ impl SettingType {
         match self {
             Self::Duration => "a duration such as 100ms, 15s, 5m, 1h30m or 7d".into(),
             Self::Number => "a number".into(),
-            Self::Whole => "a whole number".into(),
-            Self::Switch => "true or false".into(),
+            Self::Integer => "a whole number".into(),
+            Self::Bool => "true or false".into(),
             Self::Text => "text".into(),
             Self::Directory => "a directory".into(),
-            Self::Texts => "a list of text".into(),
+            Self::TextList => "a list of text".into(),
             Self::Windows => {
                 "a list of windows such as {cron: \"30 2 * * sun\", duration: 1h, name: backup}".into()
             }
@@ -69,9 +69,9 @@ impl SettingType {
     pub fn placeholder(self) -> &'static str {
         match self {
             Self::Duration => "DURATION",
-            Self::Number | Self::Whole => "NUMBER",
-            Self::Switch => "BOOLEAN",
-            Self::Text | Self::Texts => "TEXT",
+            Self::Number | Self::Integer => "NUMBER",
+            Self::Bool => "BOOLEAN",
+            Self::Text | Self::TextList => "TEXT",
             Self::Windows => "WINDOW",
             Self::Logs => "LOG",
             Self::Directory => "DIRECTORY",

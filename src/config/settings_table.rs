@@ -51,7 +51,7 @@ static SETTINGS: &[Setting] = &[
     ),
     row(
         "window",
-        SettingType::Whole,
+        SettingType::Integer,
         "Number of readings whose mean is one point, 1 to 4096. hostnorm scores each reading and learns one point per window",
     ),
     row(
@@ -81,7 +81,7 @@ static SETTINGS: &[Setting] = &[
     ),
     row(
         "retrain_on_drift",
-        SettingType::Switch,
+        SettingType::Bool,
         "Retrain on drift. hostnorm does this at most once an hour, and less often if the drift does not end",
     ),
     row(
@@ -91,7 +91,7 @@ static SETTINGS: &[Setting] = &[
     ),
     row(
         "culprits",
-        SettingType::Switch,
+        SettingType::Bool,
         "Name the processes behind an anomaly of the host. hostnorm reads command names and resource use of all processes, never arguments",
     ),
     row(
@@ -101,12 +101,12 @@ static SETTINGS: &[Setting] = &[
     ),
     row(
         "store_log_templates",
-        SettingType::Switch,
+        SettingType::Bool,
         "Name the kinds of lines behind an anomaly of a log. With an anomaly, hostnorm stores at most five templates, in which all variable parts are masked. It never stores lines",
     ),
     row(
         "seed",
-        SettingType::Whole,
+        SettingType::Integer,
         "Seed for the random numbers of training. Equal seeds and points give equal models",
     ),
     row(
@@ -121,17 +121,17 @@ static SETTINGS: &[Setting] = &[
     ),
     row(
         "web.listen_address",
-        SettingType::Texts,
+        SettingType::TextList,
         "Listen addresses, host:port or :port. :port means all interfaces. An IPv6 address needs brackets: [address]:port",
     ),
     row(
         "web.enable_lifecycle",
-        SettingType::Switch,
+        SettingType::Bool,
         "Let clients that may send commands reload the settings with POST /-/reload",
     ),
     row(
         "web.cors_origins",
-        SettingType::Texts,
+        SettingType::TextList,
         "Origins whose web pages may read responses, such as https://grafana.example, or * for all. None by default",
     ),
     row("web.telemetry_path", SettingType::Text, "Path under which metrics are served"),
@@ -147,17 +147,17 @@ static SETTINGS: &[Setting] = &[
     ),
     row(
         "web.enable_admin_api",
-        SettingType::Switch,
+        SettingType::Bool,
         "Accept commands over TCP from authenticated users (web.config_file). By default only the control socket accepts commands",
     ),
     row(
         "web.health_auth_exempt",
-        SettingType::Switch,
+        SettingType::Bool,
         "Exempt /-/healthy and /-/ready from authentication and rate limit",
     ),
     row(
         "web.systemd_socket",
-        SettingType::Switch,
+        SettingType::Bool,
         "Use the sockets of a systemd socket unit instead of web.listen_address. Changes need a restart",
     ),
     row(
@@ -192,7 +192,7 @@ static SETTINGS: &[Setting] = &[
         "Lowest level that is logged",
     ),
     row("log.format", SettingType::OneOf(&["logfmt", "json"]), "Format of log lines on standard error"),
-    row("metrics.raw", SettingType::Switch, "Expose the raw values of the host beside the scores"),
+    row("metrics.raw", SettingType::Bool, "Expose the raw values of the host beside the scores"),
     row(
         "path.procfs",
         SettingType::Directory,
@@ -240,12 +240,12 @@ static SETTINGS: &[Setting] = &[
     ),
     row(
         "forest.trees",
-        SettingType::Whole,
+        SettingType::Integer,
         "Trees in the isolation forest, 10 to 1000. More trees need more time and memory",
     ),
     row(
         "forest.sample_size",
-        SettingType::Whole,
+        SettingType::Integer,
         "Points drawn at random for each tree, 16 to 4096. More points need more memory",
     ),
     row(
@@ -280,17 +280,17 @@ static SETTINGS: &[Setting] = &[
     ),
     row(
         "cgroup.subjects_max",
-        SettingType::Whole,
+        SettingType::Integer,
         "Maximum number of containers, pods and services that hostnorm reads, 0 to 500. hostnorm_cgroups_omitted counts the others",
     ),
     row(
         "cgroup.raw",
-        SettingType::Switch,
+        SettingType::Bool,
         "Expose all metrics of containers, pods and services, and store their readings and those of logs. By default, a container, pod or service has seven series: its score, is_anomaly, anomaly_alert, anomaly_ready and three contributions; during an anomaly, also its identity (hostnorm_cgroup_info), description, severity and impact",
     ),
     row(
         "limits.series",
-        SettingType::Whole,
+        SettingType::Integer,
         "Maximum number of series in a response of /metrics; at least 500, or 0 for no limit. To stay below it, hostnorm leaves out, in this order: raw values of containers, pods, services and logs; their contributions; all of their series; raw values of the host",
     ),
     row(
@@ -335,7 +335,7 @@ static SETTINGS: &[Setting] = &[
         SettingType::Text,
         "File with a token: Bearer for Prometheus, Token for InfluxDB",
     ),
-    row("backfill.headers", SettingType::Texts, "Further HTTP headers, such as 'X-Scope-OrgID: tenant'"),
+    row("backfill.headers", SettingType::TextList, "Further HTTP headers, such as 'X-Scope-OrgID: tenant'"),
     row(
         "backfill.ca_file",
         SettingType::Text,
@@ -345,7 +345,7 @@ static SETTINGS: &[Setting] = &[
     row("backfill.key_file", SettingType::Text, "Key of the client certificate, in PEM"),
     row(
         "backfill.insecure",
-        SettingType::Switch,
+        SettingType::Bool,
         "Accept any certificate. Anyone on the network path to the server can then read and change the traffic",
     ),
 ];
@@ -354,7 +354,7 @@ static SETTINGS: &[Setting] = &[
 pub fn settings() -> Vec<Setting> {
     let collectors = SOURCES.iter().map(|source| Setting {
         key: format!("collector.{}", source.name).into(),
-        takes: SettingType::Switch,
+        takes: SettingType::Bool,
         help: format!("Collect {}", lower_first(source.help)).into(),
     });
     let detectors = DETECTORS.each().into_iter().map(|detector| Setting {

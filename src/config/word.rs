@@ -8,8 +8,8 @@ use super::SettingType;
 pub(super) fn word(takes: Option<SettingType>, word: &str) -> Value {
     match takes {
         Some(
-            SettingType::Switch
-            | SettingType::Whole
+            SettingType::Bool
+            | SettingType::Integer
             | SettingType::Number
             | SettingType::Windows
             | SettingType::Logs,

@@ -12,7 +12,7 @@ use super::{
 /// The instant of an episode at which hostnorm recorded a scene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum SceneOccasion {
+pub enum SceneMoment {
     /// At the start of the episode.
     Start,
     /// At the peak of the episode so far.
@@ -68,7 +68,7 @@ impl CulpritFinding {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FrozenScene {
     /// start or peak.
-    pub occasion: SceneOccasion,
+    pub moment: SceneMoment,
     /// Time of the scene, in Unix seconds.
     pub at: f64,
     /// named, nobody_stands_out, not_permitted (hostnorm may not read the use that counts) or unknown.
@@ -109,19 +109,19 @@ impl EpisodeScene {
     /// whoever suffers from it or repairs it.
     pub fn add(
         &mut self,
-        occasion: SceneOccasion,
+        moment: SceneMoment,
         scene: &UnrankedScene,
         deviations: &[DeviatingSignal<'_>],
     ) -> &mut FrozenScene {
         let named = culprits(scene, deviations);
-        let frozen = FrozenScene::new(occasion, scene, deviations, &named);
+        let frozen = FrozenScene::new(moment, scene, deviations, &named);
         for it in named {
             let is_known = self.culprits.iter().any(|known| known.is_same(&it));
             if !is_known && self.culprits.len() < CULPRITS_MAX {
                 self.culprits.push(it);
             }
         }
-        self.scenes.retain(|it| it.occasion != occasion);
+        self.scenes.retain(|it| it.moment != moment);
         self.scenes.push(frozen);
         let last = self.scenes.len() - 1;
         &mut self.scenes[last]
@@ -149,13 +149,13 @@ pub struct SceneMount {
 impl FrozenScene {
     /// The part of a scene that stays with the episode.
     pub fn new(
-        occasion: SceneOccasion,
+        moment: SceneMoment,
         scene: &UnrankedScene,
         deviations: &[DeviatingSignal<'_>],
         culprits: &[Culprit],
     ) -> Self {
         Self {
-            occasion,
+            moment,
             at: scene.at,
             finding: CulpritFinding::of(scene, deviations, culprits),
             processes: scene.processes,
@@ -193,13 +193,13 @@ mod tests {
         let scene = UnrankedScene { groups, processes: 31, ..UnrankedScene::default() };
         let deviations = [DeviatingSignal { signal: "cpu_busy_ratio", is_high: true, weight: 1.0 }];
         let named = culprits(&scene, &deviations);
-        let frozen = FrozenScene::new(SceneOccasion::Start, &scene, &deviations, &named);
+        let frozen = FrozenScene::new(SceneMoment::Start, &scene, &deviations, &named);
         let names: Vec<&str> = frozen.top.iter().map(|it| it.process.as_str()).collect();
         assert_eq!(names[..3], ["culprit", "p29", "p28"]);
         assert_eq!(frozen.top.len(), KEPT_MAX);
         let mut episode = EpisodeScene::default();
-        episode.add(SceneOccasion::Start, &scene, &deviations);
-        episode.add(SceneOccasion::Peak, &UnrankedScene::default(), &deviations);
+        episode.add(SceneMoment::Start, &scene, &deviations);
+        episode.add(SceneMoment::Peak, &UnrankedScene::default(), &deviations);
         assert_eq!((episode.culprits.len(), episode.scenes.len()), (1, 2));
         assert_eq!(CulpritFinding::of_episode(&episode.culprits, &episode.scenes), CulpritFinding::Named);
         let json = serde_json::to_string(&frozen).unwrap();
@@ -231,7 +231,7 @@ mod tests {
             let scene =
                 UnrankedScene { groups: vec![known, other.clone()], sees_host, ..UnrankedScene::default() };
             let mut episode = EpisodeScene::default();
-            episode.add(SceneOccasion::Start, &scene, deviations);
+            episode.add(SceneMoment::Start, &scene, deviations);
             assert_eq!(CulpritFinding::of_episode(&episode.culprits, &episode.scenes), expected, "{what}");
         }
     }
@@ -240,15 +240,15 @@ mod tests {
     fn who_was_named_at_the_start_stays_first() {
         let deviations = [DeviatingSignal { signal: "cpu_busy_ratio", is_high: true, weight: 1.0 }];
         let mut episode = EpisodeScene::default();
-        for (occasion, names) in [
-            (SceneOccasion::Start, ["burner"].as_slice()),
-            (SceneOccasion::Peak, &["rescue", "burner"]),
-            (SceneOccasion::Peak, &["backup"]),
-            (SceneOccasion::Peak, &["fourth"]),
-            (SceneOccasion::Peak, &[]),
+        for (moment, names) in [
+            (SceneMoment::Start, ["burner"].as_slice()),
+            (SceneMoment::Peak, &["rescue", "burner"]),
+            (SceneMoment::Peak, &["backup"]),
+            (SceneMoment::Peak, &["fourth"]),
+            (SceneMoment::Peak, &[]),
         ] {
             let groups = names.iter().map(|it| group(it, 1.0, 0.0)).collect();
-            episode.add(occasion, &UnrankedScene { groups, ..UnrankedScene::default() }, &deviations);
+            episode.add(moment, &UnrankedScene { groups, ..UnrankedScene::default() }, &deviations);
         }
         let names: Vec<&str> = episode.culprits.iter().filter_map(|it| it.process.as_deref()).collect();
         assert_eq!(names, ["burner", "rescue", "backup"]);

@@ -132,7 +132,7 @@ fn score(path: &Path, line: u64, cell: &str) -> Result<f64, DatasetError> {
     let why = match number(cell.as_bytes()) {
         CellValue::Known(value) => return Ok(value),
         CellValue::Missing if !cell.is_empty() => return Ok(f64::NAN),
-        CellValue::Vast => format!("is beyond ±{VALUE_MAX:e}"),
+        CellValue::OutOfRange => format!("is beyond ±{VALUE_MAX:e}"),
         CellValue::Missing | CellValue::Text => "is not a number".to_owned(),
     };
     let remedy = formatted_number_hint(cell).unwrap_or_else(|| "write NaN for a missing score".to_owned());

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::constant_duration::RunStatistics;
-use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions, forgetting, gain};
+use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions, gain, smoothing_factor};
 use crate::learned_state_codec;
 use crate::reading::Timestamp;
 
@@ -69,7 +69,7 @@ pub struct Absence {
 /// Detects absent signals.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AbsenceDetector {
-    forgetting: f64,
+    smoothing_factor: f64,
     signals: Vec<SignalActivity>,
     /// Time of the last whole point.
     newest: Option<Timestamp>,
@@ -107,7 +107,7 @@ impl AbsenceProgress {
 impl AbsenceDetector {
     pub(super) fn new(parameters: &DetectorParameters) -> Self {
         Self {
-            forgetting: forgetting(parameters.half_life),
+            smoothing_factor: smoothing_factor(parameters.half_life),
             signals: parameters.floors.iter().map(|floor| SignalActivity::new(*floor)).collect(),
             newest: None,
         }
@@ -120,7 +120,7 @@ impl AbsenceDetector {
         };
         self.signals.len() == fresh.signals.len()
             && self.signals.iter().zip(&fresh.signals).all(fit)
-            && learned_state_codec::is_bit_equal(self.forgetting, fresh.forgetting)
+            && learned_state_codec::is_bit_equal(self.smoothing_factor, fresh.smoothing_factor)
     }
 
     pub(super) fn judge(&self, input: &DetectorInput<'_>) -> DetectorOutput {
@@ -134,14 +134,14 @@ impl AbsenceDetector {
         DetectorOutput::Score { score, threshold: 1.0, shares: shares(&progress) }
     }
 
-    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
-        if !lesson.step {
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, learn_options: LearnOptions) {
+        if !learn_options.step {
             return;
         }
         let elapsed = self.newest.map_or(0.0, |it| input.point.at.0 - it.0);
         self.newest = Some(input.point.at);
         for (idx, signal) in self.signals.iter_mut().enumerate() {
-            signal.learn(input, idx, elapsed, self.forgetting, lesson);
+            signal.learn(input, idx, elapsed, self.smoothing_factor, learn_options);
         }
     }
 
@@ -199,7 +199,7 @@ impl SignalActivity {
             length: runs.length(),
             threshold: limit,
             usual: runs.usual(),
-            since: runs.odd_seconds(),
+            since: runs.anomalous_seconds(),
         })
     }
 
@@ -213,7 +213,7 @@ impl SignalActivity {
         idx: usize,
         elapsed: f64,
         slow: f64,
-        lesson: LearnOptions,
+        learn_options: LearnOptions,
     ) {
         let missing = input.point.missing[idx];
         let odd = self.progress(input, idx).is_some_and(|it| it.ratio() >= 1.0);
@@ -221,7 +221,7 @@ impl SignalActivity {
         if self.last.is_none() && missing {
             return;
         }
-        self.missing.learn(missing, odd, elapsed, slow, lesson);
+        self.missing.learn(missing, odd, elapsed, slow, learn_options);
         if missing {
             return;
         }
@@ -231,12 +231,12 @@ impl SignalActivity {
         if first {
             return;
         }
-        self.equal.learn(equal, odd, elapsed, slow, lesson);
+        self.equal.learn(equal, odd, elapsed, slow, learn_options);
         if !equal {
             let beyond = if input.z[idx].abs() > 0.0 { 1.0 } else { 0.0 };
             let (share, points) = &mut self.beyond;
-            *share += gain(slow, lesson, *points) * (beyond - *share);
-            *points += lesson.weight;
+            *share += gain(slow, learn_options, *points) * (beyond - *share);
+            *points += learn_options.weight;
         }
     }
 }

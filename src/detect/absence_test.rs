@@ -51,7 +51,7 @@ impl ClosedLoop {
         }
         let quarantined = self.since.is_some();
         let weight = if quarantined { 0.2 } else { 1.0 };
-        self.detector.learn(&input, LearnOptions { weight, step: true, in_anomaly: quarantined });
+        self.detector.learn(&input, LearnOptions { weight, step: true, in_episode: quarantined });
         for (mean, value) in self.mean.iter_mut().zip(&point.values) {
             *mean += (value - *mean) * (1.0 / (self.t + 1) as f64).max(3e-5);
         }

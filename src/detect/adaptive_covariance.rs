@@ -22,19 +22,19 @@ pub struct ExponentialCovariance {
     covariance: SquareMatrix,
     /// Inverse of the shrunk covariance at the last update.
     precision: SquareMatrix,
-    forgetting: f64,
+    smoothing_factor: f64,
     points: f64,
     refreshed: f64,
 }
 
 impl ExponentialCovariance {
     /// Creates mean 0 and an identity covariance.
-    pub fn new(width: usize, forgetting: f64) -> Self {
+    pub fn new(width: usize, smoothing_factor: f64) -> Self {
         Self {
             mean: vec![0.0; width],
             covariance: SquareMatrix::identity(width),
             precision: SquareMatrix::identity(width),
-            forgetting,
+            smoothing_factor,
             points: 0.0,
             refreshed: 0.0,
         }
@@ -45,7 +45,7 @@ impl ExponentialCovariance {
         self.mean.len() == fresh.mean.len()
             && self.covariance.is_as_large(&fresh.covariance)
             && self.precision.is_as_large(&fresh.precision)
-            && learned_state_codec::is_bit_equal(self.forgetting, fresh.forgetting)
+            && learned_state_codec::is_bit_equal(self.smoothing_factor, fresh.smoothing_factor)
     }
 
     /// The distance divided by the square root of the width, and the signed contribution of each dimension; their sum
@@ -63,9 +63,9 @@ impl ExponentialCovariance {
     }
 
     /// Learns `x`; `noise` is the variance to add to each dimension.
-    pub fn learn(&mut self, x: &[f64], lesson: LearnOptions, noise: impl Fn(usize) -> f64) {
+    pub fn learn(&mut self, x: &[f64], learn_options: LearnOptions, noise: impl Fn(usize) -> f64) {
         // The initial identity counts as one point.
-        let a = gain(self.forgetting, lesson, self.points + 1.0);
+        let a = gain(self.smoothing_factor, learn_options, self.points + 1.0);
         let error: Vec<f64> = x.iter().zip(&self.mean).map(|(x, mean)| x - mean).collect();
         self.mean.iter_mut().zip(&error).for_each(|(mean, error)| *mean += a * error);
         // Symmetric: only the lower triangle is used.
@@ -73,7 +73,7 @@ impl ExponentialCovariance {
             let scaled = a * own;
             row[..=i].iter_mut().zip(&error).for_each(|(c, other)| *c = (1.0 - a) * (*c + scaled * other));
         }
-        self.points += lesson.weight;
+        self.points += learn_options.weight;
         // It changes fast at first, so it is updated whenever the history grows by a tenth.
         let young = self.points < 10.0 * REFRESH_POINTS;
         let refreshes = |points: f64| (points / REFRESH_POINTS).floor();
@@ -192,7 +192,7 @@ impl SquareMatrix {
 mod tests {
     use super::*;
 
-    const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     fn square(cells: &[f64]) -> SquareMatrix {
         SquareMatrix { width: cells.len().isqrt(), cells: cells.to_vec() }

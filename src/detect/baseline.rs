@@ -28,7 +28,7 @@ pub struct BaselineStatistics {
     /// Exponentially weighted mean.
     pub mean: f64,
     /// Exponentially weighted standard deviation, including the noise floor.
-    pub deviation: f64,
+    pub stddev: f64,
     /// Smallest value outside episodes; infinite without one.
     pub min: f64,
     /// Largest value outside episodes; infinite without one.
@@ -50,7 +50,7 @@ impl BaselineStatistics {
         let [p95, p99] = adaptive.quantiles().get(idx)?;
         Some(Self {
             mean: moments.mean,
-            deviation: moments.deviation(adaptive.floor(idx)),
+            stddev: moments.stddev(adaptive.floor(idx)),
             min: moments.min,
             max: moments.max,
             points: moments.points,
@@ -62,7 +62,7 @@ impl BaselineStatistics {
 
     /// Mean ± 3σ · `width`, which is more than 1 while few points are known.
     pub fn bounds(&self, width: f64) -> (f64, f64) {
-        let reach = THRESHOLD * width * self.deviation;
+        let reach = THRESHOLD * width * self.stddev;
         (self.mean - reach, self.mean + reach)
     }
 }

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LearnOptions, forgetting, gain};
+use super::{LearnOptions, gain, smoothing_factor};
 
 /// An anomalous run exceeds the longest earlier one by this factor: a weekend is two and a half nights.
 const FACTOR: f64 = 3.0;
@@ -49,7 +49,7 @@ pub(super) struct RunStatistics {
     /// Points and seconds of the current run.
     run: (f64, f64),
     /// Seconds for which the current run has been anomalous.
-    odd_seconds: f64,
+    anomalous_seconds: f64,
     /// State of the current run.
     state: RunState,
 }
@@ -57,11 +57,11 @@ pub(super) struct RunStatistics {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 enum RunState {
     /// Not anomalous so far.
-    Ordinary,
+    Normal,
     /// Anomalous.
-    Odd,
+    Anomalous,
     /// Anomalous, during an episode.
-    Blamed,
+    AnomalousInEpisode,
     /// Normal again, because its episode ended while it lasted, or after [`ACCEPT_AFTER`].
     Accepted,
 }
@@ -78,8 +78,8 @@ impl RunStatistics {
             longest: 0.0,
             unusual_share: (0.0, 0.0),
             run,
-            odd_seconds: 0.0,
-            state: RunState::Ordinary,
+            anomalous_seconds: 0.0,
+            state: RunState::Normal,
         }
     }
 
@@ -100,8 +100,8 @@ impl RunStatistics {
     }
 
     /// Seconds for which the current run has been anomalous.
-    pub(super) fn odd_seconds(&self) -> f64 {
-        self.odd_seconds
+    pub(super) fn anomalous_seconds(&self) -> f64 {
+        self.anomalous_seconds
     }
 
     /// Mean number of points between two ends of the state.
@@ -109,39 +109,52 @@ impl RunStatistics {
         1.0 / (1.0 - self.share).max(f64::EPSILON)
     }
 
-    /// Learns a whole point, `elapsed` seconds after the previous one; `odd` is whether it makes the run too long.
+    /// Learns a whole point, `elapsed` seconds after the previous one; `is_anomalous` is whether it makes the run too long.
     ///
     /// A run is learned when it ends, and only if it was normal, accepted, or the third anomalous one.
-    pub(super) fn learn(&mut self, inside: bool, odd: bool, elapsed: f64, slow: f64, lesson: LearnOptions) {
+    pub(super) fn learn(
+        &mut self,
+        inside: bool,
+        is_anomalous: bool,
+        elapsed: f64,
+        slow: f64,
+        learn_options: LearnOptions,
+    ) {
         let elapsed = elapsed.clamp(0.0, GAP_MAX);
         if inside {
             self.run = (self.run.0 + 1.0, self.run.1 + elapsed);
-            self.odd_seconds += if odd { elapsed } else { 0.0 };
+            self.anomalous_seconds += if is_anomalous { elapsed } else { 0.0 };
             self.state = match self.state {
-                RunState::Odd | RunState::Blamed if self.odd_seconds > ACCEPT_AFTER => RunState::Accepted,
-                RunState::Ordinary | RunState::Odd if odd && lesson.in_anomaly => RunState::Blamed,
-                RunState::Ordinary if odd => RunState::Odd,
-                RunState::Blamed if !lesson.in_anomaly => RunState::Accepted,
+                RunState::Anomalous | RunState::AnomalousInEpisode
+                    if self.anomalous_seconds > ACCEPT_AFTER =>
+                {
+                    RunState::Accepted
+                }
+                RunState::Normal | RunState::Anomalous if is_anomalous && learn_options.in_episode => {
+                    RunState::AnomalousInEpisode
+                }
+                RunState::Normal if is_anomalous => RunState::Anomalous,
+                RunState::AnomalousInEpisode if !learn_options.in_episode => RunState::Accepted,
                 state => state,
             };
             return;
         }
-        self.close(slow, lesson);
-        self.average(0.0, 1.0, slow, lesson);
+        self.close(slow, learn_options);
+        self.average(0.0, 1.0, slow, learn_options);
         self.seconds += elapsed;
         self.longest *= 1.0 - slow;
         self.unusual_share.0 *= 1.0 - slow;
     }
 
     /// Ends the run.
-    fn close(&mut self, slow: f64, lesson: LearnOptions) {
+    fn close(&mut self, slow: f64, learn_options: LearnOptions) {
         let ((points, seconds), state) = (self.run, self.state);
-        (self.run, self.odd_seconds, self.state) = ((0.0, 0.0), 0.0, RunState::Ordinary);
+        (self.run, self.anomalous_seconds, self.state) = ((0.0, 0.0), 0.0, RunState::Normal);
         // An accepted run is learned in full, or the next one would again be an episode of hours.
-        let lesson = match state {
-            RunState::Ordinary => lesson,
+        let learn_options = match state {
+            RunState::Normal => learn_options,
             RunState::Accepted => WHOLE,
-            RunState::Odd | RunState::Blamed => {
+            RunState::Anomalous | RunState::AnomalousInEpisode => {
                 self.unusual_share = (self.unusual_share.0 + 1.0, self.unusual_share.1.max(points));
                 if self.unusual_share.0 > HABIT {
                     self.longest = self.longest.max(self.unusual_share.1);
@@ -153,34 +166,34 @@ impl RunStatistics {
         if points == 0.0 {
             return;
         }
-        self.average(1.0, points, slow, lesson);
+        self.average(1.0, points, slow, learn_options);
         self.seconds += seconds;
-        if !lesson.in_anomaly {
+        if !learn_options.in_episode {
             self.longest = self.longest.max(points);
         }
     }
 
-    fn average(&mut self, inside: f64, points: f64, slow: f64, lesson: LearnOptions) {
-        let lesson = LearnOptions { weight: points * lesson.weight, ..lesson };
-        self.share += gain(slow, lesson, self.points) * (inside - self.share);
-        self.late += (1.0 - (1.0 - forgetting(LATE)).powf(points)) * (inside - self.late);
-        self.points += lesson.weight;
+    fn average(&mut self, inside: f64, points: f64, slow: f64, learn_options: LearnOptions) {
+        let learn_options = LearnOptions { weight: points * learn_options.weight, ..learn_options };
+        self.share += gain(slow, learn_options, self.points) * (inside - self.share);
+        self.late += (1.0 - (1.0 - smoothing_factor(LATE)).powf(points)) * (inside - self.late);
+        self.points += learn_options.weight;
     }
 }
 
-const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const QUARANTINED: LearnOptions = LearnOptions { weight: 0.2, in_anomaly: true, ..WHOLE };
+    const QUARANTINED: LearnOptions = LearnOptions { weight: 0.2, in_episode: true, ..WHOLE };
     const SLOW: f64 = 3.4e-5; // seven days of points of 30 s
 
-    fn learn(runs: &mut RunStatistics, inside: bool, points: usize, lesson: LearnOptions) {
+    fn learn(runs: &mut RunStatistics, inside: bool, points: usize, learn_options: LearnOptions) {
         for _ in 0..points {
-            let odd = runs.limit(0.0).is_some_and(|limit| runs.length() >= limit && inside);
-            runs.learn(inside, odd, 30.0, SLOW, lesson);
+            let is_anomalous = runs.limit(0.0).is_some_and(|limit| runs.length() >= limit && inside);
+            runs.learn(inside, is_anomalous, 30.0, SLOW, learn_options);
         }
     }
 

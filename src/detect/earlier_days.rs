@@ -81,9 +81,9 @@ impl EarlierDays {
     }
 
     /// Learns a whole point at this time of the clock on the wall, in seconds since 1970.
-    pub fn learn(&mut self, local_seconds: f64, point: &Point, lesson: LearnOptions) {
+    pub fn learn(&mut self, local_seconds: f64, point: &Point, learn_options: LearnOptions) {
         // What is not learned, as during a silence, was never there.
-        if !lesson.step || lesson.weight <= 0.0 {
+        if !learn_options.step || learn_options.weight <= 0.0 {
             return;
         }
         let number = half_hour(local_seconds);
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     const WIDTH: usize = 5;
-    const LESSON: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const LESSON: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     fn seconds(day: f64, hour: f64) -> f64 {
         day * 86_400.0 + hour * 3_600.0

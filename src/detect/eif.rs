@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use super::forest::Forest;
-use super::short_term_means::{ShortTermMeans, TWINS};
+use super::short_term_means::{SMOOTHING_HALF_LIVES, ShortTermMeans};
 use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions};
 
 /// Distances beyond this many standard deviations are equal to the forest. A clip of 3 found half as many anomalies on
@@ -37,7 +37,11 @@ impl ForestInputs {
 
     /// Values in a row.
     pub fn width(&self) -> usize {
-        if self.signals <= NARROW_MAX { self.signals * (1 + TWINS.len()) } else { self.signals }
+        if self.signals <= NARROW_MAX {
+            self.signals * (1 + SMOOTHING_HALF_LIVES.len())
+        } else {
+            self.signals
+        }
     }
 
     /// The row of a point with distances `z`, before the point is learned.
@@ -47,10 +51,10 @@ impl ForestInputs {
         row.into_iter().map(|it| it as f32).collect()
     }
 
-    /// Advances by one point if `lesson.step` is set.
-    pub fn learn(&mut self, z: &[f64], lesson: LearnOptions) {
+    /// Advances by one point if `learn_options.step` is set.
+    pub fn learn(&mut self, z: &[f64], learn_options: LearnOptions) {
         if self.signals <= NARROW_MAX {
-            self.memory.learn(&clip(z), lesson);
+            self.memory.learn(&clip(z), learn_options);
         }
     }
 }
@@ -113,8 +117,8 @@ impl EifDetector {
         DetectorOutput::Score { score, threshold: *threshold, shares: Vec::new() }
     }
 
-    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
-        self.inputs.learn(input.z, lesson);
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, learn_options: LearnOptions) {
+        self.inputs.learn(input.z, learn_options);
     }
 
     /// Takes over the installed model of `other`.
@@ -152,7 +156,7 @@ mod tests {
         Arc::new(Forest::train(&rows, &ForestOptions::default(), seed).unwrap())
     }
 
-    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     #[test]
     fn it_abstains_without_a_forest_of_its_width() {

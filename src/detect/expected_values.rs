@@ -96,10 +96,16 @@ impl Expectations {
     }
 
     /// Learns a point with its distances. `whole` is its weight outside an episode.
-    pub fn learn(&mut self, point: &Point, distances: &SignalDistances, lesson: LearnOptions, whole: f64) {
-        self.plain.learn(point, lesson);
-        self.residual.learn(&distances.residual, lesson);
-        self.time_of_day.learn(point, lesson, whole);
+    pub fn learn(
+        &mut self,
+        point: &Point,
+        distances: &SignalDistances,
+        learn_options: LearnOptions,
+        whole: f64,
+    ) {
+        self.plain.learn(point, learn_options);
+        self.residual.learn(&distances.residual, learn_options);
+        self.time_of_day.learn(point, learn_options, whole);
     }
 
     /// Starts from the statistics of its kind.
@@ -122,7 +128,7 @@ impl Expectations {
         }
         let offset = self.offsets.as_ref().and_then(|it| it.get(idx).copied()).unwrap_or(0.0);
         let rest = BaselineStatistics::of(&self.residual, idx)?;
-        Some(BaselineStatistics { mean: rest.mean + offset, deviation: rest.deviation, ..plain })
+        Some(BaselineStatistics { mean: rest.mean + offset, stddev: rest.stddev, ..plain })
     }
 
     fn is_seasonal(&self, idx: usize) -> bool {
@@ -143,7 +149,7 @@ impl Expectations {
 mod tests {
     use super::*;
 
-    const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     fn point(t: usize, value: f64) -> Point {
         Point { at: Timestamp(t as f64 * 900.0), values: vec![value], missing: vec![false] }

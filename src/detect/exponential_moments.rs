@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::p2_quantile::P2Quantile;
-use super::{DetectorParameters, LearnOptions, forgetting, gain};
+use super::{DetectorParameters, LearnOptions, gain, smoothing_factor};
 use crate::learned_state_codec;
 use crate::reading::Timestamp;
 use crate::window::Point;
@@ -61,13 +61,13 @@ impl SignalMoments {
     }
 
     /// Standard deviation with the noise floor as additional noise.
-    pub fn deviation(&self, floor: f64) -> f64 {
+    pub fn stddev(&self, floor: f64) -> f64 {
         with_floor(self.spread(), floor)
     }
 
     /// Statistics from a mean and a standard deviation with its noise floor, as they are stored.
-    pub fn of_baseline(mean: f64, deviation: f64, floor: f64, points: f64) -> Self {
-        let variance = deviation.powi(2) - (floor / DEVIATIONS_PER_FLOOR).powi(2);
+    pub fn of_baseline(mean: f64, stddev: f64, floor: f64, points: f64) -> Self {
+        let variance = stddev.powi(2) - (floor / DEVIATIONS_PER_FLOOR).powi(2);
         Self { mean, variance: variance.max(0.0), points, ..Self::default() }
     }
 
@@ -89,19 +89,19 @@ impl SignalMoments {
         Self { mean, variance: between + within / count, points, ..Self::default() }
     }
 
-    fn learn(&mut self, value: f64, lesson: LearnOptions, forgetting: f64) {
-        let a = gain(forgetting, lesson, self.points);
+    fn learn(&mut self, value: f64, learn_options: LearnOptions, smoothing_factor: f64) {
+        let a = gain(smoothing_factor, learn_options, self.points);
         let error = if self.points > 0.0 { value - self.mean } else { 0.0 };
         // A large incident must not hide a later one of a tenth of its size.
         let far = OUTLIER_DEVIATIONS * self.spread();
-        let error = if lesson.in_anomaly { error.clamp(-far, far) } else { error };
+        let error = if learn_options.in_episode { error.clamp(-far, far) } else { error };
         self.mean = if self.points > 0.0 { self.mean + a * error } else { value };
         self.variance = (1.0 - a) * (self.variance + a * error * error);
-        if !lesson.in_anomaly {
+        if !learn_options.in_episode {
             self.min = self.min.min(value);
             self.max = self.max.max(value);
         }
-        self.points += lesson.weight;
+        self.points += learn_options.weight;
     }
 }
 
@@ -122,7 +122,7 @@ pub struct ExponentialMoments {
     /// 95th and 99th percentile of each signal.
     quantiles: Vec<[P2Quantile; 2]>,
     floors: Vec<f64>,
-    forgetting: f64,
+    smoothing_factor: f64,
     points_min: f64,
 }
 
@@ -133,7 +133,7 @@ impl ExponentialMoments {
             moments: vec![SignalMoments::default(); parameters.width()],
             quantiles: vec![[P2Quantile::new(0.95), P2Quantile::new(0.99)]; parameters.width()],
             floors: parameters.floors.clone(),
-            forgetting: forgetting(parameters.half_life),
+            smoothing_factor: smoothing_factor(parameters.half_life),
             points_min: parameters.points_min,
         }
     }
@@ -144,7 +144,7 @@ impl ExponentialMoments {
             && self.quantiles.len() == fresh.quantiles.len()
             && self.quantiles.iter().flatten().all(P2Quantile::fits)
             && self.floors == fresh.floors
-            && learned_state_codec::is_bit_equal(self.forgetting, fresh.forgetting)
+            && learned_state_codec::is_bit_equal(self.smoothing_factor, fresh.smoothing_factor)
             && learned_state_codec::is_bit_equal(self.points_min, fresh.points_min)
     }
 
@@ -190,7 +190,7 @@ impl ExponentialMoments {
     /// Share of the noise floor in the variance of each signal's z, between 0 and 1.
     pub fn noise(&self) -> Vec<f64> {
         let each = self.moments.iter().zip(&self.floors);
-        each.map(|(known, floor)| (floor / DEVIATIONS_PER_FLOOR / known.deviation(*floor)).powi(2)).collect()
+        each.map(|(known, floor)| (floor / DEVIATIONS_PER_FLOOR / known.stddev(*floor)).powi(2)).collect()
     }
 
     /// Limits the weight of the history to `points`, so that new values are learned quickly after an acceptance.
@@ -199,11 +199,11 @@ impl ExponentialMoments {
     }
 
     /// Learns the signals that are present in the point.
-    pub fn learn(&mut self, point: &Point, lesson: LearnOptions) {
+    pub fn learn(&mut self, point: &Point, learn_options: LearnOptions) {
         for (idx, known) in self.moments.iter_mut().enumerate().filter(|(idx, _)| !point.missing[*idx]) {
-            known.learn(point.values[idx], lesson, self.forgetting);
+            known.learn(point.values[idx], learn_options, self.smoothing_factor);
             known.learned_at = Some(point.at);
-            if lesson.step && !lesson.in_anomaly {
+            if learn_options.step && !learn_options.in_episode {
                 self.quantiles[idx].iter_mut().for_each(|it| it.learn(point.values[idx]));
             }
         }
@@ -214,16 +214,16 @@ impl ExponentialMoments {
 mod tests {
     use super::*;
 
-    const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     fn point(value: f64) -> Point {
         Point { values: vec![value], missing: vec![false], ..Point::default() }
     }
 
-    fn learned(floor: f64, values: &[f64], lesson: LearnOptions) -> ExponentialMoments {
+    fn learned(floor: f64, values: &[f64], learn_options: LearnOptions) -> ExponentialMoments {
         let mut adaptive = ExponentialMoments::new(&DetectorParameters::plain(vec![floor], 20_160.0));
         for value in values {
-            adaptive.learn(&point(*value), lesson);
+            adaptive.learn(&point(*value), learn_options);
         }
         adaptive
     }

@@ -77,12 +77,12 @@ impl FirstWeekHabits {
     }
 
     /// Learns a whole point with the deviation of each signal, 0 for a missing one.
-    pub fn learn(&mut self, point: &Point, z: &[f64], lesson: LearnOptions) {
+    pub fn learn(&mut self, point: &Point, z: &[f64], learn_options: LearnOptions) {
         let since = *self.since.get_or_insert(point.at);
         let age = point.at.0 - since.0;
         let is_far = |it: &&f64| it.abs() >= FAR;
-        if !lesson.step
-            || lesson.weight <= 0.0
+        if !learn_options.step
+            || learn_options.weight <= 0.0
             || !(0.0..WEEK_SECONDS).contains(&age)
             || z.iter().filter(is_far).count() < SIGNALS_MIN
         {
@@ -148,7 +148,7 @@ mod tests {
                 let is_on = hour / 24 < days && hours.contains(&(hour % 24)) && minute == 30;
                 let point = point(hour, minute, if is_on { values } else { [10.0; WIDTH] });
                 let z: Vec<f64> = point.values.iter().map(|it| it - 10.0).collect();
-                week.learn(&point, &z, LearnOptions { weight: 1.0, step: true, in_anomaly: false });
+                week.learn(&point, &z, LearnOptions { weight: 1.0, step: true, in_episode: false });
             }
         }
         week
@@ -182,10 +182,10 @@ mod tests {
     #[test]
     fn what_recurs_after_the_first_week_is_not_learned() {
         let mut week = learned(&[], 0, job(4, 6.0));
-        let lesson = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+        let learn_options = LearnOptions { weight: 1.0, step: true, in_episode: false };
         let now = job(4, 6.0);
         let z = now.map(|it| it - 10.0);
-        (200..400).for_each(|hour| week.learn(&point(hour, 0, now), &z, lesson));
+        (200..400).for_each(|hour| week.learn(&point(hour, 0, now), &z, learn_options));
         check(&week, 20.0, now, false);
     }
 }

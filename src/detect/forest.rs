@@ -118,7 +118,7 @@ impl Forest {
         let mut picked: Vec<u32> = (0..rows.len() as u32).collect();
         for _ in 0..options.trees {
             grower.pick(rows, &mut picked, sample);
-            grower.plant();
+            grower.grow_tree();
         }
         Ok(Self {
             width: rows.width(),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::adaptive_covariance::ExponentialCovariance;
 use super::short_term_means::ShortTermMeans;
-use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions, forgetting};
+use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions, smoothing_factor};
 use crate::learned_state_codec;
 
 /// Largest distance of one signal; a larger one would dominate the covariance.
@@ -34,7 +34,7 @@ pub struct JointDistance {
 impl JointDistance {
     pub(super) fn new(parameters: &DetectorParameters) -> Self {
         let width = parameters.width();
-        let a = forgetting(parameters.half_life);
+        let a = smoothing_factor(parameters.half_life);
         Self {
             memory: ShortTermMeans::new(width),
             scales: ExponentialCovariance::new(3 * width, a),
@@ -72,16 +72,17 @@ impl JointDistance {
         DetectorOutput::Score { score, threshold: THRESHOLD, shares: shares.collect() }
     }
 
-    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, learn_options: LearnOptions) {
         self.output_of_zeros = OnceLock::new();
         let width = input.z.len();
         let clipped = clip(input.z);
         let variances = ShortTermMeans::variances();
-        self.scales
-            .learn(&self.memory.scales(&clipped), lesson, |i| input.noise[i % width] * variances[i / width]);
+        self.scales.learn(&self.memory.scales(&clipped), learn_options, |i| {
+            input.noise[i % width] * variances[i / width]
+        });
         // A change is the difference of two values, so it has the noise of both.
-        self.change.learn(&self.memory.change(&clipped), lesson, |i| 2.0 * input.noise[i]);
-        self.memory.learn(&clipped, lesson);
+        self.change.learn(&self.memory.change(&clipped), learn_options, |i| 2.0 * input.noise[i]);
+        self.memory.learn(&clipped, learn_options);
     }
 }
 
@@ -103,15 +104,15 @@ mod tests {
         let parameters = DetectorParameters::plain(vec![0.0; 3], 100.0);
         let (mut kept, mut fresh) = (JointDistance::new(&parameters), JointDistance::new(&parameters));
         let point = Point::default();
-        let lesson = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+        let learn_options = LearnOptions { weight: 1.0, step: true, in_episode: false };
         for number in 0..20 {
             // Only one of them scores points of zeros before the last one.
             for _ in 0..2 {
                 kept.judge(&input(&point, &[0.0; 3]));
             }
             let z = [1.0, f64::from(number % 4), -1.0];
-            kept.learn(&input(&point, &z), lesson);
-            fresh.learn(&input(&point, &z), lesson);
+            kept.learn(&input(&point, &z), learn_options);
+            fresh.learn(&input(&point, &z), learn_options);
         }
         assert_eq!(kept.judge(&input(&point, &[0.0; 3])), fresh.judge(&input(&point, &[0.0; 3])));
     }

@@ -13,7 +13,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions, forgetting};
+use super::{DetectorInput, DetectorOutput, DetectorParameters, LearnOptions, smoothing_factor};
 use crate::learned_state_codec::COUNT_MAX;
 
 /// Half-life of the smoothing, in points.
@@ -47,7 +47,7 @@ const HABIT: f64 = 2.5;
 /// Compares the distance at which each signal stays with its largest earlier distance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LevelExtreme {
-    forgetting: f64,
+    smoothing_factor: f64,
     smooth: f64,
     /// Number of points in a block.
     block: usize,
@@ -69,21 +69,21 @@ struct SignalExtremes {
     /// Its last distance.
     last: f64,
     /// Below and above the expected value.
-    sides: [SideExtreme; 2],
+    sides: [OneSidedExtremes; 2],
 }
 
 /// Distances of a signal on one side, in smoothed deviations.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct SideExtreme {
+struct OneSidedExtremes {
     /// Largest earlier distance, slowly forgotten.
-    furthest: f64,
+    max_distance: f64,
     /// Largest distance of the current and of the previous block.
-    aside: [f64; 2],
+    block_maxima: [f64; 2],
     /// Number of points of the current extreme, and the largest distance of it and of recent extremes that are no
     /// habit yet.
     now: (f64, f64),
     /// Number of extremes, slowly forgotten.
-    habit: f64,
+    extreme_count: f64,
 }
 
 impl SignalExtremes {
@@ -94,61 +94,61 @@ impl SignalExtremes {
     /// Distance divided by its threshold; from 1 on it is an extreme.
     fn ratio(&self, level: f64) -> f64 {
         let side = &self.sides[usize::from(level > 0.0)];
-        level.abs() / (FACTOR * side.furthest).max(FAR)
+        level.abs() / (FACTOR * side.max_distance).max(FAR)
     }
 
     /// As [`ratio`](Self::ratio), before three days are known: the distance itself, with all earlier ones.
     fn ratio_when_new(&self, z: f64, threshold_factor: f64) -> f64 {
         let side = &self.sides[usize::from(z > 0.0)];
-        let furthest = side.aside.into_iter().fold(side.furthest, f64::max);
-        if self.fills { z.abs() / (FACTOR * furthest).max(NEW_FAR * threshold_factor) } else { 0.0 }
+        let max_distance = side.block_maxima.into_iter().fold(side.max_distance, f64::max);
+        if self.fills { z.abs() / (FACTOR * max_distance).max(NEW_FAR * threshold_factor) } else { 0.0 }
     }
 }
 
-impl SideExtreme {
+impl OneSidedExtremes {
     /// Learns a whole point with its distance on this side and the ratio of that distance.
-    fn learn(&mut self, distance: f64, ratio: f64, accept: f64, lesson: LearnOptions) {
-        let (points, furthest) = &mut self.now;
+    fn learn(&mut self, distance: f64, ratio: f64, accept: f64, learn_options: LearnOptions) {
+        let (points, max_distance) = &mut self.now;
         if ratio >= if *points > 0.0 { OVER } else { 1.0 } {
             *points += 1.0;
-            *furthest = furthest.max(distance);
+            *max_distance = max_distance.max(distance);
             if *points > accept {
-                self.furthest = self.furthest.max(*furthest);
+                self.max_distance = self.max_distance.max(*max_distance);
             }
             return;
         }
         if *points > 0.0 {
             *points = 0.0;
-            self.habit += 1.0;
-            if self.habit > HABIT {
-                self.furthest = self.furthest.max(*furthest);
-                *furthest = 0.0;
+            self.extreme_count += 1.0;
+            if self.extreme_count > HABIT {
+                self.max_distance = self.max_distance.max(*max_distance);
+                *max_distance = 0.0;
             }
         }
-        if !lesson.in_anomaly {
-            self.aside[0] = self.aside[0].max(distance);
+        if !learn_options.in_episode {
+            self.block_maxima[0] = self.block_maxima[0].max(distance);
         }
     }
 
     fn forget(&mut self, share: f64) {
-        self.furthest *= 1.0 - share;
-        self.habit *= 1.0 - share;
+        self.max_distance *= 1.0 - share;
+        self.extreme_count *= 1.0 - share;
         self.now.1 *= 1.0 - share;
     }
 
     /// Ends a block: the previous one counts as earlier from now on.
     fn advance_day(&mut self) {
-        let [this, last] = self.aside;
-        self.furthest = self.furthest.max(last);
-        self.aside = [0.0, this];
+        let [this, last] = self.block_maxima;
+        self.max_distance = self.max_distance.max(last);
+        self.block_maxima = [0.0, this];
     }
 }
 
 impl LevelExtreme {
     pub(super) fn new(parameters: &DetectorParameters) -> Self {
         Self {
-            forgetting: forgetting(parameters.half_life),
-            smooth: forgetting(SMOOTH),
+            smoothing_factor: smoothing_factor(parameters.half_life),
+            smooth: smoothing_factor(SMOOTH),
             block: ((parameters.points_per_day / BLOCKS_PER_DAY) as usize).max(1),
             accept: ACCEPT_DAYS * parameters.points_per_day,
             points: 0,
@@ -165,7 +165,7 @@ impl LevelExtreme {
         let fit = |(one, other): (&Option<SignalExtremes>, &Option<SignalExtremes>)| {
             one.as_ref().map(|it| it.fills) == other.as_ref().map(|it| it.fills)
         };
-        let parameters = |it: &Self| [it.forgetting, it.smooth, it.accept].map(f64::to_bits);
+        let parameters = |it: &Self| [it.smoothing_factor, it.smooth, it.accept].map(f64::to_bits);
         (self.block, parameters(self)) == (fresh.block, parameters(fresh))
             && self.points < COUNT_MAX
             && self.signals.len() == fresh.signals.len()
@@ -222,18 +222,18 @@ impl LevelExtreme {
         }
     }
 
-    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
-        if !lesson.step {
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, learn_options: LearnOptions) {
+        if !learn_options.step {
             return;
         }
-        let (known, smooth, forgetting) = (self.is_known(), self.smooth, self.forgetting);
+        let (known, smooth, smoothing_factor) = (self.is_known(), self.smooth, self.smoothing_factor);
         let turn = self.points > 0 && self.points.is_multiple_of(self.block);
         self.points += 1;
         for (idx, signal) in self.signals.iter_mut().enumerate() {
             let Some(signal) = signal else { continue };
-            signal.sides.iter_mut().for_each(|it| it.forget(forgetting));
+            signal.sides.iter_mut().for_each(|it| it.forget(smoothing_factor));
             if turn {
-                signal.sides.iter_mut().for_each(SideExtreme::advance_day);
+                signal.sides.iter_mut().for_each(OneSidedExtremes::advance_day);
             }
             if input.point.missing[idx] {
                 continue;
@@ -243,7 +243,7 @@ impl LevelExtreme {
             (signal.level, signal.last) = (level, input.z[idx]);
             for (side, distance) in signal.sides.iter_mut().zip([-level, level]) {
                 let ratio = if distance > 0.0 { ratio } else { 0.0 };
-                side.learn(distance.max(0.0), ratio, self.accept, lesson);
+                side.learn(distance.max(0.0), ratio, self.accept, learn_options);
             }
         }
     }
@@ -255,7 +255,7 @@ mod tests {
     use crate::window::Point;
 
     const DAY: usize = 144;
-    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     struct LevelExtremeLoop(LevelExtreme);
 

@@ -171,8 +171,8 @@ impl NoveltyDetector {
         DetectorOutput::Score { score: shares.iter().sum(), threshold: THRESHOLD, shares }
     }
 
-    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
-        if !lesson.step || self.is_paused {
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, learn_options: LearnOptions) {
+        if !learn_options.step || self.is_paused {
             return;
         }
         self.held = self.shares(input);
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
     use crate::window::Point;
 
-    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     /// Nine signals of noise, four points an hour; then each signal of `jumps` moves by `by`. Returns the share found.
     fn check(hours: usize, floor: f64, jumps: usize, by: f64, expected: Option<f64>) {

@@ -11,7 +11,9 @@ use crate::time_zone::TimeZone;
 use crate::window::Point;
 
 use super::exponential_moments::{deviations, with_floor};
-use super::{DetectorInput, DetectorOutput, DetectorParameters, ExpectedRange, LearnOptions, forgetting};
+use super::{
+    DetectorInput, DetectorOutput, DetectorParameters, ExpectedRange, LearnOptions, smoothing_factor,
+};
 use crate::learned_state_codec::COUNT_MAX;
 
 mod five_minute_buckets;
@@ -104,14 +106,14 @@ impl Seasonal {
         }
     }
 
-    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
-        if lesson.step && !lesson.in_anomaly {
-            self.note(input.point);
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, learn_options: LearnOptions) {
+        if learn_options.step && !learn_options.in_episode {
+            self.record(input.point);
         }
     }
 
     /// Records a normal point, live or from history.
-    pub fn note(&mut self, point: &Point) {
+    pub fn record(&mut self, point: &Point) {
         let Some((grid, collector)) = self.buckets.as_mut() else { return };
         match collector.push(point, grid.bucket(self.time_zone.local_seconds(point.at))) {
             BucketUpdate::Same => return,
@@ -123,7 +125,7 @@ impl Seasonal {
             BucketUpdate::Closed => {}
         }
         let (bucket, days) = (collector.end() - 1, collector.len() / grid.day());
-        let late = forgetting(LEVEL_DAYS * grid.day() as f64);
+        let late = smoothing_factor(LEVEL_DAYS * grid.day() as f64);
         for (season, value) in self.seasons.iter_mut().zip(collector.newest().unwrap_or_default()) {
             if let Some(season) = season.as_mut().filter(|_| !value.is_nan()) {
                 season.level += late * (f64::from(*value) - season.at(bucket) - season.level);
@@ -185,7 +187,7 @@ mod tests {
     use super::*;
 
     const POINTS_PER_DAY: usize = 96;
-    const ORDINARY: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const ORDINARY: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     fn point(at: f64, value: f64) -> Point {
         Point { at: Timestamp(at), values: vec![value], missing: vec![false] }
@@ -296,7 +298,7 @@ mod tests {
     fn points_inside_an_episode_are_not_learned() {
         let mut detector = after(10, by_day);
         let before = format!("{detector:?}");
-        let quarantined = LearnOptions { in_anomaly: true, ..ORDINARY };
+        let quarantined = LearnOptions { in_episode: true, ..ORDINARY };
         detector.learn(&input(&point(seconds(10 * POINTS_PER_DAY + 5), 90.0)), quarantined);
         detector.learn(
             &input(&point(seconds(10 * POINTS_PER_DAY + 5), 90.0)),

@@ -7,17 +7,17 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LearnOptions, forgetting};
+use super::{LearnOptions, smoothing_factor};
 
 /// Half-lives of the smoothed values, in points.
-pub const TWINS: [f64; 2] = [5.0, 30.0];
+pub const SMOOTHING_HALF_LIVES: [f64; 2] = [5.0, 30.0];
 /// A change compares with the point this many points ago.
 const LAG: usize = 3;
 
 /// Smoothed values and last points of a vector.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ShortTermMeans {
-    twins: [Vec<f64>; TWINS.len()],
+    means: [Vec<f64>; SMOOTHING_HALF_LIVES.len()],
     past: VecDeque<Vec<f64>>,
 }
 
@@ -25,7 +25,7 @@ impl ShortTermMeans {
     /// Creates a memory of normal points, which are 0.
     pub fn new(width: usize) -> Self {
         Self {
-            twins: [vec![0.0; width], vec![0.0; width]],
+            means: [vec![0.0; width], vec![0.0; width]],
             past: std::iter::repeat_n(vec![0.0; width], LAG).collect(),
         }
     }
@@ -34,16 +34,16 @@ impl ShortTermMeans {
     pub(super) fn fits(&self, fresh: &Self) -> bool {
         let as_wide = |(one, other): (&Vec<f64>, &Vec<f64>)| one.len() == other.len();
         self.past.len() == fresh.past.len()
-            && self.twins.iter().zip(&fresh.twins).all(as_wide)
+            && self.means.iter().zip(&fresh.means).all(as_wide)
             && self.past.iter().zip(&fresh.past).all(as_wide)
     }
 
     /// The vector, followed by its smoothed values including it.
     pub fn scales(&self, newest: &[f64]) -> Vec<f64> {
         let mut scales = newest.to_vec();
-        for (twin, half_life) in self.twins.iter().zip(TWINS) {
-            let a = forgetting(half_life);
-            scales.extend(twin.iter().zip(newest).map(|(old, new)| old + a * (new - old)));
+        for (mean, half_life) in self.means.iter().zip(SMOOTHING_HALF_LIVES) {
+            let a = smoothing_factor(half_life);
+            scales.extend(mean.iter().zip(newest).map(|(old, new)| old + a * (new - old)));
         }
         scales
     }
@@ -54,15 +54,15 @@ impl ShortTermMeans {
         newest.iter().zip(past).map(|(new, old)| new - old).collect()
     }
 
-    /// Advances by one point if `lesson.step` is set.
-    pub fn learn(&mut self, newest: &[f64], lesson: LearnOptions) {
-        if !lesson.step {
+    /// Advances by one point if `learn_options.step` is set.
+    pub fn learn(&mut self, newest: &[f64], learn_options: LearnOptions) {
+        if !learn_options.step {
             return;
         }
-        let ordinary = if lesson.in_anomaly { 0.0 } else { 1.0 };
-        for (twin, half_life) in self.twins.iter_mut().zip(TWINS) {
-            let a = forgetting(half_life);
-            for (old, new) in twin.iter_mut().zip(newest) {
+        let ordinary = if learn_options.in_episode { 0.0 } else { 1.0 };
+        for (mean, half_life) in self.means.iter_mut().zip(SMOOTHING_HALF_LIVES) {
+            let a = smoothing_factor(half_life);
+            for (old, new) in mean.iter_mut().zip(newest) {
                 *old += a * (ordinary * new - *old);
             }
         }
@@ -73,9 +73,9 @@ impl ShortTermMeans {
     }
 
     /// Variance of white noise of variance 1 on each of the scales, in order.
-    pub fn variances() -> [f64; 1 + TWINS.len()] {
-        let smoothed = TWINS.map(|half_life| {
-            let a = forgetting(half_life);
+    pub fn variances() -> [f64; 1 + SMOOTHING_HALF_LIVES.len()] {
+        let smoothed = SMOOTHING_HALF_LIVES.map(|half_life| {
+            let a = smoothing_factor(half_life);
             a / (2.0 - a)
         });
         [1.0, smoothed[0], smoothed[1]]
@@ -86,10 +86,10 @@ impl ShortTermMeans {
 mod tests {
     use super::*;
 
-    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     #[test]
-    fn twins_take_half_of_a_shift_in_their_half_life() {
+    fn means_take_half_of_a_shift_in_their_half_life() {
         let mut memory = ShortTermMeans::new(1);
         for _ in 0..30 {
             memory.learn(&[8.0], STEP);
@@ -112,7 +112,7 @@ mod tests {
     fn points_inside_episodes_and_without_step_are_not_stored() {
         let mut memory = ShortTermMeans::new(1);
         for _ in 0..10 {
-            memory.learn(&[20.0], LearnOptions { in_anomaly: true, ..STEP });
+            memory.learn(&[20.0], LearnOptions { in_episode: true, ..STEP });
             memory.learn(&[20.0], LearnOptions { step: false, ..STEP });
         }
         assert_eq!(memory.scales(&[0.0]), [0.0, 0.0, 0.0]);

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::exponential_moments::ExponentialMoments;
-use super::short_term_means::TWINS;
-use super::{DetectorParameters, LearnOptions, forgetting};
+use super::short_term_means::SMOOTHING_HALF_LIVES;
+use super::{DetectorParameters, LearnOptions, smoothing_factor};
 use crate::window::Point;
 
 /// The smoothed value of each signal, and its moments.
@@ -15,38 +15,39 @@ use crate::window::Point;
 pub struct SignalDeviations {
     /// The smoothed signals at the last whole point; `None` before the first.
     smooth: Option<Vec<f64>>,
-    twins: ExponentialMoments,
+    smoothed_moments: ExponentialMoments,
 }
 
 impl SignalDeviations {
     /// Creates a ranking without learned state.
     pub fn new(parameters: &DetectorParameters) -> Self {
-        Self { smooth: None, twins: ExponentialMoments::new(parameters) }
+        Self { smooth: None, smoothed_moments: ExponentialMoments::new(parameters) }
     }
 
     /// Whether this restored state can replace `fresh`, which has the same settings.
     pub(crate) fn fits(&self, fresh: &Self) -> bool {
-        let width = fresh.twins.moments().len();
-        self.twins.fits(&fresh.twins) && self.smooth.as_ref().is_none_or(|it| it.len() == width)
+        let width = fresh.smoothed_moments.moments().len();
+        self.smoothed_moments.fits(&fresh.smoothed_moments)
+            && self.smooth.as_ref().is_none_or(|it| it.len() == width)
     }
 
     /// Deviation of each signal, in standard deviations; at least 0.
     pub fn of(&self, point: &Point, z: &[f64]) -> Vec<f64> {
-        let twins = self.twins.z(&self.smoothed(point));
-        z.iter().zip(twins).map(|(own, twin)| own.abs().max(twin.abs())).collect()
+        let smoothed = self.smoothed_moments.z(&self.smoothed(point));
+        z.iter().zip(smoothed).map(|(own, smoothed)| own.abs().max(smoothed.abs())).collect()
     }
 
-    /// Learns the point. Smoothed values advance if `lesson.step` is set, but not inside an episode.
-    pub fn learn(&mut self, point: &Point, lesson: LearnOptions) {
+    /// Learns the point. Smoothed values advance if `learn_options.step` is set, but not inside an episode.
+    pub fn learn(&mut self, point: &Point, learn_options: LearnOptions) {
         let smoothed = self.smoothed(point);
-        self.twins.learn(&smoothed, lesson);
-        if self.smooth.is_none() || (lesson.step && !lesson.in_anomaly) {
+        self.smoothed_moments.learn(&smoothed, learn_options);
+        if self.smooth.is_none() || (learn_options.step && !learn_options.in_episode) {
             self.smooth = Some(smoothed.values);
         }
     }
 
     fn smoothed(&self, point: &Point) -> Point {
-        let a = forgetting(TWINS[0]);
+        let a = smoothing_factor(SMOOTHING_HALF_LIVES[0]);
         let values = match &self.smooth {
             Some(smooth) => {
                 smooth.iter().zip(&point.values).map(|(old, new)| old + a * (new - old)).collect()
@@ -61,7 +62,7 @@ impl SignalDeviations {
 mod tests {
     use super::*;
 
-    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+    const STEP: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 
     fn point(value: f64) -> Point {
         Point { values: vec![value], missing: vec![false], ..Point::default() }

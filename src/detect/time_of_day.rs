@@ -138,7 +138,7 @@ impl TimeOfDayProfile {
     }
 
     /// Learns the point. Missing signals count with their last known value.
-    pub fn learn(&mut self, point: &Point, lesson: LearnOptions, whole: f64) {
+    pub fn learn(&mut self, point: &Point, learn_options: LearnOptions, whole: f64) {
         let slot = self.slot(point.at);
         let signals = self.level.len();
         let open = self.open.get_or_insert_with(|| OpenSlot {
@@ -147,13 +147,13 @@ impl TimeOfDayProfile {
             weight: 0.0,
             whole: 0.0,
         });
-        open.sums.iter_mut().zip(&point.values).for_each(|(sum, value)| *sum += lesson.weight * value);
-        open.weight += lesson.weight;
+        open.sums.iter_mut().zip(&point.values).for_each(|(sum, value)| *sum += learn_options.weight * value);
+        open.weight += learn_options.weight;
         open.whole += whole;
-        let share = 1.0 / (self.points + lesson.weight);
-        let a = lesson.weight * share.max(1.0 / (DAYS * self.points_per_day));
+        let share = 1.0 / (self.points + learn_options.weight);
+        let a = learn_options.weight * share.max(1.0 / (DAYS * self.points_per_day));
         self.level.iter_mut().zip(&point.values).for_each(|(level, value)| *level += a * (value - *level));
-        self.points += lesson.weight;
+        self.points += learn_options.weight;
     }
 }
 
@@ -170,7 +170,7 @@ mod tests {
             let at = Timestamp(hour as f64 * HOUR);
             season.advance_to(at);
             let point = Point { at, values: vec![value(hour as f64)], missing: vec![false] };
-            season.learn(&point, LearnOptions { weight: 1.0, step: true, in_anomaly: false }, 1.0);
+            season.learn(&point, LearnOptions { weight: 1.0, step: true, in_episode: false }, 1.0);
         }
         season.advance_to(Timestamp((24 * days) as f64 * HOUR));
         season
@@ -215,7 +215,7 @@ mod tests {
         let mut season = learned(10, |_| 0.0);
         let at = Timestamp(240.0 * HOUR);
         let point = Point { at, values: vec![100.0], missing: vec![false] };
-        season.learn(&point, LearnOptions { weight: 0.2, step: true, in_anomaly: true }, 1.0);
+        season.learn(&point, LearnOptions { weight: 0.2, step: true, in_episode: true }, 1.0);
         season.advance_to(Timestamp(241.0 * HOUR));
         assert!((season.slots[0].profile[0] - 100.0 * 0.2 / DAYS).abs() < 1e-9, "{:?}", season.slots[0]);
         assert!((season.slots[0].visits - 10.2).abs() < 1e-9);

@@ -62,7 +62,7 @@ impl TreeBuilder {
     }
 
     /// Builds a tree on the sampled rows.
-    pub(super) fn plant(&mut self) {
+    pub(super) fn grow_tree(&mut self) {
         let size = 1_usize << self.depth;
         let start = self.leaves.len();
         self.plane_of.resize(start + size, 0);

@@ -75,8 +75,8 @@ impl MovingWindow {
         if self.count < POINTS_MIN as f64 {
             return None;
         }
-        let deviation = (self.squares.max(0.0) / self.count).sqrt();
-        let spread = deviation.max(self.mean.abs() * ROUNDING).max(f64::MIN_POSITIVE);
+        let stddev = (self.squares.max(0.0) / self.count).sqrt();
+        let spread = stddev.max(self.mean.abs() * ROUNDING).max(f64::MIN_POSITIVE);
         Some(deviations(value - self.mean, spread, self.floor).abs())
     }
 }
@@ -115,8 +115,8 @@ impl ZScore {
         DetectorOutput::Score { score, threshold: THRESHOLD, shares: Vec::new() }
     }
 
-    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, lesson: LearnOptions) {
-        if !lesson.step || lesson.in_anomaly {
+    pub(super) fn learn(&mut self, input: &DetectorInput<'_>, learn_options: LearnOptions) {
+        if !learn_options.step || learn_options.in_episode {
             return;
         }
         self.points = (self.points + 1).min(POINTS_MIN);
@@ -139,7 +139,7 @@ mod tests {
         for value in past {
             let point = point(*value);
             let input = DetectorInput { point: &point, z: &[0.0], noise: &[0.0], threshold_factor: 1.0 };
-            detector.learn(&input, LearnOptions { weight: 1.0, step: true, in_anomaly: false });
+            detector.learn(&input, LearnOptions { weight: 1.0, step: true, in_episode: false });
         }
         let point = point(newest);
         let found =

@@ -31,7 +31,7 @@ impl Engine {
         if !kind_state.schedule.is_due(now, drifted) {
             return None;
         }
-        kind_state.schedule.note(now, observed.min(self.settings.retrain_interval), drifted);
+        kind_state.schedule.record_start(now, observed.min(self.settings.retrain_interval), drifted);
         fair_sample(&ready, Timestamp(f64::NEG_INFINITY))
     }
 
@@ -76,7 +76,11 @@ impl Engine {
         let from = hours.map_or(f64::NEG_INFINITY, |hours| now - 3_600.0 * hours);
         let set = fair_sample(&ready, Timestamp(from)).ok_or_else(too_little)?;
         if let Some(kind_state) = self.kinds.get_mut(&kind) {
-            kind_state.schedule.note(Timestamp(now), observed.min(self.settings.retrain_interval), false);
+            kind_state.schedule.record_start(
+                Timestamp(now),
+                observed.min(self.settings.retrain_interval),
+                false,
+            );
         }
         Ok(set)
     }

@@ -21,13 +21,13 @@ use crate::reading::{Subject, SubjectKind, SubjectTurnover};
 use crate::version::VERSION;
 
 /// Magic number of a snapshot.
-const MARK: [u8; 4] = *b"hnSS";
+const MAGIC: [u8; 4] = *b"hnSS";
 
 /// Layout number; raise it when the layout changes within a version.
 const LAYOUT: u32 = 15;
 
 /// Magic number of the state of one subject.
-const SUBJECT_MARK: [u8; 4] = *b"hnSU";
+const SUBJECT_MAGIC: [u8; 4] = *b"hnSU";
 
 /// Properties that a snapshot must share with the engine that loads it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -158,7 +158,7 @@ impl Engine {
         let kinds: BTreeMap<_, _> =
             self.kinds.iter().map(|(it, own)| (it, (own.schedule, &own.priors))).collect();
         let body = (self.watch.grace(), kinds, self.learning, states);
-        learned_state_codec::encode_value(MARK, &(LAYOUT, SnapshotHeader::new(self), body))
+        learned_state_codec::encode_value(MAGIC, &(LAYOUT, SnapshotHeader::new(self), body))
     }
 
     /// Restores the snapshot of an engine with the same signals and settings. Installed models stay. The first reading
@@ -168,7 +168,7 @@ impl Engine {
     /// If the snapshot is corrupt, or belongs to another version, other signals or other settings. The engine is then
     /// unchanged.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotMismatch> {
-        let rest = opened(MARK, snapshot, &SnapshotHeader::new(self))?;
+        let rest = opened(MAGIC, snapshot, &SnapshotHeader::new(self))?;
         let body: SnapshotBody = learned_state_codec::read(rest).ok_or(SnapshotMismatch::Corrupt)?;
         if body.states.len() > SUBJECTS_MAX {
             return Err(SnapshotMismatch::Corrupt);
@@ -198,7 +198,7 @@ impl Engine {
 
     pub(super) fn state_bytes(&self, subject: &Subject, state: &SubjectState) -> Vec<u8> {
         learned_state_codec::encode_value(
-            SUBJECT_MARK,
+            SUBJECT_MAGIC,
             &(
                 LAYOUT,
                 SnapshotHeader::of_kind(self, subject.kind()),
@@ -209,7 +209,7 @@ impl Engine {
 
     /// Builds a subject from the state serialized at its eviction.
     pub(super) fn loaded(&self, subject: &Subject, bytes: &[u8]) -> Result<SubjectState, SnapshotMismatch> {
-        let rest = opened(SUBJECT_MARK, bytes, &SnapshotHeader::of_kind(self, subject.kind()))?;
+        let rest = opened(SUBJECT_MAGIC, bytes, &SnapshotHeader::of_kind(self, subject.kind()))?;
         let (saved_of, saved): (Subject, SavedSubject) =
             learned_state_codec::read(rest).ok_or(SnapshotMismatch::Corrupt)?;
         let fresh = self
@@ -235,7 +235,7 @@ impl Engine {
             state.compare_with(reference);
         }
         if let Some(model) = &kind_state.shadow {
-            state.try_out(model);
+            state.start_shadow(model);
         }
         state.see(self.before.at);
         state.set_handed_out(self.before.at);

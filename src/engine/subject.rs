@@ -85,7 +85,7 @@ pub(super) struct SubjectState {
     #[serde(skip)]
     renews_description: bool,
     /// What made the newest episode expected.
-    marks: EpisodeCircumstances,
+    circumstances: EpisodeCircumstances,
     /// Seconds of readings so far, without gaps.
     observed: f64,
     /// Time of its last reading.
@@ -98,7 +98,7 @@ pub(super) struct SubjectState {
     #[serde(skip)]
     was_away: bool,
     /// Whether it started with the statistics of another host.
-    is_lent: bool,
+    uses_host_prior: bool,
     /// Readings since the last whole point.
     since_point: usize,
     /// Seconds between the last two readings.
@@ -172,12 +172,12 @@ impl SubjectState {
             newest: None,
             description: None,
             renews_description: false,
-            marks: EpisodeCircumstances::default(),
+            circumstances: EpisodeCircumstances::default(),
             observed: 0.0,
             last_seen: Timestamp::default(),
             handed_out: Timestamp::default(),
             was_away: false,
-            is_lent: false,
+            uses_host_prior: false,
             since_point: 0,
             pace: 0.0,
             ready_at: Timestamp::default(),
@@ -221,8 +221,8 @@ impl SubjectState {
         self.scorer.detectors.forest.install(model);
     }
 
-    pub(super) fn try_out(&mut self, model: &ForestModel) {
-        self.scorer.try_out(model);
+    pub(super) fn start_shadow(&mut self, model: &ForestModel) {
+        self.scorer.start_shadow(model);
     }
 
     pub(super) fn drop_shadow(&mut self) {
@@ -263,7 +263,8 @@ impl SubjectState {
         // Too little may be left for a score.
         self.newest = live.newest.filter(|_| self.ready);
         (self.in_grace, self.learning, self.last_seen) = (live.in_grace, live.learning, live.last_seen);
-        (self.description, self.marks, self.impact) = (live.description, live.marks, live.impact);
+        (self.description, self.circumstances, self.impact) =
+            (live.description, live.circumstances, live.impact);
         self.alert = live.alert;
     }
 
@@ -325,7 +326,7 @@ impl SubjectState {
     }
 
     /// The input of a self-test, if one is due. The call marks the test as started.
-    pub(super) fn trial(&mut self, settings: &EngineSettings) -> Option<SelftestInput> {
+    pub(super) fn selftest_input(&mut self, settings: &EngineSettings) -> Option<SelftestInput> {
         let recent = self.recent.as_ref().filter(|it| it.is_full())?;
         let now = self.window.point().at;
         // After a backward clock step, the last test lies in the future; a test is due then.

@@ -12,7 +12,7 @@ use crate::reading::{SubjectKind, SubjectTurnover, Timestamp};
 use crate::signal::Signal;
 
 /// Smallest number of ready subjects from which new ones borrow; fewer do not show how subjects of the kind vary.
-pub const LENDERS_MIN: usize = 3;
+pub const PRIORS_MIN: usize = 3;
 
 /// The state of one kind.
 #[derive(Debug, Clone)]
@@ -69,9 +69,9 @@ impl SubjectKindState {
 
     /// Updates the priors from these subjects; with too few of them, the old priors stay.
     pub(super) fn learn_priors<'a>(&mut self, states: impl Iterator<Item = &'a SubjectState>) {
-        let lenders: Vec<&[SignalMoments]> = states.filter_map(SubjectState::prior_to_lend).collect();
-        if lenders.len() >= LENDERS_MIN {
-            let column = |idx: usize| lenders.iter().filter_map(move |it| it.get(idx));
+        let priors: Vec<&[SignalMoments]> = states.filter_map(SubjectState::shareable_prior).collect();
+        if priors.len() >= PRIORS_MIN {
+            let column = |idx: usize| priors.iter().filter_map(move |it| it.get(idx));
             self.priors = (0..self.signals.len())
                 .map(|idx| SignalMoments::pool_statistics(column(idx), f64::INFINITY))
                 .collect();

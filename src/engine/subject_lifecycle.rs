@@ -90,7 +90,7 @@ impl Engine {
         let passed = |state: &SubjectState| !(0.0..seconds).contains(&(now.0 - state.handed_out().0));
         let changing = self.states.iter().filter(|(it, state)| self.is_changing(it.kind()) && passed(state));
         let mut due: Vec<(Timestamp, &Subject)> = changing
-            .filter(|(_, it)| it.knows_anything())
+            .filter(|(_, it)| it.has_learned_state())
             .map(|(it, state)| (state.handed_out(), it))
             .collect();
         due.sort_by(|one, other| one.0.0.total_cmp(&other.0.0));
@@ -238,7 +238,7 @@ impl Engine {
             kind_state.tally = state.tally().map_or(kind_state.tally, |it| kind_state.tally.with(it));
         }
         state.drop_shadow();
-        if state.knows_anything() {
+        if state.has_learned_state() {
             self.handover.evicted.push((subject.clone(), self.state_bytes(&subject, &state)));
         }
         let assessment = |episode| Assessment {

@@ -31,7 +31,7 @@ impl TrainingSchedule {
     }
 
     /// Notes that a training started.
-    pub(super) fn note(&mut self, now: Timestamp, wait: f64, drifted: bool) {
+    pub(super) fn record_start(&mut self, now: Timestamp, wait: f64, drifted: bool) {
         let drift_wait = if drifted { 2.0 * self.drift_wait.max(DRIFT_SECONDS / 2.0) } else { DRIFT_SECONDS };
         *self = Self { last: Some(now), wait, drift_wait: drift_wait.max(DRIFT_SECONDS) };
     }
@@ -64,16 +64,16 @@ mod tests {
         let due =
             |asked: &TrainingSchedule, hours: f64, drifted| asked.is_due(Timestamp(hours * 3_600.0), drifted);
         assert!(due(&asked, 0.0, false));
-        asked.note(Timestamp(0.0), 86_400.0, false);
+        asked.record_start(Timestamp(0.0), 86_400.0, false);
         assert!(!due(&asked, 23.9, false) && due(&asked, 24.0, false));
         assert!(due(&asked, -1.0, false), "a clock that stepped back");
         assert!(!due(&asked, 0.9, true) && due(&asked, 1.0, true));
         // Persistent drift must not start a training each hour.
-        asked.note(Timestamp(3_600.0), 86_400.0, true);
+        asked.record_start(Timestamp(3_600.0), 86_400.0, true);
         assert!(!due(&asked, 2.9, true) && due(&asked, 3.0, true));
-        asked.note(Timestamp(3.0 * 3_600.0), 86_400.0, true);
+        asked.record_start(Timestamp(3.0 * 3_600.0), 86_400.0, true);
         assert!(!due(&asked, 6.9, true) && due(&asked, 7.0, true));
-        asked.note(Timestamp(27.0 * 3_600.0), 86_400.0, false);
+        asked.record_start(Timestamp(27.0 * 3_600.0), 86_400.0, false);
         assert!(!due(&asked, 27.9, true) && due(&asked, 28.0, true));
     }
 }

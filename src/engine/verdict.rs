@@ -20,9 +20,9 @@ pub struct PastEpisode {
 impl Engine {
     /// Records a verdict on the episode of a live subject that started in this second; returns whether it is known. Known
     /// are the newest [`RECENT_MAX`](crate::episode_pattern::RECENT_MAX) of each subject, and those with a verdict.
-    pub fn judge_episode(&mut self, subject: &Subject, second: Timestamp, verdict: OperatorVerdict) -> bool {
+    pub fn set_verdict(&mut self, subject: &Subject, second: Timestamp, verdict: OperatorVerdict) -> bool {
         let at = self.before.at;
-        self.states.get_mut(subject).is_some_and(|it| it.judge_episode(second, verdict, at))
+        self.states.get_mut(subject).is_some_and(|it| it.set_verdict(second, verdict, at))
     }
 
     /// Adds a stored episode of a live subject.

@@ -31,12 +31,12 @@ impl Engine {
     pub fn start_state_rebuild(&mut self, subject: &Subject, until: Timestamp) -> Option<StateRebuild<'_>> {
         let state = self.new_subject_state(subject.kind())?;
         let past = HistoryPoint { point: Point::unknown(state.width()), ..HistoryPoint::default() };
-        let fold = HistoryLearner::new(self.settings.scorer(), until);
-        Some(StateRebuild { state, subject: subject.clone(), past, learner: fold, count: 0, engine: self })
+        let learner = HistoryLearner::new(self.settings.scorer(), until);
+        Some(StateRebuild { state, subject: subject.clone(), past, learner, count: 0, engine: self })
     }
 
-    /// Lends the statistics of another host, by the names of the signals, to the first subject of this kind.
-    pub fn lend(&mut self, kind: SubjectKind, known: &BTreeMap<String, SignalMoments>) {
+    /// Sets the statistics of another host, by the names of the signals, as the prior of the first subject of this kind.
+    pub fn set_host_prior(&mut self, kind: SubjectKind, known: &BTreeMap<String, SignalMoments>) {
         if let Some(kind_state) = self.kinds.get_mut(&kind) {
             let of = |it: &&'static Signal| known.get(it.name).copied().unwrap_or_default();
             kind_state.priors = kind_state.signals.iter().map(of).collect();
@@ -70,12 +70,12 @@ impl StateRebuild<'_> {
 
     /// Takes the next point; returns whether it is valid.
     fn take(&mut self, past: &HistoryPoint) -> bool {
-        let HistoryPoint { point, in_anomaly, weight, score } = past;
+        let HistoryPoint { point, in_episode, weight, score } = past;
         if !point.is_of(self.state.width()) {
             return false;
         }
         self.past.point.advance(point.at, &point.values, &point.missing);
-        (self.past.in_anomaly, self.past.score) = (*in_anomaly, score.filter(|it| it.is_finite()));
+        (self.past.in_episode, self.past.score) = (*in_episode, score.filter(|it| it.is_finite()));
         self.past.weight = if weight.is_finite() { weight.clamp(0.0, 1.0) } else { 0.0 };
         self.count += 1;
         true

@@ -58,7 +58,7 @@ pub fn usage_with_usual(measure: UsageMeasure, it: UsageValue) -> String {
 mod tests {
     use super::*;
     use crate::culprit::{
-        ContainerOrService, ContainerOrServiceKind, FrozenScene, Resource, SceneOccasion, UnrankedScene,
+        ContainerOrService, ContainerOrServiceKind, FrozenScene, Resource, SceneMoment, UnrankedScene,
     };
 
     fn named(process: &str, owner: Option<(ContainerOrServiceKind, &str)>) -> Culprit {
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(with_culprits("Anomaly", &scene), "Anomaly");
         let frozen = |finding| FrozenScene {
             finding,
-            ..FrozenScene::new(SceneOccasion::Start, &UnrankedScene::default(), &[], &[])
+            ..FrozenScene::new(SceneMoment::Start, &UnrankedScene::default(), &[], &[])
         };
         for (finding, expected) in [
             (CulpritFinding::Unknown, "Anomaly"),

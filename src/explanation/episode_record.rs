@@ -40,9 +40,9 @@ pub struct EpisodeRecord {
     /// Severity by its highest impact so far: info, warning or critical; absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<String>,
-    /// Marks of the episode: maintenance or silenced; usually empty.
+    /// Circumstances that made the episode expected: maintenance or silenced; usually empty.
     #[serde(default)]
-    pub marks: Vec<String>,
+    pub circumstances: Vec<String>,
     /// Verdict of an operator, rejected or confirmed; absent without a verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<String>,
@@ -52,9 +52,9 @@ pub struct EpisodeRecord {
     /// Identifier of the model that scored the episode.
     pub model: Option<String>,
     /// Time of the first reading kept to explain the episode; absent after these readings were deleted.
-    pub keep_from: Option<f64>,
+    pub retained_from: Option<f64>,
     /// Time of the last reading kept to explain the episode.
-    pub keep_to: Option<f64>,
+    pub retained_to: Option<f64>,
     /// The processes whose use of a deviating resource grew most, largest growth first, at most three; empty if no process
     /// stands out.
     #[serde(default)]
@@ -102,18 +102,18 @@ impl EpisodeRecord {
         let (description, duration, peak) = (&self.description, self.duration(), self.peak);
         let duration = duration.map_or_else(|| "an unknown time".to_owned(), |it| it.to_string());
         let verdict = self.verdict.as_ref().map(|it| format!(", {it} by an operator")).unwrap_or_default();
-        let mark = |it: &String| match it.as_str() {
+        let circumstance = |it: &String| match it.as_str() {
             "maintenance" => ", in maintenance".to_owned(),
             other => format!(", {other}"),
         };
-        let marks: String = self.marks.iter().map(mark).collect();
+        let circumstances: String = self.circumstances.iter().map(circumstance).collect();
         match self.ended {
             None => format!(
-                "{description}; since {since}Z, for {duration} so far, peak score {peak:.1}{marks}{verdict}"
+                "{description}; since {since}Z, for {duration} so far, peak score {peak:.1}{circumstances}{verdict}"
             ),
             Some(_) => {
                 format!(
-                    "{description}; from {since}Z for {duration}, {}, peak score {peak:.1}{marks}{verdict}",
+                    "{description}; from {since}Z for {duration}, {}, peak score {peak:.1}{circumstances}{verdict}",
                     self.outcome
                 )
             }
@@ -130,7 +130,7 @@ mod tests {
         serde_json::from_value(serde_json::json!({
             "id": "", "kind": "host", "subject": "host", "began": 1e9, "ended": 1e9 + by_clock, "last_seen": 1e9 + by_clock,
             "lasted": lasted, "outcome": "ended", "peak": 2.0, "causes": [], "description": "Anomaly on host: CPU usage 97 %",
-            "model": null, "keep_from": null, "keep_to": null,
+            "model": null, "retained_from": null, "retained_to": null,
         }))
         .unwrap()
     }

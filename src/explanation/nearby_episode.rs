@@ -69,7 +69,7 @@ mod tests {
         serde_json::from_value(serde_json::json!({
             "id": format!("{kind}/{subject}/{began}"), "kind": kind, "subject": subject, "began": began, "ended": null,
             "last_seen": began, "outcome": "open", "peak": 2.0, "causes": causes, "description": "", "model": null,
-            "keep_from": null, "keep_to": null,
+            "retained_from": null, "retained_to": null,
         }))
         .unwrap()
     }

@@ -1,6 +1,6 @@
 //! The answer in words where there was no episode.
 
-use super::DayRangeExcursion;
+use super::OutOfRangeSignal;
 use crate::episode_text;
 use crate::reading::{Subject, Timestamp};
 
@@ -35,14 +35,14 @@ pub(super) fn unknown_sentence(subject: &Subject, missing: MissingScore) -> Stri
 pub(super) fn no_episode_sentence(
     subject: &Subject,
     highest: f64,
-    left_range: Option<&Vec<DayRangeExcursion>>,
+    out_of_range: Option<&Vec<OutOfRangeSignal>>,
 ) -> String {
     let name = episode_text::name(subject);
     let verdict = match highest >= 1.0 {
         true => format!("The score of {name} reached {highest:.2} (unusual from 1) without an episode"),
         false => format!("Nothing was unusual on {name}: highest score {highest:.2} (unusual from 1)"),
     };
-    match left_range.map(Vec::as_slice) {
+    match out_of_range.map(Vec::as_slice) {
         None => verdict,
         Some([]) => format!("{verdict}, each signal within its range of the day before"),
         Some(left) => {

@@ -135,7 +135,7 @@ fn request(command: &ControlCommand) -> hyper::http::Result<Request<Full<Bytes>>
             post("maintenance/start", Some(json!({ "for": duration, "name": name })))
         }
         ControlCommand::StopMaintenance => post("maintenance/stop", None),
-        ControlCommand::Judge { subject, second, verdict } => {
+        ControlCommand::SetVerdict { subject, second, verdict } => {
             let verb = match verdict {
                 OperatorVerdict::Rejected => "reject",
                 OperatorVerdict::Confirmed => "confirm",

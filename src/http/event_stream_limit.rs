@@ -10,8 +10,8 @@ use tokio::sync::watch;
 pub const EVENT_STREAMS_MAX: usize = 16;
 /// Most streams for one address, or for one IPv6 network of 64 bits.
 pub const EVENT_STREAMS_PER_CLIENT_MAX: usize = 4;
-/// Most streams for loopback and the control socket together: a proxy speaks for many clients, and others find places
-/// nevertheless.
+/// Most streams for loopback and the control socket together: a proxy speaks for many clients, and others still get
+/// permits.
 pub const LOCAL_EVENT_STREAMS_MAX: usize = EVENT_STREAMS_MAX - EVENT_STREAMS_PER_CLIENT_MAX;
 
 /// The open streams by address; those of loopback and the control socket have none.
@@ -24,9 +24,9 @@ pub struct EventStreamLimit {
     ended: watch::Sender<bool>,
 }
 
-/// The place of one stream; given back when it is dropped.
+/// The permit of one stream; given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct StreamPlace {
+pub(super) struct StreamPermit {
     open: Arc<Mutex<OpenStreams>>,
     client: Option<IpAddr>,
 }
@@ -37,11 +37,11 @@ impl EventStreamLimit {
         self.ended.send_replace(true);
     }
 
-    /// A place for one more stream of this client.
+    /// A permit for one more stream of this client.
     ///
     /// # Errors
     /// The limit that is reached.
-    pub(super) fn place(&self, client: Option<IpAddr>) -> Result<StreamPlace, String> {
+    pub(super) fn acquire(&self, client: Option<IpAddr>) -> Result<StreamPermit, String> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.values().sum::<usize>() >= EVENT_STREAMS_MAX {
             return Err(format!("the maximum is {EVENT_STREAMS_MAX}"));
@@ -52,7 +52,7 @@ impl EventStreamLimit {
             return Err(format!("the maximum for {whose} is {own_max}"));
         }
         *open.entry(client).or_default() += 1;
-        Ok(StreamPlace { open: Arc::clone(&self.open), client })
+        Ok(StreamPermit { open: Arc::clone(&self.open), client })
     }
 
     /// Becomes true at the end.
@@ -61,7 +61,7 @@ impl EventStreamLimit {
     }
 }
 
-impl Drop for StreamPlace {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = open.get_mut(&self.client) {
@@ -79,14 +79,14 @@ mod tests {
     fn no_client_takes_all_places() {
         let streams = EventStreamLimit::default();
         let client = |number: u8| Some(IpAddr::from([192, 0, 2, number]));
-        let all = |client| std::iter::from_fn(|| streams.place(client).ok()).collect::<Vec<_>>();
+        let all = |client| std::iter::from_fn(|| streams.acquire(client).ok()).collect::<Vec<_>>();
         let local = all(None);
         assert_eq!(local.len(), LOCAL_EVENT_STREAMS_MAX);
         let one = all(client(1));
         assert_eq!(one.len(), EVENT_STREAMS_PER_CLIENT_MAX);
-        assert_eq!(streams.place(client(2)).unwrap_err(), "the maximum is 16");
+        assert_eq!(streams.acquire(client(2)).unwrap_err(), "the maximum is 16");
         drop(local);
-        assert_eq!(streams.place(client(1)).unwrap_err(), "the maximum for each address is 4");
+        assert_eq!(streams.acquire(client(1)).unwrap_err(), "the maximum for each address is 4");
         assert_eq!(all(client(2)).len(), EVENT_STREAMS_PER_CLIENT_MAX);
         drop(one);
         assert!(streams.open.lock().unwrap().is_empty(), "who has no stream is forgotten");

@@ -19,7 +19,7 @@ use super::api::{KIND, SUBJECT, subject};
 use super::api_operation::ApiOperation;
 use super::app_state::AppState;
 use super::client_context::ClientContext;
-use super::event_stream_limit::StreamPlace;
+use super::event_stream_limit::StreamPermit;
 use super::message::{ProblemDetails, Request, Response, with};
 use super::page::StateSummary;
 use crate::reading::Subject;
@@ -50,20 +50,20 @@ struct EventSource {
     ended: watch::Receiver<bool>,
     /// The next event is sent no earlier.
     next: Instant,
-    _place: StreamPlace,
+    _permit: StreamPermit,
 }
 
 pub(super) async fn events(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let subject = subject(state, &request.query).await?;
     let streams = &state.event_streams;
     let client = ClientContext::current();
-    let place = streams.place(client.as_ref().and_then(|it| it.address)).map_err(|limit| {
+    let permit = streams.acquire(client.as_ref().and_then(|it| it.address)).map_err(|limit| {
         let detail = format!("too many streams of events: {limit}; close another page");
         ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail).with(RETRY_AFTER, RETRY_SECONDS)
     })?;
     let (reports, ended) = (state.reports.clone(), streams.ended());
     let (sender, body) = Channel::<Bytes, Infallible>::new(EVENTS_BUFFERED_MAX);
-    let source = EventSource { subject, reports, ended, next: Instant::now(), _place: place };
+    let source = EventSource { subject, reports, ended, next: Instant::now(), _permit: permit };
     tokio::spawn(async move {
         match client.map(|it| it.web_config) {
             Some(mut web_config) => tokio::select! {
@@ -141,7 +141,7 @@ mod tests {
             reports: newest,
             ended: streams.ended(),
             next: Instant::now(),
-            _place: streams.place(None).unwrap(),
+            _permit: streams.acquire(None).unwrap(),
         };
         tokio::spawn(source.send_all(sender));
         (reports, body)
@@ -182,7 +182,7 @@ mod tests {
         streams.end();
         while next(&mut body).await.is_some() {}
         tokio::task::yield_now().await;
-        let free: Vec<_> = std::iter::from_fn(|| streams.place(None).ok()).collect();
+        let free: Vec<_> = std::iter::from_fn(|| streams.acquire(None).ok()).collect();
         assert_eq!(free.len(), LOCAL_EVENT_STREAMS_MAX);
     }
 }

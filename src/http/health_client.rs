@@ -29,14 +29,14 @@ pub enum HealthError {
     /// The settings do not tell where it is.
     Nowhere(String),
     /// Nobody answers, or not in time.
-    Silent {
+    NoResponse {
         /// What was asked.
         url: String,
         /// Why there is no answer.
         source: io::Error,
     },
     /// Something else answers, or answers something else.
-    Odd {
+    UnexpectedResponse {
         /// What was asked.
         url: String,
         /// The status of the answer.
@@ -53,11 +53,11 @@ impl fmt::Display for HealthError {
                     "cannot connect to {address:?}; pass the HOST:PORT of hostnorm with --web.listen-address"
                 )
             }
-            Self::Silent { url, source } => {
+            Self::NoResponse { url, source } => {
                 let setting = if url.starts_with("http") { "listen-address" } else { "control-socket" };
                 write!(f, "no response from {url}: {source}; check --web.{setting}")
             }
-            Self::Odd { url, status } => {
+            Self::UnexpectedResponse { url, status } => {
                 write!(f, "not a healthy hostnorm: {url} responds with {status}")
             }
         }
@@ -67,8 +67,8 @@ impl fmt::Display for HealthError {
 impl std::error::Error for HealthError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Silent { source, .. } => Some(source),
-            Self::Nowhere(_) | Self::Odd { .. } => None,
+            Self::NoResponse { source, .. } => Some(source),
+            Self::Nowhere(_) | Self::UnexpectedResponse { .. } => None,
         }
     }
 }
@@ -146,8 +146,8 @@ fn request(authority: &str) -> io::Result<Request<Full<Bytes>>> {
 fn outcome(url: String, answered: io::Result<(StatusCode, Bytes)>) -> Result<String, HealthError> {
     match answered {
         Ok((StatusCode::OK, body)) if body == HEALTHY => Ok(url),
-        Ok((status, _)) => Err(HealthError::Odd { url, status: status.as_u16() }),
-        Err(source) => Err(HealthError::Silent { url, source }),
+        Ok((status, _)) => Err(HealthError::UnexpectedResponse { url, status: status.as_u16() }),
+        Err(source) => Err(HealthError::NoResponse { url, source }),
     }
 }
 

@@ -59,13 +59,13 @@ impl Http2Progress {
             is_response |= self.sent.take(part).carry_message;
         }
         if is_response {
-            self.note();
+            self.record_activity();
         }
         is_response
     }
 
     /// Notes that a request or a response is in progress, which restarts the idle time.
-    pub(super) fn note(&mut self) {
+    pub(super) fn record_activity(&mut self) {
         self.idle_until = Instant::now() + self.idle_time;
     }
 

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use crate::culprit::{
         ContainerOrService, ContainerOrServiceKind, ContainerUsage, Culprit, FrozenScene, KernelMessages,
-        ProcessNameKey, ProcessUsage, Resource, SameNameProcesses, SceneMount, SceneOccasion, SocketCount,
+        ProcessNameKey, ProcessUsage, Resource, SameNameProcesses, SceneMoment, SceneMount, SocketCount,
         UnrankedScene, UsageMeasure,
     };
     use crate::explanation::{Cause, EpisodeRecord, SubjectEvidence, explain};
@@ -136,7 +136,7 @@ mod tests {
             ..SameNameProcesses::default()
         }];
         let mut scene = FrozenScene::new(
-            SceneOccasion::Peak,
+            SceneMoment::Peak,
             &UnrankedScene { groups, containers, ..UnrankedScene::default() },
             &[],
             &[],
@@ -167,12 +167,12 @@ mod tests {
             causes: vec![cause],
             description: text.into(),
             severity: None,
-            marks: Vec::new(),
+            circumstances: Vec::new(),
             verdict: None,
             verdict_at: None,
             model: Some(text.into()),
-            keep_from: None,
-            keep_to: None,
+            retained_from: None,
+            retained_to: None,
             culprits: vec![culprit(text)],
             scenes: vec![scene(text)],
             templates: EpisodeTemplate::new(text, true).into_iter().collect(),

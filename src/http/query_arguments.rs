@@ -48,7 +48,7 @@ impl QueryArguments {
     }
 
     /// An argument as it was given.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|it| it.0 == name).map(|it| it.1.as_str())
     }
 
@@ -59,7 +59,7 @@ impl QueryArguments {
 
     /// An argument that the route cannot do without.
     pub(super) fn required(&self, name: &str) -> Result<&str, ProblemDetails> {
-        self.text(name).ok_or_else(|| bad_request(format!("the parameter {name} is missing")))
+        self.get(name).ok_or_else(|| bad_request(format!("the parameter {name} is missing")))
     }
 
     /// An instant: Unix seconds, RFC 3339, a day, `now`, or `-2h`.
@@ -82,7 +82,7 @@ impl QueryArguments {
         let parse = |text: &str| {
             text.parse().map_err(|error| bad_request(format!("the parameter {name} is malformed: {error}")))
         };
-        self.text(name).map(parse).transpose()
+        self.get(name).map(parse).transpose()
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
             parse("from=-1m").unwrap().instant("from", Timestamp(100.0)).unwrap(),
             Some(Timestamp(40.0))
         );
-        assert_eq!(parse("").unwrap().text("from"), None);
+        assert_eq!(parse("").unwrap().get("from"), None);
     }
 
     #[test]

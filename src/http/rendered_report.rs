@@ -120,7 +120,7 @@ fn openmetrics(exposition: &Arc<ReportExposition>) -> String {
     let signals = exposition.report.assessments.values().map(|it| it.signals.len()).sum::<usize>();
     let capacity = (series + 4 * signals + 64) * BYTES_PER_SERIES;
     let ReportExposition { options, counts, .. } = &**exposition;
-    counts.series.within(reading.at, options.series_max, |level| {
+    counts.series.render_within_limit(reading.at, options.series_max, |level| {
         let mut page = String::with_capacity(capacity);
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Arc::new(ReportExposition {

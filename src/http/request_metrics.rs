@@ -60,7 +60,7 @@ impl Default for RequestMetrics {
 
 impl RequestMetrics {
     /// Counts a request of this route; `None` for a path without a route.
-    pub(super) fn note(&self, route: Option<&str>, status: u16, took: Duration) {
+    pub(super) fn record(&self, route: Option<&str>, status: u16, took: Duration) {
         let handler = route.unwrap_or(UNKNOWN);
         self.count(handler, status);
         self.seconds.get_or_create(&[("handler", handler.to_owned())]).observe(took.as_secs_f64());
@@ -94,12 +94,12 @@ pub struct WebConfigStatus(Mutex<Option<(bool, Timestamp)>>);
 
 impl WebConfigStatus {
     /// The server started with the file at this time, unless it was followed before: then its last outcome still holds.
-    pub(super) fn note_start(&self, at: Timestamp) {
+    pub(super) fn record_start(&self, at: Timestamp) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((true, at));
     }
 
     /// The file was read at this time, or it could not be used.
-    pub(super) fn note(&self, read_at: Option<Timestamp>) {
+    pub(super) fn record(&self, read_at: Option<Timestamp>) {
         let mut status = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = status.map(|it| it.1).unwrap_or_default();
         *status = Some((read_at.is_some(), read_at.unwrap_or(before)));

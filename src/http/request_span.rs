@@ -50,7 +50,7 @@ pub(super) async fn respond(
         response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }
     let status = response.status();
-    state.pages.counts().requests.note(route, status.as_u16(), started.elapsed());
+    state.pages.counts().requests.record(route, status.as_u16(), started.elapsed());
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
         // By the conventions a client's mistake is no error of the server.

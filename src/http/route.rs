@@ -28,9 +28,9 @@ pub(super) enum RouteAccess {
 }
 
 /// The future of a response; it borrows the state.
-pub(super) type Responding<'a> = Pin<Box<dyn Future<Output = Result<Response, ProblemDetails>> + Send + 'a>>;
+pub(super) type RouteFuture<'a> = Pin<Box<dyn Future<Output = Result<Response, ProblemDetails>> + Send + 'a>>;
 /// Answers a request.
-pub(super) type Handler = for<'a> fn(&'a Arc<AppState>, Request) -> Responding<'a>;
+pub(super) type Handler = for<'a> fn(&'a Arc<AppState>, Request) -> RouteFuture<'a>;
 
 /// A row of the route table.
 pub(super) struct Route {

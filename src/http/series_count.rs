@@ -22,7 +22,7 @@ pub struct SeriesCount {
 
 impl SeriesCount {
     /// Renders pages until one is within the limit, or nothing more can be left out. `render` gets the level.
-    pub(super) fn within(
+    pub(super) fn render_within_limit(
         &self,
         at: Timestamp,
         series_max: Option<u64>,

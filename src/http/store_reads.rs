@@ -29,7 +29,7 @@ const RETRY_SECONDS: u64 = 5;
 /// The reads of the store that run, and those that wait.
 #[derive(Debug)]
 pub struct StoreReads {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     /// The turns of the clients that read or wait.
     turns: Mutex<BTreeMap<IpAddr, Arc<Semaphore>>>,
     queue: Semaphore,
@@ -37,15 +37,15 @@ pub struct StoreReads {
 
 /// The right to read the store; given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct StoreReadPlace {
+pub(super) struct StoreReadPermit {
     _turn: Option<OwnedSemaphorePermit>,
-    _place: Option<OwnedSemaphorePermit>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Default for StoreReads {
     fn default() -> Self {
         Self {
-            places: Arc::new(Semaphore::new(STORE_READS_MAX)),
+            permits: Arc::new(Semaphore::new(STORE_READS_MAX)),
             turns: Mutex::default(),
             queue: Semaphore::new(STORE_READS_WAITING_MAX),
         }
@@ -53,23 +53,23 @@ impl Default for StoreReads {
 }
 
 impl StoreReads {
-    /// A place for one read of this client, in the order of requests.
+    /// A permit for one read of this client, in the order of requests.
     ///
     /// # Errors
     /// 503 while too many wait, and after too long a wait.
-    pub(super) async fn place(&self, client: Option<IpAddr>) -> Result<StoreReadPlace, ProblemDetails> {
+    pub(super) async fn acquire(&self, client: Option<IpAddr>) -> Result<StoreReadPermit, ProblemDetails> {
         let _waiting = self.queue.try_acquire().map_err(|_| busy())?;
         let turn = client.map(|it| self.turn(it));
-        let places = async {
-            // The own turn first: who waits for it takes nobody's place. No semaphore is ever closed.
+        let permits = async {
+            // The own turn first: who waits for it takes nobody's permit. No semaphore is ever closed.
             let turn = match turn {
                 Some(turn) => turn.acquire_owned().await.ok(),
                 None => None,
             };
-            let place = Arc::clone(&self.places).acquire_owned().await.ok();
-            StoreReadPlace { _turn: turn, _place: place }
+            let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
+            StoreReadPermit { _turn: turn, _permit: permit }
         };
-        timeout(WAIT_MAX, places).await.map_err(|_| busy())
+        timeout(WAIT_MAX, permits).await.map_err(|_| busy())
     }
 
     /// The turns of a client. A client that neither reads nor waits is forgotten.
@@ -93,22 +93,22 @@ mod tests {
         Some(IpAddr::from([192, 0, 2, number]))
     }
 
-    /// The place of a client that does not have to wait.
-    async fn at_once(reads: &StoreReads, client: Option<IpAddr>) -> Option<StoreReadPlace> {
+    /// The permit of a client that does not have to wait.
+    async fn at_once(reads: &StoreReads, client: Option<IpAddr>) -> Option<StoreReadPermit> {
         tokio::select! {
             biased;
-            place = reads.place(client) => place.ok(),
+            permit = reads.acquire(client) => permit.ok(),
             () = std::future::ready(()) => None,
         }
     }
 
-    /// All places.
-    async fn all(reads: &StoreReads) -> Vec<StoreReadPlace> {
-        let mut places = Vec::new();
-        while let Some(place) = at_once(reads, None).await {
-            places.push(place);
+    /// All permits.
+    async fn all(reads: &StoreReads) -> Vec<StoreReadPermit> {
+        let mut permits = Vec::new();
+        while let Some(permit) = at_once(reads, None).await {
+            permits.push(permit);
         }
-        places
+        permits
     }
 
     #[tokio::test]
@@ -117,7 +117,7 @@ mod tests {
         let first = at_once(&reads, client(1)).await.unwrap();
         assert!(at_once(&reads, client(1)).await.is_none());
         let other = at_once(&reads, client(2)).await.unwrap();
-        assert!(at_once(&reads, client(3)).await.is_none(), "all places are taken");
+        assert!(at_once(&reads, client(3)).await.is_none(), "all permits are taken");
         drop(other);
         assert!(at_once(&reads, client(1)).await.is_none());
         assert!(at_once(&reads, client(3)).await.is_some());
@@ -139,14 +139,14 @@ mod tests {
         let _taken = all(&reads).await;
         let wait = || {
             let reads = Arc::clone(&reads);
-            tokio::spawn(async move { reads.place(None).await.map(drop) })
+            tokio::spawn(async move { reads.acquire(None).await.map(drop) })
         };
         let waiting: Vec<_> = (0..STORE_READS_WAITING_MAX).map(|_| wait()).collect();
         while reads.queue.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
         let began = tokio::time::Instant::now();
-        let refused = reads.place(client(1)).await.unwrap_err();
+        let refused = reads.acquire(client(1)).await.unwrap_err();
         assert_eq!((refused.status.as_u16(), began.elapsed()), (503, Duration::ZERO));
         assert_eq!(refused.headers, [(RETRY_AFTER, RETRY_SECONDS.into())]);
         for it in waiting {

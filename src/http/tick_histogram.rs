@@ -35,7 +35,7 @@ impl Default for TickHistogram {
 
 impl TickHistogram {
     /// Counts one more tick. Of those with a trace, the newest in each bucket is its exemplar.
-    pub fn note(&self, took: &TickTiming) {
+    pub fn record(&self, took: &TickTiming) {
         let names = took
             .trace
             .as_ref()

@@ -50,7 +50,7 @@ impl ConnectionActivity {
                 self.0.handling.fetch_sub(1, Ordering::Relaxed);
             }
         }
-        self.note();
+        self.record_activity();
         self.handling.fetch_add(1, Ordering::Relaxed);
         Handling(self)
     }
@@ -65,7 +65,7 @@ impl ConnectionActivity {
         self.handling.load(Ordering::Relaxed) > 0
     }
 
-    fn note(&self) {
+    fn record_activity(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 }
@@ -134,7 +134,7 @@ impl<S> TimeoutStream<S> {
     fn taken(&mut self) {
         match &self.http2 {
             None => {
-                self.activity.note();
+                self.activity.record_activity();
                 self.wait_for(TimeoutKind::Idle, IDLE);
             }
             Some(_) => self.wait_for_frames(),
@@ -154,7 +154,7 @@ impl<S> TimeoutStream<S> {
     fn took_frames(&mut self, written: &Poll<io::Result<usize>>, parts: &[&[u8]]) {
         let (Some(http2), Poll::Ready(Ok(count))) = (&mut self.http2, written) else { return };
         if http2.sent(parts, *count) {
-            self.activity.note();
+            self.activity.record_activity();
         }
     }
 
@@ -186,7 +186,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
         if let Some(http2) = &mut self.http2 {
             http2.received(&into.filled()[before..]);
             if is_handling {
-                http2.note();
+                http2.record_activity();
             }
             if self.waiting != TimeoutKind::Write {
                 self.wait_for_frames();

@@ -17,7 +17,7 @@ use super::web_security::WebSecurity;
 use crate::reading::Timestamp;
 
 /// The future of a response to a request.
-pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
+pub(super) type ResponseFuture<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 
 /// The routes behind a server, with what the server itself needs of them.
 pub(super) trait WebApp: fmt::Debug + Send + Sync + 'static {
@@ -39,7 +39,7 @@ pub(super) trait WebApp: fmt::Debug + Send + Sync + 'static {
         peer: &'a ConnectionPeer,
         activity: &'a ConnectionActivity,
         request: Request<Incoming>,
-    ) -> Answering<'a>;
+    ) -> ResponseFuture<'a>;
 }
 
 impl WebApp for AppState {
@@ -64,7 +64,7 @@ impl WebApp for AppState {
         peer: &'a ConnectionPeer,
         activity: &'a ConnectionActivity,
         request: Request<Incoming>,
-    ) -> Answering<'a> {
+    ) -> ResponseFuture<'a> {
         Box::pin(async move { request_span::respond(&self, peer, activity, request).await })
     }
 }

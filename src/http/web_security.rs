@@ -175,7 +175,7 @@ impl WebSecurity {
         if self.settings.config_file.is_none() {
             return;
         }
-        status.note_start(now());
+        status.record_start(now());
         let mut ticks = interval(POLL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -197,11 +197,11 @@ impl WebSecurity {
             Ok(active) => {
                 active.warn_of_ignored(path);
                 self.active.send_replace(Arc::new(active));
-                status.note(Some(now()));
+                status.record(Some(now()));
                 tracing::info!(file = %path.display(), "web configuration file reloaded");
             }
             Err(problem) => {
-                status.note(None);
+                status.record(None);
                 tracing::warn!(%problem, "reload of the web configuration file failed; keeping the current one");
             }
         }

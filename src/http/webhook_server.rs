@@ -20,7 +20,7 @@ use super::request_access;
 use super::server;
 use super::server_counters::ServerCounters;
 use super::timeouts::{ConnectionActivity, REQUEST};
-use super::web_app::{Answering, WebApp};
+use super::web_app::{ResponseFuture, WebApp};
 use super::web_security::WebSecurity;
 use crate::reading::Timestamp;
 use crate::whole_file;
@@ -190,7 +190,7 @@ impl WebApp for ReceiverApp {
         peer: &'a ConnectionPeer,
         activity: &'a ConnectionActivity,
         request: Request<Incoming>,
-    ) -> Answering<'a> {
+    ) -> ResponseFuture<'a> {
         Box::pin(async move {
             let started = Instant::now();
             let _handling = activity.begin_request();

@@ -7,7 +7,7 @@ use crate::learned_state_codec as codec;
 use crate::log_template::{LearnedTemplate, TEMPLATES_MAX};
 
 /// Magic number of these bytes; a new one for each change of what they contain.
-const MARK: [u8; 4] = *b"log1";
+const MAGIC: [u8; 4] = *b"log1";
 
 /// Templates as hashes, and how often errors and pauses come. It has no text.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,13 +46,13 @@ impl LogStats {
             warnings: self.warning_rise.usual_warnings(),
             silence: self.usual_silence.integrals(),
         };
-        Some(codec::encode_value(MARK, &learned))
+        Some(codec::encode_value(MAGIC, &learned))
     }
 
     /// Continues from what an earlier run of this log taught. Returns whether it does: not with bytes of another version, and
     /// not after the first line, which is learned already.
     pub fn resume_from(&mut self, learned: &[u8]) -> bool {
-        let learned = codec::open(MARK, learned).and_then(codec::read::<LearnedLog>);
+        let learned = codec::open(MAGIC, learned).and_then(codec::read::<LearnedLog>);
         let Some(learned) = learned.filter(|it| self.first_at.is_none() && it.is_valid()) else {
             return false;
         };
@@ -159,7 +159,7 @@ mod tests {
             warnings: 0.0,
             silence: [0.0; 2],
         };
-        assert!(!LogStats::default().resume_from(&codec::encode_value(MARK, &invalid)));
+        assert!(!LogStats::default().resume_from(&codec::encode_value(MAGIC, &invalid)));
     }
 
     #[test]

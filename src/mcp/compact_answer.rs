@@ -33,7 +33,7 @@ const TIMES: &[&str] = &[
 ];
 
 /// Fields that serve programs and not readers.
-const LEFT_OUT: &[&str] = &["keep_from", "keep_to", "model", "title", "unit", "skipped", "scenes"];
+const LEFT_OUT: &[&str] = &["retained_from", "retained_to", "model", "title", "unit", "skipped", "scenes"];
 
 /// The answer as JSON, at most [`ANSWER_BYTES_MAX`] and about [`ANSWER_TOKENS_MAX`].
 pub fn compact(answer: Value) -> String {
@@ -176,7 +176,7 @@ mod tests {
             json!({"at": 1_795_255_200.7, "value": 0.123_456, "rate": 123_456_789.9, "count": 120.0, "id": 1_234_567}),
             r#"{"at":"2026-11-21T10:00:00Z","count":120,"id":1234567,"rate":123000000,"value":0.123}"#,
         );
-        check(json!({"score": 1e-9, "gone": null, "none": [], "keep_from": 1.0}), r#"{"score":1e-9}"#);
+        check(json!({"score": 1e-9, "gone": null, "none": [], "retained_from": 1.0}), r#"{"score":1e-9}"#);
     }
 
     #[test]

@@ -31,7 +31,7 @@ fn registry(aucs: &[f64]) -> ModelRegistry {
 
 fn add(registry: &mut ModelRegistry, day: usize, auc: f64) {
     let mut model = MODEL.clone();
-    model.evaluation.auc_own = auc;
+    model.evaluation.auc = auc;
     registry.add(HOST, Timestamp(day as f64 * 86_400.0), model);
 }
 

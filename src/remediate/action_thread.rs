@@ -24,7 +24,7 @@ const LINES_MAX: u32 = 256;
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// Seconds between two clean-ups.
-const TIDY_SECONDS: f64 = 600.0;
+const CLEANUP_SECONDS: f64 = 600.0;
 
 /// The threads of all actions.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl ActionThreads {
                 stopping: Arc::clone(&started.stopping),
                 rate: SendRate::new(per_minute, tried),
                 paused_until: 0.0,
-                tidies: (idx == 0).then(|| {
+                cleanup: (idx == 0).then(|| {
                     let known = rules.actions().map(|it| it.id.clone()).collect();
                     OutboxCleanup { known, retention_seconds: rules.retention_seconds, due_at: 0.0 }
                 }),
@@ -103,7 +103,7 @@ struct ActionThread {
     rate: SendRate,
     /// Unix time until which the server asked to wait.
     paused_until: f64,
-    tidies: Option<OutboxCleanup>,
+    cleanup: Option<OutboxCleanup>,
     now: fn() -> Timestamp,
 }
 
@@ -123,7 +123,7 @@ impl ActionThread {
     /// Sends what is due; returns how long there is nothing to do.
     fn round(&mut self) -> Result<Duration, OutboxError> {
         let now = (self.now)().0;
-        self.tidy(now)?;
+        self.clean_up(now)?;
         // After the clock stepped back, a pause must not last for ever.
         let pause = (self.paused_until - now).clamp(0.0, 2.0 * 3600.0);
         let wait = pause.max(self.rate.wait(now).unwrap_or(0.0));
@@ -136,7 +136,7 @@ impl ActionThread {
             let next = self.outbox.next_at(&self.action.id)?;
             return Ok(next.map_or(PAUSE_MAX, |at| seconds(at - now)));
         }
-        self.rate.note(now);
+        self.rate.record(now);
         let outcomes = self.send(rows, now);
         self.settle(&outcomes)?;
         Ok(Duration::ZERO)
@@ -240,11 +240,11 @@ impl ActionThread {
         (self.retry.initial.as_seconds() * 2_f64.powi(doublings)).min(self.retry.max.as_seconds())
     }
 
-    fn tidy(&mut self, now: f64) -> Result<(), OutboxError> {
-        let Some(tidying) = self.tidies.as_mut().filter(|it| now >= it.due_at) else { return Ok(()) };
-        tidying.due_at = now + TIDY_SECONDS;
-        let known = tidying.known.iter().map(String::as_str);
-        self.outbox.tidy(known, now - tidying.retention_seconds)
+    fn clean_up(&mut self, now: f64) -> Result<(), OutboxError> {
+        let Some(cleanup) = self.cleanup.as_mut().filter(|it| now >= it.due_at) else { return Ok(()) };
+        cleanup.due_at = now + CLEANUP_SECONDS;
+        let known = cleanup.known.iter().map(String::as_str);
+        self.outbox.clean_up(known, now - cleanup.retention_seconds)
     }
 }
 

@@ -102,7 +102,7 @@ impl IssueSender<'_> {
         };
         if issue.is_open {
             let change = json!({"state": "closed", "state_reason": "completed"});
-            self.ask("PATCH", &format!("/issues/{}", issue.number), Some(&change))?;
+            self.send_request("PATCH", &format!("/issues/{}", issue.number), Some(&change))?;
         }
         self.remember(AlertIssue { is_open: false, ..issue })?;
         Ok(format!("issue {} closed", issue.number))
@@ -153,7 +153,7 @@ impl IssueSender<'_> {
         for page in 1..=PAGES_MAX {
             let path =
                 format!("/issues?state=open&sort=created&direction=desc&per_page={PAGE}&page={page}{label}");
-            let issues = self.ask("GET", &path, None)?;
+            let issues = self.send_request("GET", &path, None)?;
             let issues = issues.as_array().map(Vec::as_slice).unwrap_or_default();
             found.extend(issues.iter().filter_map(|issue| {
                 let (number, [lane, opened_by]) = (number_of(issue)?, marked(issue["body"].as_str()?)?);
@@ -190,7 +190,7 @@ impl IssueSender<'_> {
 
     fn is_commented(&self, path: &str, marker: &str) -> Result<bool, ActionOutcome> {
         for page in 1..=PAGES_MAX {
-            let comments = self.ask("GET", &format!("{path}?per_page={PAGE}&page={page}"), None)?;
+            let comments = self.send_request("GET", &format!("{path}?per_page={PAGE}&page={page}"), None)?;
             let comments = comments.as_array().map(Vec::as_slice).unwrap_or_default();
             if comments.iter().any(|it| it["body"].as_str().is_some_and(|it| it.contains(marker))) {
                 return Ok(true);
@@ -203,7 +203,7 @@ impl IssueSender<'_> {
     }
 
     /// The JSON of a successful response.
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, ActionOutcome> {
+    fn send_request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, ActionOutcome> {
         let response = self.request(method, path, body)?;
         if !response.is_success() {
             return Err(self.refusal(&response));

@@ -161,7 +161,7 @@ impl KubernetesTarget {
         if uid.is_empty() || is_other || is_later(created_at, &payload.alert.starts_at) {
             return Ok(None);
         }
-        outbox.note(row.id, &uid)?;
+        outbox.set_memo(row.id, &uid)?;
         let mut options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}});
         if api.is_dry {
             // With a body, the API server ignores the query, and would delete the pod.

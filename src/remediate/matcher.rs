@@ -16,22 +16,22 @@ const MATCHER_BYTES_MAX: usize = 1024;
 pub(super) struct AlertMatcher {
     name: String,
     is_negated: bool,
-    wanted: Wanted,
+    test: ValueTest,
 }
 
 #[derive(Debug, Clone)]
-enum Wanted {
+enum ValueTest {
     Text(String),
-    Pattern(Regex),
+    Regex(Regex),
 }
 
 impl AlertMatcher {
     /// Whether the alert satisfies it.
     pub(super) fn matches(&self, alert: &Alert) -> bool {
         let value = alert.label(&self.name);
-        let fits = match &self.wanted {
-            Wanted::Text(text) => value == text,
-            Wanted::Pattern(pattern) => pattern.is_match(value),
+        let fits = match &self.test {
+            ValueTest::Text(text) => value == text,
+            ValueTest::Regex(pattern) => pattern.is_match(value),
         };
         fits != self.is_negated
     }
@@ -59,14 +59,14 @@ impl FromStr for AlertMatcher {
         });
         let (value, is_negated, is_pattern) = chosen.ok_or_else(malformed)?;
         let value = unquoted(value).ok_or_else(malformed)?;
-        let wanted = match is_pattern {
-            false => Wanted::Text(value),
+        let test = match is_pattern {
+            false => ValueTest::Text(value),
             true => match Regex::new(&format!("^(?s:{value})$")) {
-                Ok(pattern) => Wanted::Pattern(pattern),
+                Ok(pattern) => ValueTest::Regex(pattern),
                 Err(error) => return Err(format!("{text:?} has an invalid regular expression: {error}")),
             },
         };
-        Ok(Self { name: name.to_owned(), is_negated, wanted })
+        Ok(Self { name: name.to_owned(), is_negated, test })
     }
 }
 

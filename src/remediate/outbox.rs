@@ -21,7 +21,10 @@ pub use error::OutboxError;
 pub(super) use issues::AlertIssue;
 
 /// The schema's version, in `user_version`.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
+/// Renames the columns that had other names before version 3.
+const RENAME: &str = "ALTER TABLE action RENAME COLUMN action TO rule_action;
+    ALTER TABLE action RENAME COLUMN seen_at TO last_requested_at;";
 /// Most actions that are removed in one transaction.
 const REMOVED_MAX: u32 = 5_000;
 /// The file.
@@ -108,13 +111,20 @@ impl Outbox {
         connection.pragma_update(None, "max_page_count", pages)?;
         let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         match version {
-            // Issues of version 1 are found again by their markers.
-            0 | 1 => {
+            0..VERSION => {
                 let transaction = connection.unchecked_transaction()?;
-                let before =
-                    if version == 0 { include_str!("outbox/schema.sql") } else { "DROP TABLE issue" };
-                transaction.execute_batch(before)?;
-                transaction.execute_batch(include_str!("outbox/issues.sql"))?;
+                transaction.execute_batch(if version == 0 {
+                    include_str!("outbox/schema.sql")
+                } else {
+                    RENAME
+                })?;
+                if version == 1 {
+                    // Its issues are found again by their markers.
+                    transaction.execute_batch("DROP TABLE issue")?;
+                }
+                if version < 2 {
+                    transaction.execute_batch(include_str!("outbox/issues.sql"))?;
+                }
                 transaction.pragma_update(None, "user_version", VERSION)?;
                 transaction.commit()?;
             }
@@ -147,14 +157,15 @@ impl Outbox {
                 continue;
             };
             let count = transaction.prepare_cached(
-                "INSERT INTO action (action, key, lane, payload, state, created_at, seen_at, next_at)
+                "INSERT INTO action (rule_action, key, lane, payload, state, created_at, last_requested_at, next_at)
                  VALUES (?1, ?2, ?3, ?4, 0, ?5, ?5, ?5) ON CONFLICT (key) DO NOTHING",
             )?;
             let mut insert = count;
             match insert.execute(params![action.action, action.key, action.lane, payload, now])? {
                 0 => {
-                    let mut seen = transaction
-                        .prepare_cached("UPDATE action SET seen_at = max(seen_at, ?2) WHERE key = ?1")?;
+                    let mut seen = transaction.prepare_cached(
+                        "UPDATE action SET last_requested_at = max(last_requested_at, ?2) WHERE key = ?1",
+                    )?;
                     seen.execute(params![action.key, now])?;
                 }
                 _ => added += 1,
@@ -185,7 +196,7 @@ impl Outbox {
         let rows = {
             let mut select = transaction.prepare_cached(
                 "SELECT id, key, lane, payload, attempts, memo, created_at FROM action AS it
-                 WHERE action = ?1 AND state < 2 AND next_at <= ?2 AND NOT EXISTS
+                 WHERE rule_action = ?1 AND state < 2 AND next_at <= ?2 AND NOT EXISTS
                      (SELECT 1 FROM action AS earlier WHERE earlier.lane = it.lane AND earlier.state < 2 AND earlier.id < it.id)
                  ORDER BY id LIMIT ?3",
             )?;
@@ -212,8 +223,8 @@ impl Outbox {
         Ok(rows)
     }
 
-    /// Notes something about an action before it is sent, for the next attempt.
-    pub(super) fn note(&self, id: i64, memo: &str) -> Result<(), OutboxError> {
+    /// Sets the memo of an action before it is sent, for the next attempt.
+    pub(super) fn set_memo(&self, id: i64, memo: &str) -> Result<(), OutboxError> {
         self.lock().execute("UPDATE action SET memo = ?2 WHERE id = ?1", params![id, memo])?;
         Ok(())
     }
@@ -241,7 +252,7 @@ impl Outbox {
     /// When the next action is due, as Unix time; `None` if none waits.
     pub(super) fn next_at(&self, action: &str) -> Result<Option<f64>, OutboxError> {
         let next = self.lock().query_row(
-            "SELECT min(next_at) FROM action AS it WHERE action = ?1 AND state < 2 AND NOT EXISTS
+            "SELECT min(next_at) FROM action AS it WHERE rule_action = ?1 AND state < 2 AND NOT EXISTS
                  (SELECT 1 FROM action AS earlier WHERE earlier.lane = it.lane AND earlier.state < 2 AND earlier.id < it.id)",
             [action],
             |row| row.get(0),
@@ -253,7 +264,7 @@ impl Outbox {
     pub(super) fn attempt_times_since(&self, action: &str, since: f64) -> Result<Vec<f64>, OutboxError> {
         let connection = self.lock();
         let mut select = connection.prepare_cached(
-            "SELECT tried_at FROM action WHERE action = ?1 AND tried_at > ?2 ORDER BY tried_at",
+            "SELECT tried_at FROM action WHERE rule_action = ?1 AND tried_at > ?2 ORDER BY tried_at",
         )?;
         let rows = select.query_map(params![action, since], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -271,7 +282,7 @@ impl Outbox {
     }
 
     /// Drops the actions that wait for rules that are not there any more, and those done long ago.
-    pub(super) fn tidy<'a>(
+    pub(super) fn clean_up<'a>(
         &self,
         known: impl IntoIterator<Item = &'a str>,
         forgotten_before: f64,
@@ -280,24 +291,24 @@ impl Outbox {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let waiting: Vec<(String, u32)> = {
-            let mut select =
-                transaction.prepare("SELECT action, count(*) FROM action WHERE state < 2 GROUP BY action")?;
+            let mut select = transaction
+                .prepare("SELECT rule_action, count(*) FROM action WHERE state < 2 GROUP BY rule_action")?;
             let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
             rows.collect::<Result<_, _>>()?
         };
         let gone: Vec<_> = waiting.into_iter().filter(|(action, _)| !known.contains(&&**action)).collect();
         for (action, _) in &gone {
             transaction.execute(
-                "UPDATE action SET state = 3, payload = '' WHERE action = ?1 AND state < 2",
+                "UPDATE action SET state = 3, payload = '' WHERE rule_action = ?1 AND state < 2",
                 [action],
             )?;
         }
         transaction.execute(
-            "DELETE FROM action WHERE id IN (SELECT id FROM action WHERE state >= 2 AND seen_at < ?1 LIMIT ?2)",
+            "DELETE FROM action WHERE id IN (SELECT id FROM action WHERE state >= 2 AND last_requested_at < ?1 LIMIT ?2)",
             params![forgotten_before, REMOVED_MAX],
         )?;
         transaction.execute(
-            "DELETE FROM action WHERE id IN (SELECT id FROM action WHERE state >= 2 ORDER BY seen_at
+            "DELETE FROM action WHERE id IN (SELECT id FROM action WHERE state >= 2 ORDER BY last_requested_at
              LIMIT min(?2, max(0, (SELECT count(*) FROM action WHERE state >= 2) - ?1)))",
             params![self.limits.finished_max, REMOVED_MAX],
         )?;
@@ -315,8 +326,9 @@ impl Outbox {
     /// What waits.
     pub(super) fn waiting(&self) -> Result<WaitingActions, OutboxError> {
         let connection = self.lock();
-        let mut select = connection
-            .prepare_cached("SELECT action, count(*) FROM action WHERE state < 2 GROUP BY action")?;
+        let mut select = connection.prepare_cached(
+            "SELECT rule_action, count(*) FROM action WHERE state < 2 GROUP BY rule_action",
+        )?;
         let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let by_action = rows.collect::<Result<_, _>>()?;
         let oldest_at =

@@ -27,7 +27,7 @@ impl SendRate {
     }
 
     /// One more is sent.
-    pub(super) fn note(&mut self, now: f64) {
+    pub(super) fn record(&mut self, now: f64) {
         self.sent_at.push_back(now);
     }
 }
@@ -42,7 +42,7 @@ mod tests {
         let mut rate = SendRate::new(2, [0.0, 10.0]);
         assert_eq!(rate.wait(20.0), Some(40.0));
         assert_eq!(rate.wait(60.0), None);
-        rate.note(60.0);
+        rate.record(60.0);
         assert_eq!(rate.wait(61.0), Some(9.0));
         assert_eq!(rate.wait(-100.0), None);
     }
@@ -54,7 +54,7 @@ mod tests {
             for step in steps {
                 now += step;
                 if rate.wait(now).is_none() {
-                    rate.note(now);
+                    rate.record(now);
                     sent.push(now);
                 }
                 let recent = sent.iter().filter(|it| now - **it < WINDOW_SECONDS).count();

@@ -147,7 +147,7 @@ impl RemoteClient {
         match reader.read_to_end(&mut body) {
             Ok(_) if body.len() as u64 > body_bytes_max => Err(RemoteError::Large(body_bytes_max)),
             Ok(_) => Ok(RemoteResponse { status: parts.status.as_u16(), headers: parts.headers, body }),
-            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Err(RemoteError::Silent(timeout)),
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Err(RemoteError::Timeout(timeout)),
             Err(_) => Err(RemoteError::Half),
         }
     }
@@ -206,7 +206,7 @@ fn error_of(error: &ureq::Error, timeout: HumanDuration) -> RemoteError {
         ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => RemoteError::Refused(
             format!("no connection within {}", HumanDuration::seconds(CONNECT_SECONDS_MAX)),
         ),
-        ureq::Error::Timeout(_) => RemoteError::Silent(timeout),
+        ureq::Error::Timeout(_) => RemoteError::Timeout(timeout),
         ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::Pem(_) => RemoteError::Tls(text),
         // The system's resolver has no error kind of its own for this.
         ureq::Error::Io(io) if io.to_string().contains("lookup address") => RemoteError::NoHost,
@@ -214,7 +214,7 @@ fn error_of(error: &ureq::Error, timeout: HumanDuration) -> RemoteError {
             ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
                 RemoteError::Half
             }
-            ErrorKind::TimedOut => RemoteError::Silent(timeout),
+            ErrorKind::TimedOut => RemoteError::Timeout(timeout),
             // rustls passes its errors as this kind.
             ErrorKind::InvalidData => RemoteError::Tls(quoted(&io.to_string())),
             _ => RemoteError::Refused(quoted(&io.to_string())),

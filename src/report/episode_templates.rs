@@ -23,7 +23,7 @@ impl EpisodeTemplate {
     /// A template of this masked text; absent if the text is blank. Line breaks, control characters and backquotes, which
     /// would end its quotation in a description, are replaced, and a long text is cut.
     pub fn new(text: &str, is_new: bool) -> Option<Self> {
-        const MARK: &str = "…";
+        const ELLIPSIS: &str = "…";
         let visible = |it: char| match it {
             '`' => '\'',
             it if it.is_control() => ' ',
@@ -32,8 +32,8 @@ impl EpisodeTemplate {
         let text: String = text.chars().map(visible).collect();
         let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         if text.len() > TEMPLATE_BYTES_MAX {
-            text.truncate(text.floor_char_boundary(TEMPLATE_BYTES_MAX - MARK.len()));
-            text.push_str(MARK);
+            text.truncate(text.floor_char_boundary(TEMPLATE_BYTES_MAX - ELLIPSIS.len()));
+            text.push_str(ELLIPSIS);
         }
         (!text.is_empty()).then_some(Self { text, is_new })
     }

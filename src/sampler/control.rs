@@ -74,8 +74,8 @@ impl CommandsAwaitingJobs {
                 Ok(CommandEffect::Reply(persistent.start_maintenance(name, *duration)))
             }
             ControlCommand::StopMaintenance => persistent.stop_maintenance().map(CommandEffect::Reply),
-            ControlCommand::Judge { subject, second, verdict } => {
-                persistent.judge_episode(subject, *second, *verdict).map(CommandEffect::Reply)
+            ControlCommand::SetVerdict { subject, second, verdict } => {
+                persistent.set_verdict(subject, *second, *verdict).map(CommandEffect::Reply)
             }
             ControlCommand::Forget { from, to } => {
                 forget(persistent, TimeRange { from: *from, to: *to }).map(CommandEffect::Job)

@@ -36,7 +36,7 @@ impl CostState {
     pub(super) fn update(&mut self, reading: &mut Reading, persistent: &mut PersistentState) {
         let cost = self.without_requests(sources::own_cost(reading), request_cpu::seconds());
         let switched = self.limiter.step(reading.at, cost);
-        self.limiter.note(reading);
+        self.limiter.add_to(reading);
         let Some((feature, is_on)) = switched else { return };
         let [memory_bytes, cpus] = self.limiter.used().map(|(_, it)| it);
         let name = feature.name();
@@ -86,7 +86,7 @@ impl PersistentState {
         for kind in kinds {
             match self.registry.shadow(kind) {
                 Some(_) if is_paused => self.engine.drop_shadow(kind),
-                Some(shadow) => self.engine.try_out(kind, shadow.eif()),
+                Some(shadow) => self.engine.start_shadow(kind, shadow.eif()),
                 None => {}
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use super::LoopEvent;
-use crate::culprit::{ContainerUsageTracker, DeviatingSignal, EpisodeScene, SceneOccasion, UnrankedScene};
+use crate::culprit::{ContainerUsageTracker, DeviatingSignal, EpisodeScene, SceneMoment, UnrankedScene};
 use crate::episode_text;
 use crate::reading::{Reading, Subject, Timestamp};
 use crate::report::{Assessment, DeviationDirection, Episode, EpisodeTransition, Report};
@@ -38,7 +38,7 @@ struct EpisodeWithScenes {
     last: (Timestamp, f64),
     requests: usize,
     /// A scene that was frozen since the last tick.
-    arrived: Option<(SceneOccasion, Box<UnrankedScene>)>,
+    arrived: Option<(SceneMoment, Box<UnrankedScene>)>,
     scene: Option<Arc<EpisodeScene>>,
     /// The last description without and with the culprits.
     description: Option<[Arc<str>; 2]>,
@@ -49,16 +49,16 @@ impl EpisodeScenes {
     pub(super) fn start(settings: Option<SceneSettings>, events: &Sender<LoopEvent>) -> Self {
         let events = events.clone();
         // If the loop has ended meanwhile, nobody needs the scene.
-        let frozen = move |occasion, scene| drop(events.send(LoopEvent::Frozen(occasion, Box::new(scene))));
+        let frozen = move |moment, scene| drop(events.send(LoopEvent::Frozen(moment, Box::new(scene))));
         let pause = settings.as_ref().map(|it| it.light_pass_interval.as_secs_f64());
         let watcher = settings.and_then(|it| SceneWatcher::start(it, frozen));
         Self { watcher, containers: pause.map(ContainerUsageTracker::new), ..Self::default() }
     }
 
     /// Takes a scene; the next report has it.
-    pub(super) fn add_arrived_scene(&mut self, occasion: SceneOccasion, scene: Box<UnrankedScene>) {
+    pub(super) fn add_arrived_scene(&mut self, moment: SceneMoment, scene: Box<UnrankedScene>) {
         if let Some(current) = &mut self.current {
-            current.arrived = Some((occasion, scene));
+            current.arrived = Some((moment, scene));
         }
     }
 
@@ -80,17 +80,17 @@ impl EpisodeScenes {
             }
             return;
         };
-        let score = assessment.details.as_ref().map_or(0.0, |it| it.momentary);
+        let score = assessment.details.as_ref().map_or(0.0, |it| it.instant_score);
         let current = match &mut self.current {
             Some(current) if current.since == episode.since => current,
             current => {
-                watcher.freeze(SceneOccasion::Start);
+                watcher.freeze(SceneMoment::Start);
                 current.insert(EpisodeWithScenes::new(episode, at, score))
             }
         };
         if current.is_peak(at, score) {
             (current.last, current.requests) = ((at, score), current.requests + 1);
-            watcher.freeze(SceneOccasion::Peak);
+            watcher.freeze(SceneMoment::Peak);
         }
         current.judge(assessment, &report.reading, self.containers.as_ref());
         current.describe(assessment);
@@ -134,12 +134,12 @@ impl EpisodeWithScenes {
         reading: &Reading,
         containers: Option<&ContainerUsageTracker>,
     ) {
-        if let Some((occasion, mut scene)) = self.arrived.take() {
+        if let Some((moment, mut scene)) = self.arrived.take() {
             scene.containers = containers
                 .map(|it| it.usages(reading.at, &sources::container_totals(reading)))
                 .unwrap_or_default();
             let mut episode = self.scene.as_deref().cloned().unwrap_or_default();
-            let frozen = episode.add(occasion, &scene, &deviations(assessment));
+            let frozen = episode.add(moment, &scene, &deviations(assessment));
             frozen.sockets = sources::socket_counts(reading);
             frozen.mounts = sources::fullest_mounts(reading);
             self.scene = Some(Arc::new(episode));
@@ -197,7 +197,7 @@ mod tests {
     fn assessment(description: &Arc<str>) -> Assessment {
         let causes = vec![Contribution { signal: &BUSY, direction: DeviationDirection::High, value: 1.0 }];
         Assessment {
-            details: Some(ScoreDetails { momentary: 1.5, causes, ..ScoreDetails::default() }),
+            details: Some(ScoreDetails { instant_score: 1.5, causes, ..ScoreDetails::default() }),
             description: Some(Arc::clone(description)),
             ..Assessment::default()
         }
@@ -229,12 +229,12 @@ mod tests {
         let mut current = EpisodeWithScenes::new(episode, Timestamp(1.0), 1.5);
         let plain: Arc<str> = "Anomaly on host: CPU usage 97 %".into();
         assert_eq!(tick(&mut current, &plain), (plain.to_string(), false, false));
-        current.arrived = Some((SceneOccasion::Start, scene("yes")));
+        current.arrived = Some((SceneMoment::Start, scene("yes")));
         let full = format!("{plain}; most of it: process `yes`");
         assert_eq!(tick(&mut current, &plain), (full.clone(), true, true));
         assert_eq!(tick(&mut current, &plain), (full.clone(), false, false));
         // The scene at the peak names the same process, and a renewed description keeps it.
-        current.arrived = Some((SceneOccasion::Peak, scene("yes")));
+        current.arrived = Some((SceneMoment::Peak, scene("yes")));
         assert_eq!(tick(&mut current, &plain), (full, false, true));
         let renewed: Arc<str> = "Anomaly on host: CPU usage 99 %".into();
         assert_eq!(tick(&mut current, &renewed).0, format!("{renewed}; most of it: process `yes`"));

@@ -127,7 +127,7 @@ mod tests {
     use crate::report::Episode;
 
     const SINCE: f64 = 100.0;
-    const BEGAN: Option<EpisodeTransition> = Some(EpisodeTransition::Began);
+    const BEGAN: Option<EpisodeTransition> = Some(EpisodeTransition::Started);
     const CHANGED: Option<EpisodeTransition> = Some(EpisodeTransition::Changed);
 
     fn log() -> Subject {

@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use super::jobs::FinishedJob;
 use super::restore::RestoredEngine;
 use crate::control_command::{CommandRequest, ControlSender};
-use crate::culprit::{SceneOccasion, UnrankedScene};
+use crate::culprit::{SceneMoment, UnrankedScene};
 use crate::silence::Silence;
 use crate::store::BackfillPoints;
 
@@ -16,7 +16,7 @@ pub(super) enum LoopEvent {
     Command(CommandRequest),
     /// History of a subject from another server, or the error.
     Past(Result<BackfillPoints, String>),
-    Frozen(SceneOccasion, Box<UnrankedScene>),
+    Frozen(SceneMoment, Box<UnrankedScene>),
     /// The silences of this host, or why there is no answer.
     Silences(Result<Vec<Silence>, String>),
     /// The stored state; `None` if it cannot be read so far.

@@ -29,7 +29,7 @@ impl PersistentState {
     /// Scores and learns a reading, with the state of maintenance windows and silences in it.
     pub(super) fn step(&mut self, mut reading: Reading) -> Report {
         let was_active = self.engine.is_in_maintenance();
-        self.maintenance.note(&mut reading);
+        self.maintenance.add_to(&mut reading);
         self.note_silences(&mut reading);
         match (was_active, maintenance::is_active(&reading)) {
             (false, true) => {

@@ -20,7 +20,7 @@ pub(super) static SHADOW: Metric = Metric::gauge(
     "Identifier of the shadow model; always 1, absent without one",
 )
 .by(&["kind", "model"]);
-pub(super) static TRIALS: Metric =
+pub(super) static SHADOW_MODELS: Metric =
     Metric::counter("hostnorm_shadow_models_total", "Shadow models, by outcome: promoted or refused")
         .by(&["kind", "outcome"]);
 pub(super) static TRAINED_AT: Metric = Metric::gauge(
@@ -55,9 +55,9 @@ struct ModelKindMetrics {
     /// AUC of the last trained model.
     auc: Option<f64>,
     /// AUC of the second implementation.
-    auc_peer: Option<f64>,
-    trials_promoted: u64,
-    trials_refused: u64,
+    auc_reference: Option<f64>,
+    shadows_promoted: u64,
+    shadows_refused: u64,
     /// Whether the last training was refused, to log it once.
     is_failing: bool,
 }
@@ -89,13 +89,13 @@ impl ModelMetrics {
                     kind = kind.name(),
                     rows = evaluation.rows,
                     seed = evaluation.seed,
-                    auc = evaluation.auc_own,
-                    auc_peer = evaluation.auc_peer,
+                    auc = evaluation.auc,
+                    auc_reference = evaluation.auc_reference,
                     duration_seconds = seconds,
                     "model trained"
                 );
                 figures.trained += 1;
-                (figures.auc, figures.auc_peer) = (Some(evaluation.auc_own), evaluation.auc_peer);
+                (figures.auc, figures.auc_reference) = (Some(evaluation.auc), evaluation.auc_reference);
                 figures.is_failing = false;
                 add(persistent, kind, model);
             }
@@ -103,7 +103,7 @@ impl ModelMetrics {
                 figures.refused += 1;
                 persistent.engine.refused(kind);
                 if let JobFailure::Refused(TrainModelError::Blind { own, peer }) = reason {
-                    (figures.auc, figures.auc_peer) = (Some(own), peer);
+                    (figures.auc, figures.auc_reference) = (Some(own), peer);
                 }
                 if !std::mem::replace(&mut figures.is_failing, true) {
                     let kept = match persistent.registry.current(kind) {
@@ -127,7 +127,7 @@ impl ModelMetrics {
             match persistent.registry.review(kind, &tally) {
                 None => continue,
                 Some(ShadowOutcome::Promoted(id)) => {
-                    figures.trials_promoted += 1;
+                    figures.shadows_promoted += 1;
                     tracing::info!(
                         kind = kind.name(), model = %id, readings = tally.readings, above = tally.above,
                         above_current = tally.above_current, "new model promoted"
@@ -135,7 +135,7 @@ impl ModelMetrics {
                     persistent.install(kind);
                 }
                 Some(ShadowOutcome::Refused { id, why }) => {
-                    figures.trials_refused += 1;
+                    figures.shadows_refused += 1;
                     tracing::warn!(kind = kind.name(), model = %id, reason = why, "new model refused; keeping the current one");
                     persistent.engine.drop_shadow(kind);
                 }
@@ -158,14 +158,16 @@ impl ModelMetrics {
                 values.set_by(&TRAINING_SECONDS, &MetricLabels::new([name]), seconds);
             }
             for (metric, outcome, count) in [
-                (&TRIALS, "promoted", it.trials_promoted),
-                (&TRIALS, "refused", it.trials_refused),
+                (&SHADOW_MODELS, "promoted", it.shadows_promoted),
+                (&SHADOW_MODELS, "refused", it.shadows_refused),
                 (&TRAININGS, "trained", it.trained),
                 (&TRAININGS, "refused", it.refused),
             ] {
                 values.set_by(metric, &MetricLabels::new([name, outcome]), count as f64);
             }
-            for (implementation, auc) in [("hostnorm", it.auc), ("extended-isolation-forest", it.auc_peer)] {
+            for (implementation, auc) in
+                [("hostnorm", it.auc), ("extended-isolation-forest", it.auc_reference)]
+            {
                 if let Some(auc) = auc {
                     values.set_by(&AUC, &MetricLabels::new([name, implementation]), auc);
                 }
@@ -182,7 +184,7 @@ fn add(persistent: &mut PersistentState, kind: SubjectKind, model: TrainedModel)
         persistent.install(kind);
     } else {
         persistent.engine.drop_shadow(kind);
-        persistent.engine.try_out(kind, version.eif());
+        persistent.engine.start_shadow(kind, version.eif());
     }
     persistent.save_models();
 }

@@ -102,7 +102,7 @@ impl PersistentState {
             subject: subject.clone(),
             signal: signal.name.to_owned(),
             mean: it.mean,
-            deviation: it.deviation,
+            stddev: it.stddev,
             min: it.min,
             max: it.max,
             points: it.points,

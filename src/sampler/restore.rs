@@ -25,7 +25,7 @@ const FORGET: &str = "forget";
 const SNAPSHOT_AGE_MAX: f64 = 1.25 * SNAPSHOT_SECONDS;
 
 /// Seconds of recent points that are learned again for a subject of a changing population after a `forget`.
-const FOLD_SECONDS: f64 = 86_400.0;
+const RELEARN_SECONDS: f64 = 86_400.0;
 
 /// The source of the restored state.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,7 +72,7 @@ pub fn restore(
                     RestoredEngine { engine, registry, source, started, templates, knows_host };
                 restored.restore_all(reader, &metrics)?;
                 if !knows_host && let Some(known) = borrowed_statistics(reader)? {
-                    restored.engine.lend(SubjectKind::Host, &known);
+                    restored.engine.set_host_prior(SubjectKind::Host, &known);
                 }
                 Some(Box::new(restored))
             }
@@ -124,7 +124,12 @@ impl RestoredEngine {
             None => {
                 let single = |it: &Subject| it.kind().turnover() == SubjectTurnover::Permanent;
                 let subjects: Vec<Subject> = reader.subjects()?.into_iter().filter(single).collect();
-                RestoreSource::Points(fold(reader, &mut self.engine, &subjects, &forgotten(reader)?)?)
+                RestoreSource::Points(relearn_points(
+                    reader,
+                    &mut self.engine,
+                    &subjects,
+                    &forgotten(reader)?,
+                )?)
             }
         };
         self.engine.set_learning(learning);
@@ -163,7 +168,7 @@ impl RestoredEngine {
                 self.engine.trained_at(kind, current.created);
             }
             if let Some(shadow) = self.registry.shadow(kind) {
-                self.engine.try_out(kind, shadow.eif());
+                self.engine.start_shadow(kind, shadow.eif());
             }
         }
         Ok(())
@@ -242,7 +247,7 @@ fn span(text: &str) -> Option<TimeRange> {
 
 /// Learns the stored points of these subjects without the forgotten ones; returns their number. A subject without
 /// points starts as a new one.
-pub(super) fn fold(
+pub(super) fn relearn_points(
     reader: &StoreReader,
     engine: &mut Engine,
     subjects: &[Subject],
@@ -250,7 +255,7 @@ pub(super) fn fold(
 ) -> Result<usize, StoreError> {
     let mut points = 0;
     for subject in subjects {
-        let found = fold_one(reader, engine, subject, forgotten)?;
+        let found = relearn_subject(reader, engine, subject, forgotten)?;
         if found == 0 {
             engine.reset_learned_state(subject);
         }
@@ -259,7 +264,7 @@ pub(super) fn fold(
     Ok(points)
 }
 
-fn fold_one(
+fn relearn_subject(
     reader: &StoreReader,
     engine: &mut Engine,
     subject: &Subject,
@@ -270,7 +275,7 @@ fn fold_one(
     let Some(mut warming) = engine.start_state_rebuild(subject, until) else { return Ok(0) };
     let seconds = match subject.kind().turnover() {
         SubjectTurnover::Permanent => f64::INFINITY,
-        SubjectTurnover::Changing => FOLD_SECONDS,
+        SubjectTurnover::Changing => RELEARN_SECONDS,
     };
     let between = TimeRange { from: Timestamp(until.0 - seconds), ..TimeRange::ALL };
     each_point(reader, subject, &names, between, forgotten, |past| warming.push(past))?;
@@ -288,7 +293,7 @@ pub(super) fn knows_forgotten(reader: &StoreReader, at: Timestamp) -> Result<boo
 ///
 /// # Errors
 /// If the store cannot be read.
-pub fn fold_and_judge(
+pub fn rescore_points(
     reader: &StoreReader,
     engine: &mut Engine,
     subject: &Subject,
@@ -345,8 +350,8 @@ impl Columns {
             self.names = row.signals.to_vec();
             self.places = names.iter().map(|name| row.signals.iter().position(|it| it == name)).collect();
         }
-        let HistoryPoint { point, in_anomaly, weight, score } = past;
-        (point.at, *in_anomaly, *weight, *score) = (row.at, row.in_anomaly, row.weight, row.score);
+        let HistoryPoint { point, in_episode, weight, score } = past;
+        (point.at, *in_episode, *weight, *score) = (row.at, row.in_episode, row.weight, row.score);
         let own = point.values.iter_mut().zip(&mut point.missing);
         for ((value, missing), place) in own.zip(&self.places) {
             let found = place.and_then(|it| Some((*row.values.get(it)?, *row.missing.get(it)?)));

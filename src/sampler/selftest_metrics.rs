@@ -48,7 +48,7 @@ impl SelftestMetrics {
     }
 
     /// Records the outcome of a test.
-    pub(super) fn note(
+    pub(super) fn record(
         &mut self,
         at: Timestamp,
         subject: &str,
@@ -124,7 +124,7 @@ mod tests {
     fn only_a_test_that_passed_is_a_success() {
         let mut tests = SelftestMetrics::default();
         let mut check = |at, result, expect: [Option<f64>; 3]| {
-            tests.note(Timestamp(at), "host", result, 0.1);
+            tests.record(Timestamp(at), "host", result, 0.1);
             let mut values = SubjectValues::default();
             tests.values(&mut values);
             let eif = values.get_by(&DETECTOR, &MetricLabels::new(["eif"]));

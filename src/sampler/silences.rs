@@ -50,7 +50,7 @@ impl PersistentState {
     /// Adds the silenced subjects to a reading, and says when a silence of the host begins and ends.
     pub(super) fn note_silences(&mut self, reading: &mut Reading) {
         let was_silenced = self.engine.is_host_silenced();
-        self.silences.note(reading);
+        self.silences.add_to(reading);
         match (was_silenced, silence::state(reading, &Subject::Host)) {
             (false, Some(state)) => {
                 tracing::info!(expected = state.is_expected, "a silence of Alertmanager matches this host");

@@ -30,7 +30,7 @@ pub(super) static RESTORED: Metric = Metric::counter(
     "Subjects that returned and were restored from their stored state",
 )
 .by(&["kind"]);
-pub(super) static UNJUDGED: Metric = Metric::counter(
+pub(super) static UNSCORED: Metric = Metric::counter(
     "hostnorm_subject_readings_unscored_total",
     "Readings of subjects not scored, because the maximum number of subjects was reached",
 )
@@ -115,7 +115,7 @@ impl StateTransfers {
                 values.set_by(&SUBJECTS, &MetricLabels::new([kind, state]), count as f64);
             }
             for (metric, count) in
-                [(&EVICTED, it.evicted), (&RESTORED, it.restored), (&UNJUDGED, it.unscored)]
+                [(&EVICTED, it.evicted), (&RESTORED, it.restored), (&UNSCORED, it.unscored)]
             {
                 values.set_by(metric, &MetricLabels::new([kind]), count as f64);
             }

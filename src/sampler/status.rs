@@ -91,7 +91,7 @@ pub(super) fn baselines(persistent: &PersistentState, subject: &Subject) -> Cont
         .map(|(_, signal, it)| SignalBaseline {
             metric: signal.name.to_owned(),
             mean: it.mean,
-            stddev: it.deviation,
+            stddev: it.stddev,
             min_value: finite(it.min),
             max_value: finite(it.max),
             sample_count: it.points,

@@ -16,14 +16,14 @@ impl PersistentState {
     ///
     /// # Errors
     /// If it is not known.
-    pub(super) fn judge_episode(
+    pub(super) fn set_verdict(
         &mut self,
         subject: &Subject,
         second: Timestamp,
         verdict: OperatorVerdict,
     ) -> Result<ControlReply, CommandRefusal> {
         let id = episode_text::id(subject, second);
-        if !self.engine.judge_episode(subject, second, verdict) {
+        if !self.engine.set_verdict(subject, second, verdict) {
             let name = episode_text::name(subject);
             return Err(CommandRefusal::NotFound(format!(
                 "no episode {id} among the newest {RECENT_MAX} of {name}; `hostnorm episodes` lists all"
@@ -50,7 +50,7 @@ pub(super) fn recall(reader: &StoreReader, engine: &mut Engine) -> Result<(), St
     let live: Vec<Subject> =
         engine.live().filter(|it| it.kind().turnover() == SubjectTurnover::Permanent).cloned().collect();
     for subject in live {
-        for record in reader.judged_episodes(&subject, RECENT_MAX)? {
+        for record in reader.episodes_with_verdict(&subject, RECENT_MAX)? {
             engine.recall_episode(&subject, &past_episode(&record));
         }
     }

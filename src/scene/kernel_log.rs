@@ -71,7 +71,7 @@ impl KernelLog {
     /// Opens the log at its end; `None` if this host or this user cannot read it.
     pub(super) fn open(rootfs: &Path) -> Option<Self> {
         // It stays open, and files that are read need the descriptor more.
-        if open_files::scarcity().is_some() {
+        if open_files::descriptor_shortage().is_some() {
             return None;
         }
         let path = rootfs.join("dev/kmsg");

@@ -8,7 +8,7 @@ use crate::detect::habituation::{self, ExcursionInput, Habituation};
 use crate::detect::raw_score::MinimumScores;
 use crate::detect::{DetectorOutput, DetectorOutputs};
 use crate::episode::EpisodeEndRule;
-use crate::report::WithheldAlert;
+use crate::report::WithheldReason;
 use crate::window::Point;
 
 /// Seconds below the level after which an excursion of the score has ended, …
@@ -19,7 +19,7 @@ const EXCURSION_GAP_POINTS: f64 = 6.0;
 /// Shortest duration before acceptance as normal, however new the host is.
 const ACCEPT_SECONDS_MIN: f64 = 3_600.0;
 /// Part of the threshold by which it is higher on a new host.
-const YOUNG_FACTOR: f64 = 0.5;
+const NEW_HOST_FACTOR: f64 = 0.5;
 
 impl Scorer {
     /// Decides whether the current episode is worth an alert; call it after [`step`](Self::step) with its score.
@@ -33,12 +33,12 @@ impl Scorer {
         let now = AlertInput {
             elapsed,
             score,
-            young_factor: self.new_host_threshold_factor(settings),
+            new_host_factor: self.new_host_threshold_factor(settings),
             in_episode: self.tracker.episode().is_some(),
             in_grace: self.tracker.in_grace(),
             usual: match (self.is_usual, self.is_recurrent) {
-                (true, _) => Some(WithheldAlert::FirstWeek),
-                (false, true) => Some(WithheldAlert::EarlierDays),
+                (true, _) => Some(WithheldReason::FirstWeek),
+                (false, true) => Some(WithheldReason::EarlierDays),
                 (false, false) => None,
             },
         };
@@ -120,7 +120,7 @@ impl Scorer {
         if !self.detectors.level_extreme.has_floors() {
             return 1.0;
         }
-        1.0 + YOUNG_FACTOR * 0.5_f64.powf(self.points * settings.point_seconds / habituation::HALF_LIFE)
+        1.0 + NEW_HOST_FACTOR * 0.5_f64.powf(self.points * settings.point_seconds / habituation::HALF_LIFE)
     }
 
     /// Where absences and level extremes raise the score to, at this threshold on the raw scale. Where no signal has a

@@ -32,23 +32,23 @@ impl Scorer {
         &mut self,
         point: &Point,
         distances: &SignalDistances,
-        lesson: LearnOptions,
+        learn_options: LearnOptions,
         whole: f64,
         ready: bool,
     ) {
         let input = self.input(point, distances);
-        self.detectors.learn(&input, lesson);
+        self.detectors.learn(&input, learn_options);
         // Distances from a borrowed mean show how subjects differ, not how one subject varies.
-        if !lesson.in_anomaly && self.points >= POINTS_MIN && !self.is_borrowed() {
+        if !learn_options.in_episode && self.points >= POINTS_MIN && !self.is_borrowed() {
             let rows = if ready { &mut self.history } else { &mut self.early };
             rows.push(point.at, clip(&distances.z).into_iter().map(|it| it as f32));
         }
-        self.ranking.learn(point, lesson);
+        self.ranking.learn(point, learn_options);
         if self.points >= POINTS_MIN {
-            self.first_week.learn(point, &distances.z, lesson);
+            self.first_week.learn(point, &distances.z, learn_options);
             let local = self.expectation.local_seconds(point.at);
-            self.earlier_days.learn(local, point, lesson);
+            self.earlier_days.learn(local, point, learn_options);
         }
-        self.expectation.learn(point, distances, lesson, whole);
+        self.expectation.learn(point, distances, learn_options, whole);
     }
 }

@@ -51,8 +51,8 @@ impl HistoryLearner {
     /// Passes the next point to the scorer, oldest first.
     pub fn push(&mut self, scorer: &mut Scorer, past: &HistoryPoint) {
         self.spend(scorer, past);
-        let sheltered = self.settings.shelter_short_memory;
-        if self.was_accepted(scorer, past) && sheltered {
+        let excluded = self.settings.exclude_episodes_from_short_memory;
+        if self.was_accepted(scorer, past) && excluded {
             scorer.expectation.forget_down_to(POINTS_AFTER_ACCEPTANCE);
         }
         let age = self.age(past);
@@ -62,14 +62,14 @@ impl HistoryLearner {
         }
         scorer.habituation.forget_until(past.point.at, self.settings.point_seconds);
         let of_season = age <= SEASON_SECONDS;
-        if of_season && !past.in_anomaly {
-            scorer.detectors.seasonal.note(&past.point);
+        if of_season && !past.in_episode {
+            scorer.detectors.seasonal.record(&past.point);
         }
         self.skipped += 1;
         let stride = STRIDES[usize::from(!of_season)];
         if self.skipped >= stride {
             self.skipped = 0;
-            scorer.learn_coarse_point(past, stride as f64, sheltered);
+            scorer.learn_coarse_point(past, stride as f64, excluded);
         }
     }
 
@@ -79,7 +79,7 @@ impl HistoryLearner {
         if last.is_some_and(|it| past.point.at.0 - it.0 > GAP_POINTS * self.settings.point_seconds) {
             self.since = None;
         }
-        if past.in_anomaly {
+        if past.in_episode {
             self.since.get_or_insert(past.point.at);
             return false;
         }
@@ -91,7 +91,7 @@ impl HistoryLearner {
     fn spend(&mut self, scorer: &mut Scorer, past: &HistoryPoint) {
         let Some(score) = past.score else { return };
         let (elapsed, rule) = (self.settings.point_seconds, &self.settings.alert);
-        let in_alert = past.in_anomaly && score >= scorer.alert_level(&self.settings);
+        let in_alert = past.in_episode && score >= scorer.alert_level(&self.settings);
         let has_begun = !std::mem::replace(&mut self.in_alert, in_alert) && in_alert;
         let score = score * scorer.new_host_threshold_factor(&self.settings);
         scorer.alert.learn(elapsed, score, has_begun, rule);
@@ -101,15 +101,15 @@ impl HistoryLearner {
 impl Scorer {
     /// Learns a historical point with its original weight, and clears the scores that this leaves behind.
     fn learn_point(&mut self, past: &HistoryPoint, settings: &ScorerSettings) {
-        let HistoryPoint { point, in_anomaly, weight, .. } = past;
+        let HistoryPoint { point, in_episode, weight, .. } = past;
         let distances = self.expectation.distances(point);
         if self.points >= POINTS_MIN {
             self.recount_excursions(point, &distances, settings);
         }
-        let sheltered = settings.shelter_short_memory;
-        let lesson = LearnOptions { weight: *weight, step: true, in_anomaly: *in_anomaly && sheltered };
-        self.learn(point, &distances, lesson, 1.0, true);
-        self.grow(*weight, *in_anomaly);
+        let excluded = settings.exclude_episodes_from_short_memory;
+        let learn_options = LearnOptions { weight: *weight, step: true, in_episode: *in_episode && excluded };
+        self.learn(point, &distances, learn_options, 1.0, true);
+        self.grow(*weight, *in_episode);
     }
 
     /// Counts the excursions of a historical point, as if it were scored.
@@ -122,12 +122,12 @@ impl Scorer {
     }
 
     /// Learns the expectations from a point that represents `count` points.
-    fn learn_coarse_point(&mut self, past: &HistoryPoint, count: f64, sheltered: bool) {
-        let HistoryPoint { point, in_anomaly, weight, .. } = past;
+    fn learn_coarse_point(&mut self, past: &HistoryPoint, count: f64, excluded: bool) {
+        let HistoryPoint { point, in_episode, weight, .. } = past;
         let distances = self.expectation.distances(point);
-        let lesson =
-            LearnOptions { weight: weight * count, step: true, in_anomaly: *in_anomaly && sheltered };
-        self.expectation.learn(point, &distances, lesson, count);
-        self.grow(lesson.weight, *in_anomaly);
+        let learn_options =
+            LearnOptions { weight: weight * count, step: true, in_episode: *in_episode && excluded };
+        self.expectation.learn(point, &distances, learn_options, count);
+        self.grow(learn_options.weight, *in_episode);
     }
 }

@@ -29,7 +29,7 @@ impl Scorer {
         let Some(since) = self.tracker.episode().map(|it| it.since) else { return };
         if self.patterns.is_peak(since, score) {
             let parts = self.shape(point);
-            self.patterns.note(EpisodePattern { since, peak: score, parts });
+            self.patterns.record(EpisodePattern { since, peak: score, parts });
         }
     }
 

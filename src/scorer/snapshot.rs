@@ -14,7 +14,7 @@ impl Scorer {
         kept.detectors.seasonal.complete(&self.detectors.seasonal);
         kept.detectors.forest.take_model_from(self.detectors.forest);
         if let Some(model) = self.shadow.and_then(|it| it.model) {
-            kept.try_out(&model);
+            kept.start_shadow(&model);
         }
         Some(kept)
     }

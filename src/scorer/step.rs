@@ -30,7 +30,7 @@ pub struct ScorerSettings {
     pub anomaly_learning_weight: f64,
     /// Whether points inside an episode are kept out of short memories, of the rows for the forest and of the growth
     /// of a new host, because a fault must not change what is learned about it (ADR 007).
-    pub shelter_short_memory: bool,
+    pub exclude_episodes_from_short_memory: bool,
 }
 
 impl ScorerSettings {
@@ -59,7 +59,7 @@ pub struct HistoryPoint {
     /// The point.
     pub point: Point,
     /// Whether it was inside an episode, or would have been without grace.
-    pub in_anomaly: bool,
+    pub in_episode: bool,
     /// Weight with which it was learned; 0 while learning was paused.
     pub weight: f64,
     /// Highest score since the previous point; 1.0 is the threshold. `None` if there was no score.
@@ -72,10 +72,10 @@ pub struct SubjectScore {
     /// The held score; 1.0 is the threshold.
     pub held: f64,
     /// The smoothed score of this point.
-    pub momentary: f64,
+    pub instant_score: f64,
     /// The largest contributions to `held`, most positive first, with the direction at its time; their sum is `held`.
     pub contributions: Vec<(usize, DeviationDirection, f64)>,
-    /// The signals to name for this point, largest deviation first, with their contributions to `momentary`.
+    /// The signals to name for this point, largest deviation first, with their contributions to `instant_score`.
     pub causes: Vec<(usize, f64)>,
     /// The score of each detector divided by its own threshold; `None` while it abstains.
     pub detectors: PerDetector<Option<f64>>,
@@ -83,7 +83,7 @@ pub struct SubjectScore {
     pub confidence: Option<f64>,
     /// Absent signals.
     pub absences: Vec<Absence>,
-    /// The score that starts and ends episodes and alerts: `held` for rows of a table, `momentary` for readings.
+    /// The score that starts and ends episodes and alerts: `held` for rows of a table, `instant_score` for readings.
     pub decisive: f64,
     /// The threshold in effect, on the raw scale; higher while few points are known.
     pub threshold: f64,

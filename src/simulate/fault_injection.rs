@@ -6,7 +6,7 @@ use super::signal_scale::{SignalScale, SignalScales};
 use crate::detect::seeded_rng::SeededRng;
 
 /// Largest number of signals that a fault affects in a table with unknown names.
-const STRUCK_MAX: usize = 3;
+const AFFECTED_MAX: usize = 3;
 
 /// In such a table, a noisy neighbor affects every third signal, up to this number.
 const NEIGHBORED_MAX: usize = 12;
@@ -25,8 +25,8 @@ const UNEVEN: f64 = 0.1;
 pub struct FaultInjection {
     fault: FaultKind,
     rows: usize,
-    struck: Vec<usize>,
-    /// The effect on each of `struck`.
+    affected_signals: Vec<usize>,
+    /// The effect on each of `affected_signals`.
     effects: Vec<FaultEffect>,
 }
 
@@ -51,7 +51,8 @@ impl FaultInjection {
     /// A fault of `rows` rows for a table with these scales; `None` if none of its signals could show it, for example
     /// if all are constant.
     pub fn new(fault: FaultKind, rows: usize, scales: &SignalScales, random: &mut SeededRng) -> Option<Self> {
-        let mut injection = Self { fault, rows: rows.max(1), struck: Vec::new(), effects: Vec::new() };
+        let mut injection =
+            Self { fault, rows: rows.max(1), affected_signals: Vec::new(), effects: Vec::new() };
         match fault {
             FaultKind::FlatLine => injection.device(scales, random, FaultEffect::Hold(None)),
             FaultKind::VanishedDevice => injection.device(scales, random, FaultEffect::Vanish),
@@ -61,7 +62,7 @@ impl FaultInjection {
             }
             _ => injection.move_signals(scales, random),
         }
-        (!injection.struck.is_empty()).then_some(injection)
+        (!injection.affected_signals.is_empty()).then_some(injection)
     }
 
     /// The kind of fault.
@@ -76,9 +77,9 @@ impl FaultInjection {
 
     /// The affected signals, in the order of the table.
     pub fn affected_signals(&self) -> Vec<usize> {
-        let mut struck = self.struck.clone();
-        struck.sort_unstable();
-        struck
+        let mut affected_signals = self.affected_signals.clone();
+        affected_signals.sort_unstable();
+        affected_signals
     }
 
     /// Changes the row that is `step` rows after the start; rows after the end are unchanged. Call it for each row in
@@ -98,7 +99,7 @@ impl FaultInjection {
         let filled = (step + 1) as f64 / self.rows as f64;
         // One factor for all, because following signals vary with their lead.
         let uneven = 1.0 + UNEVEN * (2.0 * f64::from(random.uniform()) - 1.0);
-        for (signal, effect) in self.struck.iter().zip(&mut self.effects) {
+        for (signal, effect) in self.affected_signals.iter().zip(&mut self.effects) {
             let cells = (row.get_mut(*signal), missing.get_mut(*signal), scales.get(*signal));
             let (Some(value), Some(missing), Some(scale)) = cells else { continue };
             if *missing {
@@ -125,8 +126,8 @@ impl FaultInjection {
     }
 
     fn strike(&mut self, signal: usize, effect: FaultEffect) {
-        if !self.struck.contains(&signal) {
-            self.struck.push(signal);
+        if !self.affected_signals.contains(&signal) {
+            self.affected_signals.push(signal);
             self.effects.push(effect);
         }
     }
@@ -166,8 +167,8 @@ impl FaultInjection {
     fn any(&mut self, scales: &SignalScales, random: &mut SeededRng) {
         let mut able = indices(scales, moves);
         let count = match self.fault {
-            FaultKind::NoisyNeighbor => able.len().div_ceil(3).clamp(STRUCK_MAX, NEIGHBORED_MAX),
-            _ => 1 + random.below(STRUCK_MAX),
+            FaultKind::NoisyNeighbor => able.len().div_ceil(3).clamp(AFFECTED_MAX, NEIGHBORED_MAX),
+            _ => 1 + random.below(AFFECTED_MAX),
         };
         for _ in 0..count.min(able.len()) {
             let signal = able.swap_remove(random.below(able.len()));

@@ -12,7 +12,7 @@ pub struct SignalScale {
     /// Half the distance between the 16th and the 84th percentile: the standard deviation of a normal distribution.
     pub spread: f64,
     /// The standard deviation, for signals with mostly equal values.
-    pub deviation: f64,
+    pub stddev: f64,
     /// The smallest value seen.
     pub low: f64,
     /// Share of values that differ from their predecessor.
@@ -28,7 +28,7 @@ pub struct SignalScale {
 impl SignalScale {
     /// The unit of fault sizes; 0 for a constant signal without a noise floor.
     pub fn unit(&self) -> f64 {
-        let own = if self.spread > 0.0 { self.spread } else { self.deviation };
+        let own = if self.spread > 0.0 { self.spread } else { self.stddev };
         own.max(self.floor)
     }
 
@@ -37,7 +37,7 @@ impl SignalScale {
             name: column.name.to_owned(),
             level: 0.0,
             spread: 0.0,
-            deviation: 0.0,
+            stddev: 0.0,
             low: 0.0,
             moves: 0.0,
             floor: column.floor,
@@ -56,7 +56,7 @@ impl SignalScale {
         // The mean of equal values may differ in its last digit.
         if moves > 0 && largest.is_finite() {
             let squares = values.iter().map(|it| ((it - mean) / largest).powi(2)).sum::<f64>();
-            scale.deviation = largest * (squares / count).sqrt();
+            scale.stddev = largest * (squares / count).sqrt();
         }
         values.sort_by(f64::total_cmp);
         let at = |share: f64| values.get((share * (count - 1.0)).round() as usize).copied().unwrap_or(mean);
@@ -102,7 +102,7 @@ impl SignalScales {
     pub fn enlarge(&mut self, factor: f64) {
         for scale in &mut self.0 {
             scale.spread *= factor;
-            scale.deviation *= factor;
+            scale.stddev *= factor;
             scale.floor *= factor;
         }
     }

@@ -232,19 +232,19 @@ impl<T: Send + 'static> BlockingReader<T> {
     ///
     /// # Errors
     /// If no thread can be started.
-    pub(super) fn ask(
+    pub(super) fn request(
         &self,
         path: &Path,
         read: impl FnOnce(&Path) -> T + Send + 'static,
     ) -> Result<(), SourceError> {
-        self.ask_in_lane(path, path, read)
+        self.request_in_lane(path, path, read)
     }
 
-    /// As [`Self::ask`], and after the other paths of its lane.
+    /// As [`Self::request`], and after the other paths of its lane.
     ///
     /// # Errors
     /// If no thread can be started.
-    pub(super) fn ask_in_lane(
+    pub(super) fn request_in_lane(
         &self,
         lane: &Path,
         path: &Path,

@@ -198,7 +198,7 @@ impl GraceContextSource {
     /// Asks which lock files there are, and which of those known so far are locked.
     fn ask_locks(&mut self, at: Timestamp) -> Result<(), SourceError> {
         for (_, path) in &self.managers {
-            self.identities.ask(path, |path| optional_metadata(path, identity))?;
+            self.identities.request(path, |path| optional_metadata(path, identity))?;
         }
         if self.is_first {
             self.identities.wait(FIRST_WAIT);
@@ -217,7 +217,7 @@ impl GraceContextSource {
             }
         }
         self.asked = Some(at);
-        self.locks.ask(&self.lock_list, move |path| locked_files(path, &wanted))?;
+        self.locks.request(&self.lock_list, move |path| locked_files(path, &wanted))?;
         if self.is_first {
             self.locks.wait(FIRST_WAIT);
         }
@@ -226,7 +226,7 @@ impl GraceContextSource {
 
     fn set_marker(&mut self, into: &mut SubjectValues) -> Result<(), SourceError> {
         let Some(path) = &self.marker else { return Ok(()) };
-        self.touched.ask(path, |path| optional_metadata(path, |it| it.modified()))?;
+        self.touched.request(path, |path| optional_metadata(path, |it| it.modified()))?;
         if self.is_first {
             self.touched.wait(FIRST_WAIT);
         }
@@ -355,7 +355,7 @@ mod tests {
     fn a_deploy_marker_that_hangs_is_named_and_delays_nothing() {
         let said = while_it_hangs(|source, released| {
             let hang = move |_: &Path| released.recv().map(|()| None).or(Ok(None));
-            source.touched.ask(source.marker.as_ref().unwrap(), hang).unwrap();
+            source.touched.request(source.marker.as_ref().unwrap(), hang).unwrap();
         });
         assert_eq!(said, "cannot read /share/deployed: no answer within 3 s");
     }
@@ -366,7 +366,7 @@ mod tests {
             let hang = move |_: &Path| {
                 released.recv().map(|()| LockedFiles::default()).or(Ok(LockedFiles::default()))
             };
-            source.locks.ask(&source.lock_list, hang).unwrap();
+            source.locks.request(&source.lock_list, hang).unwrap();
         });
         assert_eq!(said, "cannot read /locks: no answer within 3 s");
     }

@@ -91,7 +91,7 @@ fn ratio_of(change: &ReadingPair<'_>, modes: &[&str]) -> Option<f64> {
         }
     }
     let modes_of = |values: &SubjectValues| values.each(&SECONDS).count();
-    if !has_idle || known < modes_of(change.before).max(modes_of(change.now)) {
+    if !has_idle || known < modes_of(change.previous).max(modes_of(change.current)) {
         return None;
     }
     share(part?, whole)
@@ -112,7 +112,7 @@ struct Cpu {
 
 impl Source for Cpu {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
-        set(self.stat.read()?, &self.labels, into.host())?.note(into);
+        set(self.stat.read()?, &self.labels, into.host())?.add_to(into);
         Ok(())
     }
 }
@@ -208,7 +208,7 @@ mod tests {
         let mut values = SubjectValues::default();
         let labels = MODES.map(|mode| MetricLabels::new([mode]));
         let mut reading = Reading::default();
-        set(KernelText::of(Path::new("stat"), text), &labels, &mut values).unwrap().note(&mut reading);
+        set(KernelText::of(Path::new("stat"), text), &labels, &mut values).unwrap().add_to(&mut reading);
         assert_eq!(values.get_by(&SECONDS, &labels[0]), Some(0.01));
         assert_eq!(values.get(&COUNT), Some(2.0));
         assert_eq!(reading.omissions.iter().map(|it| it.count).sum::<usize>(), 2);

@@ -230,34 +230,34 @@ pub(super) fn counted_devices<'a>(
     counter: &'static Metric,
     counted: &'static Metric,
 ) -> Option<impl Iterator<Item = (&'a MetricLabels, Option<f64>)> + use<'a>> {
-    let ReadingPair { before, now, elapsed } = *change;
-    now.each(counted).next()?;
+    let ReadingPair { previous, current, elapsed } = *change;
+    current.each(counted).next()?;
     // Both list the devices in the same order.
     let mut rates = change.rates(counter).peekable();
-    let mut earlier = before.each(counted).peekable();
-    let present = now.each(counted).filter(|it| it.value > 0.0).filter_map(move |device| {
+    let mut earlier = previous.each(counted).peekable();
+    let present = current.each(counted).filter(|it| it.value > 0.0).filter_map(move |device| {
         let labels = &device.labels;
         let rate = match rates.next_if(|it| it.0 == labels) {
             Some((_, rate)) => Some(rate),
-            None => ReadingPair { before, now, elapsed }.rate_by(counter, labels),
+            None => ReadingPair { previous, current, elapsed }.rate_by(counter, labels),
         };
         let was_counted = match earlier.next_if(|it| it.labels == *labels) {
             Some(it) => Some(it.value),
-            None => before.get_by(counted, labels),
+            None => previous.get_by(counted, labels),
         };
         // What a device gained before it was counted, another one counted.
         was_counted.is_none_or(|it| it > 0.0).then_some((labels, was_counted.and(rate)))
     });
     // A device that is gone may be back in the next reading, and one whose kind is not known yet may be counted.
-    let is_known = move |metric, it: &MetricSample| now.get_by(metric, &it.labels).is_some();
+    let is_known = move |metric, it: &MetricSample| current.get_by(metric, &it.labels).is_some();
     let is_gone =
         move |it: &&MetricSample| it.value > 0.0 && !is_known(counted, it) && !is_known(counter, it);
-    let mut kinds = now.each(counted).peekable();
+    let mut kinds = current.each(counted).peekable();
     let is_unknown = move |it: &&MetricSample| {
         kinds.next_if(|kind| kind.labels == it.labels).is_none() && !is_known(counted, it)
     };
-    let gone = before.each(counted).filter(is_gone);
-    let unknown = now.each(counter).filter(is_unknown);
+    let gone = previous.each(counted).filter(is_gone);
+    let unknown = current.each(counter).filter(is_unknown);
     Some(present.chain(gone.chain(unknown).map(|it| (&it.labels, None))))
 }
 

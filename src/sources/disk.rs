@@ -139,7 +139,7 @@ fn physical<'a>(change: &ReadingPair<'a>, counter: &'static Metric) -> Option<Ve
         return counted.map(|(labels, rate)| Some((name_of(labels)?, rate?))).collect();
     }
     // Readings of earlier versions do not say.
-    let names: Vec<&str> = change.now.each(counter).filter_map(|it| name_of(&it.labels)).collect();
+    let names: Vec<&str> = change.current.each(counter).filter_map(|it| name_of(&it.labels)).collect();
     let rates = change.rates(counter).filter_map(|(labels, rate)| Some((name_of(labels)?, rate)));
     Some(rates.filter(|(name, _)| disk_device::is_counted_by_name(name, &names)).collect())
 }
@@ -180,7 +180,7 @@ impl Source for Disk {
         let text = self.diskstats.read()?;
         let DiskList { devices, kinds, .. } = &mut self.disks;
         kinds.update(text, clock::instant(), |it| devices.is_left_out(it));
-        set(text, &mut self.disks, into.host())?.note(into);
+        set(text, &mut self.disks, into.host())?.add_to(into);
         self.disks.devices.note_dropped(into);
         let is_any_judged = into.host().each(&COUNTED).any(|it| it.value > 0.0);
         self.disks.devices.note_unjudged(is_any_judged, "disk.device_exclude", into);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::kernel_file::KernelText;
 
 /// Seconds between two looks at all devices: they are rebuilt rarely.
-const ASK_SECONDS: u64 = 10;
+const REFRESH_SECONDS: u64 = 10;
 
 /// Largest number of shown devices that are looked up.
 const KNOWN_MAX: usize = 4096;
@@ -29,7 +29,7 @@ pub(super) struct DiskKinds {
     /// The kind of those layers over unknown devices that are counted, as the height in [`LAYERS`].
     lowest: Option<u8>,
     /// Time of the last look, and a hash of the list then.
-    asked: Option<(Instant, u64)>,
+    last_refresh: Option<(Instant, u64)>,
 }
 
 /// What a device is, the most important first.
@@ -60,7 +60,7 @@ enum Below {
 
 impl DiskKinds {
     pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory, known: BTreeMap::new(), lowest: None, asked: None }
+        Self { directory, known: BTreeMap::new(), lowest: None, last_refresh: None }
     }
 
     /// Looks at the devices of a list that are shown, if the list changed or it is time.
@@ -74,11 +74,11 @@ impl DiskKinds {
         let mut hasher = DefaultHasher::new();
         names().for_each(|it| it.hash(&mut hasher));
         let hash = hasher.finish();
-        let is_fresh = |at| now.saturating_duration_since(at) < Duration::from_secs(ASK_SECONDS);
-        if self.asked.is_some_and(|(at, of)| of == hash && is_fresh(at)) {
+        let is_fresh = |at| now.saturating_duration_since(at) < Duration::from_secs(REFRESH_SECONDS);
+        if self.last_refresh.is_some_and(|(at, of)| of == hash && is_fresh(at)) {
             return;
         }
-        self.asked = Some((now, hash));
+        self.last_refresh = Some((now, hash));
         let listed: BTreeSet<&str> = names().collect();
         let is_listed = |name: &str| listed.contains(name);
         // A device that only looks like a partition is shown.

@@ -1,6 +1,6 @@
 //! Filesystems, from `/proc/1/mountinfo` and `statvfs`.
 //!
-//! They are queried every [`ASK_SECONDS`] beside the loop (see [`blocking_reads`](super::blocking_reads)); each reading has
+//! They are queried every [`REFRESH_SECONDS`] beside the loop (see [`blocking_reads`](super::blocking_reads)); each reading has
 //! the newest results. Usage changes slowly, and a query of a network share takes a round trip to its server.
 
 use std::io;
@@ -58,8 +58,8 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::Ratio,
         // A package upgrade or a day of logs on a small root.
         floor: 0.05,
-        device: Some(|it| space_used(it.now)),
-        formula: |it| Some(device_with_highest(space_used(it.now).into_iter())?.1),
+        device: Some(|it| space_used(it.current)),
+        formula: |it| Some(device_with_highest(space_used(it.current).into_iter())?.1),
     },
     Signal {
         kind: SubjectKind::Host,
@@ -69,8 +69,8 @@ pub(super) static SIGNALS: &[Signal] = &[
         unit: SignalUnit::Ratio,
         // Some 60,000 files on a small root filesystem.
         floor: 0.05,
-        device: Some(|it| used(it.now, &INODES, &INODES_FREE, None)),
-        formula: |it| Some(device_with_highest(used(it.now, &INODES, &INODES_FREE, None).into_iter())?.1),
+        device: Some(|it| used(it.current, &INODES, &INODES_FREE, None)),
+        formula: |it| Some(device_with_highest(used(it.current, &INODES, &INODES_FREE, None).into_iter())?.1),
     },
 ];
 
@@ -131,7 +131,7 @@ impl Default for FilesystemSettings {
 }
 
 /// Seconds between two rounds of queries.
-const ASK_SECONDS: u64 = 5;
+const REFRESH_SECONDS: u64 = 5;
 
 /// Usage of a filesystem.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -164,7 +164,7 @@ impl Filesystem {
             },
             rootfs: rootfs.as_path().into(),
             usages: settings.blocking.reader(),
-            asked: None,
+            last_refresh: None,
             dropped: 0,
             malformed: None,
             mounts: Vec::new(),
@@ -180,7 +180,7 @@ struct Filesystem {
     /// Queries mounts by their mount points; the reason of one that cannot be queried.
     usages: BlockingReader<Result<FilesystemUsage, String>>,
     /// Start of the last round of queries.
-    asked: Option<Instant>,
+    last_refresh: Option<Instant>,
     /// Mounts beyond the maximum, in the newest list.
     dropped: usize,
     /// Malformed lines of the newest list.
@@ -200,8 +200,9 @@ struct ShownMount {
 impl Source for Filesystem {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let now = clock::instant();
-        let due =
-            self.asked.is_none_or(|it| Duration::from_secs(ASK_SECONDS) <= now.saturating_duration_since(it));
+        let due = self
+            .last_refresh
+            .is_none_or(|it| Duration::from_secs(REFRESH_SECONDS) <= now.saturating_duration_since(it));
         let mut outcome = Ok(());
         if due {
             // A list that cannot be read is tried again at the next reading.
@@ -209,7 +210,7 @@ impl Source for Filesystem {
             if self.mounts.is_empty() && outcome.is_err() {
                 return outcome;
             }
-            if outcome.is_ok() && self.asked.replace(now).is_none() {
+            if outcome.is_ok() && self.last_refresh.replace(now).is_none() {
                 self.usages.wait(FIRST_WAIT);
             }
         }
@@ -261,7 +262,7 @@ impl Filesystem {
         self.usages.keep(|point| mounts.iter().any(|it| it.point == point));
         mounts.iter().try_for_each(|mount| {
             let root = Arc::clone(&self.rootfs);
-            self.usages.ask(&mount.point, move |point| {
+            self.usages.request(&mount.point, move |point| {
                 let usage = ask(&root.join(point.strip_prefix("/").unwrap_or(point)));
                 usage.map_err(|source| SourceError::Read { path: point.into(), source }.to_string())
             })

@@ -352,7 +352,7 @@ impl SkippedLines {
     }
 
     /// Adds the lines and fields to what a reading does not show.
-    pub(super) fn note(self, into: &mut Reading) {
+    pub(super) fn add_to(self, into: &mut Reading) {
         if !self.lacking.is_empty() {
             let what = format!("{} has no {}", self.file, self.lacking.join(", "));
             into.note_omission(self.lacking.len(), what.clone(), what);

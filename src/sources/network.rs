@@ -178,7 +178,7 @@ fn physical(change: &ReadingPair<'_>, counters: &[&'static Metric]) -> Option<f6
             }
             // Readings of earlier versions do not say.
             None => {
-                let counted = CountedHeight::of_names(change.now.each(counter).filter_map(name_of));
+                let counted = CountedHeight::of_names(change.current.each(counter).filter_map(name_of));
                 for (labels, rate) in change.rates(counter) {
                     if labels.values().first().is_some_and(|it| counted.counts_name(it)) {
                         sum = Some(sum.unwrap_or(0.0) + rate);
@@ -230,7 +230,7 @@ struct NetworkSource {
 impl Source for NetworkSource {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let rank = |name: &str| self.links.rank(name);
-        set(self.dev.read()?, &mut self.devices, !self.is_own_pattern, rank, into.host())?.note(into);
+        set(self.dev.read()?, &mut self.devices, !self.is_own_pattern, rank, into.host())?.add_to(into);
         self.devices.note_dropped(into);
         let now = clock::instant();
         let host = into.host();
@@ -338,7 +338,7 @@ mod tests {
         let mut reading = Reading::default();
         let mut devices = IncludedDevices::new(ExcludePattern::default());
         let text = KernelText::of(Path::new("dev"), text);
-        set(text, &mut devices, false, |_| 0, reading.host()).unwrap().note(&mut reading);
+        set(text, &mut devices, false, |_| 0, reading.host()).unwrap().add_to(&mut reading);
         assert_eq!(reading.host().each(&RECEIVED).count(), 2);
         assert_eq!(reading.host().each(&SENT).count(), 3);
         assert_eq!(reading.omissions[0].count, 3);

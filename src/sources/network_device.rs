@@ -12,7 +12,7 @@ use super::network_device_name::{self, AGGREGATE, CountedHeight, NetworkHeight, 
 use crate::reading::Reading;
 
 /// Seconds between two looks at a device: they are rewired rarely.
-const ASK_SECONDS: u64 = 10;
+const REFRESH_SECONDS: u64 = 10;
 
 /// Bytes per second of a megabit per second, in which `speed` is given.
 const MEGABIT: f64 = 125_000.0;
@@ -32,7 +32,7 @@ pub(super) struct NetworkLinks {
     speeds: BlockingReader<Option<f64>>,
     /// Names of ports, where several devices are one piece of hardware.
     ports: BlockingReader<Option<String>>,
-    asked: Option<Instant>,
+    last_refresh: Option<Instant>,
     known: BTreeMap<String, KnownNetworkDevice>,
     /// Devices that were replaced since the last reading by others of the same names.
     replaced: BTreeSet<String>,
@@ -77,7 +77,7 @@ impl NetworkLinks {
             links: blocking.reader(),
             speeds: blocking.reader(),
             ports: blocking.reader(),
-            asked: None,
+            last_refresh: None,
             known: BTreeMap::new(),
             replaced: BTreeSet::new(),
         }
@@ -93,11 +93,12 @@ impl NetworkLinks {
     /// # Errors
     /// If no thread can be started.
     pub(super) fn update(&mut self, names: &[&str], now: Instant) -> Result<(), SourceError> {
-        let is_first = self.asked.is_none();
-        let is_fresh = |asked| now.saturating_duration_since(asked) < Duration::from_secs(ASK_SECONDS);
-        let ask_all = !self.asked.is_some_and(is_fresh);
+        let is_first = self.last_refresh.is_none();
+        let is_fresh =
+            |last_refresh| now.saturating_duration_since(last_refresh) < Duration::from_secs(REFRESH_SECONDS);
+        let ask_all = !self.last_refresh.is_some_and(is_fresh);
         if ask_all {
-            self.asked = Some(now);
+            self.last_refresh = Some(now);
         }
         self.replaced.clear();
         self.known.retain(|name, _| names.contains(&name.as_str()));
@@ -112,7 +113,7 @@ impl NetworkLinks {
                 continue;
             }
             if entry != 0 {
-                self.links.ask(&path, |path| Some(read_link(path)))?;
+                self.links.request(&path, |path| Some(read_link(path)))?;
             }
             if before != Some(entry) {
                 let device = KnownNetworkDevice {
@@ -149,10 +150,10 @@ impl NetworkLinks {
             let is_shared = hardware.iter().filter(|it| *it == own).count() > 1;
             let (speed, port) = (device.path.join("speed"), device.path.join("phys_port_name"));
             if ask_all {
-                self.speeds.ask(&speed, read_speed)?;
+                self.speeds.request(&speed, read_speed)?;
             }
             if ask_all && is_shared {
-                self.ports.ask(&port, |path| {
+                self.ports.request(&port, |path| {
                     FileReader::default().read(path).ok().map(|it| it.text.trim().to_owned())
                 })?;
             }

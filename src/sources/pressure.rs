@@ -148,7 +148,7 @@ impl Source for PressureSource {
                 read => read.and_then(|text| set(text, metrics, into.host())),
             };
             found = true;
-            outcome = outcome.and(read.map(|it| it.note(into)));
+            outcome = outcome.and(read.map(|it| it.add_to(into)));
         }
         if found {
             absent.iter().for_each(|it| into.note_omission(1, it.to_string(), it.to_string()));

@@ -1,6 +1,6 @@
 //! Temperatures, from `/sys/class/hwmon` (`Documentation/hwmon/sysfs-interface.rst`).
 //!
-//! The chips are listed and read every [`ASK_SECONDS`] beside the loop (see [`blocking_reads`](super::blocking_reads)), because
+//! The chips are listed and read every [`REFRESH_SECONDS`] beside the loop (see [`blocking_reads`](super::blocking_reads)), because
 //! they are behind slow buses, and a driver may wait for sleeping hardware. Those of one bus are read one after the other, as
 //! they take turns anyway. If their round takes longer than a value may be old, values are missing meanwhile. Temperatures
 //! change slowly. `sysinfo` is not used, because it only supports `/sys`.
@@ -35,7 +35,7 @@ pub(super) static METRICS: &[&Metric] = &[&TEMPERATURE, &DROPPED];
 pub(super) static SIGNALS: &[Signal] = &[];
 
 /// Seconds between two lists of the chips; each sensor of a list is read once.
-const ASK_SECONDS: u64 = 10;
+const REFRESH_SECONDS: u64 = 10;
 
 /// Largest number of temperatures exposed.
 const SENSORS_MAX: usize = 128;
@@ -54,7 +54,7 @@ struct Sensors {
     label_files: BlockingReader<Option<String>>,
     answers: BlockingReader<Temperature>,
     /// Time of the last query for the list of the chips.
-    asked: Option<Instant>,
+    last_refresh: Option<Instant>,
     /// Whether there was a list; the error of the last one.
     listed: Option<Result<(), SourceError>>,
     /// The sensors of the last list, by chip.
@@ -148,7 +148,7 @@ impl Sensors {
             lists: settings.blocking.reader(),
             label_files: settings.blocking.reader(),
             answers: settings.blocking.reader(),
-            asked: None,
+            last_refresh: None,
             listed: None,
             sensors: Vec::new(),
             dropped: 0,
@@ -160,12 +160,13 @@ impl Sensors {
 
     /// Asks for the list of the chips if it is time, and takes a list that arrived.
     fn list_chips(&mut self, now: Instant) -> Result<(), SourceError> {
-        let is_fresh = |asked| now.saturating_duration_since(asked) < Duration::from_secs(ASK_SECONDS);
-        let is_first = self.asked.is_none();
-        if !self.asked.is_some_and(is_fresh) {
-            self.asked = Some(now);
+        let is_fresh =
+            |last_refresh| now.saturating_duration_since(last_refresh) < Duration::from_secs(REFRESH_SECONDS);
+        let is_first = self.last_refresh.is_none();
+        if !self.last_refresh.is_some_and(is_fresh) {
+            self.last_refresh = Some(now);
             let sysfs = self.sysfs.clone();
-            self.lists.ask(&self.directory, move |_| sensor_chip::list_sensors(&sysfs))?;
+            self.lists.request(&self.directory, move |_| sensor_chip::list_sensors(&sysfs))?;
         }
         if is_first {
             self.lists.wait(FIRST_WAIT);
@@ -215,8 +216,8 @@ impl Sensors {
         self.labels.retain(|path, _| sensors.iter().any(|it| it.input == *path));
         self.label_files.keep(|path| sensors.iter().any(|it| label_file(it) == path));
         for sensor in sensors {
-            self.label_files.ask_in_lane(&sensor.bus, &label_file(sensor), sensor_chip::word)?;
-            self.answers.ask_in_lane(&sensor.bus, &sensor.input, temperature)?;
+            self.label_files.request_in_lane(&sensor.bus, &label_file(sensor), sensor_chip::word)?;
+            self.answers.request_in_lane(&sensor.bus, &sensor.input, temperature)?;
         }
         Ok(())
     }

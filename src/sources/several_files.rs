@@ -32,7 +32,7 @@ pub(super) fn note_files<const N: usize>(
     let is_here = !matches!(outcomes.first(), Some(Err(SourceError::Unavailable { .. })));
     let mut note = |skipped: SkippedLines| {
         if is_here {
-            skipped.note(into);
+            skipped.add_to(into);
         }
     };
     outcomes.map(|it| it.map(&mut note)).into_iter().collect()

@@ -222,7 +222,7 @@ fn make_private(directory: &Path) {
                 directory = %directory.display(), file,
                 "other users can access the store's directory; permissions kept because it contains other files"
             );
-        } else if let Err(error) = file_permissions::close_to_others(&path) {
+        } else if let Err(error) = file_permissions::restrict_to_owner(&path) {
             tracing::info!(path = %path.display(), %error, "cannot remove other users' access to the store");
         }
     }

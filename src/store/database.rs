@@ -187,10 +187,10 @@ fn judged(
     highest: &mut BTreeMap<Subject, f64>,
 ) -> Result<(), StoreError> {
     for it in &tick.assessed {
-        episodes.note(connection, tick.at, it)?;
-        if let Some(momentary) = it.momentary {
-            let highest = highest.entry(it.subject.clone()).or_insert(momentary);
-            *highest = highest.max(momentary);
+        episodes.record(connection, tick.at, it)?;
+        if let Some(instant_score) = it.instant_score {
+            let highest = highest.entry(it.subject.clone()).or_insert(instant_score);
+            *highest = highest.max(instant_score);
         }
         if let Some(learned) = &it.point {
             points::insert(connection, it, learned, highest.remove(&it.subject))?;

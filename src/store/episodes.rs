@@ -29,8 +29,8 @@ struct OpenEpisode {
     peak: f64,
     /// Its length in seconds of readings; `None` if an earlier process did not know it.
     lasted: Option<f64>,
-    /// The marks in its row; none of an earlier process, which then stay until another is added.
-    marks: EpisodeCircumstances,
+    /// The circumstances in its row; none of an earlier process, which then stay until another is added.
+    circumstances: EpisodeCircumstances,
     /// The severity in its row.
     severity: Option<EpisodeSeverity>,
 }
@@ -51,7 +51,7 @@ impl OpenEpisodes {
                 began: row.get(1)?,
                 last_seen: row.get(2)?,
                 peak: row.get(3)?,
-                marks: EpisodeCircumstances::default(),
+                circumstances: EpisodeCircumstances::default(),
                 severity: row.get::<_, Option<String>>(6)?.and_then(|name| EpisodeSeverity::read(&name)),
                 lasted: row.get(7)?,
             };
@@ -63,7 +63,7 @@ impl OpenEpisodes {
     }
 
     /// Updates the rows with the assessment of one subject.
-    pub(super) fn note(
+    pub(super) fn record(
         &mut self,
         connection: &Connection,
         at: Timestamp,
@@ -116,11 +116,11 @@ impl OpenEpisodes {
                 .prepare_cached("UPDATE episodes SET templates = ?2, description = ?3 WHERE id = ?1")?
                 .execute(params![row.id, templates, it.description.as_deref().unwrap_or_default()])?;
         }
-        if let Some(row) = self.0.get_mut(&it.subject).filter(|row| row.marks != it.marks) {
-            row.marks = it.marks;
-            let names: Vec<&str> = it.marks.names().collect();
+        if let Some(row) = self.0.get_mut(&it.subject).filter(|row| row.circumstances != it.circumstances) {
+            row.circumstances = it.circumstances;
+            let names: Vec<&str> = it.circumstances.names().collect();
             connection
-                .prepare_cached("UPDATE episodes SET marks = ?2 WHERE id = ?1")?
+                .prepare_cached("UPDATE episodes SET circumstances = ?2 WHERE id = ?1")?
                 .execute(params![row.id, serde_json::to_string(&names).unwrap_or_default()])?;
         }
         if let Some(row) = self.0.get_mut(&it.subject).filter(|row| row.severity < it.severity) {
@@ -192,11 +192,11 @@ fn begin(
     };
     let causes = it.causes.as_deref().unwrap_or("[]");
     let description = it.description.as_deref().unwrap_or_default();
-    let keep_from = snapshot.unwrap_or(since - AROUND_SECONDS);
+    let retained_from = snapshot.unwrap_or(since - AROUND_SECONDS);
     let model = model_before(connection, since, &it.subject)?;
     connection
         .prepare_cached(
-            "INSERT INTO episodes (kind, subject, began, last_seen, outcome, peak, causes, description, model, keep_from) \
+            "INSERT INTO episodes (kind, subject, began, last_seen, outcome, peak, causes, description, model, retained_from) \
              VALUES (?1, ?2, ?3, ?3, 'open', ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
@@ -207,18 +207,26 @@ fn begin(
             causes,
             description,
             model,
-            keep_from,
+            retained_from,
         ])?;
     let id = connection.last_insert_rowid();
-    let marks = EpisodeCircumstances::default();
+    let circumstances = EpisodeCircumstances::default();
     let Episode { peak, lasted, .. } = *episode;
-    Ok(OpenEpisode { id, began: since, last_seen: since, peak, lasted: Some(lasted), marks, severity: None })
+    Ok(OpenEpisode {
+        id,
+        began: since,
+        last_seen: since,
+        peak,
+        lasted: Some(lasted),
+        circumstances,
+        severity: None,
+    })
 }
 
 fn close(connection: &Connection, row: &OpenEpisode, outcome: &str) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE episodes SET ended = ?2, last_seen = ?2, outcome = ?3, peak = ?4, keep_to = ?2 + ?5, lasted = ?6 \
+            "UPDATE episodes SET ended = ?2, last_seen = ?2, outcome = ?3, peak = ?4, retained_to = ?2 + ?5, lasted = ?6 \
              WHERE id = ?1",
         )?
         .execute(params![row.id, row.last_seen, outcome, row.peak, AROUND_SECONDS, row.lasted])?;
@@ -227,16 +235,16 @@ fn close(connection: &Connection, row: &OpenEpisode, outcome: &str) -> Result<()
 
 /// Selects the columns that [`episode`] reads, without the scenes, which are large.
 pub(super) const EPISODES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, description, model, \
-                        keep_from, keep_to, culprits, '[]', marks, verdict, verdict_at, templates, severity, \
+                        retained_from, retained_to, culprits, '[]', circumstances, verdict, verdict_at, templates, severity, \
                         lasted FROM episodes";
 
 /// The same with the scenes.
 pub(super) const EPISODES_WITH_SCENES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, \
-                        description, model, keep_from, keep_to, culprits, scenes, marks, verdict, verdict_at, templates, severity, \
+                        description, model, retained_from, retained_to, culprits, scenes, circumstances, verdict, verdict_at, templates, severity, \
                         lasted FROM episodes";
 
 /// The newest episodes of a subject and those with a verdict, oldest first, without their scenes.
-pub(super) fn judged_episodes(
+pub(super) fn episodes_with_verdict(
     connection: &Connection,
     of: &Subject,
     newest: usize,
@@ -266,11 +274,11 @@ pub(super) fn episode(row: &Row<'_>) -> Result<EpisodeRecord, rusqlite::Error> {
         causes: serde_json::from_str(&row.get::<_, String>(7)?).unwrap_or_default(),
         description: row.get(8)?,
         model: row.get(9)?,
-        keep_from: row.get(10)?,
-        keep_to: row.get(11)?,
+        retained_from: row.get(10)?,
+        retained_to: row.get(11)?,
         culprits: serde_json::from_str(&row.get::<_, String>(12)?).unwrap_or_default(),
         scenes: serde_json::from_str(&row.get::<_, String>(13)?).unwrap_or_default(),
-        marks: serde_json::from_str(&row.get::<_, String>(14)?).unwrap_or_default(),
+        circumstances: serde_json::from_str(&row.get::<_, String>(14)?).unwrap_or_default(),
         verdict: row.get(15)?,
         verdict_at: row.get(16)?,
         templates: serde_json::from_str(&row.get::<_, String>(17)?).unwrap_or_default(),

@@ -53,7 +53,7 @@ pub(super) fn is_open_to_others(_: &Path) -> bool {
 }
 
 /// Removes the permissions of group and others.
-pub(super) fn close_to_others(path: &Path) -> io::Result<()> {
+pub(super) fn restrict_to_owner(path: &Path) -> io::Result<()> {
     let permissions = path.symlink_metadata()?.permissions();
     #[cfg(unix)]
     let permissions = fs::Permissions::from_mode(permissions.mode() & 0o7777 & !OTHERS);

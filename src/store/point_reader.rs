@@ -203,7 +203,7 @@ impl StoreReader {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub fn knows(&self, subject: &Subject) -> Result<bool, StoreError> {
+    pub fn has_subject(&self, subject: &Subject) -> Result<bool, StoreError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM points INDEXED BY points_subject WHERE kind = ?1 AND subject = ?2) \
                    OR EXISTS (SELECT 1 FROM episodes WHERE kind = ?1 AND subject = ?2)";
         Ok(self.0.query_row(sql, params![subject.kind().name(), subject.name()], |row| row.get(0))?)

@@ -32,7 +32,7 @@ fn store(services: usize, instants: impl IntoIterator<Item = f64>) -> (tempfile:
             ];
             transaction
                 .execute(
-                    "INSERT INTO points (at, kind, subject, anomalous, weight, score, momentary, layout, \"values\") \
+                    "INSERT INTO points (at, kind, subject, in_episode, weight, score, instant_score, layout, \"values\") \
                      VALUES (?1, ?2, ?3, 0, 1, 0.25, 0.25, ?4, ?5)",
                     row,
                 )
@@ -88,8 +88,8 @@ fn scores_and_points_are_of_one_subject_or_of_all() {
         assert_eq!((scores.len(), &scores), (expect, &points));
         assert!(of.is_none_or(|of| scores.iter().all(|(_, it)| it == of)));
     }
-    assert!(reader.knows(&service).unwrap() && reader.knows(&Subject::Host).unwrap());
-    assert!(!reader.knows(&Subject::Container("s1".into())).unwrap());
+    assert!(reader.has_subject(&service).unwrap() && reader.has_subject(&Subject::Host).unwrap());
+    assert!(!reader.has_subject(&Subject::Container("s1".into())).unwrap());
 }
 
 #[test]

@@ -24,18 +24,18 @@ pub(super) fn insert(
     let names: Vec<&str> = learned.signals.iter().map(|it| it.name).collect();
     connection
         .prepare_cached(
-            "INSERT INTO points (at, kind, subject, anomalous, weight, score, momentary, is_anomaly, confidence, layout, \"values\") \
+            "INSERT INTO points (at, kind, subject, in_episode, weight, score, instant_score, is_anomaly, confidence, layout, \"values\") \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             learned.point.at.0,
             it.subject.kind().name(),
             it.subject.name(),
-            learned.in_anomaly,
+            learned.in_episode,
             learned.weight,
             highest,
-            it.momentary,
-            it.momentary.map(|_| it.episode.is_some()),
+            it.instant_score,
+            it.instant_score.map(|_| it.episode.is_some()),
             it.confidence,
             layout(connection, &it.subject, &names)?,
             pack_values(&learned.point.values, &learned.point.missing),
@@ -66,7 +66,7 @@ pub(super) fn layouts(connection: &Connection) -> Result<SignalLayouts, StoreErr
 }
 
 /// The columns that [`point`] reads.
-pub(super) const POINT: &str = "id, at, kind, subject, anomalous, weight, layout, \"values\", score";
+pub(super) const POINT: &str = "id, at, kind, subject, in_episode, weight, layout, \"values\", score";
 
 /// A point; `None` if the row is corrupt.
 pub(super) fn point(row: &Row<'_>, layouts: &SignalLayouts) -> Result<Option<PointRow>, rusqlite::Error> {
@@ -77,7 +77,7 @@ pub(super) fn point(row: &Row<'_>, layouts: &SignalLayouts) -> Result<Option<Poi
     Ok(Some(PointRow {
         at: Timestamp(row.get(1)?),
         subject,
-        in_anomaly: row.get(4)?,
+        in_episode: row.get(4)?,
         weight: row.get(5)?,
         score: row.get(8)?,
         signals: Arc::clone(signals),
@@ -87,7 +87,7 @@ pub(super) fn point(row: &Row<'_>, layouts: &SignalLayouts) -> Result<Option<Poi
 }
 
 /// The columns that [`score`] reads.
-pub(super) const SCORE: &str = "id, at, kind, subject, score, momentary, is_anomaly, confidence";
+pub(super) const SCORE: &str = "id, at, kind, subject, score, instant_score, is_anomaly, confidence";
 
 /// A score; `None` if the row is corrupt.
 pub(super) fn score(row: &Row<'_>) -> Result<Option<ScoreRow>, rusqlite::Error> {
@@ -97,7 +97,7 @@ pub(super) fn score(row: &Row<'_>) -> Result<Option<ScoreRow>, rusqlite::Error> 
         at: Timestamp(row.get(1)?),
         subject,
         score,
-        momentary: row.get::<_, Option<f64>>(5)?.unwrap_or(score),
+        instant_score: row.get::<_, Option<f64>>(5)?.unwrap_or(score),
         is_anomaly: row.get::<_, Option<bool>>(6)?.unwrap_or_default(),
         confidence: row.get(7)?,
     }))

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::block;
 use super::data_dir::FILE;
-use super::episodes::{EPISODES, EPISODES_WITH_SCENES, episode, judged_episodes};
+use super::episodes::{EPISODES, EPISODES_WITH_SCENES, episode, episodes_with_verdict};
 use super::error::StoreError;
 use super::row_types::{
     BEGINNING, BaselineRow, LEARNING, LogPositionRow, LogStateRow, MarkerRow, ModelRow, RECORDED,
@@ -135,8 +135,12 @@ impl StoreReader {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub fn judged_episodes(&self, of: &Subject, newest: usize) -> Result<Vec<EpisodeRecord>, StoreError> {
-        judged_episodes(&self.0, of, newest)
+    pub fn episodes_with_verdict(
+        &self,
+        of: &Subject,
+        newest: usize,
+    ) -> Result<Vec<EpisodeRecord>, StoreError> {
+        episodes_with_verdict(&self.0, of, newest)
     }
 
     /// The state of an evicted subject, by its kind and identity.
@@ -305,7 +309,7 @@ fn baseline(row: &Row<'_>) -> Result<Option<BaselineRow>, rusqlite::Error> {
         subject,
         signal: row.get(2)?,
         mean: row.get(3)?,
-        deviation: row.get(4)?,
+        stddev: row.get(4)?,
         min: row.get::<_, Option<f64>>(5)?.unwrap_or(f64::INFINITY),
         max: row.get::<_, Option<f64>>(6)?.unwrap_or(f64::NEG_INFINITY),
         points: row.get(7)?,

@@ -42,8 +42,8 @@ const GAP_SECONDS_MIN: f64 = 3_600.0;
 const AGE_STEPS_MAX: f64 = 1_000.0;
 
 /// Condition of the readings that no episode needs.
-const NOT_EXPLAINING: &str = "NOT EXISTS (SELECT 1 FROM episodes WHERE keep_from <= readings.last_at \
-                              AND coalesce(keep_to, 9e99) >= readings.first_at)";
+const NOT_EXPLAINING: &str = "NOT EXISTS (SELECT 1 FROM episodes WHERE retained_from <= readings.last_at \
+                              AND coalesce(retained_to, 9e99) >= readings.first_at)";
 
 impl RetentionLimits {
     /// Largest size of the write-ahead log; the rest is for the database.
@@ -159,8 +159,8 @@ fn release_beyond(connection: &Connection, keep: &RetentionLimits, readings: f64
 /// Releases the rows kept for the oldest episode; returns the number of episodes released.
 fn release_oldest(connection: &Connection) -> Result<usize, StoreError> {
     let released = connection.execute(
-        "UPDATE episodes SET keep_from = NULL, keep_to = NULL WHERE id = \
-         (SELECT id FROM episodes WHERE keep_from IS NOT NULL AND outcome <> 'open' ORDER BY began LIMIT 1)",
+        "UPDATE episodes SET retained_from = NULL, retained_to = NULL WHERE id = \
+         (SELECT id FROM episodes WHERE retained_from IS NOT NULL AND outcome <> 'open' ORDER BY began LIMIT 1)",
         [],
     )?;
     statements::delete_unneeded(connection)?;

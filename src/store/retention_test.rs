@@ -34,13 +34,13 @@ fn tick(at: f64, since: Option<f64>, turn: Option<EpisodeTransition>) -> StoreWr
         reading.host().set_by(&NOISE, &MetricLabels::new([format!("{series}").as_str()]), value);
     }
     let judged = AssessmentEntry {
-        marks: crate::report::EpisodeCircumstances::default(),
+        circumstances: crate::report::EpisodeCircumstances::default(),
         severity: None,
         scene: None,
         templates: None,
         subject: Subject::Host,
         point: None,
-        momentary: None,
+        instant_score: None,
         confidence: None,
         episode: since.map(|it| Episode { since: Timestamp(it), peak: 1.5, lasted: 0.0 }),
         transition: turn,
@@ -67,7 +67,7 @@ fn day(directory: &Path) -> Database {
     for minute in 0..24 * 60 {
         let at = f64::from(minute) * 60.0;
         let tick = match minute {
-            360 => tick(at, Some(began), Some(EpisodeTransition::Began)),
+            360 => tick(at, Some(began), Some(EpisodeTransition::Started)),
             361..365 => tick(at, Some(began), None),
             365 => {
                 let episode = Episode { since: Timestamp(began), peak: 1.5, lasted: 0.0 };
@@ -111,7 +111,7 @@ fn old_rows_are_deleted_and_those_that_explain_an_episode_stay() {
     assert_eq!(found, expect);
     let reader = StoreReader::open(directory.path()).unwrap();
     let episode = reader.episode(&Subject::Host, Timestamp(6.0 * HOUR)).unwrap().unwrap();
-    assert_eq!((episode.keep_from, episode.keep_to), (Some(from), Some(to)));
+    assert_eq!((episode.retained_from, episode.retained_to), (Some(from), Some(to)));
     assert_eq!(reader.snapshots_of(&episode).unwrap()[0].at, Timestamp(from));
     drop((db, reader));
     // Too little space: the episode stays, its readings and snapshots go.
@@ -119,7 +119,7 @@ fn old_rows_are_deleted_and_those_that_explain_an_episode_stay() {
     assert_eq!(times(directory.path()).first(), Some(&oldest));
     let reader = StoreReader::open(directory.path()).unwrap();
     let episode = reader.episode(&Subject::Host, Timestamp(6.0 * HOUR)).unwrap().unwrap();
-    assert_eq!((episode.outcome.as_str(), episode.keep_from), ("ended", None));
+    assert_eq!((episode.outcome.as_str(), episode.retained_from), ("ended", None));
     assert_eq!(reader.snapshots_of(&episode).unwrap(), Vec::new());
 }
 

@@ -66,7 +66,7 @@ pub struct PointRow {
     /// Its subject.
     pub subject: Subject,
     /// Whether it is inside an episode.
-    pub in_anomaly: bool,
+    pub in_episode: bool,
     /// Weight with which it was learned, 0 to 1.
     pub weight: f64,
     /// Highest score since the previous point, 1.0 is the threshold; absent before the first score.
@@ -89,7 +89,7 @@ pub struct ScoreRow {
     /// Highest score since the previous point; 1.0 is the threshold.
     pub score: f64,
     /// Score of the point itself.
-    pub momentary: f64,
+    pub instant_score: f64,
     /// Whether it is inside an episode.
     pub is_anomaly: bool,
     /// Share of the detectors that agree, 0 to 1.
@@ -106,7 +106,7 @@ pub struct BaselineRow {
     /// Exponentially weighted mean.
     pub mean: f64,
     /// Exponentially weighted standard deviation, including the noise floor.
-    pub deviation: f64,
+    pub stddev: f64,
     /// Smallest value outside episodes.
     pub min: f64,
     /// Largest value outside episodes.

@@ -35,10 +35,10 @@ CREATE TABLE points (
     at REAL NOT NULL,
     kind TEXT NOT NULL,
     subject TEXT NOT NULL,
-    anomalous INTEGER NOT NULL, -- 1 inside an episode
+    in_episode INTEGER NOT NULL, -- 1 inside an episode
     weight REAL NOT NULL,    -- weight with which the point was learned, 0 to 1
     score REAL,              -- highest score since the previous point; 1 is the threshold
-    momentary REAL,          -- score of this point
+    instant_score REAL,      -- score of this point
     is_anomaly INTEGER,
     confidence REAL,
     layout INTEGER NOT NULL REFERENCES layouts (id),
@@ -48,7 +48,7 @@ CREATE INDEX points_at ON points (at);
 CREATE INDEX points_subject ON points (kind, subject);
 
 CREATE VIEW scores AS
-SELECT at, kind, subject, score, momentary, is_anomaly, confidence FROM points WHERE score IS NOT NULL;
+SELECT at, kind, subject, score, instant_score, is_anomaly, confidence FROM points WHERE score IS NOT NULL;
 
 -- The normal range of each signal, in the unit of the signal.
 CREATE TABLE baselines (
@@ -79,7 +79,7 @@ CREATE TABLE episodes (
     peak REAL NOT NULL,      -- highest score
     causes TEXT NOT NULL,    -- JSON array, the largest contribution first
     description TEXT NOT NULL, -- one sentence, as in the log
-    marks TEXT NOT NULL DEFAULT '[]', -- JSON array: what made it expected, such as maintenance
+    circumstances TEXT NOT NULL DEFAULT '[]', -- JSON array: what made it expected, such as maintenance
     severity TEXT,           -- info, warning or critical, by its highest impact; NULL if unknown
     verdict TEXT,            -- rejected or confirmed by an operator; NULL without a verdict
     verdict_at REAL,         -- when it was given
@@ -87,8 +87,8 @@ CREATE TABLE episodes (
     scenes TEXT NOT NULL DEFAULT '[]', -- JSON array: the host at the start and at the peak
     templates TEXT NOT NULL DEFAULT '[]', -- JSON array: the masked kinds of lines that explain it, of a log
     model TEXT,              -- model that judged it
-    keep_from REAL,          -- readings from here
-    keep_to REAL             -- to here are kept longer than others; both NULL when they are not
+    retained_from REAL,      -- readings from here
+    retained_to REAL         -- to here are kept longer than others; both NULL when they are not
 );
 CREATE INDEX episodes_began ON episodes (began);
 

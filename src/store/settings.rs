@@ -63,7 +63,7 @@ pub enum StoreLocation {
     /// Disabled by the settings.
     Off,
     /// No directory is known.
-    Nowhere,
+    Unknown,
     /// In this directory.
     Directory(PathBuf),
 }
@@ -101,7 +101,7 @@ impl StoreSettings {
         let home = || path("HOME").filter(|it| it.is_absolute()).map(|it| it.join(".local/state"));
         match state.or_else(home) {
             Some(state) => StoreLocation::Directory(state.join(OWN)),
-            None => StoreLocation::Nowhere,
+            None => StoreLocation::Unknown,
         }
     }
 }
@@ -119,7 +119,7 @@ mod tests {
         let variable = |name: &str| variables.iter().find(|it| it.0 == name).map(|it| it.1.into());
         let found = match settings.location_beside(system.map(Path::new), variable) {
             StoreLocation::Off => "off".to_owned(),
-            StoreLocation::Nowhere => "nowhere".to_owned(),
+            StoreLocation::Unknown => "nowhere".to_owned(),
             StoreLocation::Directory(path) => path.display().to_string(),
         };
         assert_eq!(found, expect, "{path} {variables:?}");

@@ -67,12 +67,12 @@ impl StoreReader {
     /// # Errors
     /// When the store cannot be read.
     pub fn snapshots_of(&self, episode: &EpisodeRecord) -> Result<Vec<SnapshotRow>, StoreError> {
-        let Some(from) = episode.keep_from else { return Ok(Vec::new()) };
+        let Some(from) = episode.retained_from else { return Ok(Vec::new()) };
         let mut statement = self.0.prepare(&format!(
             "{} WHERE at = ?1 OR (cause IS NOT NULL AND at BETWEEN ?1 AND ?2) ORDER BY id",
             snapshots()
         ))?;
-        let to = episode.keep_to.unwrap_or(1e300);
+        let to = episode.retained_to.unwrap_or(1e300);
         Ok(statement.query_map([from, to], snapshot)?.collect::<Result<_, _>>()?)
     }
 }

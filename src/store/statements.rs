@@ -25,8 +25,8 @@ pub const LOG_STATES_MAX: i64 = 256;
 pub const SUBJECT_STATE_BYTES_MAX: usize = 4 << 20;
 
 /// Condition of the snapshots that reproduce an episode: the one before its readings, and those with a cause since.
-pub(super) const EXPLAINING: &str = "EXISTS (SELECT 1 FROM episodes WHERE keep_from = snapshots.at OR \
-    (snapshots.cause IS NOT NULL AND snapshots.at BETWEEN keep_from AND coalesce(keep_to, 9e99)))";
+pub(super) const EXPLAINING: &str = "EXISTS (SELECT 1 FROM episodes WHERE retained_from = snapshots.at OR \
+    (snapshots.cause IS NOT NULL AND snapshots.at BETWEEN retained_from AND coalesce(retained_to, 9e99)))";
 
 /// Condition of a model that a snapshot names.
 pub(super) const IN_MODELS: &str = "instr(' ' || snapshots.model || ' ', ' ' || models.id || ' ') > 0";
@@ -44,7 +44,7 @@ pub(super) fn baselines(connection: &Connection, rows: &[BaselineRow]) -> Result
             it.subject.name(),
             it.signal,
             it.mean,
-            it.deviation,
+            it.stddev,
             finite(it.min),
             finite(it.max),
             it.points,
@@ -209,7 +209,7 @@ pub(super) fn import(
     let names: Vec<&str> = history.signals.iter().map(|it| it.name).collect();
     let layout = points::layout(connection, &history.subject, &names)?;
     let mut statement = connection.prepare_cached(
-        "INSERT INTO points (id, at, kind, subject, anomalous, weight, layout, \"values\") \
+        "INSERT INTO points (id, at, kind, subject, in_episode, weight, layout, \"values\") \
          VALUES (?1, ?2, ?3, ?4, 0, 1.0, ?5, ?6)",
     )?;
     for (id, it) in (begin..).zip(earlier) {

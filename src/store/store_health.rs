@@ -31,7 +31,7 @@ static DROPPED: Metric = Metric::counter(
 pub static METRICS: &[&Metric] = &[&SUCCESS, &SIZE, &LAST_COMMIT, &ERRORS, &DROPPED];
 
 /// Time beyond two commit intervals after which an unresponsive store counts as failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Operations that can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ const FAILS: u8 = 2;
 pub(super) struct StoreStatus {
     state: AtomicU8,
     /// Longest time without a sign of life.
-    patience: Duration,
+    response_timeout: Duration,
     started: Instant,
     /// Milliseconds from the start to the last sign of life.
     alive: AtomicU64,
@@ -78,7 +78,7 @@ impl StoreStatus {
     pub(super) fn new(commit_interval: Duration) -> Self {
         Self {
             state: AtomicU8::new(UNKNOWN),
-            patience: commit_interval * 2 + PATIENCE,
+            response_timeout: commit_interval * 2 + RESPONSE_TIMEOUT,
             started: clock::instant(),
             alive: AtomicU64::new(0),
             is_logged: AtomicBool::new(false),
@@ -124,7 +124,7 @@ impl StoreStatus {
     fn success(&self) -> Option<bool> {
         let alive = Duration::from_millis(self.alive.load(Ordering::Relaxed));
         let silence = self.started.elapsed().saturating_sub(alive);
-        if silence > self.patience {
+        if silence > self.response_timeout {
             if !self.is_logged.swap(true, Ordering::Relaxed) {
                 let seconds = silence.as_secs();
                 tracing::warn!(seconds, "the store does not respond; check its disk");

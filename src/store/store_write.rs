@@ -101,14 +101,14 @@ pub struct TickEntry {
 pub(super) struct AssessmentEntry {
     pub(super) subject: Subject,
     pub(super) point: Option<Arc<LearnedPoint>>,
-    pub(super) momentary: Option<f64>,
+    pub(super) instant_score: Option<f64>,
     pub(super) confidence: Option<f64>,
     pub(super) episode: Option<Episode>,
     pub(super) transition: Option<EpisodeTransition>,
     /// The description of the open episode.
     pub(super) description: Option<Arc<str>>,
     /// What made its episode expected.
-    pub(super) marks: EpisodeCircumstances,
+    pub(super) circumstances: EpisodeCircumstances,
     /// The severity of its episode.
     pub(super) severity: Option<EpisodeSeverity>,
     /// Its causes as JSON, with each new description.
@@ -136,16 +136,16 @@ impl AssessmentEntry {
     fn of(subject: &Subject, assessment: &Assessment) -> Self {
         let details = assessment.details.as_ref();
         let described =
-            matches!(assessment.transition, Some(EpisodeTransition::Began | EpisodeTransition::Changed));
+            matches!(assessment.transition, Some(EpisodeTransition::Started | EpisodeTransition::Changed));
         Self {
             subject: subject.clone(),
             point: assessment.point.clone(),
-            momentary: details.map(|it| it.momentary),
+            instant_score: details.map(|it| it.instant_score),
             confidence: details.and_then(|it| it.confidence),
             episode: assessment.episode,
             transition: assessment.transition,
             description: assessment.description.clone(),
-            marks: assessment.marks,
+            circumstances: assessment.circumstances,
             severity: assessment.severity,
             causes: described.then(|| json(&Cause::of(assessment))),
             scene: assessment

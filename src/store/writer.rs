@@ -275,7 +275,7 @@ impl StoreWriter {
 
 /// Checks that the store leaves descriptors for readings and clients: SQLite takes several at a time.
 fn check_descriptors() -> Result<(), StoreError> {
-    open_files::scarcity().map_or(Ok(()), |reason| Err(StoreError::FewDescriptors { reason }))
+    open_files::descriptor_shortage().map_or(Ok(()), |reason| Err(StoreError::FewDescriptors { reason }))
 }
 
 /// Renames the database, or only its log, and logs it.

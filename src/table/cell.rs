@@ -18,7 +18,7 @@ pub enum CellValue {
     /// Empty, or `NaN`.
     Missing,
     /// A number that is infinite or too large.
-    Vast,
+    OutOfRange,
     /// Anything else.
     Text,
 }
@@ -32,7 +32,7 @@ pub fn number(cell: &[u8]) -> CellValue {
     match std::str::from_utf8(cell).map(str::parse::<f64>) {
         Ok(Ok(value)) if value.abs() <= VALUE_MAX => CellValue::Known(value),
         Ok(Ok(value)) if value.is_nan() => CellValue::Missing,
-        Ok(Ok(_)) => CellValue::Vast,
+        Ok(Ok(_)) => CellValue::OutOfRange,
         _ => CellValue::Text,
     }
 }
@@ -86,7 +86,7 @@ mod tests {
             check_number(cell, CellValue::Missing);
         }
         for cell in ["inf", "-Infinity", "1e308", "-1.1e100", "1e999"] {
-            check_number(cell, CellValue::Vast);
+            check_number(cell, CellValue::OutOfRange);
         }
         for cell in ["x", "1,5", "0x10", "1 2", "NA", "null", "1_000", "٣", "-"] {
             check_number(cell, CellValue::Text);

@@ -124,7 +124,7 @@ pub enum TableProblem {
         cell: String,
     },
     /// A number is infinite or too large.
-    Vast {
+    OutOfRange {
         /// Name of the column.
         column: String,
         /// The cell.
@@ -210,7 +210,7 @@ impl fmt::Display for TableProblem {
                 write!(f, "column {column}: {quoted_cell} is not a number; ")?;
                 f.write_str(&number_hint(cell))
             }
-            Self::Vast { column, cell } => write!(
+            Self::OutOfRange { column, cell } => write!(
                 f,
                 "column {}: {} is beyond ±{VALUE_MAX:e}, larger than any measurement; leave the cell of a missing value empty",
                 quoted(column),
@@ -314,7 +314,7 @@ mod tests {
         );
         check(
             Some(3),
-            TableProblem::Vast { column: "cpu".into(), cell: "1e308".into() },
+            TableProblem::OutOfRange { column: "cpu".into(), cell: "1e308".into() },
             "a.csv, line 3: column \"cpu\": 1e308 is beyond ±1e100, larger than any measurement; leave the cell of a missing value empty",
         );
     }

@@ -81,12 +81,12 @@ impl TableValidation {
         let table = match TableReader::open_with(path, &mut problems) {
             Ok(table) => table,
             Err(error) => {
-                findings.note(FindingKind::of(&error.problem), error.line, || error.problem.to_string());
+                findings.record(FindingKind::of(&error.problem), error.line, || error.problem.to_string());
                 return Self::new(error.file, None, 0, TimeColumn::default(), Vec::new(), findings);
             }
         };
         for problem in problems {
-            findings.note(FindingKind::Header, Some(1), || problem.to_string());
+            findings.record(FindingKind::Header, Some(1), || problem.to_string());
         }
         ValidationPass::new(table, findings).run(every)
     }
@@ -132,7 +132,7 @@ impl ValidationPass {
                 Ok(false) => break,
                 Err(error) => {
                     self.findings
-                        .note(FindingKind::of(&error.problem), error.line, || error.problem.to_string());
+                        .record(FindingKind::of(&error.problem), error.line, || error.problem.to_string());
                     break;
                 }
             }
@@ -143,13 +143,13 @@ impl ValidationPass {
     fn row(&mut self, row: &TableRow, problems: &[TableProblem]) {
         let mut fits = true;
         for problem in problems {
-            self.findings.note(FindingKind::of(problem), Some(row.line), || problem.to_string());
+            self.findings.record(FindingKind::of(problem), Some(row.line), || problem.to_string());
             match problem {
                 TableProblem::Ragged { .. }
                 | TableProblem::TrailingComma
                 | TableProblem::OpenQuote { .. }
                 | TableProblem::Long => fits = false,
-                TableProblem::Text { column, .. } | TableProblem::Vast { column, .. } => {
+                TableProblem::Text { column, .. } | TableProblem::OutOfRange { column, .. } => {
                     let idx = self.table.columns().iter().position(|it| it == column);
                     if let Some(tally) = idx.and_then(|it| self.tallies.get_mut(it)) {
                         tally.bad += 1;
@@ -208,18 +208,20 @@ impl ValidationPass {
         }
         match (median, said) {
             (Some(median), Some(said)) if (median / said - 1.0).abs() > SHARE_INTERVAL => {
-                self.findings.note(FindingKind::Interval, None, || {
+                self.findings.record(FindingKind::Interval, None, || {
                     let (median, said) = (HumanDuration::nearest(median), HumanDuration::nearest(said));
                     format!("rows are {median} apart by their timestamps, not {said}")
                 });
             }
-            (None, None) if !self.table.has_time() => self.findings.note(FindingKind::Interval, None, || {
-                "no column \"timestamp\"; pass the time between rows with --every".into()
-            }),
+            (None, None) if !self.table.has_time() => {
+                self.findings.record(FindingKind::Interval, None, || {
+                    "no column \"timestamp\"; pass the time between rows with --every".into()
+                });
+            }
             _ => (),
         }
         if let Some(hint) = self.ends.and_then(|(first, last)| day_numbers_hint(first, last)) {
-            self.findings.note(FindingKind::DayNumbers, None, || hint);
+            self.findings.record(FindingKind::DayNumbers, None, || hint);
         }
         let instant = |at: Timestamp| episode_text::instant(at);
         TimeColumn {
@@ -239,26 +241,26 @@ impl ValidationPass {
         let is_number = |it: &ColumnStats| it.name.parse::<f64>().is_ok();
         if !columns.is_empty() && columns.iter().all(is_number) {
             self.findings
-                .note(FindingKind::Names, Some(1), || "all are numbers; check for a missing header".into());
+                .record(FindingKind::Names, Some(1), || "all are numbers; check for a missing header".into());
         }
         let is_dead = |it: &&ColumnStats| matches!(it.ty, ValuePattern::Empty | ValuePattern::Constant);
         if rows > 1 && columns.iter().filter(is_dead).count() == columns.len() {
-            self.findings.note(FindingKind::Unchanging, None, || "no column changes".into());
+            self.findings.record(FindingKind::Unchanging, None, || "no column changes".into());
         }
         for column in columns {
             let (name, present) = (quoted(&column.name), column.present);
             if (present as f64) < SHARE_SPARSE * rows as f64 {
-                self.findings.note(FindingKind::Sparse, None, || {
+                self.findings.record(FindingKind::Sparse, None, || {
                     format!("{name} has a value in {present} of {rows} rows")
                 });
             }
             match column.range {
                 Some(range) if column.ty == ValuePattern::Constant && rows > 1 => {
                     self.findings
-                        .note(FindingKind::Constant, None, || format!("{name} is always {}", range.min));
+                        .record(FindingKind::Constant, None, || format!("{name} is always {}", range.min));
                 }
                 Some(range) if column.ty == ValuePattern::Counter => {
-                    self.findings.note(FindingKind::Counter, None, || {
+                    self.findings.record(FindingKind::Counter, None, || {
                         format!(
                             "{name} grows from {} to {}; if it is a counter, use its rate",
                             range.min, range.max
@@ -277,11 +279,11 @@ impl ValidationPass {
             return;
         }
         if rows < ROWS_MIN {
-            found.note(FindingKind::TooFew, None, || format!("{rows}; the first score needs {ROWS_MIN}"));
+            found.record(FindingKind::TooFew, None, || format!("{rows}; the first score needs {ROWS_MIN}"));
             return;
         }
         if rows < ROWS_FOREST {
-            found.note(FindingKind::Few, None, || {
+            found.record(FindingKind::Few, None, || {
                 format!("{rows}; the isolation forest needs {ROWS_FOREST} per tree")
             });
         }
@@ -291,7 +293,7 @@ impl ValidationPass {
         {
             let wanted = HumanDuration::nearest(interval);
             let count = (season.as_seconds() / interval).ceil();
-            found.note(FindingKind::Few, None, || {
+            found.record(FindingKind::Few, None, || {
                 format!(
                     "{rows}; the time of day counts after {season}, which are {count} rows {wanted} apart"
                 )

@@ -27,7 +27,7 @@ enum EpisodeProgress {
 
 impl EventLogger {
     /// Logs what is new in this report.
-    pub fn note(&mut self, report: &Report) {
+    pub fn log(&mut self, report: &Report) {
         self.note_problems(report);
         self.subjects.retain(|subject, _| report.assessments.contains_key(subject));
         for (subject, assessment) in report.concluded() {
@@ -92,7 +92,7 @@ impl EventLogger {
 fn log_transition(subject: &Subject, assessment: &Assessment, turn: EpisodeTransition) {
     let kind = subject.kind().name();
     let state = match turn {
-        EpisodeTransition::Began => "began",
+        EpisodeTransition::Started => "began",
         EpisodeTransition::Changed => "changed",
         EpisodeTransition::Ended(episode) => return note_end(subject, &episode, "ended"),
         EpisodeTransition::Accepted(episode) => return note_end(subject, &episode, "accepted"),
@@ -104,7 +104,7 @@ fn log_transition(subject: &Subject, assessment: &Assessment, turn: EpisodeTrans
         subject = subject.name(),
         state,
         episode = assessment.episode.map(|it| episode_text::id(subject, it.since)),
-        score = details.map(|it| short(it.momentary)),
+        score = details.map(|it| short(it.instant_score)),
         severity = assessment.severity.map(EpisodeSeverity::name),
         confidence = details.and_then(|it| it.confidence).map(short),
         signals = causes.iter().map(|it| it.state.signal.name).collect::<Vec<_>>().join(","),
@@ -170,7 +170,7 @@ mod tests {
         let contributions =
             vec![Contribution { signal: &BUSY, direction: DeviationDirection::High, value: 1.234_56 }];
         let details = ScoreDetails {
-            momentary: 1.234_56,
+            instant_score: 1.234_56,
             confidence: Some(0.75),
             causes: contributions,
             ..ScoreDetails::default()
@@ -202,7 +202,7 @@ mod tests {
     fn check(reports: &[Report], expect: &[&str]) {
         let found = logged(super::super::LogOutputSettings::default(), || {
             let mut diary = EventLogger::default();
-            reports.iter().for_each(|it| diary.note(it));
+            reports.iter().for_each(|it| diary.log(it));
         });
         let found: Vec<_> =
             found.lines().map(|it| it.trim_start_matches("ts=1970-01-01T00:01:40.000Z ")).collect();
@@ -237,7 +237,7 @@ mod tests {
         let ended = EpisodeTransition::Ended(Episode { since: Timestamp(5.0), peak: 7.43, lasted: 95.2 });
         check(
             &[
-                report(true, Some(EpisodeTransition::Began), &[]),
+                report(true, Some(EpisodeTransition::Started), &[]),
                 report(true, None, &[]),
                 report(true, Some(EpisodeTransition::Changed), &[]),
                 report(true, Some(ended), &[]),

@@ -6,7 +6,7 @@ use super::TrainModelError;
 use crate::detect::eif::{CLIP, ForestModel};
 use crate::detect::forest::FeatureRows;
 use crate::detect::seeded_rng::SeededRng;
-use crate::detect::short_term_means::TWINS;
+use crate::detect::short_term_means::SMOOTHING_HALF_LIVES;
 use crate::roc::auc;
 
 /// A forest whose area under the ROC curve is below this is refused.
@@ -68,7 +68,7 @@ fn shift(row: &mut [f32], signals: usize, random: &mut SeededRng) {
         let size = SHIFT[0] + (SHIFT[1] - SHIFT[0]) * random.uniform();
         let size = if random.uniform() < 0.5 { -size } else { size };
         let gone = std::iter::once(1.0)
-            .chain(TWINS.map(|half_life| 1.0 - (-(age as f64) / half_life).exp2() as f32));
+            .chain(SMOOTHING_HALF_LIVES.map(|half_life| 1.0 - (-(age as f64) / half_life).exp2() as f32));
         for (value, gone) in row.iter_mut().skip(signal).step_by(signals).zip(gone) {
             *value = (*value + size * gone).clamp(-CLIP as f32, CLIP as f32);
         }

@@ -8,7 +8,7 @@ use crate::drift::DriftReference;
 use crate::learned_state_codec;
 
 /// Magic number of a model.
-const MARK: [u8; 4] = *b"hnMD";
+const MAGIC: [u8; 4] = *b"hnMD";
 
 /// Format number; other formats are not read.
 pub const FORMAT: u32 = 1;
@@ -42,7 +42,7 @@ impl std::error::Error for DecodeModelError {}
 impl TrainedModel {
     /// The model without its evaluation, as bytes.
     pub fn bytes(&self) -> Vec<u8> {
-        learned_state_codec::encode_value(MARK, &(FORMAT, &self.eif, &self.reference))
+        learned_state_codec::encode_value(MAGIC, &(FORMAT, &self.eif, &self.reference))
     }
 }
 
@@ -51,7 +51,7 @@ impl TrainedModel {
 /// # Errors
 /// If the bytes are no valid model.
 pub fn from_bytes(bytes: &[u8]) -> Result<(eif::ForestModel, DriftReference), DecodeModelError> {
-    let content = learned_state_codec::open(MARK, bytes).ok_or(DecodeModelError::Corrupt)?;
+    let content = learned_state_codec::open(MAGIC, bytes).ok_or(DecodeModelError::Corrupt)?;
     let (format, rest) =
         learned_state_codec::decode_prefix::<u32>(content).ok_or(DecodeModelError::Corrupt)?;
     if format != FORMAT {
@@ -111,8 +111,8 @@ mod tests {
             check(&corrupt, DecodeModelError::Corrupt);
             check(&bytes[..place], DecodeModelError::Corrupt);
         }
-        check(&learned_state_codec::wrap(MARK, &[2, 1, 1]), DecodeModelError::Format(2));
-        check(&learned_state_codec::wrap(MARK, &[1, 1, 1]), DecodeModelError::Corrupt);
+        check(&learned_state_codec::wrap(MAGIC, &[2, 1, 1]), DecodeModelError::Format(2));
+        check(&learned_state_codec::wrap(MAGIC, &[1, 1, 1]), DecodeModelError::Corrupt);
         let mut unsound = model(9);
         unsound.eif.threshold = f64::NAN;
         check(&unsound.bytes(), DecodeModelError::Unsound);
@@ -133,7 +133,7 @@ mod tests {
                 let end = if byte % 2 == 0 { content.len() } else { 40 };
                 content[place.index(end)] = byte;
             }
-            if let Ok((eif, _)) = from_bytes(&learned_state_codec::wrap(MARK, &content))
+            if let Ok((eif, _)) = from_bytes(&learned_state_codec::wrap(MAGIC, &content))
                 && eif.forest.width() == 9
             {
                 let _ = eif.forest.score(&row);

@@ -28,9 +28,9 @@ pub struct ModelEvaluation {
     /// Scores of the held-out points.
     pub quantiles: ScoreQuantiles,
     /// Probability that a fault scores higher than a normal point: 1 is always, 0.5 is chance.
-    pub auc_own: f64,
+    pub auc: f64,
     /// The same of the second implementation, if there is one.
-    pub auc_peer: Option<f64>,
+    pub auc_reference: Option<f64>,
     /// Share of the faults that score above the threshold.
     pub recall: f64,
     /// Share of the held-out points that score above the threshold.

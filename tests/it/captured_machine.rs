@@ -117,7 +117,10 @@ fn a_busy_loop_is_detected_named_and_ends() {
         .filter(|(_, turn)| *turn != EpisodeTransition::Changed)
         .collect();
     assert!(
-        matches!(turns[..], [(450..465, EpisodeTransition::Began), (510..600, EpisodeTransition::Ended(_))]),
+        matches!(
+            turns[..],
+            [(450..465, EpisodeTransition::Started), (510..600, EpisodeTransition::Ended(_))]
+        ),
         "{turns:?}"
     );
     let details = reports[turns[0].0 + 10].assessments[&Subject::Host].details.as_ref().unwrap();

@@ -25,7 +25,7 @@ fn settings() -> ScorerSettings {
         smoothing: 1.0,
         score_hold: ScoreHold::Seconds(live.score_hold),
         anomaly_learning_weight: live.anomaly_learning_weight,
-        shelter_short_memory: true,
+        exclude_episodes_from_short_memory: true,
     }
 }
 
@@ -46,7 +46,7 @@ fn found(seed: u64, bytes: [f64; 2], apart: usize) -> [bool; 2] {
         point.advance(Timestamp(machine.at()), &values, &[false; WIDTH]);
         let step = StepOptions { elapsed: POINT_SECONDS, ready: idx >= 20, weight: Some(1.0), whole: true };
         let score = scorer.step(&point, step, &settings());
-        if let (Some(hour), Some(EpisodeTransition::Began)) = (during, score.and_then(|it| it.transition)) {
+        if let (Some(hour), Some(EpisodeTransition::Started)) = (during, score.and_then(|it| it.transition)) {
             found[hour] = true;
         }
         if idx == next {

@@ -11,7 +11,7 @@ use hostnorm::episode_pattern::OperatorVerdict;
 use hostnorm::impact::{EpisodeSeverity, ImpactFormula};
 use hostnorm::maintenance::{MaintenanceCalendar, MaintenanceWindow};
 use hostnorm::reading::{MetricLabels, Reading, Subject, SubjectKind, Timestamp};
-use hostnorm::report::{Assessment, EpisodeTransition, WithheldAlert};
+use hostnorm::report::{Assessment, EpisodeTransition, WithheldReason};
 use hostnorm::scorer::HistoryPoint;
 use hostnorm::silence::{self, Silence, SilenceCalendar, SilenceMatcher, TargetLabels};
 use hostnorm::simulate::COLUMNS;
@@ -69,7 +69,7 @@ fn an_anomaly_is_accepted_on_request() {
         let assessment = step(&mut engine, with_memory(reading, 0.97));
         match assessment.transition {
             Some(EpisodeTransition::Accepted(_)) => accepted = Some(idx),
-            Some(EpisodeTransition::Began) => {
+            Some(EpisodeTransition::Started) => {
                 assert_eq!(accepted, None, "at {idx}: what was accepted is no anomaly again");
             }
             _ => {}
@@ -151,26 +151,26 @@ fn maintenance_teaches_nothing_and_marks_its_episodes() {
     let (mut began, mut withheld) = (None, false);
     for (idx, reading) in rest[1..300].iter().enumerate() {
         let mut reading = with_memory(reading, 0.97);
-        calendar.note(&mut reading);
+        calendar.add_to(&mut reading);
         let assessment = step(&mut engine, reading);
-        assert!(engine.is_in_maintenance() && assessment.expected.maintenance);
+        assert!(engine.is_in_maintenance() && assessment.current_circumstances.maintenance);
         assert!(assessment.point.as_ref().is_none_or(|it| it.weight == 0.0));
         let alert = assessment.alert.unwrap();
         assert!(!alert.is_active, "no alert during maintenance");
-        withheld |= alert.withheld == Some(WithheldAlert::Maintenance);
-        if assessment.transition == Some(EpisodeTransition::Began) {
-            began = began.or(Some((idx, assessment.details.unwrap().momentary)));
+        withheld |= alert.withheld == Some(WithheldReason::Maintenance);
+        if assessment.transition == Some(EpisodeTransition::Started) {
+            began = began.or(Some((idx, assessment.details.unwrap().instant_score)));
         }
         if assessment.episode.is_some() {
-            assert!(assessment.marks.maintenance);
+            assert!(assessment.circumstances.maintenance);
         }
     }
     let (_, score) = began.expect("episodes go on");
     assert!(score >= 2.0, "{score}");
     assert!(withheld, "the reason is said");
     let after = step(&mut engine, with_memory(&rest[300], 0.97));
-    assert!(!engine.is_in_maintenance() && !after.expected.maintenance);
-    assert!(after.marks.maintenance, "the mark stays with the episode");
+    assert!(!engine.is_in_maintenance() && !after.current_circumstances.maintenance);
+    assert!(after.circumstances.maintenance, "the mark stays with the episode");
     let after = after.signals[MEMORY].expected.unwrap();
     assert!((before.value - after.value).abs() < 0.1, "{before:?} {after:?}");
 }
@@ -224,13 +224,13 @@ fn a_silence_marks_its_episodes_which_teach_nothing_unless_they_are_expected() {
         let (mut began, mut alerts) = (false, 0);
         for reading in &rest[1..120] {
             let mut reading = with_memory(reading, 0.97);
-            calendar.note(&mut reading);
+            calendar.add_to(&mut reading);
             let assessment = step(&mut engine, reading);
-            assert!(assessment.expected.silenced && engine.is_host_silenced());
+            assert!(assessment.current_circumstances.silenced && engine.is_host_silenced());
             alerts += usize::from(assessment.alert.is_some_and(|it| it.is_active));
-            began |= assessment.transition == Some(EpisodeTransition::Began);
+            began |= assessment.transition == Some(EpisodeTransition::Started);
             if assessment.episode.is_some() {
-                assert!(assessment.marks.silenced && !assessment.marks.maintenance);
+                assert!(assessment.circumstances.silenced && !assessment.circumstances.maintenance);
                 assert!(assessment.point.is_none_or(|it| (it.weight - expect_weight).abs() < 1e-9));
             } else if let Some(point) = assessment.point {
                 assert!((point.weight - 1.0).abs() < 1e-9, "without an episode, everything is learned");
@@ -239,8 +239,8 @@ fn a_silence_marks_its_episodes_which_teach_nothing_unless_they_are_expected() {
         assert!(began, "an episode goes on as usual");
         assert!(alerts > 0, "Alertmanager withholds the messages, not hostnorm");
         let after = step(&mut engine, with_memory(&rest[120], 0.97));
-        assert!(!engine.is_host_silenced() && !after.expected.silenced);
-        assert!(after.episode.is_none() || after.marks.silenced, "the mark stays with the episode");
+        assert!(!engine.is_host_silenced() && !after.current_circumstances.silenced);
+        assert!(after.episode.is_none() || after.circumstances.silenced, "the mark stays with the episode");
         moved.push((after.signals[MEMORY].expected.unwrap().value - before.value).abs());
     }
     assert!(moved[0] < 0.5 * moved[1], "{moved:?}");
@@ -255,7 +255,7 @@ fn repeated(engine: &mut Engine, rest: &[Reading]) -> Vec<(f64, String, Timestam
             let reading = if idx < 20 { with_memory(reading, 0.97) } else { reading.clone() };
             let assessment = step(engine, reading);
             if idx < 20 {
-                peak = peak.max(assessment.details.as_ref().map_or(0.0, |it| it.momentary));
+                peak = peak.max(assessment.details.as_ref().map_or(0.0, |it| it.instant_score));
             }
             let contributions = assessment.details.iter().flat_map(|it| &it.contributions);
             let sum: f64 = contributions.map(|it| it.value).sum();
@@ -280,8 +280,8 @@ fn scores_like_a_rejected_episode_are_discounted_and_stay_unusual() {
     let [(first, _, _), (second, text, since)] = before.as_slice() else { panic!("{before:?}") };
     assert!((first / second - 1.0).abs() < 0.3, "recurrence alone changes nothing: {first} {second}");
     assert!(*second > 1.3 && !text.contains("rejected"), "{second} {text}");
-    assert!(!engine.judge_episode(&Subject::Host, Timestamp(1.0), OperatorVerdict::Rejected), "unknown");
-    assert!(engine.judge_episode(&Subject::Host, *since, OperatorVerdict::Rejected));
+    assert!(!engine.set_verdict(&Subject::Host, Timestamp(1.0), OperatorVerdict::Rejected), "unknown");
+    assert!(engine.set_verdict(&Subject::Host, *since, OperatorVerdict::Rejected));
     // The verdict is part of the learned state.
     let mut restarted = Engine::new(&SIGNALS, &settings());
     restarted.restore(&engine.snapshot()).unwrap();
@@ -292,7 +292,7 @@ fn scores_like_a_rejected_episode_are_discounted_and_stay_unusual() {
     assert!(text.ends_with("; like 1 episode rejected before"), "{text}");
     let (again, ..) = repeated(&mut restarted, &rest[120..180])[0];
     assert!((again - discounted).abs() < 0.3 * discounted, "{again} {discounted}");
-    assert!(engine.judge_episode(&Subject::Host, *since, OperatorVerdict::Confirmed));
+    assert!(engine.set_verdict(&Subject::Host, *since, OperatorVerdict::Confirmed));
     let (confirmed, text, _) = &repeated(&mut engine, &rest[180..240])[0];
     assert!(confirmed > &(0.7 * second) && !text.contains("rejected"), "{confirmed} {text}");
 }
@@ -301,11 +301,16 @@ fn scores_like_a_rejected_episode_are_discounted_and_stay_unusual() {
 fn a_new_model_runs_in_shadow_mode() {
     let (mut engine, rest) = known(200);
     let new = model(&mut engine, 2);
-    engine.try_out(SubjectKind::Host, &new.eif);
+    engine.start_shadow(SubjectKind::Host, &new.eif);
     for reading in &rest[..50] {
         let details = step(&mut engine, reading.clone()).details.unwrap();
         let shadow = details.shadow.unwrap();
-        assert!((shadow.score - details.momentary).abs() < 0.3, "{} {}", shadow.score, details.momentary);
+        assert!(
+            (shadow.score - details.instant_score).abs() < 0.3,
+            "{} {}",
+            shadow.score,
+            details.instant_score
+        );
         assert!((0.3..1.0).contains(&shadow.forest), "{}", shadow.forest);
     }
     let tally = engine.tally(SubjectKind::Host);
@@ -315,11 +320,11 @@ fn a_new_model_runs_in_shadow_mode() {
     for first in [true, false] {
         let mut restarted = Engine::new(&SIGNALS, &settings());
         if first {
-            restarted.try_out(SubjectKind::Host, &new.eif);
+            restarted.start_shadow(SubjectKind::Host, &new.eif);
         }
         restarted.restore(&snapshot).unwrap();
         if !first {
-            restarted.try_out(SubjectKind::Host, &new.eif);
+            restarted.start_shadow(SubjectKind::Host, &new.eif);
         }
         restarted.resume_from(rest[49].clone().into());
         let one = step(&mut restarted, rest[50].clone()).details.unwrap();
@@ -327,12 +332,12 @@ fn a_new_model_runs_in_shadow_mode() {
         assert!((restarted.tally(SubjectKind::Host).readings - 51.0).abs() < 1e-9);
     }
     // With the same model the shadow score is equal, once the earlier smoothed score has decayed.
-    engine.try_out(SubjectKind::Host, &new.eif);
+    engine.start_shadow(SubjectKind::Host, &new.eif);
     engine.install(SubjectKind::Host, &new.eif);
     let opinions: Vec<_> =
         rest[50..199].iter().map(|it| step(&mut engine, it.clone()).details.unwrap()).collect();
     let last = opinions.last().unwrap();
-    assert!((last.shadow.as_ref().unwrap().score - last.momentary).abs() < 1e-9);
+    assert!((last.shadow.as_ref().unwrap().score - last.instant_score).abs() < 1e-9);
     engine.drop_shadow(SubjectKind::Host);
     assert!(step(&mut engine, with_memory(&rest[199], 0.3)).details.unwrap().shadow.is_none());
 }
@@ -374,7 +379,7 @@ fn a_time_range_can_be_forgotten() {
         if idx > 0 {
             let values = assessment.signals.iter().map(|it| it.value).collect();
             let point = Point { at: reading.at, values, missing: vec![false; SIGNALS.len()] };
-            points.push(HistoryPoint { point, in_anomaly: false, weight: 1.0, score: None });
+            points.push(HistoryPoint { point, in_episode: false, weight: 1.0, score: None });
         }
     }
     let [learned, usual] = [points.len() - 1, 1_000].map(|idx| points[idx].point.values[MEMORY]);

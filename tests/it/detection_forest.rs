@@ -134,7 +134,7 @@ fn a_forest_that_never_splits_is_refused() {
 /// The comparable result of a training: the bytes of its model with its evaluation, or the AUC of a refused forest.
 fn outcome(trained: Result<TrainedModel, TrainModelError>) -> Result<(Vec<u8>, ModelEvaluation), f64> {
     match trained {
-        Ok(it) => Ok((it.bytes(), ModelEvaluation { auc_peer: None, ..it.evaluation })),
+        Ok(it) => Ok((it.bytes(), ModelEvaluation { auc_reference: None, ..it.evaluation })),
         Err(TrainModelError::Blind { own, .. }) => Err(own),
         Err(error) => panic!("{error}"),
     }
@@ -169,7 +169,7 @@ fn the_peers_auc_is_in_the_evaluation_and_training_pauses() {
             third_party_forest::train(&cloud(width, 300), &TrainingSettings::default(), 1, &mut || {
                 rests += 1;
             });
-        let peer = trained.unwrap().evaluation.auc_peer;
+        let peer = trained.unwrap().evaluation.auc_reference;
         assert_eq!((peer.is_some(), rests > 20), (there, there), "{width}");
         assert!(peer.is_none_or(|it| it > 0.75), "{width}: {peer:?}");
     }

@@ -17,7 +17,7 @@ use hostnorm::logs;
 use hostnorm::metric::{Metric, MetricType};
 use hostnorm::reading::SubjectKind;
 use hostnorm::report::DeviationDirection;
-use hostnorm::report::WithheldAlert;
+use hostnorm::report::WithheldReason;
 use hostnorm::sampler;
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::sources::SOURCES;
@@ -419,7 +419,7 @@ fn label_values() -> String {
         ),
         ("resource", "`anomaly_culprit_info`", users.into_iter().map(Resource::name).collect()),
         ("severity", "`anomaly_severity_info`", EpisodeSeverity::ALL.map(EpisodeSeverity::name).to_vec()),
-        ("reason", "`anomaly_alert_withheld_info`", WithheldAlert::ALL.map(WithheldAlert::name).to_vec()),
+        ("reason", "`anomaly_alert_withheld_info`", WithheldReason::ALL.map(WithheldReason::name).to_vec()),
         ("reason", "`hostnorm_grace_active`", GraceReason::ALL.map(GraceReason::name).to_vec()),
         ("feature", "`hostnorm_feature_active`", OptionalFeature::ORDER.map(OptionalFeature::name).to_vec()),
     ];

@@ -70,7 +70,7 @@ impl Machine {
 struct Run {
     assessments: Vec<Assessment>,
     /// Self-tests with the time at which they were due.
-    trials: Vec<(usize, SelftestInput)>,
+    selftest_inputs: Vec<(usize, SelftestInput)>,
 }
 
 fn step(engine: &mut Engine, at: f64, values: [f64; 5]) -> Assessment {
@@ -84,7 +84,7 @@ fn step(engine: &mut Engine, at: f64, values: [f64; 5]) -> Assessment {
 fn run(seed: u64, idle: bool, seconds: usize, settings: &EngineSettings, fault: Fault) -> Run {
     let mut machine = Machine { random: Xoshiro256PlusPlus::seed_from_u64(seed), load: 0.0, idle };
     let mut engine = Engine::new(&SIGNALS, settings);
-    let (mut assessments, mut trials) = (Vec::new(), Vec::new());
+    let (mut assessments, mut selftest_inputs) = (Vec::new(), Vec::new());
     for t in 0..seconds {
         let at = t as f64 * settings.interval;
         let mut values = machine.values();
@@ -94,15 +94,15 @@ fn run(seed: u64, idle: bool, seconds: usize, settings: &EngineSettings, fault: 
             let model = training::train(&set, &training::TrainingSettings::default(), seed).unwrap();
             engine.install(SubjectKind::Host, &model.eif);
         }
-        trials.extend(engine.take_due_selftest().map(|(_, trial)| (t, trial)));
+        selftest_inputs.extend(engine.take_due_selftest().map(|(_, selftest_input)| (t, selftest_input)));
     }
-    Run { assessments, trials }
+    Run { assessments, selftest_inputs }
 }
 
 impl Run {
     fn began(&self) -> Vec<usize> {
         let turns = self.assessments.iter().enumerate();
-        turns.filter(|(_, it)| it.transition == Some(EpisodeTransition::Began)).map(|(t, _)| t).collect()
+        turns.filter(|(_, it)| it.transition == Some(EpisodeTransition::Started)).map(|(t, _)| t).collect()
     }
 
     fn ended(&self) -> Vec<usize> {
@@ -170,10 +170,10 @@ fn quiet_machines_stay_quiet_for_two_hours() {
 #[test]
 fn self_tests_are_due_after_each_quiet_hour() {
     let quiet = run(1, false, 8_000, &EngineSettings::default(), |_, _| {});
-    let due: Vec<usize> = quiet.trials.iter().map(|(t, _)| *t).collect();
+    let due: Vec<usize> = quiet.selftest_inputs.iter().map(|(t, _)| *t).collect();
     assert!(matches!(due[..], [4_170..=4_230, 7_770..=7_830]), "{due:?}");
-    for (t, trial) in quiet.trials {
-        let findings = trial.run(3).unwrap();
+    for (t, selftest_input) in quiet.selftest_inputs {
+        let findings = selftest_input.run(3).unwrap();
         assert_eq!(findings.complaint(), None, "at {t}: {findings:?}");
     }
     // An hour with an episode does not count.
@@ -182,7 +182,7 @@ fn self_tests_are_due_after_each_quiet_hour() {
             it[2] = 0.95;
         }
     });
-    let due: Vec<usize> = struck.trials.iter().map(|(t, _)| *t).collect();
+    let due: Vec<usize> = struck.selftest_inputs.iter().map(|(t, _)| *t).collect();
     assert!(matches!(due[..], [5_800..=5_920]), "{due:?}");
 }
 
@@ -282,7 +282,7 @@ fn a_held_contribution_keeps_the_direction_of_its_time() {
         }
     });
     let held = run.assessments[END..][..HOLD].iter().filter_map(|it| it.details.as_ref());
-    let held: Vec<_> = held.filter(|it| it.momentary < 0.5 * it.score).collect();
+    let held: Vec<_> = held.filter(|it| it.instant_score < 0.5 * it.score).collect();
     assert!(held.len() > 10, "{}", held.len());
     for details in held {
         let largest = &details.contributions[0];
@@ -302,7 +302,7 @@ fn a_lasting_change_is_accepted_after_an_hour_and_quiet_afterwards() {
     assert!(
         matches!(
             turns[..],
-            [(1000..1020, EpisodeTransition::Began), (4600..4620, EpisodeTransition::Accepted(_))]
+            [(1000..1020, EpisodeTransition::Started), (4600..4620, EpisodeTransition::Accepted(_))]
         ),
         "{turns:?}"
     );
@@ -337,7 +337,7 @@ fn began_after_boot(booted: Option<f64>, used: f64) -> Vec<usize> {
         let report = engine.step(reading);
         let in_grace = booted.is_some_and(|it| (0.0..300.0).contains(&(t as f64 - 1000.0 + it)));
         assert_eq!(report.grace.unwrap().is_active(), in_grace, "at {t}");
-        if report.assessments[&Subject::Host].transition == Some(EpisodeTransition::Began) {
+        if report.assessments[&Subject::Host].transition == Some(EpisodeTransition::Started) {
             began.push(t);
         }
     }
@@ -434,7 +434,9 @@ fn an_anomaly_ends_once_with_its_true_length_though_the_clock_was_set_right() {
         turns.extend(engine.step(reading).assessments[&Subject::Host].transition);
     }
     turns.retain(|it| *it != EpisodeTransition::Changed);
-    let [EpisodeTransition::Began, EpisodeTransition::Ended(ended)] = turns[..] else { panic!("{turns:?}") };
+    let [EpisodeTransition::Started, EpisodeTransition::Ended(ended)] = turns[..] else {
+        panic!("{turns:?}")
+    };
     assert!((290.0..400.0).contains(&ended.lasted), "{ended:?}");
 }
 
@@ -535,7 +537,7 @@ fn the_description_names_this_fault_and_not_the_last() {
             }
         },
         |_, assessment| {
-            if assessment.transition == Some(EpisodeTransition::Began) {
+            if assessment.transition == Some(EpisodeTransition::Started) {
                 named.push(assessment.details.as_ref().unwrap().causes[0].signal.name);
             }
         },
@@ -564,7 +566,7 @@ fn a_description_is_renewed_when_it_is_asked_for() {
         let it = step(&mut engine, f64::from(t), values);
         described.extend(it.transition.map(|turn| (t, turn, it.description.unwrap_or_default())));
     }
-    let [(began, EpisodeTransition::Began, first), (renewed, EpisodeTransition::Changed, second), ..] =
+    let [(began, EpisodeTransition::Started, first), (renewed, EpisodeTransition::Changed, second), ..] =
         &described[..]
     else {
         panic!("{described:?}")

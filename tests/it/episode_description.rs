@@ -108,7 +108,7 @@ fn log_store_and_metrics_show_the_same_description() {
             if t % 100.0 == 0.0 {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            diary.note(&report);
+            diary.log(&report);
             let now = exposed(&report);
             if shown.last().unwrap().1 != now {
                 shown.push((t, now));

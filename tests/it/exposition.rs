@@ -23,7 +23,7 @@ use hostnorm::reading::{
 };
 use hostnorm::report::{
     AbsentSignal, AlertState, Assessment, Contribution, DeviationDirection, Episode, ExpectedValue,
-    FillingSignal, Report, ScoreDetails, ShadowScore, SignalState, TickTiming, TraceIds, WithheldAlert,
+    FillingSignal, Report, ScoreDetails, ShadowScore, SignalState, TickTiming, TraceIds, WithheldReason,
 };
 use hostnorm::signal::{Signal, SignalUnit};
 use hostnorm::telemetry::{self, otlp_traces};
@@ -128,7 +128,7 @@ fn scene() -> EpisodeScene {
 fn anomaly() -> Report {
     let details = ScoreDetails {
         score: 2.5,
-        momentary: 2.25,
+        instant_score: 2.25,
         confidence: Some(2.0 / 3.0),
         detectors: PerDetector {
             zscore: Some(3.0),
@@ -210,7 +210,7 @@ fn render(report: &Arc<Report>, options: ExpositionOptions) -> RenderedReport {
     let counts = ServerCounters::default();
     counts.openmetrics.store(7, Ordering::Relaxed);
     if let Some(took) = &report.before {
-        counts.ticks.note(took);
+        counts.ticks.record(took);
     }
     RenderedReport::new(Arc::clone(report), Arc::new(options), Arc::new(counts))
 }
@@ -262,7 +262,7 @@ fn a_service_has_few_series_and_a_log_all() {
     let impact = RESOURCES.map(|resource| ResourceImpact { resource, ratio: 0.5, usual: Some(0.25) });
     let alert = host.alert.map(|it| AlertState {
         is_active: false,
-        withheld: Some(WithheldAlert::EarlierDays),
+        withheld: Some(WithheldReason::EarlierDays),
         ..it
     });
     let web = Assessment { details, uses_kind_prior: true, impact: impact.into(), alert, ..host };

@@ -60,7 +60,7 @@ impl Learner {
 
     fn push(&mut self, point: &Point) {
         self.history.push(point);
-        self.seasonal.note(point);
+        self.seasonal.record(point);
         if let Some(history) = self.seasonal.history() {
             self.seasonal.take(&history.fit());
         }
@@ -488,7 +488,11 @@ fn a_restart_forgets_nothing() {
 static MOUNT_USED: Metric = Metric::gauge("mount_used_ratio", "Share of space used").by(&["mountpoint"]);
 
 fn mounts<'a>(change: &ReadingPair<'a>) -> Vec<(&'a str, f64)> {
-    change.now.each(&MOUNT_USED).filter_map(|it| Some((&**it.labels.values().first()?, it.value))).collect()
+    change
+        .current
+        .each(&MOUNT_USED)
+        .filter_map(|it| Some((&**it.labels.values().first()?, it.value)))
+        .collect()
 }
 
 static MOUNT_SIGNALS: [Signal; 1] = [Signal {

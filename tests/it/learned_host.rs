@@ -264,7 +264,7 @@ fn check_learned(
         for (subject, assessment) in &report.assessments {
             assert_eq!(assessment.transition, None, "{subject:?} at {second}: {:?}", assessment.details);
             if let Some(details) = assessment.details.as_ref().filter(|_| second > learned) {
-                let (score, causes) = (details.momentary, &details.causes);
+                let (score, causes) = (details.instant_score, &details.causes);
                 assert!(score < 0.7, "{subject:?} at {second}: {score} by {causes:?}");
             }
         }

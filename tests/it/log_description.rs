@@ -33,7 +33,7 @@ fn an_error_burst_is_described_by_its_rate_and_its_template() {
         }
         let report = engine.step(sources.read_all(at));
         let Some(assessment) = report.assessments.get(&log) else { continue };
-        if assessment.transition != Some(EpisodeTransition::Began) {
+        if assessment.transition != Some(EpisodeTransition::Started) {
             continue;
         }
         assert!((ONSET..ONSET + 30).contains(&t), "anomaly at {t}: {:?}", assessment.description);

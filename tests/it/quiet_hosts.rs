@@ -64,7 +64,7 @@ fn by_the_second(kind: HostKind, seed: u64, days: usize, learned: usize) -> Quie
         smoothing: live.smoothing,
         score_hold: ScoreHold::Seconds(live.score_hold),
         anomaly_learning_weight: live.anomaly_learning_weight,
-        shelter_short_memory: true,
+        exclude_episodes_from_short_memory: true,
     };
     let floors = COLUMNS.iter().map(|it| it.floor).collect();
     let mut scorer = Scorer::new(&DetectorParameters::plain(floors, 7.0 * 2_880.0));

@@ -16,7 +16,7 @@ use hostnorm::reading::Timestamp;
 use hostnorm::table::{TableReader, TableRow};
 use hostnorm::window::Point;
 
-const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_anomaly: false };
+const WHOLE: LearnOptions = LearnOptions { weight: 1.0, step: true, in_episode: false };
 /// Relative tolerance; absolute below 1.
 const TOLERANCE: f64 = 1e-3;
 

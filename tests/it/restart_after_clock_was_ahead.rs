@@ -95,7 +95,7 @@ impl RestartedHost {
             }
             let assessment = &report.assessments[&Subject::Host];
             transitions.extend(assessment.transition.filter(|it| *it != EpisodeTransition::Changed));
-            highest = assessment.details.as_ref().map_or(highest, |it| highest.max(it.momentary));
+            highest = assessment.details.as_ref().map_or(highest, |it| highest.max(it.instant_score));
         }
         if end == RunEnd::Stopped {
             assert!(store.put(snapshot(&engine, None)));
@@ -128,7 +128,7 @@ fn an_anomaly_under_a_clock_that_was_ahead_is_over_once() {
             let what = format!("{ahead} s ahead, {end:?}");
             let mut host = RestartedHost::new();
             let first = host.run(412, 12, ahead, RunEnd::Stopped);
-            assert_eq!(first.transitions, [EpisodeTransition::Began], "{what}");
+            assert_eq!(first.transitions, [EpisodeTransition::Started], "{what}");
             let second = host.run(50, 0, 0.0, end).transitions;
             let [EpisodeTransition::Ended(episode)] = second[..] else { panic!("{what}: {second:?}") };
             assert!((11.0 * EVERY..30.0 * EVERY).contains(&episode.lasted), "{what}: {episode:?}");

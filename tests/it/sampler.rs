@@ -251,16 +251,21 @@ fn an_anomalous_host_replies_to_each_command() {
     });
     until("first model again", || (it.model("hostnorm_model_info")? == first).then_some(()));
     it.check(ControlCommand::Accept, "accepted: the current state of host is now normal");
-    let episode =
-        || StoreReader::open(directory.path()).unwrap().judged_episodes(&Subject::Host, 1).unwrap().pop();
+    let episode = || {
+        StoreReader::open(directory.path()).unwrap().episodes_with_verdict(&Subject::Host, 1).unwrap().pop()
+    };
     let second = Timestamp(until("stored episode", episode).began);
-    let judge = |verdict| ControlCommand::Judge { subject: Subject::Host, second, verdict };
+    let judge = |verdict| ControlCommand::SetVerdict { subject: Subject::Host, second, verdict };
     it.check(judge(OperatorVerdict::Confirmed), "episode 20");
     it.check(judge(OperatorVerdict::Rejected), "episode 20");
     until("stored verdict", || (episode()?.verdict? == "rejected").then_some(()));
     let unknown = Timestamp(1.0);
     it.check(
-        ControlCommand::Judge { subject: Subject::Host, second: unknown, verdict: OperatorVerdict::Rejected },
+        ControlCommand::SetVerdict {
+            subject: Subject::Host,
+            second: unknown,
+            verdict: OperatorVerdict::Rejected,
+        },
         "not found: no episode 1970-01-01T00:00:01Z among the newest 32 of host",
     );
     let stored = || StoreReader::open(directory.path()).unwrap().newest_point(&Subject::Host).unwrap();
@@ -277,7 +282,7 @@ fn an_anomalous_host_replies_to_each_command() {
     let mut restore = sampler::restore(blank, vec![&VALUE], move |it| send.send(it).unwrap());
     restore(StoreReader::open(directory.path()).as_ref()).unwrap();
     let mut restarted = restored.recv().unwrap().unwrap();
-    assert!(restarted.engine.judge_episode(&Subject::Host, second, OperatorVerdict::Rejected), "recalled");
+    assert!(restarted.engine.set_verdict(&Subject::Host, second, OperatorVerdict::Rejected), "recalled");
     assert!(!restarted.engine.is_learning());
     let mut maintenance = restarted.started.unwrap();
     maintenance.until = Timestamp(0.0);

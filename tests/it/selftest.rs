@@ -28,12 +28,12 @@ fn settings() -> ScorerSettings {
         smoothing: 1.0,
         score_hold: ScoreHold::Seconds(60.0),
         anomaly_learning_weight: 0.2,
-        shelter_short_memory: true,
+        exclude_episodes_from_short_memory: true,
     }
 }
 
 /// The state of a simulated machine after this many hours, with its forest, as the engine provides it.
-fn trial(seed: u64, hours: usize) -> SelftestInput {
+fn selftest_input(seed: u64, hours: usize) -> SelftestInput {
     let shape = DetectorParameters::plain(COLUMNS.iter().map(|it| it.floor).collect(), 7.0 * 2_880.0);
     let mut scorer = Scorer::new(&shape);
     let mut machine = SimulatedMachine::new(seed, 1_767_571_200.0, POINT_SECONDS);
@@ -75,9 +75,9 @@ fn constant(width: usize) -> eif::ForestModel {
 }
 
 /// Runs a self-test; equal inputs and seeds give equal results.
-fn check(trial: &SelftestInput) -> SelftestResult {
-    let findings = trial.clone().run(7).unwrap();
-    assert_eq!(trial.clone().run(7), Ok(findings.clone()));
+fn check(selftest_input: &SelftestInput) -> SelftestResult {
+    let findings = selftest_input.clone().run(7).unwrap();
+    assert_eq!(selftest_input.clone().run(7), Ok(findings.clone()));
     assert!(findings.delay.is_some_and(|it| (30.0..=300.0).contains(&it)), "{findings:?}");
     findings
 }
@@ -85,7 +85,7 @@ fn check(trial: &SelftestInput) -> SelftestResult {
 #[test]
 fn a_healthy_state_detects_injected_faults() {
     for (seed, hours, detectors) in [(0, 2, 4), (1, 3, 4), (2, 12, 5), (3, 60, 7)] {
-        let findings = check(&trial(seed, hours));
+        let findings = check(&selftest_input(seed, hours));
         assert_eq!(findings.complaint(), None, "{hours} hours: {findings:?}");
         assert_eq!(
             findings.detectors.each().into_iter().flatten().count(),
@@ -97,9 +97,9 @@ fn a_healthy_state_detects_injected_faults() {
 
 #[test]
 fn a_forest_that_never_splits_is_named() {
-    let mut trial = trial(1, 12);
-    trial.scorer.detectors.forest.install(&constant(WIDTH));
-    let findings = check(&trial);
+    let mut selftest_input = selftest_input(1, 12);
+    selftest_input.scorer.detectors.forest.install(&constant(WIDTH));
+    let findings = check(&selftest_input);
     assert_eq!(findings.blind(), ["eif"], "{findings:?}");
     let complaint = findings.complaint().unwrap();
     assert!(complaint.ends_with("blind detectors: eif"), "{complaint}");
@@ -107,9 +107,9 @@ fn a_forest_that_never_splits_is_named() {
 
 #[test]
 fn an_unreachable_threshold_detects_nothing() {
-    let mut trial = trial(1, 3);
-    trial.settings.threshold = 1e6;
-    let findings = trial.run(7).unwrap();
+    let mut selftest_input = selftest_input(1, 3);
+    selftest_input.settings.threshold = 1e6;
+    let findings = selftest_input.run(7).unwrap();
     assert_eq!((findings.recall, findings.delay), (0.0, None));
     let expect = "found 0 % of 20 injected faults, expected at least 70 %";
     assert_eq!(findings.complaint().unwrap(), expect);
@@ -117,7 +117,7 @@ fn an_unreachable_threshold_detects_nothing() {
 
 #[test]
 fn inconclusive_tests_have_no_result() {
-    let sound = trial(1, 3);
+    let sound = selftest_input(1, 3);
     let mut short = sound.clone();
     short.points.pop();
     assert_eq!(short.run(7), Err(InconclusiveReason::Short));

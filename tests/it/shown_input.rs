@@ -434,7 +434,7 @@ proptest! {
             _ => format!("prometheus:http://{secret}:{secret}@host?u=a&p={secret}"),
         };
         let is_text = |it: &Setting| {
-            it.key != ATTRIBUTES && matches!(it.takes, SettingType::Text | SettingType::Texts | SettingType::Logs)
+            it.key != ATTRIBUTES && matches!(it.takes, SettingType::Text | SettingType::TextList | SettingType::Logs)
         };
         for setting in settings().iter().filter(|it| is_text(it)) {
             for text in [of_flag(setting, &address), of_variable(&setting.variable(), &address)] {

@@ -221,9 +221,13 @@ fn a_table_of_foreign_names_has_faults_too() {
                     assert!(row[idx] >= 0.0, "{fault}: below what can be");
                 }
             }
-            let struck = injection.affected_signals();
-            assert!(!struck.is_empty() && (0..20).all(|it| !changed[it] || struck.contains(&it)), "{fault}");
-            assert!(struck.iter().any(|it| changed[*it]), "{fault} changed nothing");
+            let affected_signals = injection.affected_signals();
+            assert!(
+                !affected_signals.is_empty()
+                    && (0..20).all(|it| !changed[it] || affected_signals.contains(&it)),
+                "{fault}"
+            );
+            assert!(affected_signals.iter().any(|it| changed[*it]), "{fault} changed nothing");
         }
     }
     let constant = [[1.0, 2.0]; 9];

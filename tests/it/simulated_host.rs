@@ -8,7 +8,7 @@ use hostnorm::simulate::{COLUMNS, FaultKind, Simulation, SimulationSettings, WID
 pub(crate) static VALUE: Metric = Metric::gauge("value", "A value").by(&["signal"]);
 
 fn value<const IDX: usize>(change: &ReadingPair<'_>) -> Option<f64> {
-    change.now.get_by(&VALUE, &MetricLabels::new([COLUMNS[IDX].name]))
+    change.current.get_by(&VALUE, &MetricLabels::new([COLUMNS[IDX].name]))
 }
 
 const fn signal(idx: usize, of: fn(&ReadingPair<'_>) -> Option<f64>) -> Signal {

@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use hostnorm::culprit::{
-    DeviatingSignal, EpisodeScene, ProcessNameKey, ProcessUsage, SameNameProcesses, SceneOccasion,
+    DeviatingSignal, EpisodeScene, ProcessNameKey, ProcessUsage, SameNameProcesses, SceneMoment,
     UnrankedScene, UsageMeasure,
 };
 use hostnorm::duration::HumanDuration;
@@ -164,7 +164,7 @@ fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<EpisodeTransition
     let contribution = Contribution { signal: &BUSY, direction: DeviationDirection::High, value: score };
     let details = ScoreDetails {
         score,
-        momentary: score,
+        instant_score: score,
         confidence: Some(0.75),
         causes: vec![contribution],
         ..ScoreDetails::default()
@@ -178,7 +178,7 @@ fn judged(t: u32, score: f64, since: Option<f64>, turn: Option<EpisodeTransition
         Arc::new(LearnedPoint {
             point,
             signals: vec![&BUSY, &BUSY],
-            in_anomaly: since.is_some(),
+            in_episode: since.is_some(),
             weight: 0.5,
         })
     });
@@ -213,7 +213,7 @@ fn an_episode_does_not_wait_for_the_next_commit() {
         let episodes = StoreReader::open(directory.path()).and_then(|it| it.episodes(TimeRange::ALL));
         episodes.unwrap_or_default().into_iter().map(|it| it.outcome).collect()
     };
-    store.append(&judged(1, 1.5, Some(since), Some(EpisodeTransition::Began)));
+    store.append(&judged(1, 1.5, Some(since), Some(EpisodeTransition::Started)));
     until("the episode is stored", || outcomes() == ["open"]);
     let episode = Episode { since: Timestamp(since), peak: 1.5, lasted: 1.0 };
     store.append(&judged(2, 0.5, None, Some(EpisodeTransition::Ended(episode))));
@@ -246,7 +246,7 @@ fn points_scores_and_episodes_are_rows() {
     assert!(store.put(StoreWrite::Snapshot(retrained.clone())));
     for t in 0..40 {
         let mut report = match t {
-            12 => judged(t, 1.5, Some(since), Some(EpisodeTransition::Began)),
+            12 => judged(t, 1.5, Some(since), Some(EpisodeTransition::Started)),
             13..20 => judged(t, 3.0, Some(since), None),
             20 => {
                 let episode = Episode { since: Timestamp(since), peak: 3.0, lasted: 0.0 };
@@ -267,13 +267,13 @@ fn points_scores_and_episodes_are_rows() {
             Ok(())
         })
         .unwrap();
-    assert_eq!(points.iter().map(|it| it.in_anomaly).collect::<Vec<_>>(), [false, true, false, false]);
+    assert_eq!(points.iter().map(|it| it.in_episode).collect::<Vec<_>>(), [false, true, false, false]);
     assert_eq!((&points[1].values, &points[1].missing), (&vec![0.25, 7.0], &vec![false, true]));
     assert_eq!((points[1].at, points[1].weight), (Timestamp(START + 19.0), 0.5));
     let mut scores = Vec::new();
     reader
         .scores::<StoreError>(TimeRange::ALL, None, |it| {
-            scores.push((it.score, it.momentary, it.is_anomaly));
+            scores.push((it.score, it.instant_score, it.is_anomaly));
             Ok(())
         })
         .unwrap();
@@ -334,7 +334,7 @@ fn the_scenes_of_an_episode_come_with_it_alone() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
     let since = START + 1.0;
-    store.append(&judged(1, 1.5, Some(since), Some(EpisodeTransition::Began)));
+    store.append(&judged(1, 1.5, Some(since), Some(EpisodeTransition::Started)));
     let mut report = judged(2, 2.5, Some(since), None);
     let host = report.assessments.get_mut(&Subject::Host).unwrap();
     let mut now = ProcessUsage::NONE;
@@ -344,7 +344,7 @@ fn the_scenes_of_an_episode_come_with_it_alone() {
         vec![SameNameProcesses { key, now, usual: ProcessUsage::NONE, ..SameNameProcesses::default() }];
     let deviations = [DeviatingSignal { signal: BUSY.name, is_high: true, weight: 1.0 }];
     let mut scene = EpisodeScene::default();
-    scene.add(SceneOccasion::Start, &UnrankedScene { groups, ..UnrankedScene::default() }, &deviations);
+    scene.add(SceneMoment::Start, &UnrankedScene { groups, ..UnrankedScene::default() }, &deviations);
     (host.scene, host.scene_is_new) = (Some(Arc::new(scene.clone())), true);
     host.description = Some("most of it: process `burner`".into());
     store.append(&report);
@@ -366,7 +366,7 @@ fn an_episode_goes_on_after_a_restart_or_is_called_interrupted() {
     {
         let directory = tempfile::tempdir().unwrap();
         let mut store = open(directory.path());
-        store.append(&judged(1, 1.5, Some(START + 1.0), Some(EpisodeTransition::Began)));
+        store.append(&judged(1, 1.5, Some(START + 1.0), Some(EpisodeTransition::Started)));
         store.append(&judged(2, 2.5, Some(START + 1.0), None));
         store.close();
         let mut store = open(directory.path());
@@ -400,7 +400,7 @@ fn an_episode_is_as_long_as_its_readings_whatever_the_clock_says() {
             report
         };
         let mut store = open(directory.path());
-        store.append(&judged(began, 1.5, Some(since), Some(EpisodeTransition::Began)));
+        store.append(&judged(began, 1.5, Some(since), Some(EpisodeTransition::Started)));
         store.append(&inside(end - 1, 19.0));
         match outcome {
             "ended" => {

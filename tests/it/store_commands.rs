@@ -56,12 +56,12 @@ fn filled(directory: &Path) {
             reading.host().set_by(series, &MetricLabels::new([device]), value(t, idx as u32));
         }
         let point = Point { at, values: vec![0.25, 7.0], missing: vec![false, true] };
-        let learned = LearnedPoint { point, signals: signals.clone(), in_anomaly: false, weight: 1.0 };
+        let learned = LearnedPoint { point, signals: signals.clone(), in_episode: false, weight: 1.0 };
         let assessment = Assessment {
-            details: Some(ScoreDetails { score: 0.5, momentary: 1.0 / 3.0, ..ScoreDetails::default() }),
+            details: Some(ScoreDetails { score: 0.5, instant_score: 1.0 / 3.0, ..ScoreDetails::default() }),
             point: (t == 9).then(|| Arc::new(learned)),
             episode: (t == 3).then_some(Episode { since: at, peak: 1.5, lasted: 0.0 }),
-            transition: (t == 3).then_some(EpisodeTransition::Began),
+            transition: (t == 3).then_some(EpisodeTransition::Started),
             description: (t == 3).then(|| "Anomaly on host: no single signal stands out".into()),
             ..Assessment::default()
         };
@@ -78,7 +78,7 @@ fn a_verdict_is_stored_without_a_daemon_and_listed() {
     let (_, listed, _) = run(directory.path(), &["episodes", "--json"]);
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     let id = listed[0]["id"].as_str().unwrap();
-    assert_eq!(listed[0]["marks"], serde_json::json!([]));
+    assert_eq!(listed[0]["circumstances"], serde_json::json!([]));
     let (code, out, err) = run(directory.path(), &["reject", id]);
     assert!(code == 0 && out.contains("effective at the next start"), "{code} {out} {err}");
     let (_, listed, _) = run(directory.path(), &["episodes", "--json"]);
@@ -97,7 +97,7 @@ fn baseline(signal: &&'static Signal) -> BaselineRow {
         subject: Subject::Host,
         signal: signal.name.into(),
         mean: 0.25,
-        deviation: 0.1,
+        stddev: 0.1,
         min: 0.0,
         max: 0.5,
         points: 5_000.0,
@@ -150,7 +150,7 @@ fn add_model(directory: &Path, signals: &[&'static Signal]) -> String {
     let point = Some(Arc::new(LearnedPoint {
         point: Point { at, values, missing },
         signals: signals.to_vec(),
-        in_anomaly: false,
+        in_episode: false,
         weight: 1.0,
     }));
     let assessments = [(Subject::Host, Assessment { point, ..Assessment::default() })].into();
@@ -266,19 +266,19 @@ fn points_and_scores_are_tables() {
     check(
         &["points", "--format", "parquet-csv"],
         &format!(
-            "timestamp,kind,subject,signal,value,in_anomaly,weight\n{at},host,host,{},0.25,false,1\n",
+            "timestamp,kind,subject,signal,value,in_episode,weight\n{at},host,host,{},0.25,false,1\n",
             signals[0]
         ),
     );
     let third = "0.3333333333333333";
     check(
         &["scores"],
-        &format!("timestamp,score,momentary,is_anomaly,confidence\n{at},{third},{third},0,\n"),
+        &format!("timestamp,score,instant_score,is_anomaly,confidence\n{at},{third},{third},0,\n"),
     );
     check(
         &["scores", "--format", "parquet-csv", "--subject", "host"],
         &format!(
-            "timestamp,kind,subject,score,momentary,is_anomaly,confidence\n{at},host,host,{third},{third},false,\n"
+            "timestamp,kind,subject,score,instant_score,is_anomaly,confidence\n{at},host,host,{third},{third},false,\n"
         ),
     );
 }
@@ -308,7 +308,7 @@ fn an_episode_lasted_as_long_as_its_readings_say() {
     let mut store = crate::store::open(directory.path());
     let episode = |lasted: f64| Episode { since: Timestamp(START), peak: 1.5, lasted };
     for (at, open, transition) in [
-        (START, Some(episode(0.0)), EpisodeTransition::Began),
+        (START, Some(episode(0.0)), EpisodeTransition::Started),
         (START - 3_520.0, None, EpisodeTransition::Ended(episode(80.0))),
     ] {
         let assessment = Assessment {

@@ -20,7 +20,7 @@ const NAMES: [&str; WIDTH] =
 const WIDTH: usize = 14;
 
 fn value<const IDX: usize>(change: &ReadingPair<'_>) -> Option<f64> {
-    change.now.get_by(&VALUE, &MetricLabels::new([NAMES[IDX]]))
+    change.current.get_by(&VALUE, &MetricLabels::new([NAMES[IDX]]))
 }
 
 const fn signal(kind: SubjectKind, idx: usize, of: fn(&ReadingPair<'_>) -> Option<f64>) -> Signal {
@@ -381,8 +381,8 @@ fn an_episode_ends_with_its_subject() {
     let turns: Vec<Option<EpisodeTransition>> = (0..2 * MINUTE)
         .map(|_| driver.step_with(faulty(driver.step)).assessments[&container(1)].transition)
         .collect();
-    assert!(turns.contains(&Some(EpisodeTransition::Began)), "{turns:?}");
-    let ended = (0..20 * MINUTE).filter_map(|_| driver.step([container(2)]).departed.remove(&container(1)));
+    assert!(turns.contains(&Some(EpisodeTransition::Started)), "{turns:?}");
+    let ended = (0..20 * MINUTE).filter_map(|_| driver.step([container(2)]).evicted.remove(&container(1)));
     let ended: Vec<_> = ended.filter_map(|it| it.transition).collect();
     assert!(matches!(ended[..], [EpisodeTransition::Ended(_)]), "{ended:?}");
 }

@@ -28,7 +28,7 @@ fn past(at: Timestamp, assessment: &Assessment, kept: &mut Point) -> HistoryPoin
     }
     let point = Point { at, values: kept.values.clone(), missing };
     let score = assessment.details.as_ref().map(|it| it.score);
-    HistoryPoint { point, in_anomaly: assessment.episode.is_some(), weight: 1.0, score }
+    HistoryPoint { point, in_episode: assessment.episode.is_some(), weight: 1.0, score }
 }
 
 /// Runs an engine; returns it, its stored points, and an engine warmed with them.
@@ -73,7 +73,7 @@ fn check(every: f64, days: usize, faults: usize, [mean_max, most_max]: [f64; 2])
     for (idx, reading) in rest.iter().enumerate() {
         let [one, other] = [&mut live, &mut warm]
             .map(|it| it.step(reading.clone()).assessments.remove(&Subject::Host).unwrap());
-        let (one, other) = (one.details.unwrap().momentary, other.details.unwrap().momentary);
+        let (one, other) = (one.details.unwrap().instant_score, other.details.unwrap().instant_score);
         // The smoothed score of the last reading is unknown to the warmed engine.
         if idx >= 10 {
             sum += (one - other).abs();
@@ -118,7 +118,7 @@ fn expected_after(odd: bool, points: &[HistoryPoint], rest: &[Reading]) -> f64 {
     let from = points.len() - 120;
     for past in &mut points[from..] {
         past.point.values[5] = 0.99;
-        (past.in_anomaly, past.weight) = (odd, if odd { 0.2 } else { 1.0 });
+        (past.in_episode, past.weight) = (odd, if odd { 0.2 } else { 1.0 });
     }
     let mut engine = Engine::new(&SIGNALS, &settings(60.0));
     engine.warm(&Subject::Host, &points);
@@ -149,7 +149,7 @@ fn points_of_any_kind_do_no_harm() {
     proptest!(ProptestConfig::with_cases(64), |(points in prop::collection::vec(point, 0..60))| {
         let points: Vec<HistoryPoint> = points.into_iter().map(|(at, signals, odd, weight, score)| {
             let (values, missing) = signals.into_iter().unzip();
-            HistoryPoint { point: Point { at: Timestamp(at), values, missing }, in_anomaly: odd, weight, score: Some(score) }
+            HistoryPoint { point: Point { at: Timestamp(at), values, missing }, in_episode: odd, weight, score: Some(score) }
         }).collect();
         let mut engine = Engine::new(&SIGNALS, &EngineSettings { budget: "1 per day".parse().unwrap(), ..settings(60.0) });
         engine.warm(&Subject::Host, &points);

@@ -246,7 +246,7 @@ def test_nowhere_to_sort(tools, folder):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", folder], check=True)
     filled(tools, f"{folder}/store")
     with sqlite3.connect(f"{folder}/store/hostnorm.db") as database:
-        others = "kind, subject, anomalous, weight, momentary, is_anomaly, confidence, layout, \"values\""
+        others = "kind, subject, in_episode, weight, instant_score, is_anomaly, confidence, layout, \"values\""
         database.execute(
             f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
             f"INSERT INTO points (at, score, {others}) SELECT at - 60 * i, 0.5, {others} FROM points, n"

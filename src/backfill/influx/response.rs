@@ -152,7 +152,7 @@ fn open(bytes: &[u8]) -> Result<Vec<RawSeries>, FetchErrorKind> {
     })?;
     let said = std::iter::once(&answer.error).chain(answer.results.iter().map(|it| &it.error));
     if let Some(error) = said.into_iter().find(|it| !it.is_empty()) {
-        return Err(FetchErrorKind::Question { status: 200, said: quoted(error) });
+        return Err(FetchErrorKind::BadQuery { status: 200, said: quoted(error) });
     }
     if answer.results.is_empty() {
         return Err(FetchErrorKind::Malformed("the field `results` is missing".into()));
@@ -160,7 +160,7 @@ fn open(bytes: &[u8]) -> Result<Vec<RawSeries>, FetchErrorKind> {
     let is_partial = answer.results.iter().any(|it| it.partial || it.series.iter().any(|it| it.partial));
     if is_partial {
         let said = "the server truncates the rows; raise its max-row-limit".into();
-        return Err(FetchErrorKind::Question { status: 200, said });
+        return Err(FetchErrorKind::BadQuery { status: 200, said });
     }
     Ok(answer.results.into_iter().flat_map(|it| it.series).collect())
 }
@@ -211,14 +211,14 @@ mod tests {
         check("", "Half");
         check(r#"{"results":[{"statement_id":0,"ser"#, "Half");
         check("{}", r#"Malformed("the field `results` is missing")"#);
-        check(r#"{"error":"x"}"#, r#"Question { status: 200, said: "x" }"#);
+        check(r#"{"error":"x"}"#, r#"BadQuery { status: 200, said: "x" }"#);
         check(
             r#"{"results":[{"error":"database not found: y"}]}"#,
-            r#"Question { status: 200, said: "database not found: y" }"#,
+            r#"BadQuery { status: 200, said: "database not found: y" }"#,
         );
         check(
             r#"{"results":[{"series":[{"columns":["time"],"partial":true}]}]}"#,
-            r#"Question { status: 200, said: "the server truncates the rows; raise its max-row-limit" }"#,
+            r#"BadQuery { status: 200, said: "the server truncates the rows; raise its max-row-limit" }"#,
         );
         check(
             r#"{"results":[{"series":[{"columns":["v0"]}]}]}"#,

@@ -122,7 +122,7 @@ fn open<D: DeserializeOwned>(bytes: &[u8]) -> Result<(D, Vec<String>), FetchErro
         _ if envelope.error.is_empty() => {
             Err(FetchErrorKind::Malformed("the field `data` is missing".into()))
         }
-        _ => Err(FetchErrorKind::Question { status: 200, said: quoted(&envelope.error) }),
+        _ => Err(FetchErrorKind::BadQuery { status: 200, said: quoted(&envelope.error) }),
     }
 }
 
@@ -171,7 +171,7 @@ mod tests {
         check("", "Half");
         check(r#"{"status":"success","data":{"resultType":"matrix","result":[{"met"#, "Half");
         check(r#"{"status":"success"}"#, r#"Malformed("the field `data` is missing")"#);
-        check(r#"{"status":"error","error":"bad"}"#, r#"Question { status: 200, said: "bad" }"#);
+        check(r#"{"status":"error","error":"bad"}"#, r#"BadQuery { status: 200, said: "bad" }"#);
         check(
             r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#,
             r#"Malformed("a \"vector\" came instead of a matrix")"#,

@@ -59,7 +59,7 @@ impl DemoReading {
         let signal =
             |name: &str| assessment.signals.iter().find(|it| it.signal.name == name).map(|it| it.value);
         let said = assessment.transition.as_ref().map(|turn| match turn {
-            EpisodeTransition::Began | EpisodeTransition::Changed => {
+            EpisodeTransition::Started | EpisodeTransition::Changed => {
                 assessment.description.as_deref().unwrap_or_default().to_owned()
             }
             EpisodeTransition::Ended(episode) => episode_text::ended(host, episode),
@@ -68,11 +68,11 @@ impl DemoReading {
         Self {
             cpu: signal("cpu_busy_ratio"),
             memory: signal("memory_used_ratio"),
-            score: assessment.details.as_ref().map(|it| it.momentary),
+            score: assessment.details.as_ref().map(|it| it.instant_score),
             anomalous: assessment.episode.is_some(),
             words: assessment.episode.map(|_| episode_text::describe(host, assessment, None)),
             description: said,
-            began: assessment.transition == Some(EpisodeTransition::Began),
+            began: assessment.transition == Some(EpisodeTransition::Started),
             ..seen
         }
     }
@@ -148,7 +148,7 @@ impl DemoScript {
             lines.push(line(seen));
         }
         lines.extend(seen.description.clone());
-        self.note(seen);
+        self.record(seen);
         let passed = seen.at - self.since;
         let (next, act, text) = match self.phase {
             DemoPhase::Learning if seen.score.is_some() => {
@@ -171,7 +171,7 @@ impl DemoScript {
         (lines, act)
     }
 
-    fn note(&mut self, seen: &DemoReading) {
+    fn record(&mut self, seen: &DemoReading) {
         match self.load {
             [None, _] => {
                 self.early += usize::from(seen.began);

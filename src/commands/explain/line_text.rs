@@ -2,7 +2,7 @@
 
 use crate::duration::HumanDuration;
 use crate::episode_text;
-use crate::explanation::{Cause, DayRangeExcursion, NearbyEpisode};
+use crate::explanation::{Cause, NearbyEpisode, OutOfRangeSignal};
 use crate::reading::Timestamp;
 use crate::report::EpisodeTemplate;
 use crate::signal::SignalUnit;
@@ -50,7 +50,7 @@ pub(super) fn cause(it: &Cause) -> String {
 }
 
 /// A signal with the time and value at which it left its range.
-pub(super) fn excursion(it: &DayRangeExcursion) -> String {
+pub(super) fn out_of_range_signal(it: &OutOfRangeSignal) -> String {
     let quantity = |value: f64| episode_text::quantity(unit(&it.signal), value);
     let (value, lower, upper) = (quantity(it.value), quantity(it.lower), quantity(it.upper));
     format!("{} UTC  {:<40} {value:>10}  range {lower} to {upper}", instant(it.at), it.title)

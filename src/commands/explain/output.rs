@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::EpisodeExplanation;
-use super::line_text::{cause, excursion, instant, nearby, template};
+use super::line_text::{cause, instant, nearby, out_of_range_signal, template};
 use super::process_text;
 use super::reproduce::Reproduction;
 use crate::duration::HumanDuration;
@@ -32,8 +32,8 @@ pub(super) fn text(it: &EpisodeExplanation) -> String {
     if let Some(severity) = &episode.severity {
         let _ = writeln!(text, "severity  {severity}, by its impact");
     }
-    if !episode.marks.is_empty() {
-        let _ = writeln!(text, "marked    {}", episode.marks.join(", "));
+    if !episode.circumstances.is_empty() {
+        let _ = writeln!(text, "marked    {}", episode.circumstances.join(", "));
     }
     if let Some(verdict) = &episode.verdict {
         let _ = writeln!(text, "verdict   {verdict}");
@@ -76,7 +76,7 @@ fn signals(it: &EpisodeExplanation) -> String {
         }
         _ => section("signals of its description", &it.episode.causes, cause),
     };
-    text.push_str(&section("left their range of the day before", &it.left_range, excursion));
+    text.push_str(&section("left their range of the day before", &it.out_of_range, out_of_range_signal));
     text
 }
 
@@ -178,6 +178,6 @@ pub(super) fn json(it: &EpisodeExplanation) -> String {
             "peak": reproduction.peak.as_ref().map(|(at, assessment)| json!({"at": at.0, "contributions": parts(assessment)})),
         }),
     };
-    let whole = json!({ "episode": it.episode, "reproduced": reproduction, "left_range": it.left_range, "similar": it.similar, "nearby": it.nearby });
+    let whole = json!({ "episode": it.episode, "reproduced": reproduction, "out_of_range": it.out_of_range, "similar": it.similar, "nearby": it.nearby });
     serde_json::to_string_pretty(&whole).unwrap_or_default()
 }

@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn a_scene_has_all_that_was_there() {
         let frozen = json!({
-            "occasion": "start", "at": 1.0, "processes": 80,
+            "moment": "start", "at": 1.0, "processes": 80,
             "top": [{"process": "java", "owner": {"kind": "container", "name": "checkout"}, "processes": 2, "threads": 40, "blocked": 0,
                 "usage": {"cpu": {"value": 1.5, "usual": 0.25}, "memory": {"value": 2e9}}}],
             "containers": [{"kind": "container", "name": "checkout",

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::line_text::{cause, excursion, instant, nearby, template};
+use super::line_text::{cause, instant, nearby, out_of_range_signal, template};
 use super::process_text::{self, culprit};
 use crate::explanation::{Explanation, SubjectExplanation};
 
 /// The answer in words, then the facts of each unusual subject.
 pub(super) fn text(it: &Explanation) -> String {
     let mut text = format!("{} to {} UTC\n{}\n", instant(it.from), instant(it.to), it.message);
-    for subject in it.subjects.iter().filter(|it| it.unusual == Some(true) || !it.left_range.is_empty()) {
+    for subject in it.subjects.iter().filter(|it| it.unusual == Some(true) || !it.out_of_range.is_empty()) {
         details(&mut text, subject);
     }
     text
@@ -30,7 +30,7 @@ fn details(text: &mut String, it: &SubjectExplanation) {
     }
     section(text, "templates of its lines", &it.templates, template);
     section(text, "at the same time", &it.nearby, nearby);
-    section(text, "left their range of the day before", &it.left_range, excursion);
+    section(text, "left their range of the day before", &it.out_of_range, out_of_range_signal);
     section(text, "similar before", &it.similar, |it| {
         format!("{}  {:.0} %  {}", it.id, it.similarity * 100.0, it.description)
     });

@@ -44,7 +44,7 @@ pub(super) fn reproduce(
     config: &Config,
     episode: &EpisodeRecord,
 ) -> Result<Result<Reproduction, String>, StoreError> {
-    let (Some(from), Some(subject)) = (episode.keep_from, subject(episode)) else {
+    let (Some(from), Some(subject)) = (episode.retained_from, subject(episode)) else {
         return Ok(Err("its readings were deleted by retention".into()));
     };
     if subject.kind().turnover() == SubjectTurnover::Changing {
@@ -55,10 +55,10 @@ pub(super) fn reproduce(
         return Ok(Err("no snapshot before it".into()));
     }
     let between =
-        TimeRange { from: Timestamp(from), to: Timestamp(episode.keep_to.unwrap_or(episode.last_seen)) };
+        TimeRange { from: Timestamp(from), to: Timestamp(episode.retained_to.unwrap_or(episode.last_seen)) };
     let mut stored = BTreeMap::new();
     reader.scores::<StoreError>(between, Some(&subject), |it| {
-        stored.insert(it.at.0.to_bits(), (it.score, it.momentary));
+        stored.insert(it.at.0.to_bits(), (it.score, it.instant_score));
         Ok(())
     })?;
     let mut run = ReproductionRun {
@@ -95,7 +95,7 @@ fn subject(episode: &EpisodeRecord) -> Option<Subject> {
 struct ReproductionRun<'a> {
     engine: Engine,
     subject: Subject,
-    /// Score and momentary score, by the bits of their time.
+    /// Score and instant score, by the bits of their time.
     stored: BTreeMap<u64, (f64, f64)>,
     episode: &'a EpisodeRecord,
     /// The highest score since the last point, as the store takes it.
@@ -163,21 +163,21 @@ impl ReproductionRun<'_> {
     /// Compares the assessments with the stored scores.
     fn compare(&mut self, report: &Report) {
         let Some(assessment) = report.assessments.get(&self.subject) else { return };
-        let momentary = assessment.details.as_ref().map(|it| it.momentary);
-        if let Some(momentary) = momentary {
-            self.highest = Some(self.highest.unwrap_or(momentary).max(momentary));
-            self.note_peak(report.reading.at, momentary, assessment);
+        let instant_score = assessment.details.as_ref().map(|it| it.instant_score);
+        if let Some(instant_score) = instant_score {
+            self.highest = Some(self.highest.unwrap_or(instant_score).max(instant_score));
+            self.note_peak(report.reading.at, instant_score, assessment);
         }
         let Some(learned) = &assessment.point else { return };
-        let found = (self.highest.take(), momentary);
+        let found = (self.highest.take(), instant_score);
         let known = std::mem::replace(&mut self.known, true);
-        let (Some(stored), (Some(score), Some(momentary))) =
+        let (Some(stored), (Some(score), Some(instant_score))) =
             (self.stored.get(&learned.point.at.0.to_bits()), found)
         else {
             return;
         };
         self.reproduction.points += 1;
-        let mut pairs = vec![(stored.1, momentary)];
+        let mut pairs = vec![(stored.1, instant_score)];
         pairs.extend(known.then_some((stored.0, score)));
         let other = pairs.into_iter().find(|(stored, reproduced)| stored.to_bits() != reproduced.to_bits());
         if let (Some((stored, reproduced)), None) = (other, self.reproduction.difference) {
@@ -185,11 +185,15 @@ impl ReproductionRun<'_> {
         }
     }
 
-    fn note_peak(&mut self, at: Timestamp, momentary: f64, assessment: &Assessment) {
+    fn note_peak(&mut self, at: Timestamp, instant_score: f64, assessment: &Assessment) {
         let within = self.episode.began <= at.0 && at.0 <= self.episode.last_instant();
-        let before =
-            self.reproduction.peak.as_ref().and_then(|(_, it)| it.details.as_ref()).map(|it| it.momentary);
-        if within && before.is_none_or(|it| momentary > it) {
+        let before = self
+            .reproduction
+            .peak
+            .as_ref()
+            .and_then(|(_, it)| it.details.as_ref())
+            .map(|it| it.instant_score);
+        if within && before.is_none_or(|it| instant_score > it) {
             self.reproduction.peak = Some((at, assessment.clone()));
         }
     }

@@ -23,7 +23,7 @@ pub(super) fn write(
             reader.readings(between, &metrics, |reading| readings(to, &reading, wanted))
         }
         ExportTable::Points => {
-            csv_cell::row(to, ["timestamp", "kind", "subject", "signal", "value", "in_anomaly", "weight"])?;
+            csv_cell::row(to, ["timestamp", "kind", "subject", "signal", "value", "in_episode", "weight"])?;
             reader.points(
                 between,
                 None,
@@ -31,7 +31,8 @@ pub(super) fn write(
             )
         }
         ExportTable::Scores => {
-            let columns = ["timestamp", "kind", "subject", "score", "momentary", "is_anomaly", "confidence"];
+            let columns =
+                ["timestamp", "kind", "subject", "score", "instant_score", "is_anomaly", "confidence"];
             csv_cell::row(to, columns)?;
             let each = |score: ScoreRow| if wanted(&score.subject) { scores(to, &score) } else { Ok(()) };
             reader.scores(between, None, each)?;
@@ -57,10 +58,10 @@ fn readings(
 
 fn points(to: &mut dyn Write, point: &PointRow) -> Result<(), ExportStop> {
     let (at, weight) = (time(point.at), number(point.weight));
-    let in_anomaly = if point.in_anomaly { "true" } else { "false" };
+    let in_episode = if point.in_episode { "true" } else { "false" };
     let (kind, subject) = (point.subject.kind().name(), point.subject.name());
     for (idx, signal) in point.signals.iter().enumerate().filter(|(idx, _)| !point.missing[*idx]) {
-        csv_cell::row(to, [&at, kind, subject, signal, &number(point.values[idx]), in_anomaly, &weight])?;
+        csv_cell::row(to, [&at, kind, subject, signal, &number(point.values[idx]), in_episode, &weight])?;
     }
     Ok(())
 }
@@ -74,7 +75,7 @@ pub(super) fn scores(to: &mut dyn Write, it: &ScoreRow) -> Result<(), ExportStop
             it.subject.kind().name(),
             it.subject.name(),
             &number(it.score),
-            &number(it.momentary),
+            &number(it.instant_score),
             if it.is_anomaly { "true" } else { "false" },
             &confidence,
         ],

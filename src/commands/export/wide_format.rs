@@ -23,13 +23,13 @@ pub(super) fn write(
         ExportTable::Readings => readings(reader, name, between, to),
         ExportTable::Points => points(reader, name, between, to),
         ExportTable::Scores => {
-            csv_cell::row(to, ["timestamp", "score", "momentary", "is_anomaly", "confidence"])?;
+            csv_cell::row(to, ["timestamp", "score", "instant_score", "is_anomaly", "confidence"])?;
             reader.scores::<ExportStop>(between, None, |it| {
                 if it.subject.name() == name {
                     let confidence = it.confidence.map(number).unwrap_or_default();
-                    let (score, momentary) = (number(it.score), number(it.momentary));
+                    let (score, instant_score) = (number(it.score), number(it.instant_score));
                     let is_anomaly = if it.is_anomaly { "1" } else { "0" };
-                    csv_cell::row(to, [&time(it.at), &score, &momentary, is_anomaly, &confidence])?;
+                    csv_cell::row(to, [&time(it.at), &score, &instant_score, is_anomaly, &confidence])?;
                 }
                 Ok(())
             })?;

@@ -42,7 +42,7 @@ pub(super) fn read(path: &Path, order: &BackfillRequest<'_>) -> Result<FetchedHi
                 values[*place] = (!row.missing[idx]).then_some(row.values[idx]);
             }
         }
-        ranges.note(values.iter().copied());
+        ranges.record(values.iter().copied());
         if !points.push(row.at.unwrap_or_default(), &values) {
             return Err(
                 feed.wrong(row.line, &format!("the table is too long; the maximum is {POINTS_MAX} points"))

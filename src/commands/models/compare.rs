@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::commands::run;
 use crate::config::Config;
 use crate::model_registry::ModelVersion;
-use crate::sampler::fold_and_judge;
+use crate::sampler::rescore_points;
 use crate::store::{StoreError, StoreReader};
 
 /// Seconds of recent points that are scored; earlier ones are only learned.
@@ -34,10 +34,10 @@ pub(super) fn scores(
 ) -> Result<Option<ScoreComparison>, StoreError> {
     let mut engine = run::engine(config);
     engine.install(pair[0].kind, pair[0].eif());
-    engine.try_out(pair[1].kind, pair[1].eif());
+    engine.start_shadow(pair[1].kind, pair[1].eif());
     let mut judged: Vec<[f64; 2]> = Vec::new();
     for subject in reader.subjects()?.iter().filter(|it| it.kind() == pair[0].kind) {
-        fold_and_judge(reader, &mut engine, subject, JUDGED_SECONDS, |scores| judged.push(scores))?;
+        rescore_points(reader, &mut engine, subject, JUDGED_SECONDS, |scores| judged.push(scores))?;
     }
     if judged.is_empty() {
         return Ok(None);

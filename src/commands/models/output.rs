@@ -32,7 +32,7 @@ pub(super) fn all(records: &[VersionRecord], as_json: bool) -> String {
     for it in records {
         let known = evaluation(it).map(|it| {
             let span = HumanDuration::nearest(it.seconds().round());
-            format!("{:>7}  {:>9}  {:>5.3}  {:>6.3}", it.rows, span.to_string(), it.auc_own, it.recall)
+            format!("{:>7}  {:>9}  {:>5.3}  {:>6.3}", it.rows, span.to_string(), it.auc, it.recall)
         });
         // Writing to a string cannot fail.
         let _ = writeln!(
@@ -89,7 +89,7 @@ pub(super) fn two(pair: &[ModelVersion; 2], scores: Option<&ScoreComparison>, as
 fn rows(version: &ModelVersion) -> Vec<(&'static str, String)> {
     let evaluation = &version.model.evaluation;
     let time = |it: Option<Timestamp>| it.map_or("not known".into(), episode_text::instant);
-    let peer = evaluation.auc_peer.map_or("none for these signals".into(), |it| format!("{it:.3}"));
+    let peer = evaluation.auc_reference.map_or("none for these signals".into(), |it| format!("{it:.3}"));
     let quantiles = evaluation.quantiles;
     vec![
         ("model", version.id.to_string()),
@@ -108,7 +108,7 @@ fn rows(version: &ModelVersion) -> Vec<(&'static str, String)> {
             format!("{:.3} {:.3} {:.3} {:.3}", quantiles.p50, quantiles.p95, quantiles.p99, quantiles.p995),
         ),
         ("strange from", format!("{:.3}", version.model.eif.threshold)),
-        ("AUC on injected faults", format!("{:.3}", evaluation.auc_own)),
+        ("AUC on injected faults", format!("{:.3}", evaluation.auc)),
         ("AUC of a second implementation", peer),
         ("faults that this forest finds alone", format!("{:.3}; {TYPICAL_RECALL}", evaluation.recall)),
         ("share of points above the threshold", format!("{:.3}", evaluation.alarms)),

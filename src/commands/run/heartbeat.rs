@@ -47,14 +47,14 @@ impl Heartbeat {
     }
 
     /// Sends the notifications for this report.
-    pub(super) fn note(&mut self, report: &Report) {
-        self.note_state(report);
+    pub(super) fn notify(&mut self, report: &Report) {
+        self.notify_state(report);
         let now = clock::instant();
         match (self.given, self.service_manager.watchdog_timeout()) {
             (None, _) => self.service_manager.ready(self.pace),
             // Half of the watchdog timeout, as sd_watchdog_enabled(3) recommends; a tick more does not matter.
-            (Some(given), Some(patience))
-                if now.saturating_duration_since(given) + self.pace < patience / 2 =>
+            (Some(given), Some(watchdog_timeout))
+                if now.saturating_duration_since(given) + self.pace < watchdog_timeout / 2 =>
             {
                 return;
             }
@@ -64,7 +64,7 @@ impl Heartbeat {
         self.given = Some(now);
     }
 
-    fn note_state(&mut self, report: &Report) {
+    fn notify_state(&mut self, report: &Report) {
         let Some((_, assessment)) = report.assessments.first_key_value() else {
             return self
                 .tell(DaemonState::Blind, || "no signals to score: see the collectors in the log".into());
@@ -125,10 +125,10 @@ mod tests {
     #[test]
     fn a_report_without_signals_is_notified_once() {
         let mut heartbeat = Heartbeat::new(Arc::default(), Duration::from_secs(1));
-        heartbeat.note(&Report::default());
+        heartbeat.notify(&Report::default());
         assert_eq!(heartbeat.state, Some(DaemonState::Blind));
         let given = heartbeat.given;
-        heartbeat.note(&Report::default());
+        heartbeat.notify(&Report::default());
         assert!(given.is_some() && heartbeat.given == given, "nobody waits for a sign of life");
     }
 }

@@ -29,12 +29,12 @@ impl ReportPublisher {
         self.telemetry.values(&mut report.own);
         self.logs.values(&mut report.own);
         if let Some(took) = &report.before {
-            self.counts.ticks.note(took);
+            self.counts.ticks.record(took);
         }
         let report = Arc::new(report);
         self.newest.send_replace(Some(Arc::clone(&report)));
-        self.event_log.note(&report);
-        self.heartbeat.note(&report);
+        self.event_log.log(&report);
+        self.heartbeat.notify(&report);
         report
     }
 }

@@ -46,7 +46,7 @@ impl SettingsReloader {
         let (successful, succeeded_at) = (AtomicBool::new(true), AtomicU64::new(0));
         let reload = Self { options, environment, successful, succeeded_at };
         let config = reload.read()?;
-        reload.note(true, clock::now());
+        reload.set_status(true, clock::now());
         Ok((reload, config))
     }
 
@@ -81,9 +81,9 @@ impl SettingsReloader {
     /// Records whether new settings could be applied; if not, the current ones stay.
     pub(super) fn record<T>(&self, outcome: &Result<T, String>) {
         match outcome {
-            Ok(_) => self.note(true, clock::now()),
+            Ok(_) => self.set_status(true, clock::now()),
             Err(problems) => {
-                self.note(false, Timestamp::default());
+                self.set_status(false, Timestamp::default());
                 for problem in problems.lines() {
                     tracing::error!(problem, "reload of the settings failed; keeping the current ones");
                 }
@@ -104,7 +104,7 @@ impl SettingsReloader {
             .map(|it| it.config)
     }
 
-    fn note(&self, successful: bool, at: Timestamp) {
+    fn set_status(&self, successful: bool, at: Timestamp) {
         self.successful.store(successful, Ordering::Relaxed);
         if successful {
             self.succeeded_at.store(at.0.to_bits(), Ordering::Relaxed);

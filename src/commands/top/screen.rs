@@ -193,7 +193,7 @@ mod tests {
         let episode = json!({
             "id": "2026-11-21T09:00:00Z", "kind": "host", "subject": "host", "began": 1_795_251_600.0,
             "ended": 1_795_251_900.0, "last_seen": 1_795_251_900.0, "outcome": "ended", "peak": 3.0, "causes": [],
-            "description": "Anomaly on host: disk usage 97 %", "model": null, "keep_from": null, "keep_to": null,
+            "description": "Anomaly on host: disk usage 97 %", "model": null, "retained_from": null, "retained_to": null,
         });
         DaemonResponses {
             detection: Some(detection),

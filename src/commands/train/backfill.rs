@@ -47,7 +47,7 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
         // Whoever wants the points as a file may look at another host, whose normal must not become that of this one.
         _ if options.output.is_some() => None,
         StoreLocation::Directory(directory) => Some(directory),
-        StoreLocation::Off | StoreLocation::Nowhere => {
+        StoreLocation::Off | StoreLocation::Unknown => {
             return Err(CommandExit::usage("no store; set --storage.path or --output"));
         }
     };
@@ -79,9 +79,9 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
     let _ = write!(
         text,
         "trained a forest of {} trees on {} points; AUC {:.3} on injected faults",
-        evaluation.trees, evaluation.rows, evaluation.auc_own
+        evaluation.trees, evaluation.rows, evaluation.auc
     );
-    let _ = match evaluation.auc_peer {
+    let _ = match evaluation.auc_reference {
         Some(peer) => writeln!(text, "; a second implementation has {peer:.3}"),
         None => writeln!(text),
     };

@@ -117,7 +117,7 @@ fn all(
         loop {
             let idx = next.fetch_add(1, Ordering::Relaxed);
             let Some(combination) = combinations.get(idx) else { return found };
-            found.push((idx, search.evaluate_combination(combination, HistoryPart::Choice)));
+            found.push((idx, search.evaluate_combination(combination, HistoryPart::Validation)));
             super::progress(done.fetch_add(1, Ordering::Relaxed) + 1, combinations.len(), "combinations");
         }
     };

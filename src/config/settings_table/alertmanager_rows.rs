@@ -12,13 +12,17 @@ pub(super) static SETTINGS: &[Setting] = &[
     row("alertmanager.interval", SettingType::Duration, "Time between two requests for silences, 1s to 5m"),
     row(
         "alertmanager.labels",
-        SettingType::Texts,
+        SettingType::TextList,
         "Labels that Prometheus adds to the alerts of this host, such as instance=web-1:19797. By default, job is hostnorm, and instance is the name of this host with any port. hostnorm also knows the labels alertname, severity, kind, subject and expected. It ignores silences with a matcher for any other label",
     ),
     row("alertmanager.user", SettingType::Text, "User name at Alertmanager; empty for none"),
     row("alertmanager.password_file", SettingType::Text, "File with the user's password"),
     row("alertmanager.token_file", SettingType::Text, "File with a bearer token"),
-    row("alertmanager.headers", SettingType::Texts, "Further HTTP headers, such as 'X-Scope-OrgID: tenant'"),
+    row(
+        "alertmanager.headers",
+        SettingType::TextList,
+        "Further HTTP headers, such as 'X-Scope-OrgID: tenant'",
+    ),
     row(
         "alertmanager.ca_file",
         SettingType::Text,
@@ -28,7 +32,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     row("alertmanager.key_file", SettingType::Text, "Key of the client certificate, in PEM"),
     row(
         "alertmanager.insecure",
-        SettingType::Switch,
+        SettingType::Bool,
         "Accept any certificate. Anyone on the network path to Alertmanager can then silence this host",
     ),
 ];

@@ -6,7 +6,7 @@ use crate::config::{Setting, SettingType};
 pub(super) static SETTINGS: &[Setting] = &[
     row(
         "otlp.enabled",
-        SettingType::Switch,
+        SettingType::Bool,
         "Send traces by OTLP. This needs an endpoint; OTEL_SDK_DISABLED=true switches it off",
     ),
     row(
@@ -26,7 +26,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     ),
     row(
         "otlp.headers",
-        SettingType::Texts,
+        SettingType::TextList,
         "Further headers, such as 'Authorization: Bearer …'. hostnorm never shows their values (OTEL_EXPORTER_OTLP_HEADERS, as name=value)",
     ),
     row(
@@ -74,22 +74,22 @@ pub(super) static SETTINGS: &[Setting] = &[
     row("otlp.service_name", SettingType::Text, "Attribute service.name of all spans (OTEL_SERVICE_NAME)"),
     row(
         "otlp.resource_attributes",
-        SettingType::Texts,
+        SettingType::TextList,
         "Further attributes of all spans, such as deployment.environment.name=test (OTEL_RESOURCE_ATTRIBUTES)",
     ),
     row(
         "otlp.propagators",
-        SettingType::Texts,
+        SettingType::TextList,
         "Trace context accepted from a scrape's headers: tracecontext (W3C), baggage (ignored) or none (OTEL_PROPAGATORS)",
     ),
     row(
         "otlp.trusted_peers",
-        SettingType::Texts,
+        SettingType::TextList,
         "Addresses and networks, such as 10.0.0.0/8, of clients whose trace context is accepted. A request of another client starts a new trace",
     ),
     row(
         "otlp.queue_size",
-        SettingType::Whole,
+        SettingType::Integer,
         "Maximum number of spans waiting to be sent, 1 to 65536; further spans are dropped and counted (OTEL_BSP_MAX_QUEUE_SIZE)",
     ),
     row(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::bucket_grid::{BucketGrid, is_bucket};
-use crate::detect::forgetting;
+use crate::detect::smoothing_factor;
 use crate::window::Point;
 
 /// Buckets older than this many weeks are removed.
@@ -144,7 +144,7 @@ impl BucketCollector {
             let missed = (bucket - self.end).max(0) as usize % self.grid.week();
             (0..missed).for_each(|_| self.store_row(Arc::clone(&self.hole)));
         }
-        let late = forgetting(WITHIN_DAYS * self.grid.day() as f64);
+        let late = smoothing_factor(WITHIN_DAYS * self.grid.day() as f64);
         for ((variance, weight), (count, _, squares)) in self.within.iter_mut().zip(&moments) {
             if *count > 0.0 {
                 *weight += 1.0;

@@ -13,7 +13,7 @@ use stlrs::{Mstl, Stl, StlParams};
 use super::bucket_grid::BucketGrid;
 use super::fill_gaps::fill;
 use super::five_minute_buckets::BucketHistory;
-use crate::detect::forgetting;
+use crate::detect::smoothing_factor;
 
 /// Days needed for a fit: two periods.
 pub(super) const DAYS_MIN: usize = 2;
@@ -207,7 +207,7 @@ fn follow(values: &[f32], first: i64, grid: BucketGrid, season: &SeasonalFit) ->
         let each = values.iter().enumerate().filter(|(_, value)| !value.is_nan());
         each.map(|(idx, value)| f64::from(*value) - season.at(first + idx as i64))
     };
-    let late = forgetting(LEVEL_DAYS * grid.day() as f64);
+    let late = smoothing_factor(LEVEL_DAYS * grid.day() as f64);
     let mut level = median(&mut rest().take(grid.day()).collect::<Vec<f64>>()).unwrap_or(0.0);
     let errors = rest().map(|value| {
         let error = value - level;

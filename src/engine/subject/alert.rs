@@ -9,7 +9,7 @@ impl SubjectState {
     pub(in super::super) fn decide_alert(&mut self, assessment: &mut Assessment, settings: &EngineSettings) {
         if let Some(now) = self.scored.take() {
             // A silence withholds no alert: Alertmanager does that, and the alert is there when the silence ends.
-            let is_withheld = assessment.expected.maintenance;
+            let is_withheld = assessment.current_circumstances.maintenance;
             let evidence = AlertEvidence { severity: assessment.severity, is_withheld };
             let decision = self.scorer.decide_alert(now.score, now.elapsed, evidence, &settings.scorer());
             self.alert = Some(AlertState {

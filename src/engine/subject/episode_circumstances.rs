@@ -5,13 +5,17 @@ use crate::report::{Assessment, EpisodeCircumstances, EpisodeTransition};
 
 impl SubjectState {
     /// Adds the circumstances of this reading to the assessment, and to its episode.
-    pub(in super::super) fn mark(&mut self, assessment: &mut Assessment, expected: EpisodeCircumstances) {
-        if assessment.transition == Some(EpisodeTransition::Began) {
-            self.marks = EpisodeCircumstances::default();
+    pub(in super::super) fn add_circumstances(
+        &mut self,
+        assessment: &mut Assessment,
+        current: EpisodeCircumstances,
+    ) {
+        if assessment.transition == Some(EpisodeTransition::Started) {
+            self.circumstances = EpisodeCircumstances::default();
         }
         if assessment.episode.is_some() {
-            self.marks = self.marks.with(expected);
+            self.circumstances = self.circumstances.with(current);
         }
-        (assessment.expected, assessment.marks) = (expected, self.marks);
+        (assessment.current_circumstances, assessment.circumstances) = (current, self.circumstances);
     }
 }

@@ -29,7 +29,7 @@ impl SubjectState {
         }
         let is_open = assessment.episode.is_some();
         if is_open
-            && matches!(assessment.transition, Some(EpisodeTransition::Began | EpisodeTransition::Changed))
+            && matches!(assessment.transition, Some(EpisodeTransition::Started | EpisodeTransition::Changed))
         {
             let text = episode_text::describe(subject, assessment, change);
             match self.description.as_deref() {

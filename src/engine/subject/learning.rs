@@ -57,12 +57,12 @@ impl SubjectState {
 
     /// The whole point with its weight, for the report.
     pub(super) fn learned(&self, settings: &EngineSettings) -> LearnedPoint {
-        let in_anomaly = self.scorer.is_anomalous();
-        let weight = match (self.learning, in_anomaly) {
+        let in_episode = self.scorer.is_anomalous();
+        let weight = match (self.learning, in_episode) {
             (false, _) => 0.0,
             (true, true) => self.anomaly_learning_weight(settings),
             (true, false) => 1.0,
         };
-        LearnedPoint { point: self.window.point().clone(), signals: self.signals.clone(), in_anomaly, weight }
+        LearnedPoint { point: self.window.point().clone(), signals: self.signals.clone(), in_episode, weight }
     }
 }

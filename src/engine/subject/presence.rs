@@ -1,4 +1,4 @@
-//! When a subject was present, and the statistics that it borrows from its kind and lends to others.
+//! When a subject was present, and the statistics that it borrows from its kind and shares with others.
 
 use super::{DAY_SECONDS, EngineSettings, SubjectState};
 use crate::detect::eif::ForestModel;
@@ -28,7 +28,7 @@ impl SubjectState {
     }
 
     /// Whether it has learned state worth storing.
-    pub(in super::super) fn knows_anything(&self) -> bool {
+    pub(in super::super) fn has_learned_state(&self) -> bool {
         self.scorer.own_points() > 0.0
     }
 
@@ -38,8 +38,8 @@ impl SubjectState {
         self.scorer.end_episode()
     }
 
-    /// Statistics of each signal, if they are its own and enough to lend to new subjects of its kind.
-    pub(in super::super) fn prior_to_lend(&self) -> Option<&[SignalMoments]> {
+    /// Statistics of each signal, if they are its own and enough for new subjects of its kind.
+    pub(in super::super) fn shareable_prior(&self) -> Option<&[SignalMoments]> {
         self.is_trained_on().then(|| self.scorer.moments())
     }
 
@@ -62,12 +62,12 @@ impl SubjectState {
         settings: &EngineSettings,
     ) {
         self.borrow(known, at, settings);
-        self.is_lent = true;
+        self.uses_host_prior = true;
     }
 
     /// Whether it is scored largely with borrowed statistics; for a day after it started with those of another host.
     pub(super) fn uses_prior(&self) -> bool {
-        self.scorer.is_borrowed() || self.is_lent && self.observed < DAY_SECONDS
+        self.scorer.is_borrowed() || self.uses_host_prior && self.observed < DAY_SECONDS
     }
 
     /// The expected time of its first score; `None` once it is ready.
@@ -86,7 +86,7 @@ impl SubjectState {
         (self.was_away, self.last_seen, self.handed_out) = (true, at, at);
         self.drop_shadow();
         if let Some(model) = shadow {
-            self.try_out(model);
+            self.start_shadow(model);
         }
     }
 }

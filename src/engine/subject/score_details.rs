@@ -11,7 +11,7 @@ impl SubjectState {
         let causes = causes.map(|(idx, value)| (idx, self.scorer.direction(self.window.point(), idx), value));
         ScoreDetails {
             score: score.held,
-            momentary: score.momentary,
+            instant_score: score.instant_score,
             confidence: score.confidence,
             contributions: self.named(score.contributions),
             causes: self.named(causes),

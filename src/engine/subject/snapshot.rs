@@ -14,7 +14,7 @@ use crate::signal::Signal;
 struct StoredScore {
     at: Timestamp,
     score: f64,
-    momentary: f64,
+    instant_score: f64,
     confidence: Option<f64>,
     detectors: PerDetector<Option<f64>>,
     contributions: Vec<SavedContribution>,
@@ -71,7 +71,7 @@ impl StoredScore {
         Self {
             at,
             score: details.score,
-            momentary: details.momentary,
+            instant_score: details.instant_score,
             confidence: details.confidence,
             detectors: details.detectors,
             contributions: parts(&details.contributions),
@@ -93,7 +93,7 @@ impl StoredScore {
         let named = |of: &[SavedContribution]| of.iter().map(contribution).collect();
         ScoreDetails {
             score: self.score,
-            momentary: self.momentary,
+            instant_score: self.instant_score,
             confidence: self.confidence,
             detectors: self.detectors,
             contributions: named(&self.contributions),

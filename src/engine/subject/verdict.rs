@@ -7,7 +7,7 @@ use crate::reading::Timestamp;
 
 impl SubjectState {
     /// Records a verdict on the episode that started in this second; returns whether it is known.
-    pub(in super::super) fn judge_episode(
+    pub(in super::super) fn set_verdict(
         &mut self,
         second: Timestamp,
         verdict: OperatorVerdict,

@@ -21,7 +21,7 @@ impl SubjectState {
         settings: &EngineSettings,
     ) {
         fold.push(&mut self.scorer, past);
-        if !past.in_anomaly && fold.age(past) <= drift::AGE_MAX {
+        if !past.in_episode && fold.age(past) <= drift::AGE_MAX {
             self.log.push(&past.point);
         }
         if fold.age(past) <= FORECAST_SECONDS_MAX {
@@ -30,7 +30,7 @@ impl SubjectState {
         self.observed += settings.point_seconds();
         let hour = POINTS as f64 * settings.point_seconds();
         if let Some(recent) = self.recent.as_mut().filter(|_| fold.age(past) <= hour) {
-            if past.in_anomaly { recent.clear() } else { recent.push(&past.point) }
+            if past.in_episode { recent.clear() } else { recent.push(&past.point) }
         }
     }
 
@@ -43,7 +43,7 @@ impl SubjectState {
         let step =
             StepOptions { elapsed: settings.point_seconds(), ready: true, weight: Some(1.0), whole: true };
         let score = self.scorer.step(&past.point, step, &settings.scorer())?;
-        Some([score.momentary, score.shadow?.score])
+        Some([score.instant_score, score.shadow?.score])
     }
 
     /// Ends the warm start: sets readiness by the points learned, and the score of the last point as the newest one.

@@ -40,7 +40,7 @@ pub(in crate::http) struct NormalRange {
 
 pub(super) async fn baseline(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let subject = live_subject(state, &request.query)?;
-    let wanted = request.query.text("metric").map(signal_aliases::signal).transpose()?;
+    let wanted = request.query.get("metric").map(signal_aliases::signal).transpose()?;
     let command = ControlCommand::Baselines { subject: subject.clone() };
     let ControlReply { data, .. } = state.control.send(command).await.map_err(problem)?;
     let known: Vec<SignalBaseline> = serde_json::from_value(data).unwrap_or_default();

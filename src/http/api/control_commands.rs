@@ -111,7 +111,7 @@ pub(in crate::http) fn verdict_command(
 ) -> Result<ControlCommand, ProblemDetails> {
     let id = request.path_arguments.first().map(String::as_str).unwrap_or_default();
     let EpisodeId { subject, second } = id.parse().map_err(bad_request)?;
-    Ok(ControlCommand::Judge { subject, second, verdict })
+    Ok(ControlCommand::SetVerdict { subject, second, verdict })
 }
 
 /// What was learned between two instants.

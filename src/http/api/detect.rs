@@ -15,7 +15,7 @@ use crate::episode_text;
 use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json};
 use crate::impact::{EpisodeSeverity, ResourceImpact};
-use crate::report::{Assessment, EpisodeTemplate, SignalState, WithheldAlert};
+use crate::report::{Assessment, EpisodeTemplate, SignalState, WithheldReason};
 
 /// The assessment of a subject at its newest reading. An unknown value is absent.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -113,7 +113,7 @@ impl ImpactValue {
 
 pub(super) async fn detect(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let subject = live_subject(state, &request.query)?;
-    let wanted = request.query.text("metric").map(signal_aliases::signal).transpose()?;
+    let wanted = request.query.get("metric").map(signal_aliases::signal).transpose()?;
     let report = newest(state)?;
     let assessment = assessment(&report, &subject)?;
     let chosen: Vec<&SignalState> = assessment
@@ -144,9 +144,9 @@ pub(super) async fn detect(state: &AppState, request: Request) -> Result<Respons
         },
         subject_is_anomaly: is_open.filter(|_| requested.is_some()),
         alert: assessment.ready.then_some(assessment.is_alert()),
-        alert_withheld: assessment.alert.and_then(|it| it.withheld).map(WithheldAlert::name),
+        alert_withheld: assessment.alert.and_then(|it| it.withheld).map(WithheldReason::name),
         alert_level: assessment.alert.map(|it| it.level),
-        score: assessment.details.as_ref().map(|it| it.momentary),
+        score: assessment.details.as_ref().map(|it| it.instant_score),
         confidence: assessment.details.as_ref().and_then(|it| it.confidence),
         episode: assessment.episode.map(|it| episode_text::id(&subject, it.since)),
         description: assessment.description.as_deref().map(str::to_owned),

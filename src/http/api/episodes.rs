@@ -38,7 +38,7 @@ pub(in crate::http) struct EpisodeDetails {
 
 pub(super) async fn list(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let query = &request.query;
-    let (now, is_open) = ((state.now)(), query.text("from").is_none());
+    let (now, is_open) = ((state.now)(), query.get("from").is_none());
     let mut range = query_steps::range(query, now)?;
     if is_open {
         range.from = TimeRange::ALL.from;

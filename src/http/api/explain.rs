@@ -43,7 +43,7 @@ fn instant_and_range(
     query: &QueryArguments,
     now: Timestamp,
 ) -> Result<(Option<Timestamp>, TimeRange), ProblemDetails> {
-    let is_given = |name: &str| query.text(name).is_some();
+    let is_given = |name: &str| query.get(name).is_some();
     if is_given("from") || is_given("to") {
         if is_given("at") || is_given("window") {
             return Err(bad_request("give either at and window, or from and to"));

@@ -86,14 +86,14 @@ fn read(
                 last.points += 1;
                 last.value += (value - last.value) / f64::from(last.points);
                 (last.min, last.max) = (last.min.min(value), last.max.max(value));
-                (last.timestamp, last.is_anomaly) = (point.at.0, last.is_anomaly || point.in_anomaly);
+                (last.timestamp, last.is_anomaly) = (point.at.0, last.is_anomaly || point.in_episode);
             }
             None => values.push(StepValue {
                 timestamp: point.at.0,
                 value,
                 min: value,
                 max: value,
-                is_anomaly: point.in_anomaly,
+                is_anomaly: point.in_episode,
                 points: 1,
             }),
         }

@@ -17,10 +17,10 @@ pub(in crate::http) async fn read_store<T: Send + 'static>(
         return Err(ProblemDetails::new(StatusCode::CONFLICT, detail));
     };
     let client = ClientContext::current().and_then(|it| it.address);
-    let place = state.store_reads.place(client).await?;
+    let permit = state.store_reads.acquire(client).await?;
     let found = blocking(move || {
-        // A client that went away does not end its read: only then there is a place for another.
-        let _place = place;
+        // A client that went away does not end its read: only then there is a permit for another.
+        let _permit = permit;
         StoreReader::open(&directory).and_then(|reader| read(&reader))
     });
     let found = found.await?;

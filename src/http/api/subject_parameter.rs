@@ -17,7 +17,7 @@ pub(in crate::http) async fn subject(
     state: &AppState,
     query: &QueryArguments,
 ) -> Result<Subject, ProblemDetails> {
-    named_subject(state, query.text("kind"), query.text("subject")).await
+    named_subject(state, query.get("kind"), query.get("subject")).await
 }
 
 /// The same; none if both are left out.
@@ -25,7 +25,7 @@ pub(super) async fn subject_if_given(
     state: &AppState,
     query: &QueryArguments,
 ) -> Result<Option<Subject>, ProblemDetails> {
-    match (query.text("kind"), query.text("subject")) {
+    match (query.get("kind"), query.get("subject")) {
         (None, None) => Ok(None),
         (kind, name) => named_subject(state, kind, name).await.map(Some),
     }
@@ -33,7 +33,7 @@ pub(super) async fn subject_if_given(
 
 /// The subject of the parameters `kind` and `subject` in the newest report; the host if both are left out.
 pub(super) fn live_subject(state: &AppState, query: &QueryArguments) -> Result<Subject, ProblemDetails> {
-    let (kind, name) = (query.text("kind"), query.text("subject"));
+    let (kind, name) = (query.get("kind"), query.get("subject"));
     let mut candidates = candidates(kind, name)?;
     if candidates != [Subject::Host] {
         let report = newest(state)?;
@@ -62,7 +62,7 @@ pub(super) async fn named_subject(
         let stored = read_store(state, move |reader| {
             let mut stored = Vec::new();
             for it in others {
-                if reader.knows(&it)? {
+                if reader.has_subject(&it)? {
                     stored.push(it);
                 }
             }

@@ -8,7 +8,7 @@ pub(super) enum BcryptRun<'a> {
     /// Whether a password has this hash.
     Verify(&'a PasswordHash),
     /// The work of this cost, for nothing.
-    Rehearse(u32),
+    Dummy(u32),
 }
 
 impl BcryptRun<'_> {
@@ -16,7 +16,7 @@ impl BcryptRun<'_> {
     pub(super) fn run(self, password: &[u8]) -> bool {
         match self {
             Self::Verify(hash) => bcrypt::verify(password, hash.reveal()).unwrap_or(false),
-            Self::Rehearse(cost) => {
+            Self::Dummy(cost) => {
                 let _ = std::hint::black_box(bcrypt::hash_with_salt_bytes(password, cost, [0; 16]));
                 false
             }
@@ -32,12 +32,12 @@ pub(super) fn is_valid(
     mut bcrypt: impl FnMut(BcryptRun<'_>) -> bool,
 ) -> bool {
     let Some(hash) = hash else {
-        bcrypt(BcryptRun::Rehearse(cost_max));
+        bcrypt(BcryptRun::Dummy(cost_max));
         return false;
     };
     let valid = bcrypt(BcryptRun::Verify(hash));
     (hash.cost()..cost_max).for_each(|cost| {
-        bcrypt(BcryptRun::Rehearse(cost));
+        bcrypt(BcryptRun::Dummy(cost));
     });
     valid
 }

@@ -11,7 +11,7 @@ use super::{
     time_text,
 };
 use crate::explanation::{
-    self, DayRangeExcursion, EpisodeRecord, SimilarEpisode, SubjectEvidence, SubjectExplanation,
+    self, EpisodeRecord, OutOfRangeSignal, SimilarEpisode, SubjectEvidence, SubjectExplanation,
 };
 use crate::http::api::{episode_facts, unknown_episode};
 use crate::http::app_state::AppState;
@@ -91,7 +91,7 @@ pub(super) fn markup(
                 div { dt { "Peak score" } dd { (format!("{:.2}", episode.peak)) } }
                 div { dt { "Outcome" } dd { (episode.outcome) } }
                 @if let Some(severity) = &episode.severity { div { dt { "Severity by impact" } dd { (severity) } } }
-                @if !episode.marks.is_empty() { div { dt { "Marked" } dd { (episode.marks.join(", ")) } } }
+                @if !episode.circumstances.is_empty() { div { dt { "Marked" } dd { (episode.circumstances.join(", ")) } } }
                 @if let Some(verdict) = &episode.verdict { div { dt { "Verdict" } dd { (verdict) } } }
                 @if let Some(model) = &episode.model { div { dt { "Model" } dd { code { (model) } } } }
             }
@@ -105,8 +105,8 @@ pub(super) fn markup(
         (episode_logs::templates(&explanation.templates))
         (episode_logs::nearby(&explanation.nearby))
         (scene::section(&explanation.culprits, &explanation.scenes))
-        @if !explanation.left_range.is_empty() {
-            section aria-labelledby="left" { h2 #left { "Signals that left their range of the day before" } (left_range(&explanation.left_range)) }
+        @if !explanation.out_of_range.is_empty() {
+            section aria-labelledby="left" { h2 #left { "Signals that left their range of the day before" } (out_of_range(&explanation.out_of_range)) }
         }
         @if !explanation.similar.is_empty() {
             section aria-labelledby="similar" { h2 #similar { "Similar episodes before" } (similar(&explanation.similar)) }
@@ -178,7 +178,7 @@ fn signals(episode: &EpisodeRecord, charts: &EpisodeCharts) -> Markup {
     }
 }
 
-fn left_range(rows: &[DayRangeExcursion]) -> Markup {
+fn out_of_range(rows: &[OutOfRangeSignal]) -> Markup {
     let table = html! {
         table {
             caption { "The earliest first; at the same time, the farthest outside first" }

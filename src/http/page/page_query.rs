@@ -66,12 +66,12 @@ pub(super) struct PageQuery {
 impl PageQuery {
     /// What a query asks to see, of the host: whoever asks looks up the subject.
     pub(super) fn of(query: &QueryArguments) -> Result<Self, ProblemDetails> {
-        let name = query.text("range").unwrap_or(RANGES[0].name);
+        let name = query.get("range").unwrap_or(RANGES[0].name);
         let range = RANGES
             .iter()
             .find(|it| it.name == name)
             .ok_or_else(|| bad_request(format!("no range is named {name:?}; expected 1h, 6h, 24h or 7d")))?;
-        let anomalies_only = match query.text("show") {
+        let anomalies_only = match query.get("show") {
             None | Some("all") => false,
             Some("anomalies") => true,
             Some(other) => {
@@ -133,7 +133,7 @@ mod tests {
     fn view(query: &str) -> Result<PageQuery, String> {
         let query = QueryArguments::parse(Some(query), Some(&OVERVIEW_OPERATION)).map_err(|it| it.detail)?;
         let view = PageQuery::of(&query).map_err(|it| it.detail)?;
-        let mut candidates = candidates(query.text("kind"), query.text("subject")).map_err(|it| it.detail)?;
+        let mut candidates = candidates(query.get("kind"), query.get("subject")).map_err(|it| it.detail)?;
         Ok(PageQuery { subject: candidates.pop().unwrap(), ..view })
     }
 

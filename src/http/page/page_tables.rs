@@ -97,11 +97,11 @@ fn signal(it: &SignalState) -> Markup {
 
 /// The newest points with the values of the signals that have a chart, and the totals of the range.
 pub(super) fn recent(history: &SubjectHistory, signals: &[&SignalState], range_title: &str) -> Markup {
-    let HistoryTotals { points, in_anomaly, episodes, highest_score } = &history.totals;
+    let HistoryTotals { points, in_episode, episodes, highest_score } = &history.totals;
     let table = html! {
         table {
             caption {
-                "Last " (range_title) ": " (points) " points, " (in_anomaly) " of them in " (episodes) @if *episodes == 1 { " episode" } @else { " episodes" }
+                "Last " (range_title) ": " (points) " points, " (in_episode) " of them in " (episodes) @if *episodes == 1 { " episode" } @else { " episodes" }
                 @if let Some(score) = highest_score { ", highest score " (format!("{score:.2}")) }
             }
             thead { tr {
@@ -110,10 +110,10 @@ pub(super) fn recent(history: &SubjectHistory, signals: &[&SignalState], range_t
             } }
             tbody {
                 @for point in &history.recent {
-                    tr data-state=(state(point.in_anomaly)) {
+                    tr data-state=(state(point.in_episode)) {
                         th scope="row" { (time_text::time(point.at)) }
                         td.number { @if let Some(score) = point.score { (format!("{score:.2}")) } }
-                        td { span.state data-state=(state(point.in_anomaly)) { (state(point.in_anomaly)) } }
+                        td { span.state data-state=(state(point.in_episode)) { (state(point.in_episode)) } }
                         @for (value, it) in point.values.iter().zip(signals) {
                             td.number { @if let Some(value) = value { (signal_text::value(Some(it.signal.unit), *value)) } }
                         }
@@ -125,8 +125,8 @@ pub(super) fn recent(history: &SubjectHistory, signals: &[&SignalState], range_t
     scrollable_table("Recent values", &table)
 }
 
-fn state(in_anomaly: bool) -> &'static str {
-    if in_anomaly { "anomaly" } else { "normal" }
+fn state(in_episode: bool) -> &'static str {
+    if in_episode { "anomaly" } else { "normal" }
 }
 
 /// The detectors side by side, with their votes.
@@ -179,7 +179,7 @@ pub(super) fn baselines(rows: &[BaselineRow]) -> Markup {
                     @let unit = signal.map(|it| it.unit);
                     tr {
                         th scope="row" { (signal.map_or(it.signal.as_str(), |it| it.title)) }
-                        @for value in [it.mean, it.deviation, it.min, it.p95, it.p99, it.max] {
+                        @for value in [it.mean, it.stddev, it.min, it.p95, it.p99, it.max] {
                             td.number { @if value.is_finite() { (signal_text::value(unit, value)) } }
                         }
                         td.number { (format!("{:.0}", it.points)) }

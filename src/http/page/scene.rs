@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{page_tables, time_text};
 use crate::culprit::{
-    Culprit, CulpritFinding, FrozenScene, GROUP_MEASURES, MEASURES, SceneContainer, SceneOccasion,
+    Culprit, CulpritFinding, FrozenScene, GROUP_MEASURES, MEASURES, SceneContainer, SceneMoment,
     SceneProcess, UsageMeasure, UsageValue,
 };
 use crate::episode_text;
@@ -44,14 +44,14 @@ fn sentence(culprits: &[Culprit], finding: CulpritFinding) -> String {
 }
 
 fn frozen(scene: &FrozenScene) -> Markup {
-    let occasion = match scene.occasion {
-        SceneOccasion::Start => "At the start",
-        SceneOccasion::Peak => "At the peak",
+    let moment = match scene.moment {
+        SceneMoment::Start => "At the start",
+        SceneMoment::Peak => "At the peak",
     };
     html! {
-        (page_tables::scrollable_table(occasion, &processes(occasion, scene)))
+        (page_tables::scrollable_table(moment, &processes(moment, scene)))
         @if !scene.containers.is_empty() {
-            @let title = format!("{occasion}, containers and services");
+            @let title = format!("{moment}, containers and services");
             (page_tables::scrollable_table(&title, &containers(&title, &scene.containers)))
         }
         dl.facts {
@@ -62,11 +62,11 @@ fn frozen(scene: &FrozenScene) -> Markup {
     }
 }
 
-fn processes(occasion: &str, scene: &FrozenScene) -> Markup {
+fn processes(moment: &str, scene: &FrozenScene) -> Markup {
     let count = scene.processes;
     html! {
         table {
-            caption { (occasion) ", " (time_text::time(scene.at)) ": " (scene.top.len()) " of " (count) " processes by name, with the usual use in parentheses" }
+            caption { (moment) ", " (time_text::time(scene.at)) ": " (scene.top.len()) " of " (count) " processes by name, with the usual use in parentheses" }
             thead { tr {
                 th scope="col" { "Process" } th scope="col" { "Belongs to" } th.number scope="col" { "Number" }
                 @for measure in MEASURES { th.number scope="col" { (title(measure)) } }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::time_text;
 use crate::episode_text;
 use crate::reading::Subject;
-use crate::report::{Assessment, EpisodeCircumstances, Report, WithheldAlert};
+use crate::report::{Assessment, EpisodeCircumstances, Report, WithheldReason};
 
 /// The state of a subject at one reading. What is not known is absent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,7 +35,7 @@ impl StateSummary {
         Some(Self {
             at: report.reading.at.0,
             state: state(assessment),
-            score: assessment.details.as_ref().map(|it| it.momentary),
+            score: assessment.details.as_ref().map(|it| it.instant_score),
             confidence: assessment.details.as_ref().and_then(|it| it.confidence),
             is_anomaly: assessment.episode.is_some(),
             alert: assessment.is_alert(),
@@ -53,7 +53,7 @@ fn state(assessment: &Assessment) -> &'static str {
 }
 
 fn sentence(subject: &Subject, assessment: &Assessment) -> String {
-    let EpisodeCircumstances { maintenance, silenced } = assessment.expected;
+    let EpisodeCircumstances { maintenance, silenced } = assessment.current_circumstances;
     let mut text = without_circumstances(subject, assessment);
     if maintenance {
         text.push_str(". A maintenance window is active");
@@ -70,14 +70,14 @@ fn without_circumstances(subject: &Subject, assessment: &Assessment) -> String {
         ("anomaly", _) => match &assessment.description {
             Some(description) if assessment.is_alert() => format!("{description}. This is worth an alert"),
             Some(description) => match assessment.alert.and_then(|it| it.withheld) {
-                Some(WithheldAlert::FirstWeek) => {
+                Some(WithheldReason::FirstWeek) => {
                     format!("{description}. No alert: it was often like this in its first week")
                 }
-                Some(WithheldAlert::EarlierDays) => {
+                Some(WithheldReason::EarlierDays) => {
                     format!("{description}. No alert: it was like this before")
                 }
                 // The maintenance window is named anyway.
-                Some(WithheldAlert::Maintenance) | None => description.to_string(),
+                Some(WithheldReason::Maintenance) | None => description.to_string(),
             },
             None => format!("Anomaly on {name}"),
         },
@@ -110,10 +110,10 @@ mod tests {
         let details = Some(ScoreDetails { score: 0.25, ..ScoreDetails::default() });
         let normal = Assessment { ready: true, details, ..Assessment::default() };
         check(&normal, ("normal", "Nothing is unusual on host"));
-        let expected = EpisodeCircumstances { maintenance: true, silenced: true };
+        let current_circumstances = EpisodeCircumstances { maintenance: true, silenced: true };
         let text =
             "Nothing is unusual on host. A maintenance window is active. A silence of Alertmanager is active";
-        check(&Assessment { expected, ..normal.clone() }, ("normal", text));
+        check(&Assessment { current_circumstances, ..normal.clone() }, ("normal", text));
         let episode = Some(Episode { since: Timestamp(958.0), peak: 2.0, lasted: 0.0 });
         let unnamed = Assessment { episode, ..normal };
         check(&unnamed, ("anomaly", "Anomaly on host"));
@@ -130,9 +130,9 @@ mod tests {
         let text = "Anomaly on host: swapping 3. This is worth an alert";
         check(&Assessment { alert, ..unusual.clone() }, ("anomaly", text));
         let reasons = [
-            (WithheldAlert::FirstWeek, ". No alert: it was often like this in its first week"),
-            (WithheldAlert::EarlierDays, ". No alert: it was like this before"),
-            (WithheldAlert::Maintenance, ""),
+            (WithheldReason::FirstWeek, ". No alert: it was often like this in its first week"),
+            (WithheldReason::EarlierDays, ". No alert: it was like this before"),
+            (WithheldReason::Maintenance, ""),
         ];
         for (reason, text) in reasons {
             let alert = alert.map(|it| AlertState { is_active: false, withheld: Some(reason), ..it });

@@ -40,7 +40,7 @@ pub(super) struct HistoryTotals {
     /// Number of points.
     pub(super) points: u64,
     /// Number of points inside episodes.
-    pub(super) in_anomaly: u64,
+    pub(super) in_episode: u64,
     /// Number of episodes that overlap the range.
     pub(super) episodes: usize,
     /// The highest score; absent without one.
@@ -52,7 +52,7 @@ pub(super) struct HistoryTotals {
 pub(super) struct RecentValuesRow {
     pub(super) at: f64,
     pub(super) score: Option<f64>,
-    pub(super) in_anomaly: bool,
+    pub(super) in_episode: bool,
     /// One value for each signal that was asked for.
     pub(super) values: Vec<Option<f64>>,
 }
@@ -121,10 +121,10 @@ impl SubjectHistory {
                 value.iter().for_each(|value| series.add(step, point.at.0, *value));
             }
             point.score.iter().for_each(|score| history.scores.add(step, point.at.0, *score));
-            history.totals.add(point.score, point.in_anomaly);
-            if point.in_anomaly || !anomalies_only {
-                let (at, score, in_anomaly) = (point.at.0, point.score, point.in_anomaly);
-                history.recent.push_front(RecentValuesRow { at, score, in_anomaly, values });
+            history.totals.add(point.score, point.in_episode);
+            if point.in_episode || !anomalies_only {
+                let (at, score, in_episode) = (point.at.0, point.score, point.in_episode);
+                history.recent.push_front(RecentValuesRow { at, score, in_episode, values });
                 history.recent.truncate(RECENT_MAX);
             }
             Ok(())
@@ -150,9 +150,9 @@ impl SubjectHistory {
 }
 
 impl HistoryTotals {
-    fn add(&mut self, score: Option<f64>, in_anomaly: bool) {
+    fn add(&mut self, score: Option<f64>, in_episode: bool) {
         self.points += 1;
-        self.in_anomaly += u64::from(in_anomaly);
+        self.in_episode += u64::from(in_episode);
         self.highest_score = self.highest_score.into_iter().chain(score).reduce(f64::max);
     }
 }

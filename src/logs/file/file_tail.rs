@@ -27,7 +27,7 @@ const QUIET_SECONDS: f64 = 60.0;
 /// Seconds after which a file that is gone is forgotten; one that returns before goes on where it was.
 const GONE_SECONDS: f64 = 86_400.0;
 /// Largest number of problems with files that are logged; further ones are only counted.
-const SAID_MAX: usize = 64;
+const LOGGED_MAX: usize = 64;
 const BUFFER_BYTES: usize = 256 << 10;
 /// Key of the position that says that the log was read before.
 const BEGUN: &str = "begun";
@@ -54,7 +54,7 @@ pub(super) struct FileTail<'a> {
     /// Number of open files.
     open: usize,
     refused: usize,
-    said: BTreeSet<PathBuf>,
+    logged: BTreeSet<PathBuf>,
     buffer: Vec<u8>,
 }
 
@@ -76,7 +76,7 @@ impl<'a> FileTail<'a> {
             next: 0,
             open: 0,
             refused: 0,
-            said: BTreeSet::new(),
+            logged: BTreeSet::new(),
             buffer: vec![0; BUFFER_BYTES],
         }
     }
@@ -159,7 +159,7 @@ impl<'a> FileTail<'a> {
             Err(error) => {
                 file.is_unreadable = true;
                 let path = file.path.clone();
-                self.say(&path, &error.to_string());
+                self.log_problem(&path, &error.to_string());
                 (false, 0)
             }
         }
@@ -252,7 +252,7 @@ impl<'a> FileTail<'a> {
             is_full |= !self.positions.set(self.log, &position.key(), text);
         }
         if is_full {
-            self.say(
+            self.log_problem(
                 Path::new("**"),
                 "there are too many positions to store; a restart starts some files anew",
             );
@@ -260,8 +260,8 @@ impl<'a> FileTail<'a> {
     }
 
     /// Logs a problem with a path once.
-    fn say(&mut self, path: &Path, reason: &str) {
-        if self.said.len() < SAID_MAX && self.said.insert(path.to_owned()) {
+    fn log_problem(&mut self, path: &Path, reason: &str) {
+        if self.logged.len() < LOGGED_MAX && self.logged.insert(path.to_owned()) {
             tracing::warn!(log = self.log, path = %path.display(), reason, "file of a log cannot be read");
         }
     }

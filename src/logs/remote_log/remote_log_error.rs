@@ -34,7 +34,7 @@ pub(in crate::logs) enum RemoteLogErrorKind {
         has_credentials: bool,
     },
     /// The server has moved. Redirects are not followed, because they could leak secrets.
-    Moved(String),
+    Redirect(String),
     /// The response is a web page.
     Page(String),
     /// The response is truncated.
@@ -51,7 +51,7 @@ impl RemoteLogErrorKind {
     /// The error of a response; none for one with lines.
     pub(in crate::logs) fn of_response(response: &RemoteResponse, has_credentials: bool) -> Option<Self> {
         match response.status {
-            300..400 => Some(Self::Moved(response.redirect())),
+            300..400 => Some(Self::Redirect(response.redirect())),
             200..300 if response.is_page() => Some(Self::Page(response.excerpt())),
             200..300 => None,
             status => Some(Self::Status { status, said: response.excerpt(), has_credentials }),
@@ -105,7 +105,7 @@ impl fmt::Display for RemoteLogErrorKind {
                 let colon = if said.is_empty() { "" } else { ": " };
                 write!(f, "{what} ({status}){colon}{said}; {advice}")
             }
-            Self::Moved(to) => write!(f, "the server redirects to {to}; use that address as url"),
+            Self::Redirect(to) => write!(f, "the server redirects to {to}; use that address as url"),
             Self::Page(title) => write!(
                 f,
                 "the response is a web page ({title}); check that url is that of the API and needs no login"

@@ -95,10 +95,10 @@ fn old_actions_are_forgotten_unless_they_are_asked_for() {
     let rows = outbox.claim_due_actions(ACTION, 1.0, 10).unwrap();
     outbox.settle(&rows.iter().map(|it| (it.id, AttemptResult::Done)).collect::<Vec<_>>()).unwrap();
     outbox.add(&[planned("a", "firing")], 100.0).unwrap();
-    outbox.tidy([ACTION], 50.0).unwrap();
+    outbox.clean_up([ACTION], 50.0).unwrap();
     assert_eq!(outbox.add(&[planned("a", "firing"), planned("b", "firing")], 101.0).unwrap(), 1);
     // Its rule is gone.
-    outbox.tidy(["other/0/log"], 50.0).unwrap();
+    outbox.clean_up(["other/0/log"], 50.0).unwrap();
     assert!(outbox.claim_due_actions(ACTION, 200.0, 10).unwrap().is_empty());
 }
 
@@ -143,17 +143,21 @@ fn issues_are_known_once_they_were_listed() {
 }
 
 #[test]
-fn an_outbox_of_version_1_keeps_its_actions() {
-    let directory = tempfile::tempdir().unwrap();
-    open(directory.path()).add(&[planned("a", "firing")], 1.0).unwrap();
-    let connection = Connection::open(directory.path().join(FILE)).unwrap();
+fn an_outbox_of_an_older_version_keeps_its_actions() {
+    let version_2 = "ALTER TABLE action RENAME COLUMN rule_action TO action;
+        ALTER TABLE action RENAME COLUMN last_requested_at TO seen_at;";
     let version_1 = "DROP TABLE listed; DROP TABLE issue; CREATE TABLE issue (lane TEXT PRIMARY KEY) STRICT";
-    connection.execute_batch(version_1).unwrap();
-    connection.pragma_update(None, "user_version", 1).unwrap();
-    drop(connection);
-    let outbox = open(directory.path());
-    assert_eq!(outbox.claim_due_actions(ACTION, 1.0, 10).unwrap().len(), 1);
-    assert_eq!(outbox.issue(1).unwrap(), None);
+    for (version, changes) in [(1, [version_2, version_1].concat()), (2, version_2.to_owned())] {
+        let directory = tempfile::tempdir().unwrap();
+        open(directory.path()).add(&[planned("a", "firing")], 1.0).unwrap();
+        let connection = Connection::open(directory.path().join(FILE)).unwrap();
+        connection.execute_batch(&changes).unwrap();
+        connection.pragma_update(None, "user_version", version).unwrap();
+        drop(connection);
+        let outbox = open(directory.path());
+        assert_eq!(outbox.claim_due_actions(ACTION, 1.0, 10).unwrap().len(), 1);
+        assert_eq!(outbox.issue(1).unwrap(), None);
+    }
 }
 
 proptest! {

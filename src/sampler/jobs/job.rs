@@ -13,7 +13,7 @@ use crate::model_registry::ModelVersion;
 use crate::reading::{Subject, SubjectKind};
 use crate::sampler::job_throttle::JobGate;
 use crate::sampler::persist::record;
-use crate::sampler::restore::{fold, forgotten, knows_forgotten};
+use crate::sampler::restore::{forgotten, knows_forgotten, relearn_points};
 use crate::scorer::HistoryPoint;
 use crate::selftest::{InconclusiveReason, SelftestInput, SelftestResult};
 use crate::store::{BackfillPoints, StoreError, StoreReader, TimeRange};
@@ -38,7 +38,7 @@ pub(in crate::sampler) enum Job {
     /// Runs a self-test; the seed is that of the injected faults.
     Selftest {
         subject: Subject,
-        trial: Box<SelftestInput>,
+        selftest_input: Box<SelftestInput>,
         seed: u64,
     },
     /// Learns the stored points of these subjects with an empty engine, without this time range and those forgotten
@@ -143,8 +143,8 @@ impl Job {
             Self::Fit { subject, history } => {
                 JobOutcome::Fitted { subject, result: guarded(|| Ok(history.fit())) }
             }
-            Self::Selftest { subject, trial, seed } => {
-                JobOutcome::Tested { subject, result: guarded(|| trial.run(seed)) }
+            Self::Selftest { subject, selftest_input, seed } => {
+                JobOutcome::Tested { subject, result: guarded(|| selftest_input.run(seed)) }
             }
             Self::Rebuild { blank, subjects, directory, span } => {
                 JobOutcome::Rebuilt(guarded(|| rebuild(blank, &subjects, &directory, span)))
@@ -154,7 +154,7 @@ impl Job {
             }
             Self::LoadModel { directory, id } => JobOutcome::Loaded(guarded(|| load_model(&directory, &id))),
             Self::Backfill { mut blank, past } => JobOutcome::Backfilled(guarded(|| {
-                let known = |it| HistoryPoint { point: it, in_anomaly: false, weight: 1.0, score: None };
+                let known = |it| HistoryPoint { point: it, in_episode: false, weight: 1.0, score: None };
                 let points: Vec<HistoryPoint> = past.points.iter().cloned().map(known).collect();
                 blank.warm(&past.subject, &points);
                 Ok((blank, past))
@@ -233,7 +233,7 @@ fn rebuild(
     let reader = StoreReader::open(directory)?;
     let mut spans = forgotten(&reader)?;
     spans.push(span);
-    let points = fold(&reader, &mut blank, subjects, &spans)?;
+    let points = relearn_points(&reader, &mut blank, subjects, &spans)?;
     Ok((blank, points))
 }
 

@@ -22,7 +22,7 @@ impl Hanging {
         Self { reader, tell, asked, release: Some(release), released }
     }
 
-    fn ask(&self, path: &str) {
+    fn request(&self, path: &str) {
         let (tell, released) = (self.tell.clone(), Arc::clone(&self.released));
         let read = move |path: &Path| {
             if path.starts_with("/stuck") {
@@ -31,7 +31,7 @@ impl Hanging {
             }
             7
         };
-        self.reader.ask(Path::new(path), read).unwrap();
+        self.reader.request(Path::new(path), read).unwrap();
     }
 
     fn known(&self, path: &str) -> PathState<&u32> {
@@ -47,7 +47,7 @@ fn late() -> Instant {
 fn answers_are_kept_until_they_are_old() {
     let mut it = Hanging::new();
     assert_eq!(it.known("/a"), PathState::Pending);
-    it.ask("/a");
+    it.request("/a");
     it.reader.wait(LONG);
     it.reader.update(clock::instant());
     assert_eq!(it.known("/a"), PathState::Answered(&7));
@@ -60,7 +60,7 @@ fn answers_are_kept_until_they_are_old() {
 #[test]
 fn a_stuck_path_is_passed_over_and_its_late_answer_counts() {
     let mut it = Hanging::new();
-    ["/a", "/stuck", "/b"].into_iter().for_each(|path| it.ask(path));
+    ["/a", "/stuck", "/b"].into_iter().for_each(|path| it.request(path));
     it.asked.recv().unwrap();
     it.reader.update(clock::instant());
     assert_eq!(
@@ -72,7 +72,7 @@ fn a_stuck_path_is_passed_over_and_its_late_answer_counts() {
     it.reader.wait(LONG);
     it.reader.update(clock::instant());
     assert_eq!([it.known("/stuck"), it.known("/b")], [PathState::Silent, PathState::Answered(&7)]);
-    it.ask("/stuck");
+    it.request("/stuck");
     assert!(it.asked.try_recv().is_err(), "it is asked again");
 
     drop(it.release.take());
@@ -98,11 +98,11 @@ fn threads_are_bounded_and_end() {
     let mut it = Hanging::new();
     let stuck_max = it.reader.reads.shared.queue().stuck_max;
     for idx in 0..stuck_max {
-        it.ask(&format!("/stuck/{idx}"));
+        it.request(&format!("/stuck/{idx}"));
         it.asked.recv().unwrap();
         it.reader.update(late());
     }
-    it.ask("/a");
+    it.request("/a");
     assert_eq!(it.reader.reads.shared.queue().alive, 0, "nobody is asked any more");
 
     let shared = Arc::clone(&it.reader.reads.shared);
@@ -115,11 +115,11 @@ fn threads_are_bounded_and_end() {
 #[test]
 fn a_value_is_used_up_to_its_age_and_no_longer_while_its_turn_does_not_come() {
     let mut it = Hanging::new();
-    it.ask("/a");
+    it.request("/a");
     it.reader.wait(LONG);
     it.reader.update(clock::instant());
     it.reader.reads.shared.queue().stuck_max = 1;
-    ["/stuck", "/a", "/b"].into_iter().for_each(|path| it.ask(path));
+    ["/stuck", "/a", "/b"].into_iter().for_each(|path| it.request(path));
     it.asked.recv().unwrap();
     let known = |seconds| {
         let then = clock::instant() + Duration::from_secs(seconds);
@@ -175,7 +175,7 @@ fn there_are_more_threads_only_while_all_are_busy() {
 #[test]
 fn a_slow_path_delays_no_other_and_the_threads_for_it_end() {
     let mut it = Hanging::new();
-    ["/stuck", "/a"].into_iter().for_each(|path| it.ask(path));
+    ["/stuck", "/a"].into_iter().for_each(|path| it.request(path));
     it.asked.recv().unwrap();
     // As if it had been busy since then.
     it.reader.reads.shared.queue().running.values_mut().for_each(|it| it.since -= BUSY_MAX);
@@ -196,10 +196,10 @@ fn a_slow_path_delays_no_other_and_the_threads_for_it_end() {
 fn paths_that_nobody_asks_are_not_called_silent() {
     let mut it = Hanging::new();
     it.reader.reads.shared.queue().stuck_max = 2;
-    ["/a", "/stuck/1"].into_iter().for_each(|path| it.ask(path));
+    ["/a", "/stuck/1"].into_iter().for_each(|path| it.request(path));
     it.asked.recv().unwrap();
     it.reader.update(late());
-    ["/stuck/2", "/b", "/a"].into_iter().for_each(|path| it.ask(path));
+    ["/stuck/2", "/b", "/a"].into_iter().for_each(|path| it.request(path));
     it.asked.recv().unwrap();
     it.reader.update(late());
     let then = late() + Duration::from_secs(AGE_SECONDS_MAX + 1);
@@ -213,10 +213,10 @@ fn readers_take_turns() {
     let (one, other) = (reads.reader::<()>(), reads.reader::<()>());
     let (tell, order) = channel();
     let (open, gate) = channel::<()>();
-    one.ask(Path::new("/first"), move |_| gate.recv().unwrap_or_default()).unwrap();
+    one.request(Path::new("/first"), move |_| gate.recv().unwrap_or_default()).unwrap();
     for (reader, path) in [(&one, "/one/1"), (&one, "/one/2"), (&other, "/other/1"), (&other, "/other/2")] {
         let tell = tell.clone();
-        reader.ask(Path::new(path), move |path| tell.send(path.to_owned()).unwrap_or_default()).unwrap();
+        reader.request(Path::new(path), move |path| tell.send(path.to_owned()).unwrap_or_default()).unwrap();
     }
     drop(open);
     let order: Vec<PathBuf> = order.iter().take(4).collect();

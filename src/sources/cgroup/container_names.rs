@@ -258,7 +258,7 @@ mod tests {
         let (blocking, rootfs) = (BlockingReads::with_stuck_max(1), tempfile::tempdir().unwrap());
         let (release, released) = channel::<()>();
         let other = blocking.reader::<()>();
-        other.ask(Path::new("/hangs"), move |_| released.recv().unwrap_or_default()).unwrap();
+        other.request(Path::new("/hangs"), move |_| released.recv().unwrap_or_default()).unwrap();
         let id = "ab".repeat(32);
         let config = rootfs.path().join("var/lib/docker/containers").join(&id).join("config.v2.json");
         std::fs::create_dir_all(config.parent().unwrap()).unwrap();

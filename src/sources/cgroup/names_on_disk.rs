@@ -148,7 +148,7 @@ impl<T: Send + 'static> FreshReads<T> {
         if self.asked.insert(path.to_owned()) {
             self.is_asked = true;
             // Without a thread there is no answer; the next search tries again.
-            let _ = self.reader.ask(path, move |path| (clock::instant(), read(path)));
+            let _ = self.reader.request(path, move |path| (clock::instant(), read(path)));
         }
         match self.reader.known(path, clock::instant()) {
             PathState::Answered((at, value)) if since <= *at => Some(value),

@@ -93,7 +93,7 @@ fn a_mount_that_hangs_is_named_and_delays_nothing() {
         let _ = released.recv();
         Err("late".to_owned())
     };
-    source.usages.ask(Path::new("/mnt"), hang).unwrap();
+    source.usages.request(Path::new("/mnt"), hang).unwrap();
     settings.blocking.make_late();
     let mut reading = Reading::default();
     let error = source.read(&mut reading).unwrap_err().to_string();

@@ -120,7 +120,7 @@ fn a_label_is_the_same_while_another_sensor_does_not_answer() {
         let _ = released.recv();
         temperature(path)
     };
-    sensors.answers.ask(&blocked, hang).unwrap();
+    sensors.answers.request(&blocked, hang).unwrap();
     let mut found = std::iter::from_fn(|| Some(chips.read(&mut sensors).0)).find(|it| !it.is_empty());
     assert_eq!(found.unwrap(), ["coretemp hwmon0/Core 0 temp1=40"]);
     drop(release);
@@ -189,7 +189,7 @@ fn a_label_that_cannot_be_read_once_stays() {
         sensors.label_files.wait(Duration::from_secs(60));
         sensors.answers.wait(Duration::from_secs(60));
         // The list above is enough.
-        sensors.asked = Some(clock::instant());
+        sensors.last_refresh = Some(clock::instant());
         chips.read(sensors).0
     };
     assert_eq!(read(&mut sensors), ["core hwmon0/Pkg=1"]);
@@ -208,14 +208,14 @@ fn a_list_of_chips_that_hangs_delays_nothing_and_is_named() {
         let _ = released.recv();
         Ok(SensorList::default())
     };
-    sensors.lists.ask(&sensors.directory, hang).unwrap();
+    sensors.lists.request(&sensors.directory, hang).unwrap();
     settings.blocking.make_late();
     let error = chips.read(&mut sensors).1.unwrap_err().to_string();
     assert!(error.ends_with("class/hwmon: no answer within 3 s"), "{error}");
     drop(release);
     // A list after this one has the chip.
     let mut readings = std::iter::from_fn(|| {
-        sensors.asked = None;
+        sensors.last_refresh = None;
         Some(chips.read(&mut sensors).0)
     });
     assert_eq!(readings.find(|it| !it.is_empty()).unwrap(), ["core hwmon0/temp1=1"]);

@@ -136,7 +136,7 @@ impl FindingKind {
             | TableProblem::OpenQuote { .. }
             | TableProblem::Long => Self::Ragged,
             TableProblem::Text { .. } => Self::Text,
-            TableProblem::Vast { .. } => Self::NotFinite,
+            TableProblem::OutOfRange { .. } => Self::NotFinite,
             TableProblem::Time { .. } => Self::Timestamp,
         }
     }
@@ -173,7 +173,7 @@ pub(super) struct FindingList {
 
 impl FindingList {
     /// Counts a problem; its text is created only for the first ones.
-    pub(super) fn note(&mut self, kind: FindingKind, line: Option<u64>, text: impl FnOnce() -> String) {
+    pub(super) fn record(&mut self, kind: FindingKind, line: Option<u64>, text: impl FnOnce() -> String) {
         let group = self.group(kind);
         group.count += 1;
         if group.examples.len() < EXAMPLES_MAX {

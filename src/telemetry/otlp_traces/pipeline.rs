@@ -176,7 +176,7 @@ impl SpanExporter for Exporter {
             }
         };
         self.outcomes.settle(spans, result.is_ok());
-        self.outage.note(&result, spans as u64);
+        self.outage.record(&result, spans as u64);
         result
     }
 
@@ -199,7 +199,7 @@ struct Outage {
 }
 
 impl Outage {
-    fn note(&self, result: &OTelSdkResult, spans: u64) {
+    fn record(&self, result: &OTelSdkResult, spans: u64) {
         let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         match (result, *lost) {
             (Err(_), Some(before)) => *lost = Some(before + spans),
@@ -228,13 +228,13 @@ mod tests {
         let outage = Outage { url: "http://a".into(), reason: Arc::clone(&reason), lost: Mutex::default() };
         let failed = || Err(OTelSdkError::Timeout(Duration::from_secs(1)));
         let lines = logged(crate::telemetry::LogOutputSettings::default(), || {
-            outage.note(&Ok(()), 1);
+            outage.record(&Ok(()), 1);
             reason.set("connection refused".into());
-            outage.note(&failed(), 10);
-            outage.note(&failed(), 20);
-            outage.note(&Ok(()), 1);
-            outage.note(&Ok(()), 1);
-            outage.note(&failed(), 10);
+            outage.record(&failed(), 10);
+            outage.record(&failed(), 20);
+            outage.record(&Ok(()), 1);
+            outage.record(&Ok(()), 1);
+            outage.record(&failed(), 10);
         });
         let expect = [
             "level=warn msg=\"traces cannot be sent; spans are lost\" url=http://a \

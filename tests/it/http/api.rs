@@ -52,7 +52,7 @@ pub(super) fn report(idx: usize) -> Report {
     let since = Timestamp(at(EPISODE.start));
     let details = ScoreDetails {
         score,
-        momentary: score,
+        instant_score: score,
         confidence: Some(1.0),
         detectors: PerDetector { zscore: Some(score), ..Default::default() },
         contributions: vec![cause.clone()],
@@ -66,7 +66,7 @@ pub(super) fn report(idx: usize) -> Report {
         episode: is_anomaly.then_some(Episode { since, peak: 3.0, lasted: at(idx) - since.0 }),
         description: is_anomaly.then(|| "Anomaly on host: CPU usage 90 %".into()),
         transition: match idx {
-            _ if idx == EPISODE.start => Some(EpisodeTransition::Began),
+            _ if idx == EPISODE.start => Some(EpisodeTransition::Started),
             _ if idx == EPISODE.end => {
                 Some(EpisodeTransition::Ended(Episode { since, peak: 3.0, lasted: at(idx) - since.0 }))
             }
@@ -75,7 +75,7 @@ pub(super) fn report(idx: usize) -> Report {
         point: Some(Arc::new(LearnedPoint {
             point,
             signals: SIGNALS.clone(),
-            in_anomaly: is_anomaly,
+            in_episode: is_anomaly,
             weight: 1.0,
         })),
         ..Assessment::default()
@@ -303,7 +303,7 @@ fn episodes_are_listed_and_explained() {
     assert_eq!(api.get("/api/v1/episodes?to=2026-11-21T10:00:00Z")["episodes"], json!([]));
     let one = api.get("/api/v1/episodes/2026-11-21T10%3A50%3A00Z");
     assert_eq!(one["episode"], *episode);
-    let left = &one["explanation"]["left_range"][0];
+    let left = &one["explanation"]["out_of_range"][0];
     assert_eq!(
         (&left["signal"], &left["at"], &left["direction"]),
         (&json!("cpu_busy_ratio"), &json!(at(100)), &json!("high"))

@@ -41,7 +41,7 @@ fn commands() -> [(ControlCommand, &'static str, &'static str, &'static str); 14
             r#"{"for": "2h", "name": "kernel"}"#,
         ),
         (
-            ControlCommand::Judge {
+            ControlCommand::SetVerdict {
                 subject: Subject::Host,
                 second: Timestamp(1_795_255_200.0),
                 verdict: OperatorVerdict::Rejected,
@@ -51,7 +51,7 @@ fn commands() -> [(ControlCommand, &'static str, &'static str, &'static str); 14
             "",
         ),
         (
-            ControlCommand::Judge {
+            ControlCommand::SetVerdict {
                 subject: Subject::Container("a/b".into()),
                 second: Timestamp(1_795_255_200.0),
                 verdict: OperatorVerdict::Confirmed,

@@ -24,7 +24,7 @@ fn an_open_episode_is_explained_before_one_that_ended_with_a_higher_peak() {
     host.episode = Some(Episode { since: Timestamp(at(117)), peak: 1.25, lasted: 60.0 });
     host.description = Some("Anomaly on host: memory used 95 %".into());
     if let Some(details) = &mut host.details {
-        details.score = 1.25;
+        details.instant_score = 1.25;
         details.causes[0].signal = host.signals[1].signal;
     }
     api.server.reports.send_replace(Some(Arc::new(now)));
@@ -74,7 +74,7 @@ fn an_episode_has_its_signals_and_ranges_without_its_readings() {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     let found: serde_json::Value = serde_json::from_str(&explain(&["--json"])).unwrap();
-    assert_eq!(found["left_range"][0]["signal"], "cpu_busy_ratio");
+    assert_eq!(found["out_of_range"][0]["signal"], "cpu_busy_ratio");
     assert_eq!(found["episode"]["causes"][0]["upper"], 0.2);
 }
 
@@ -91,7 +91,7 @@ fn store_episodes(directory: &Path, episodes: &[(f64, f64, f64)]) {
     let mut store = crate::store::open(directory);
     for (since, end, peak) in episodes {
         let episode = Episode { since: Timestamp(*since), peak: *peak, lasted: end - since };
-        let began = (*since, Some(episode), EpisodeTransition::Began);
+        let began = (*since, Some(episode), EpisodeTransition::Started);
         let (state, cause) = cause();
         for (at, open, transition) in [began, (*end, None, EpisodeTransition::Ended(episode))] {
             let assessment = Assessment {

@@ -34,9 +34,9 @@ fn nginx() -> Subject {
 fn assessment(since: f64, description: &str, templates: &[EpisodeTemplate]) -> Assessment {
     Assessment {
         ready: true,
-        details: Some(ScoreDetails { score: 3.0, momentary: 3.0, ..ScoreDetails::default() }),
+        details: Some(ScoreDetails { score: 3.0, instant_score: 3.0, ..ScoreDetails::default() }),
         episode: Some(Episode { since: Timestamp(since), peak: 3.0, lasted: 0.0 }),
-        transition: Some(EpisodeTransition::Began),
+        transition: Some(EpisodeTransition::Started),
         description: Some(description.into()),
         templates: templates.into(),
         templates_are_new: !templates.is_empty(),
@@ -95,7 +95,7 @@ impl Shown {
             let mut event_log = EventLogger::default();
             for report in &reports {
                 store.append(report);
-                event_log.note(&Arc::new(report.clone()));
+                event_log.log(&Arc::new(report.clone()));
             }
         });
         store.close();

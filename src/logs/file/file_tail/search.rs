@@ -18,11 +18,11 @@ impl FileTail<'_> {
         let mut listings = DirectoryInodes::default();
         self.refused = found.refused.len() + found.beyond;
         for (path, reason) in &found.refused {
-            self.say(path, reason);
+            self.log_problem(path, reason);
         }
         if found.beyond > 0 {
             let reason = format!("a log has at most {FILES_MAX} files; make its paths narrower");
-            self.say(Path::new("*"), &reason);
+            self.log_problem(Path::new("*"), &reason);
         }
         self.by_path.clear();
         for file in &self.files {
@@ -132,7 +132,7 @@ impl FileTail<'_> {
         });
         if let Err(error) = ready {
             file.is_unreadable = true;
-            self.say(&file.path, &error.to_string());
+            self.log_problem(&file.path, &error.to_string());
         }
         self.add(file);
     }

@@ -10,7 +10,7 @@ use crate::signal::Signal;
 /// Smallest number of reference points for a range.
 pub const REFERENCE_POINTS_MIN: usize = 60;
 /// Largest number of signals named.
-pub const EXCURSIONS_MAX: usize = 10;
+pub const OUT_OF_RANGE_MAX: usize = 10;
 
 /// The values of all signals at one point, in the order of the signals.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +71,7 @@ impl DayRanges {
 
 /// A signal that left its range of the day before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct DayRangeExcursion {
+pub struct OutOfRangeSignal {
     /// Name of the signal, such as `cpu_busy_ratio`.
     pub signal: String,
     /// The signal in words.
@@ -89,36 +89,39 @@ pub struct DayRangeExcursion {
     pub direction: String,
 }
 
-impl DayRangeExcursion {
+impl OutOfRangeSignal {
     /// How far the value is outside, in widths of the range.
     fn widths_outside(&self) -> f64 {
         (self.value - self.upper).max(self.lower - self.value) / (self.upper - self.lower)
     }
 }
 
-/// The signals that left their range, at most [`EXCURSIONS_MAX`]: the earliest first, and at the same point the one first
+/// The signals that left their range, at most [`OUT_OF_RANGE_MAX`]: the earliest first, and at the same point the one first
 /// that is farthest outside, compared with the width of its range. Single readings do not tell the order within a point: they
 /// leave the range of means without any reason but noise.
-pub fn excursions(
+pub fn find_out_of_range_signals(
     signals: &[&'static Signal],
     points: &[SignalValues],
     reference: &DayRanges,
-) -> Vec<DayRangeExcursion> {
-    let mut found: Vec<DayRangeExcursion> =
-        signals.iter().enumerate().filter_map(|(idx, it)| excursion(it, idx, points, reference)).collect();
+) -> Vec<OutOfRangeSignal> {
+    let mut found: Vec<OutOfRangeSignal> = signals
+        .iter()
+        .enumerate()
+        .filter_map(|(idx, it)| out_of_range_signal(it, idx, points, reference))
+        .collect();
     found.sort_by(|one, other| {
         one.at.total_cmp(&other.at).then_with(|| other.widths_outside().total_cmp(&one.widths_outside()))
     });
-    found.truncate(EXCURSIONS_MAX);
+    found.truncate(OUT_OF_RANGE_MAX);
     found
 }
 
-fn excursion(
+fn out_of_range_signal(
     signal: &'static Signal,
     idx: usize,
     points: &[SignalValues],
     reference: &DayRanges,
-) -> Option<DayRangeExcursion> {
+) -> Option<OutOfRangeSignal> {
     let value = |it: &SignalValues| it.values.get(idx).copied().flatten();
     let [lower, upper] = reference.range(signal, idx)?;
     let (at, value) = points
@@ -126,7 +129,7 @@ fn excursion(
         .filter_map(|it| Some((it.at, value(it)?)))
         .find(|(_, it)| !(lower..=upper).contains(it))?;
     let direction = if value > upper { DeviationDirection::High } else { DeviationDirection::Low };
-    Some(DayRangeExcursion {
+    Some(OutOfRangeSignal {
         signal: signal.name.to_owned(),
         title: signal.title.to_owned(),
         at: at.0,
@@ -166,7 +169,7 @@ mod tests {
         let mut reference = DayRanges::default();
         (0..100).for_each(|_| reference.add([0.01, 0.02, 0.1].map(Some).into_iter()));
         let points = [point(100, [0.01, 0.2, 0.9]), point(130, [0.9, 0.2, 0.9])];
-        let found = excursions(&SIGNALS.iter().collect::<Vec<_>>(), &points, &reference);
+        let found = find_out_of_range_signals(&SIGNALS.iter().collect::<Vec<_>>(), &points, &reference);
         let names: Vec<_> = found.iter().map(|it| (&*it.signal, it.at, it.lower)).collect();
         assert_eq!(names, [("far", 100.0, 0.05), ("near", 100.0, 0.0), ("late", 130.0, 0.0)]);
     }
@@ -179,7 +182,7 @@ mod tests {
             // The first value of every second point is missing, and the last value of each.
             reference.add([it.is_multiple_of(2).then_some(0.5), Some(0.5), None].into_iter());
             let signals: Vec<_> = SIGNALS.iter().collect();
-            excursions(&signals, std::slice::from_ref(&point), &reference).len()
+            find_out_of_range_signals(&signals, std::slice::from_ref(&point), &reference).len()
         };
         let counts: Vec<usize> = (0..2 * REFERENCE_POINTS_MIN).map(&mut found).collect();
         let expected = |points: usize| {
