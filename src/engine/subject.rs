@@ -253,12 +253,14 @@ impl SubjectState {
     }
 
     /// Takes the position of `live` in the loop, whose learned state is replaced by this one.
-    pub(super) fn continue_from(&mut self, live: Self) {
+    pub(super) fn continue_from(&mut self, live: Self, settings: &EngineSettings) {
         self.scorer.continue_from(&live.scorer);
         (self.window, self.since_point, self.newest) = (live.window, live.since_point, live.newest);
         (self.in_grace, self.learning, self.last_seen) = (live.in_grace, live.learning, live.last_seen);
         (self.description, self.marks, self.impact) = (live.description, live.marks, live.impact);
         self.alert = live.alert;
+        // Its points may be too few for a score.
+        self.estimate_ready_at(self.last_seen, settings);
     }
 
     /// Statistics of each signal in its unit, over all times of day; none before the first whole point.

@@ -236,6 +236,7 @@ fn a_forecast_has_values_with_intervals() {
         metric: "memory_used_ratio".into(),
         made_at: START,
         points: vec![value(START + 60.0, 0.5), value(START + 120.0, 0.625)],
+        note: None,
         earliest_full_seconds: Some(3_600.0),
         likely_full_seconds: None,
     };

@@ -188,6 +188,7 @@ fn a_forecast_has_a_few_values_and_the_time_until_full() {
         metric: "memory_used_ratio".into(),
         made_at: START,
         points: vec![value],
+        note: None,
         earliest_full_seconds: Some(7_234.5),
         likely_full_seconds: None,
     };
