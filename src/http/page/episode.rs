@@ -105,8 +105,8 @@ pub(super) fn markup(
         (episode_logs::templates(&explanation.templates))
         (episode_logs::nearby(&explanation.nearby))
         (scene::section(&explanation.culprits, &explanation.scenes))
-        @if !explanation.left_range.is_empty() {
-            section aria-labelledby="left" { h2 #left { "Signals that left their range of the day before" } (left_range(&explanation.left_range)) }
+        @if let Some(left) = explanation.left_range.as_deref().filter(|it| !it.is_empty()) {
+            section aria-labelledby="left" { h2 #left { "Signals that left their range of the day before" } (left_range(left)) }
         }
         @if !explanation.similar.is_empty() {
             section aria-labelledby="similar" { h2 #similar { "Similar episodes before" } (similar(&explanation.similar)) }
