@@ -289,6 +289,7 @@ fn stored_scores_and_readings_come_in_steps() {
     api.check_problem("/api/v1/scores?from=now&to=-1h", 400, "swap them");
     api.check_problem("/api/v1/scores?step=1ms", 400, "too many values");
     api.check_problem("/api/v1/scores?from=0", 400, "the maximum is 400d");
+    api.check_problem("/api/v1/scores?from=2030-01-01", 400, "is in the future, and to is now by default");
     api.check_problem("/api/v1/readings?metric=cpu&from=0", 400, "the maximum is 400d");
     api.check_problem("/api/v1/episodes?from=-1e300", 400, "1970 to 5138");
     api.check_problem("/api/v1/scores?form=-1h", 400, "unknown parameter \"form\"; expected from, to, step");
