@@ -195,6 +195,9 @@ pub struct ForecastReply {
     pub made_at: f64,
     /// The expected values, in order of time.
     pub points: Vec<ForecastValue>,
+    /// Why the values end before the requested horizon; absent if they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Earliest number of seconds until the signal is full; absent if the past does not support an estimate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub earliest_full_seconds: Option<f64>,

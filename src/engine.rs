@@ -39,6 +39,7 @@ mod due_training;
 mod verdict;
 mod warm_start;
 
+pub use due_training::TrainingObstacle;
 pub use snapshot::SnapshotMismatch;
 pub use subject::{HISTORY_ROWS_MAX, SUBJECT_BYTES_MAX};
 pub use subject_kind_state::PRIORS_MIN;
@@ -376,6 +377,11 @@ impl Engine {
         horizon: &ForecastTimes,
     ) -> Option<Vec<ForecastPoint>> {
         self.states.get(subject)?.forecast(signal, horizon)
+    }
+
+    /// Seconds of the past of a signal of a subject that its forecast is made from; `None` for an unknown one.
+    pub fn forecast_past_seconds(&self, subject: &Subject, signal: &str, now: Timestamp) -> Option<f64> {
+        self.states.get(subject)?.forecast_past_seconds(signal, now)
     }
 
     /// The time until a signal of a subject is full; `None` if the history does not support an answer, or for a signal outside

@@ -19,6 +19,7 @@ mod main_episode;
 mod nearby_episode;
 mod no_episode_sentence;
 mod similar_episode;
+mod unscored_range;
 
 pub use cause::Cause;
 pub use episode_id::EpisodeId;
@@ -31,8 +32,10 @@ pub use out_of_range_signals::{
     find_out_of_range_signals,
 };
 pub use similar_episode::{SIMILAR_MAX, SimilarEpisode, similar_episodes};
+pub use unscored_range::{ExplainedTime, UnscoredRange};
 
 use no_episode_sentence::{no_episode_sentence, unknown_sentence};
+use unscored_range::unscored_ranges;
 
 /// The data of one subject around an instant.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +60,8 @@ pub struct SubjectEvidence<'a> {
     pub current: Option<(Timestamp, &'a Assessment)>,
     /// Why there may be no score.
     pub missing: MissingScore,
+    /// The range up to now; absent where it does not matter which part of it has scores.
+    pub time: Option<ExplainedTime>,
 }
 
 /// The answer for one subject.
@@ -78,8 +83,14 @@ pub struct SubjectExplanation {
     /// The highest score in the range, the current one included; absent without a score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub highest_score: Option<TimedScore>,
+    /// The parts of the range without a score, the earliest first, at most ten; usual short gaps do not count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unscored: Vec<UnscoredRange>,
     /// The episodes that overlap the range, the oldest first.
     pub episodes: Vec<EpisodeRecord>,
+    /// Identifier of the explained episode; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explained: Option<String>,
     /// The signals behind the explained episode, or without one behind the current score, the largest contribution first.
     /// The explained episode is the one at the requested time, else an open one, else the one with the highest peak.
     pub causes: Vec<Cause>,
@@ -98,8 +109,9 @@ pub struct SubjectExplanation {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nearby: Vec<NearbyEpisode>,
     /// The signals that left their range of the day before, the earliest first; those with the same time in the order of how
-    /// far they are outside.
-    pub out_of_range: Vec<OutOfRangeSignal>,
+    /// far they are outside; absent if that range or the points are unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_of_range: Option<Vec<OutOfRangeSignal>>,
     /// Earlier episodes with the same signals, the most similar first.
     pub similar: Vec<SimilarEpisode>,
 }
@@ -152,7 +164,7 @@ pub struct TimedScore {
 
 /// Explains one subject.
 pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanation {
-    let SubjectEvidence { at, mut episodes, missing, current, .. } = facts;
+    let SubjectEvidence { at, mut episodes, missing, current, time, .. } = facts;
     let SubjectEvidence { earlier, others, scores, signals, points, reference, .. } = facts;
     if let Some((now, state)) = current {
         current_episode::add(&mut episodes, subject, now, state);
@@ -161,6 +173,8 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
         current.and_then(|(at, it)| Some(TimedScore { at: at.0, score: it.details.as_ref()?.instant_score }));
     let highest = scores.iter().map(|(at, score)| TimedScore { at: at.0, score: *score }).chain(now);
     let highest = highest.reduce(|one, other| if other.score > one.score { other } else { one });
+    let scored = scores.iter().map(|(at, _)| *at).chain(now.map(|it| Timestamp(it.at)));
+    let unscored = unscored_ranges(time.filter(|_| highest.is_some()), scored);
     let main = main_episode(&episodes, at).and_then(|idx| episodes.get(idx));
     let state = current.map(|(_, it)| it);
     let (causes, templates) = match (main, state) {
@@ -176,11 +190,12 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
     let nearby = main.map_or_else(Vec::new, |it| nearby_episodes(it, &others));
     let similar = main.map_or_else(Vec::new, |it| similar_episodes(it, earlier));
     let unusual = if main.is_some() { Some(true) } else { highest.map(|it| it.score >= 1.0) };
-    let out_of_range = find_out_of_range_signals(&signals, &points, &reference);
+    let is_comparable = reference.are_known() && !points.is_empty();
+    let out_of_range = is_comparable.then(|| find_out_of_range_signals(&signals, &points, &reference));
     let sentence = match (main, highest) {
         (Some(main), _) => main_episode::sentence(main, &episodes),
         (None, Some(highest)) => {
-            no_episode_sentence(subject, highest.score, reference.are_known().then_some(&out_of_range))
+            no_episode_sentence(subject, highest.score, out_of_range.as_deref(), &unscored)
         }
         (None, None) => unknown_sentence(subject, missing),
     };
@@ -188,6 +203,7 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
         MissingScore::Learning(at) if unusual.is_none() => Some(at.0),
         _ => None,
     };
+    let explained = main.map(|it| it.id.clone());
     // They are large, and part of the answer once.
     episodes.iter_mut().for_each(|it| it.scenes.clear());
     SubjectExplanation {
@@ -197,6 +213,8 @@ pub fn explain(subject: &Subject, facts: SubjectEvidence<'_>) -> SubjectExplanat
         sentence,
         first_score_at,
         highest_score: highest,
+        unscored,
+        explained,
         causes,
         culprits,
         scenes,
@@ -247,7 +265,7 @@ mod tests {
     #[test]
     fn nothing_unusual_is_an_answer() {
         let it = explain(&Subject::Host, facts(&[0.1, 0.3, 0.2], &[0.15, 0.2]));
-        assert!(it.unusual == Some(false) && it.out_of_range.is_empty());
+        assert_eq!((it.unusual, it.out_of_range), (Some(false), Some(Vec::new())));
         assert_eq!(
             it.sentence,
             "Nothing was unusual on host: highest score 0.30 (unusual from 1), each signal within its range of the day before"
@@ -262,7 +280,7 @@ mod tests {
             it.sentence,
             "Nothing was unusual on host: highest score 0.50 (unusual from 1); outside the range of the day before: CPU usage"
         );
-        let [left] = it.out_of_range.as_slice() else { panic!("{:?}", it.out_of_range) };
+        let Some([left]) = it.out_of_range.as_deref() else { panic!("{:?}", it.out_of_range) };
         assert_eq!((left.at, left.value, left.signal.as_str()), (1_030.0, 0.5, "cpu"));
     }
 
@@ -308,7 +326,7 @@ mod tests {
         let current = Assessment { details, ..Assessment::default() };
         let it = explain(
             &Subject::Host,
-            SubjectEvidence { current: Some((Timestamp(5.0), &current)), ..facts(&[0.25], &[]) },
+            SubjectEvidence { current: Some((Timestamp(5.0), &current)), ..facts(&[0.25], &[0.15]) },
         );
         assert_eq!(it.unusual, Some(true));
         assert_eq!(

@@ -120,6 +120,7 @@ pub fn forecast(signal: &ForecastInput<'_>, horizon: &ForecastTimes) -> Option<V
     let has_trend = signal.fills && signal.season.is_none();
     let trend = if has_trend { Trend::find(&series).filter(|it| !intervals.explain(it)) } else { None };
     let steps = (seconds.min(FORECAST_SECONDS_MAX) / step_seconds).floor() as usize;
+    let mut widest = 0.0;
     let point = |step: usize| {
         let at = now.0 + step as f64 * step_seconds;
         let ahead = at - present.at;
@@ -136,11 +137,31 @@ pub fn forecast(signal: &ForecastInput<'_>, horizon: &ForecastTimes) -> Option<V
                 (expected, trend.level.min(straight), trend.level.max(straight))
             }
         };
-        let (lower, upper) = (lowest + interval.lower, highest + interval.upper);
+        let [lower, upper] =
+            at_least_as_wide([lowest + interval.lower, highest + interval.upper], &mut widest);
         let offset = offset(at);
         let [expected, lower, upper] =
             [expected, lower, upper].map(|it| (it + offset).clamp(0.0, signal.max));
         ForecastPoint { at: Timestamp(at), expected, lower: lower.min(expected), upper: upper.max(expected) }
     };
     Some((1..=steps.min(FORECAST_POINTS_MAX)).map(point).collect())
+}
+
+/// The interval, widened at both ends to the width of the widest one before: what is further ahead is not known better, even
+/// where the expected value approaches the level or the present value, between which the interval reaches.
+fn at_least_as_wide([lower, upper]: [f64; 2], widest: &mut f64) -> [f64; 2] {
+    let missing = (*widest - (upper - lower)).max(0.0);
+    *widest = widest.max(upper - lower);
+    [lower - missing / 2.0, upper + missing / 2.0]
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_interval_is_not_narrower_than_one_before() {
+        let mut widest = 0.0;
+        let mut next = |interval| super::at_least_as_wide(interval, &mut widest);
+        let found = [[0.0, 4.0], [1.0, 3.0], [-1.0, 5.0], [1.0, 5.0]].map(&mut next);
+        assert_eq!(found, [[0.0, 4.0], [0.0, 4.0], [-1.0, 5.0], [0.0, 6.0]]);
+    }
 }

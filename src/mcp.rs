@@ -114,7 +114,7 @@ impl<S: ApiSource> ToolServer<S> {
         for resource in tool.resources {
             found.push(self.0.get(format!("{resource}{query}")).await);
         }
-        (tool.select)(found).map(compact)
+        (tool.select)(found).map(compact).map_err(|it| tools::with_tools_for_routes(&it))
     }
 }
 

@@ -319,9 +319,12 @@ impl Sampler {
 
     fn job_done(&mut self, FinishedJob { id, outcome, seconds }: FinishedJob) {
         let counts = self.jobs.finish(id, &outcome);
+        let training_waits = self.training_waits();
         let persistent = &mut self.persistent;
         match outcome {
-            JobOutcome::Rebuilt(result) => self.commands.rebuilt(id, result, persistent, &mut self.jobs),
+            JobOutcome::Rebuilt(result) => {
+                self.commands.rebuilt(id, result, persistent, &mut self.jobs, training_waits);
+            }
             JobOutcome::States(result) => self.subjects.loaded(result, &mut persistent.engine),
             JobOutcome::Loaded(result) => self.commands.loaded(id, result, persistent),
             JobOutcome::Backfilled(result) => match result {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::explanation::{self, EpisodeRecord, Explanation, MissingScore, SignalValues, SubjectEvidence};
+use crate::explanation::{
+    self, EpisodeRecord, ExplainedTime, Explanation, MissingScore, SignalValues, SubjectEvidence,
+};
 use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::report::{Assessment, Report};
 use crate::signal::Signal;
@@ -11,11 +13,17 @@ use crate::store::{PointRow, StoreError, StoreReader, TimeRange};
 
 /// Length of the reference before the range, in seconds.
 const REFERENCE_SECONDS: f64 = 86_400.0;
+/// Longest point that is looked for after a range that is shorter than a point, in seconds.
+const POINT_SECONDS_MAX: f64 = 3_600.0;
+/// A point may take so many times the usual time.
+const LATE_SHARE: f64 = 1.1;
+/// Seconds after which the point of a reading is stored, at least.
+const STORED_SECONDS: f64 = 60.0;
 /// Largest number of subjects explained.
 pub const SUBJECTS_MAX: usize = 20;
 
 /// Explains the host and the other subjects that were unusual in a range, or only one subject; the unusual ones first. `at`
-/// is the instant asked about, if it is not the whole range; `newest` is the newest report, in the range or not.
+/// is the instant asked about, if it is not the whole range; `newest` is the newest report before `now`, in the range or not.
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -25,33 +33,60 @@ pub fn explain(
     only: Option<Subject>,
     at: Option<Timestamp>,
     range: TimeRange,
+    now: Timestamp,
 ) -> Result<Explanation, StoreError> {
-    let current = newest.filter(|it| is_in_range(it, range));
+    let current = newest.filter(|it| is_in_range(it, range, now));
     let episodes = episodes(reader, range)?;
     let subjects = subjects(&episodes, current, only, range);
     let facts = facts_of_each(reader, &episodes, &subjects, at, range)?;
     let mut explained = Vec::new();
     for (subject, facts) in subjects.into_iter().zip(facts) {
         let current = current.and_then(|it| Some((it.reading.at, it.assessments.get(&subject)?)));
-        let missing = missing_score(newest, &subject, range);
-        explained.push(explanation::explain(&subject, SubjectEvidence { current, missing, ..facts }));
+        let time = explained_time(current, range, now, facts.point_seconds);
+        let missing = missing_score(newest, &subject, range, &time, now);
+        let facts = SubjectEvidence { current, missing, time: Some(time), ..facts.evidence };
+        explained.push(explanation::explain(&subject, facts));
     }
     Ok(Explanation::new([range.from, range.to], explained, SUBJECTS_MAX))
 }
 
-fn is_in_range(report: &Report, range: TimeRange) -> bool {
-    range.from <= report.reading.at && report.reading.at <= range.to
+/// Whether the range has a time of which this newest report is the state: from its reading until now.
+fn is_in_range(report: &Report, range: TimeRange, now: Timestamp) -> bool {
+    let at = report.reading.at;
+    at <= range.to && range.from.0 <= at.0.max(now.0)
+}
+
+/// The range until the newest reading, or without one in the range until now.
+fn explained_time(
+    current: Option<(Timestamp, &Assessment)>,
+    range: TimeRange,
+    now: Timestamp,
+    point_seconds: f64,
+) -> ExplainedTime {
+    let until = current.map_or(now, |(at, _)| at);
+    ExplainedTime { from: range.from, to: Timestamp(range.to.0.min(until.0)), point_seconds }
 }
 
 /// Why a subject may have no score in a range, from the newest report.
-fn missing_score(newest: Option<&Arc<Report>>, subject: &Subject, range: TimeRange) -> MissingScore {
-    let Some(newest) = newest else { return MissingScore::Unknown };
-    if range.from > newest.reading.at {
+fn missing_score(
+    newest: Option<&Arc<Report>>,
+    subject: &Subject,
+    range: TimeRange,
+    time: &ExplainedTime,
+    now: Timestamp,
+) -> MissingScore {
+    if range.from > now {
         return MissingScore::Future;
     }
-    let is_learning = |it: &&Assessment| !it.ready;
-    let learning = newest.assessments.get(subject).filter(is_learning);
-    learning.map_or(MissingScore::Unknown, |it| MissingScore::Learning(it.ready_at))
+    let Some(newest) = newest else { return MissingScore::Unknown };
+    let waits = (2.0 * time.point_seconds).max(STORED_SECONDS);
+    match newest.assessments.get(subject) {
+        Some(it) if !it.ready => MissingScore::Learning(it.ready_at),
+        Some(it) if it.details.is_some() && newest.reading.at.0 - range.to.0 < waits => {
+            MissingScore::NotStored
+        }
+        _ => MissingScore::Unknown,
+    }
 }
 
 /// The host, and the other subjects that were, or are, unusual in the range.
@@ -83,13 +118,18 @@ pub fn explain_current(
     only: Option<&Subject>,
     at: Option<Timestamp>,
     range: TimeRange,
+    now: Timestamp,
 ) -> Explanation {
     let all = newest.iter().flat_map(|report| report.assessments.iter().map(move |it| (report, it)));
     let chosen = all.filter(|(_, (it, _))| only.is_none_or(|only| only == *it));
     let explained = chosen.map(|(report, (subject, it))| {
-        let current = is_in_range(report, range).then_some((report.reading.at, it));
-        let missing = missing_score(newest, subject, range);
-        let facts = SubjectEvidence { at, current, missing, ..SubjectEvidence::default() };
+        let current = is_in_range(report, range, now).then_some((report.reading.at, it));
+        let time = explained_time(current, range, now, 0.0);
+        let missing = match missing_score(newest, subject, range, &time, now) {
+            MissingScore::NotStored => MissingScore::Unknown,
+            other => other,
+        };
+        let facts = SubjectEvidence { at, current, missing, time: Some(time), ..SubjectEvidence::default() };
         explanation::explain(subject, facts)
     });
     Explanation::new([range.from, range.to], explained.collect(), SUBJECTS_MAX)
@@ -116,7 +156,14 @@ pub fn facts(
     range: TimeRange,
 ) -> Result<SubjectEvidence<'static>, StoreError> {
     let mut facts = facts_of_each(reader, episodes, std::slice::from_ref(subject), at, range)?;
-    Ok(facts.pop().unwrap_or_default())
+    Ok(facts.pop().map(|it| it.evidence).unwrap_or_default())
+}
+
+/// The stored data of a subject.
+struct StoredFacts {
+    evidence: SubjectEvidence<'static>,
+    /// Usual time from one of its points to the next, in seconds; 0 if unknown.
+    point_seconds: f64,
 }
 
 /// The same of several subjects, in their order.
@@ -126,14 +173,24 @@ fn facts_of_each(
     subjects: &[Subject],
     at: Option<Timestamp>,
     range: TimeRange,
-) -> Result<Vec<SubjectEvidence<'static>>, StoreError> {
+) -> Result<Vec<StoredFacts>, StoreError> {
     let mut orders: Vec<_> = subjects.iter().map(|it| SignalOrder::of(it.kind())).collect();
+    let mut spacings: Vec<_> = subjects.iter().map(|_| PointSpacing::default()).collect();
     let empty = || SubjectEvidence { at, ..SubjectEvidence::default() };
     let mut facts: Vec<_> = subjects.iter().map(|_| empty()).collect();
     let before = Timestamp(range.from.0 - REFERENCE_SECONDS);
-    let around = TimeRange { from: before, to: range.to };
+    let around = TimeRange { from: before, to: Timestamp(range.to.0 + POINT_SECONDS_MAX) };
     reader.points_of_each::<StoreError>(around, subjects, |idx, point| {
-        let (order, facts) = (&mut orders[idx], &mut facts[idx]);
+        let (order, facts, spacing) = (&mut orders[idx], &mut facts[idx], &mut spacings[idx]);
+        if point.at > range.to {
+            // A point has its time at its end: of a range without one, it is the next, if that began before the range ended.
+            let began = point.at.0 - LATE_SHARE * spacing.seconds();
+            if !facts.points.is_empty() || range.to.0 <= began {
+                return Ok(());
+            }
+        } else {
+            spacing.push(point.at);
+        }
         if point.at >= range.from {
             facts.scores.extend(point.score.map(|score| (point.at, score)));
             let values = order.values(&point).collect();
@@ -156,7 +213,35 @@ fn facts_of_each(
         }
         add_scenes(reader, subject, at, &mut facts.episodes)?;
     }
-    Ok(facts)
+    let with_spacing = facts.into_iter().zip(&mut spacings);
+    Ok(with_spacing.map(|(evidence, it)| StoredFacts { evidence, point_seconds: it.seconds() }).collect())
+}
+
+/// The usual time from one point to the next.
+#[derive(Default)]
+struct PointSpacing {
+    last: Option<Timestamp>,
+    gaps: Vec<f64>,
+    /// Their median, once it is asked for.
+    median: Option<f64>,
+}
+
+impl PointSpacing {
+    fn push(&mut self, at: Timestamp) {
+        let before = self.last.replace(at);
+        // A clock that was set back leaves no gap.
+        self.gaps.extend(before.map(|it| at.0 - it.0).filter(|it| *it > 0.0));
+        self.median = None;
+    }
+
+    /// In seconds; 0 before the second point.
+    fn seconds(&mut self) -> f64 {
+        let gaps = &mut self.gaps;
+        *self.median.get_or_insert_with(|| {
+            gaps.sort_by(f64::total_cmp);
+            gaps.get(gaps.len() / 2).copied().unwrap_or(0.0)
+        })
+    }
 }
 
 /// Adds its scenes to the episode that is explained.

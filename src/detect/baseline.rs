@@ -48,6 +48,7 @@ impl BaselineStatistics {
     pub fn of(adaptive: &ExponentialMoments, idx: usize) -> Option<Self> {
         let moments = adaptive.moments().get(idx)?;
         let [p95, p99] = adaptive.quantiles().get(idx)?;
+        let p95 = p95.value()?;
         Some(Self {
             mean: moments.mean,
             stddev: moments.stddev(adaptive.floor(idx)),
@@ -55,8 +56,9 @@ impl BaselineStatistics {
             max: moments.max,
             points: moments.points,
             learned_at: moments.learned_at,
-            p95: p95.value()?,
-            p99: p99.value()?,
+            p95,
+            // Each is an estimate of its own: for a signal that hardly changes, their errors may exceed their distance.
+            p99: p99.value()?.max(p95),
         })
     }
 

@@ -1,5 +1,7 @@
 //! Which training is due, and the sample that it learns from.
 
+use std::fmt;
+
 use super::subject_kind_state::SubjectKindState;
 use super::{Engine, SubjectState};
 use crate::detect::forest::FeatureRows;
@@ -8,6 +10,37 @@ use crate::episode_text;
 use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::scorer::ROWS_MAX;
 use crate::training::TrainingSet;
+
+/// Why no training of a kind can start now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum TrainingObstacle {
+    /// Learning is off.
+    LearningOff,
+    /// No subject of this kind was read yet.
+    NoReading,
+    /// The warm-up is not over; the first score is expected at this time, if it is known.
+    WarmUp(Option<Timestamp>),
+    /// All statistics are borrowed from other subjects.
+    Borrowed,
+}
+
+impl fmt::Display for TrainingObstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (reason, remedy) = match self {
+            Self::LearningOff => return f.write_str("learning is off; run hostnorm learn on to resume it"),
+            Self::NoReading => ("there is no reading of this kind yet", "train after the warm-up".to_owned()),
+            Self::WarmUp(None) => ("the warm-up is not over", "train after it".to_owned()),
+            Self::WarmUp(Some(at)) => {
+                let second = episode_text::id(&Subject::Host, Timestamp(at.0.ceil()));
+                ("the warm-up is not over", format!("the first score comes at {second}, train then"))
+            }
+            Self::Borrowed => {
+                ("what is known is borrowed from other subjects", "train after a day".to_owned())
+            }
+        };
+        write!(f, "too little data: {reason}; {remedy}")
+    }
+}
 
 /// Seconds between two drift comparisons of a changing population.
 const COMPARED_SECONDS: f64 = 600.0;
@@ -65,12 +98,12 @@ impl Engine {
         hours: Option<f64>,
     ) -> Result<TrainingSet, String> {
         if !self.learning {
-            return Err("learning is off; run hostnorm learn on to resume it".into());
+            return Err(TrainingObstacle::LearningOff.to_string());
         }
         let of_kind =
             self.states.iter().filter(|(subject, state)| subject.kind() == kind && state.is_trained_on());
         let ready: Vec<&SubjectState> = of_kind.map(|(_, state)| state).collect();
-        let too_little = || self.too_little_data(kind);
+        let too_little = || self.too_little_data(kind).to_string();
         let now = ready.iter().map(|it| it.at().0).reduce(f64::max).ok_or_else(too_little)?;
         let observed = ready.iter().map(|it| it.observed()).fold(0.0, f64::max);
         let from = hours.map_or(f64::NEG_INFINITY, |hours| now - 3_600.0 * hours);
@@ -85,21 +118,26 @@ impl Engine {
         Ok(set)
     }
 
-    /// Says when the first training of this kind is possible, while none is.
-    fn too_little_data(&self, kind: SubjectKind) -> String {
+    /// Why no training of this kind can start now; `None` if one can.
+    pub fn training_obstacle(&self, kind: SubjectKind) -> Option<TrainingObstacle> {
+        let mut of_kind = self.states.iter().filter(|(subject, _)| subject.kind() == kind);
+        match self.learning {
+            false => Some(TrainingObstacle::LearningOff),
+            true if of_kind.any(|(_, it)| it.is_trained_on()) => None,
+            true => Some(self.too_little_data(kind)),
+        }
+    }
+
+    /// Why the data of this kind are too few for a training.
+    fn too_little_data(&self, kind: SubjectKind) -> TrainingObstacle {
         let of_kind = || self.states.iter().filter(|(subject, _)| subject.kind() == kind);
         let first = of_kind().filter_map(|(_, it)| it.first_score_at()).map(|it| it.0).reduce(f64::min);
-        let (reason, remedy) = match first {
-            Some(at) => {
-                let second = episode_text::id(&Subject::Host, Timestamp(at.ceil()));
-                ("the warm-up is not over", format!("the first score comes at {second}, train then"))
-            }
-            None if of_kind().next().is_none() => {
-                ("there is no reading of this kind yet", "train after the warm-up".to_owned())
-            }
-            None => ("what is known is borrowed from other subjects", "train after a day".to_owned()),
-        };
-        format!("too little data: {reason}; {remedy}")
+        match first {
+            Some(at) => TrainingObstacle::WarmUp(Some(Timestamp(at))),
+            None if of_kind().next().is_none() => TrainingObstacle::NoReading,
+            None if of_kind().all(|(_, it)| it.is_ready()) => TrainingObstacle::Borrowed,
+            None => TrainingObstacle::WarmUp(None),
+        }
     }
 }
 

@@ -50,7 +50,7 @@ impl Engine {
         }
         for (subject, mut state) in rebuilt.states {
             match self.states.remove(&subject) {
-                Some(live) => state.continue_from(live),
+                Some(live) => state.continue_from(live, &self.settings),
                 None if subject.kind().turnover() == SubjectTurnover::Changing => continue,
                 None => {}
             }

@@ -257,7 +257,7 @@ impl SubjectState {
     }
 
     /// Takes the position of `live` in the loop, whose learned state is replaced by this one.
-    pub(super) fn continue_from(&mut self, live: Self) {
+    pub(super) fn continue_from(&mut self, live: Self, settings: &EngineSettings) {
         self.scorer.continue_from(&live.scorer);
         (self.window, self.since_point) = (live.window, live.since_point);
         // Too little may be left for a score.
@@ -266,6 +266,8 @@ impl SubjectState {
         (self.description, self.circumstances, self.impact) =
             (live.description, live.circumstances, live.impact);
         self.alert = live.alert;
+        // Its points may be too few for a score.
+        self.estimate_ready_at(self.last_seen, settings);
     }
 
     /// Statistics of each signal in its unit, over all times of day; none before the first whole point.

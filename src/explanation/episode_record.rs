@@ -78,9 +78,10 @@ impl EpisodeRecord {
         self.ended.unwrap_or(self.last_seen)
     }
 
-    /// Whether an instant is inside it; one that is open lasts.
+    /// Whether an instant is inside it; one that is open lasts. Its identifier has the second of its start, so it begins
+    /// with this second.
     pub fn contains(&self, at: Timestamp) -> bool {
-        self.began <= at.0 && self.ended.is_none_or(|ended| at.0 <= ended)
+        self.began.floor() <= at.0 && self.ended.is_none_or(|ended| at.0 <= ended)
     }
 
     /// Its duration until its end, or until its last reading. Without a length by its readings it is told by the clock, and
@@ -147,6 +148,13 @@ mod tests {
         ] {
             assert_eq!(ended_after(by_clock, lasted).duration_text(), expect, "{by_clock} {lasted:?}");
         }
+    }
+
+    #[test]
+    fn an_episode_begins_with_the_second_of_its_identifier() {
+        let episode = EpisodeRecord { began: 1e9 + 0.9, ..ended_after(10.0, None) };
+        let contains = |at: f64| episode.contains(Timestamp(1e9 + at));
+        assert_eq!([-0.1, 0.0, 0.9, 10.0, 10.1].map(contains), [false, true, true, true, false]);
     }
 
     #[test]

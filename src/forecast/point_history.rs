@@ -81,6 +81,16 @@ impl PointHistory {
         self.fine.iter().all(is_nothing) && self.coarse.iter().all(is_nothing)
     }
 
+    /// Seconds since the oldest value of a signal; `None` without one. A full history counts as long as it can be: its oldest
+    /// point is up to two points younger.
+    pub(crate) fn past_seconds(&self, idx: usize, now: Timestamp) -> Option<f64> {
+        let is_known = |(_, row): &&(Timestamp, Box<[f32]>)| row.get(idx).is_some_and(|it| !it.is_nan());
+        let oldest = [&self.fine, &self.coarse].map(|rows| rows.iter().find(is_known).map(|(at, _)| at.0));
+        let seconds = now.0 - oldest.into_iter().flatten().reduce(f64::min)?;
+        let longest = COARSE_SECONDS * self.capacity.coarse as f64;
+        Some(if longest - 2.0 * COARSE_SECONDS <= seconds { longest } else { seconds })
+    }
+
     /// The values of a signal less its season.
     pub(super) fn series(&self, idx: usize, season: impl Fn(f64) -> f64) -> DeseasonedSeries {
         let samples = |rows: &TimedRows| {
@@ -137,6 +147,21 @@ mod tests {
         let minutes: Vec<f64> = (0..40).map(|it| f64::from(it) * 60.0).collect();
         check(&minutes, &[2_160.0, 2_220.0, 2_280.0, 2_340.0], &[960.0, 1_440.0, 1_920.0]);
         check(&[0.0, 60.0, 1e6], &[1e6], &[1e6]);
+    }
+
+    #[test]
+    fn the_past_begins_with_the_first_value_of_a_signal() {
+        let mut history = PointHistory::new(2, HistoryCapacity::SINGLE);
+        let mut push = |at: f64, missing: bool| {
+            history.push(&Point { at: Timestamp(at), values: vec![at; 2], missing: vec![false, missing] });
+            [0, 1].map(|idx| history.past_seconds(idx, Timestamp(at)))
+        };
+        assert_eq!(push(0.0, true), [Some(0.0), None]);
+        assert_eq!(push(60.0, false), [Some(60.0), Some(0.0)]);
+        assert_eq!(push(1_260.0, false), [Some(1_260.0), Some(1_200.0)]);
+        // The history forgets its oldest point shortly before it is a week old.
+        let days = (3..1_100).map(|it| push(600.0 * f64::from(it), false)[0]).collect::<Vec<_>>();
+        assert_eq!(days.last(), Some(&Some(7.0 * 86_400.0)));
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(super) use super::problem_details::{PROBLEM_JSON, ProblemDetails};
 /// Longest head of a request, in bytes, its first line included; a longer one is answered with 431.
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 
+/// Most headers of a request over HTTP/1, as hyper parses them; more are answered with 431.
+pub(super) const HEADERS_MAX: usize = 100;
+
 /// Longest body of a request, in bytes; a longer one is answered with 413.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 

@@ -105,9 +105,10 @@ fn is_cross_site<B>(request: &Request<B>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::net::SocketAddr;
     use std::time::Duration;
+
+    use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_asks_too_often_waits() {

@@ -15,8 +15,21 @@ const ESTIMATED_TOKENS_MAX: usize = ANSWER_TOKENS_MAX * 96 / 100;
 pub const ANSWER_BYTES_MAX: usize = 4_000;
 
 /// Lengths of lists and texts, tried in turn until the answer is short enough.
-const CUTS: [(usize, usize); 7] =
-    [(40, 2_000), (20, 1_000), (10, 600), (5, 400), (3, 300), (2, 150), (1, 60)];
+const CUTS: [(usize, usize); 10] = [
+    (40, 2_000),
+    (20, 1_000),
+    (10, 600),
+    (7, 500),
+    (5, 400),
+    (4, 350),
+    (3, 300),
+    (2, 200),
+    (1, 120),
+    (1, 60),
+];
+
+/// Characters that are left of a message at least: what matters comes first in it.
+const MESSAGE_CHARACTERS_MIN: usize = 800;
 
 /// Fields with Unix time in seconds.
 const TIMES: &[&str] = &[
@@ -149,7 +162,11 @@ fn cut(value: &Value, items_max: usize, characters_max: usize) -> Value {
             Value::Array(kept)
         }
         Value::Object(fields) => {
-            let kept = fields.iter().map(|(name, it)| (name.clone(), cut(it, items_max, characters_max)));
+            let characters = |name: &str| match name {
+                "message" => characters_max.max(MESSAGE_CHARACTERS_MIN),
+                _ => characters_max,
+            };
+            let kept = fields.iter().map(|(name, it)| (name.clone(), cut(it, items_max, characters(name))));
             Value::Object(kept.collect::<Map<_, _>>())
         }
         Value::String(text) => match text.char_indices().nth(characters_max) {
@@ -186,7 +203,16 @@ mod tests {
         let text = compact(json!({ "episodes": list }));
         assert!(text.len() <= ANSWER_BYTES_MAX, "{}", text.len());
         let found: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(found["episodes"].as_array().unwrap().last(), Some(&json!("and 995 more")));
+        assert_eq!(found["episodes"].as_array().unwrap().last(), Some(&json!("and 993 more")));
+    }
+
+    #[test]
+    fn a_message_is_cut_last() {
+        let (sentence, more) = ("x".repeat(500), "y".repeat(5_000));
+        let texts = vec!["z".repeat(500); 60];
+        let text = compact(json!({"message": format!("{sentence} {more}"), "texts": texts}));
+        let found: Value = serde_json::from_str(&text).unwrap();
+        assert!(found["message"].as_str().unwrap().starts_with(&format!("{sentence} y")), "{text}");
     }
 
     /// Counted by the tokenizer of the live test.

@@ -11,6 +11,9 @@ use crate::duration::HumanDuration;
 /// Number of values of a forecast.
 const FORECAST_VALUES: f64 = 12.0;
 
+/// Fields of episodes that an explanation has as fields of their subject, for the explained one.
+const SAID_BY_THE_SUBJECT: [&str; 5] = ["causes", "culprits", "templates", "kind", "subject"];
+
 /// The arguments of a tool by name.
 type ToolArguments = Map<String, Value>;
 /// A resource, or the reason why it is unavailable.
@@ -43,7 +46,7 @@ pub static TOOLS: &[ToolDefinition] = &[
         schema: Some(|| schema_for!(ExplainArguments)),
         resources: &["explain"],
         query: query::<ExplainArguments>,
-        select: first,
+        select: explanation,
     },
     ToolDefinition {
         name: "status",
@@ -60,7 +63,7 @@ pub static TOOLS: &[ToolDefinition] = &[
         schema: Some(|| schema_for!(EpisodesArguments)),
         resources: &["episodes"],
         query: query::<EpisodesArguments>,
-        select: first,
+        select: episodes,
     },
     ToolDefinition {
         name: "signals",
@@ -187,6 +190,42 @@ fn first(found: Vec<ToolAnswer>) -> ToolAnswer {
     found.into_iter().next().unwrap_or_else(|| Err("no answer".into()))
 }
 
+/// The explanation without what it says twice. The explained episode is the first one, the others follow, the newest first,
+/// because a list is cut at its end.
+fn explanation(found: Vec<ToolAnswer>) -> ToolAnswer {
+    let mut found = first(found)?;
+    for subject in found.get_mut("subjects").and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some(subject) = subject.as_object_mut() else { continue };
+        // The message has the sentence of each subject.
+        subject.remove("sentence");
+        let explained = subject.remove("explained");
+        let Some(episodes) = subject.get_mut("episodes").and_then(Value::as_array_mut) else { continue };
+        episodes.reverse();
+        episodes.sort_by_key(|it| explained.as_ref() != Some(&it["id"]));
+        for episode in episodes.iter_mut().filter_map(Value::as_object_mut) {
+            episode.retain(|name, _| !SAID_BY_THE_SUBJECT.contains(&name.as_str()));
+        }
+    }
+    Ok(found)
+}
+
+/// The episodes, or that there are none.
+fn episodes(found: Vec<ToolAnswer>) -> ToolAnswer {
+    let mut found = first(found)?;
+    if found["episodes"].as_array().is_some_and(Vec::is_empty) {
+        found["message"] = "no anomaly is recorded in this time".into();
+    }
+    Ok(found)
+}
+
+/// A reason of the API in which tools stand for their routes: a client of tools cannot call these.
+pub(super) fn with_tools_for_routes(reason: &str) -> String {
+    let routes = TOOLS.iter().flat_map(|tool| tool.resources.iter().map(move |it| (tool.name, *it)));
+    routes.fold(reason.to_owned(), |text, (tool, resource)| {
+        text.replace(&format!("/api/v1/{resource}"), &format!("the tool {tool}"))
+    })
+}
+
 /// The reply of `status`, with the assessment of the host if there is one; the signals have a tool of their own.
 fn status(found: Vec<ToolAnswer>) -> ToolAnswer {
     let mut found = found.into_iter();
@@ -250,6 +289,64 @@ mod tests {
         );
         check(&json!({"metric": "cpu", "horizon": "soon"}), "?horizon=soon&metric=cpu");
         check(&json!({}), "the arguments are malformed: missing field `metric`");
+    }
+
+    #[test]
+    fn the_explained_episode_comes_first_and_nothing_twice() {
+        let episode = |id: &str| json!({"id": id, "kind": "host", "causes": [1], "peak": 2.0});
+        let subject = json!({
+            "subject": "host", "sentence": "s", "explained": "b", "causes": [1],
+            "episodes": [episode("a"), episode("b"), episode("c"), episode("d")],
+        });
+        let found = explanation(vec![Ok(json!({"message": "s", "subjects": [subject]}))]).unwrap();
+        let listed = |id: &str| json!({"id": id, "peak": 2.0});
+        let subject = json!({
+            "subject": "host", "causes": [1], "episodes": [listed("b"), listed("d"), listed("c"), listed("a")],
+        });
+        assert_eq!(found, json!({"message": "s", "subjects": [subject]}));
+    }
+
+    #[test]
+    fn the_explained_episode_is_not_cut() {
+        let description = "Anomaly on host: runnable tasks per CPU 12 (expected 0.5, range 0–1.3)".repeat(3);
+        let episode =
+            |idx: usize| json!({"id": idx.to_string(), "description": description, "causes": [1, 2, 3]});
+        let sentence = format!("{description}; since 2026-12-01T04:05:20Z, for 1m so far, peak score 5.8");
+        let others = format!("Also in this time: {description}. ").repeat(2);
+        let message = format!("{sentence}. {others}And 4 more episodes");
+        let culprits: Vec<Value> = (0..20)
+            .map(|idx| json!({"name": "process", "cgroup": "/system.slice".repeat(9), "pid": idx}))
+            .collect();
+        let subject = json!({
+            "sentence": message, "explained": "6", "culprits": culprits, "causes": culprits, "nearby": culprits,
+            "episodes": (0..7).map(episode).collect::<Vec<_>>(),
+        });
+        let answer = explanation(vec![Ok(json!({"message": message, "subjects": [subject]}))]).unwrap();
+        let text = crate::mcp::compact(answer);
+        let found: Value = serde_json::from_str(&text).unwrap();
+        assert!(found["message"].as_str().unwrap().starts_with(&sentence), "{text}");
+        assert_eq!(found["subjects"][0]["episodes"][0]["id"], "6", "{text}");
+    }
+
+    #[test]
+    fn no_episode_is_an_answer() {
+        let found = episodes(vec![Ok(json!({"episodes": [], "skipped": 0}))]).unwrap();
+        assert_eq!(found["message"], "no anomaly is recorded in this time");
+        assert_eq!(episodes(vec![Ok(json!({"episodes": [1]}))]), Ok(json!({"episodes": [1]})));
+    }
+
+    #[test]
+    fn reasons_name_tools_instead_of_routes() {
+        for (reason, expected) in [
+            (
+                "no subject is named \"web\"; /api/v1/status lists the subjects",
+                "no subject is named \"web\"; the tool status lists the subjects",
+            ),
+            ("/api/v1/signals lists its signals", "the tool signals lists its signals"),
+            ("the maximum is 1d", "the maximum is 1d"),
+        ] {
+            assert_eq!(with_tools_for_routes(reason), expected);
+        }
     }
 
     #[test]

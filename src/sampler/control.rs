@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::Sampler;
 use super::jobs::{Job, JobFailure, JobId, Jobs};
 use super::persist::PersistentState;
 use super::restore::forget_marker;
@@ -13,10 +14,13 @@ use crate::control_command::{
     CommandRefusal, CommandRequest, CommandResult, ControlCommand, ControlReply, ForecastReply,
     ForecastValue, StartedJob,
 };
-use crate::engine::Engine;
+use crate::cost_limit::OptionalFeature;
+use crate::duration::HumanDuration;
+use crate::engine::{Engine, TrainingObstacle};
+use crate::episode_text;
 use crate::forecast::{ForecastPoint, ForecastTimes};
 use crate::model_registry::{ModelVersion, SelectVersionError};
-use crate::reading::{Subject, SubjectKind};
+use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::report::{Assessment, Report};
 use crate::sources;
 use crate::store::{LEARNING, MarkerRow, StoreError, StoreWrite, TimeRange};
@@ -42,6 +46,18 @@ impl From<SelectVersionError> for CommandRefusal {
     }
 }
 
+impl Sampler {
+    /// Until when a scheduled training of the host waits, although it is due; `None` if it does not wait.
+    pub(super) fn training_waits(&self) -> Option<&'static str> {
+        let is_urgent = self.persistent.registry.current(SubjectKind::Host).is_none();
+        match self.costs.is_active(OptionalFeature::ShadowModel) {
+            _ if is_urgent => None,
+            false => Some("once the limits of memory and CPU allow it"),
+            true => self.jobs.is_strained().then_some("once the host is less busy"),
+        }
+    }
+}
+
 /// The commands that wait for their jobs.
 #[derive(Debug, Default)]
 pub(super) struct CommandsAwaitingJobs(BTreeMap<JobId, CommandRequest>);
@@ -62,7 +78,8 @@ impl CommandsAwaitingJobs {
                 let now = persistent.engine.at();
                 let horizon = ForecastTimes { now, seconds: *horizon_seconds, step_seconds: *step_seconds };
                 let found = predict(&persistent.engine, subject, signal, &horizon);
-                found.ok_or_else(|| no_forecast(subject, signal, newest)).map(CommandEffect::Reply)
+                let found = found.unwrap_or_else(|| Err(no_forecast(subject, signal, newest)));
+                found.map(CommandEffect::Reply)
             }
             ControlCommand::Baselines { subject } => {
                 Ok(CommandEffect::Reply(status::baselines(persistent, subject)))
@@ -103,20 +120,23 @@ impl CommandsAwaitingJobs {
         }
     }
 
-    /// Takes over the state rebuilt from the remaining points.
+    /// Takes over the state rebuilt from the remaining points. `training_waits` says until when the training of a new model
+    /// waits, if it does.
     pub(super) fn rebuilt(
         &mut self,
         id: JobId,
         result: Result<(Box<Engine>, usize), JobFailure<StoreError>>,
         persistent: &mut PersistentState,
         jobs: &mut Jobs,
+        training_waits: Option<&'static str>,
     ) {
         let outcome = result.map_err(|it| unavailable(&it)).map(|(engine, points)| {
             jobs.discard_scheduled();
             persistent.take_over(*engine, "forgot");
             tracing::info!(points, "time range forgotten");
+            let next = next_model(&persistent.engine, training_waits);
             ControlReply::sentence(format!(
-                "forgotten: relearned from the remaining {points} stored points; a new model is being trained"
+                "forgotten: relearned from the remaining {points} stored points; {next}"
             ))
         });
         self.reply(id, outcome);
@@ -154,15 +174,45 @@ fn unavailable<E: std::fmt::Display>(failure: &JobFailure<E>) -> CommandRefusal 
     CommandRefusal::Unavailable(failure.to_string())
 }
 
-/// The forecast of a signal; `None` if it is unknown, has no present value, or too little is known.
+/// When the next model of the host is trained.
+fn next_model(engine: &Engine, training_waits: Option<&'static str>) -> String {
+    let second = |it: Timestamp| episode_text::id(&Subject::Host, Timestamp(it.0.ceil()));
+    match (engine.training_obstacle(SubjectKind::Host), training_waits) {
+        (None, None) => "a new model is being trained".to_owned(),
+        (None, Some(until)) => format!("a new model is trained {until}"),
+        (Some(TrainingObstacle::LearningOff), _) => {
+            "a new model is trained after hostnorm learn on".to_owned()
+        }
+        (Some(TrainingObstacle::WarmUp(Some(at))), _) => {
+            format!("a new model is trained after the warm-up, at {}", second(at))
+        }
+        (Some(TrainingObstacle::WarmUp(None) | TrainingObstacle::NoReading), _) => {
+            "a new model is trained after the warm-up".to_owned()
+        }
+        (Some(TrainingObstacle::Borrowed), _) => "a new model is trained after a day".to_owned(),
+    }
+}
+
+/// The forecast of a signal, as far ahead as its past reaches back: how it behaves over a longer time is not known. `None` if
+/// the signal is unknown, has no present value, or too little is known.
 fn predict(
     engine: &Engine,
     subject: &Subject,
     signal: &str,
     horizon: &ForecastTimes,
-) -> Option<ControlReply> {
+) -> Option<CommandResult> {
     let now = horizon.now;
-    let points = engine.forecast(subject, signal, horizon)?;
+    let mut points = engine.forecast(subject, signal, horizon)?;
+    let past_seconds = engine.forecast_past_seconds(subject, signal, now)?;
+    let past = HumanDuration::nearest(past_seconds.floor());
+    let reason = format!("its past is known for {past}, and a forecast looks as far ahead at most");
+    let asked = points.len();
+    points.retain(|it| it.at.0 - now.0 <= past_seconds);
+    if points.is_empty() && asked > 0 {
+        let detail = format!("no forecast of {signal} of {}: {reason}; shorten step", subject.name());
+        return Some(Err(CommandRefusal::NotFound(detail)));
+    }
+    let note = (points.len() < asked).then_some(reason);
     let full = engine.time_until_full(subject, signal, now);
     let value = |it: ForecastPoint| ForecastValue {
         timestamp: it.at.0,
@@ -174,11 +224,12 @@ fn predict(
         metric: signal.to_owned(),
         made_at: now.0,
         points: points.into_iter().map(value).collect(),
+        note,
         earliest_full_seconds: full.map(|it| it.earliest_seconds),
         likely_full_seconds: full.and_then(|it| it.likely_seconds),
     };
     let message = format!("{} values of {signal} are forecast", forecast.points.len());
-    Some(ControlReply { message, data: serde_json::to_value(forecast).unwrap_or_default() })
+    Some(Ok(ControlReply { message, data: serde_json::to_value(forecast).unwrap_or_default() }))
 }
 
 /// Why a signal has no forecast, and what to do.
@@ -231,7 +282,10 @@ fn accept(persistent: &mut PersistentState) -> Result<ControlReply, CommandRefus
 
 fn forget(persistent: &mut PersistentState, span: TimeRange) -> Result<Job, CommandRefusal> {
     let directory = directory(persistent)?;
-    if !persistent.store.put(StoreWrite::Marker(forget_marker(clock::now(), span))) {
+    let now = clock::now();
+    // The marker is also applied after a restart: points of the future are not forgotten then.
+    let span = TimeRange { to: Timestamp(span.to.0.min(now.0)), ..span };
+    if !persistent.store.put(StoreWrite::Marker(forget_marker(now, span))) {
         return Err(CommandRefusal::Unavailable(
             "the store does not take anything now; try again later".into(),
         ));

@@ -117,6 +117,11 @@ impl Jobs {
         self.is_strained = strained;
     }
 
+    /// Whether there is a CPU shortage.
+    pub(super) fn is_strained(&self) -> bool {
+        self.is_strained
+    }
+
     /// Passes the next job to the worker if it is idle.
     pub(super) fn advance(&mut self) {
         if self.running.is_none()

@@ -209,6 +209,16 @@ impl StoreReader {
         Ok(self.0.query_row(sql, params![subject.kind().name(), subject.name()], |row| row.get(0))?)
     }
 
+    /// Whether a point of any subject is in this time range.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn has_points(&self, between: TimeRange) -> Result<bool, StoreError> {
+        let (from, to) = between.bounds();
+        let sql = "SELECT EXISTS (SELECT 1 FROM points WHERE at >= ?1 AND at <= ?2)";
+        Ok(self.0.query_row(sql, params![from, to], |row| row.get(0))?)
+    }
+
     /// Time of the point of a subject that was stored last.
     ///
     /// # Errors

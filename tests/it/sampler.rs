@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use hostnorm::control_command::{
-    CommandRefusal, CommandResult, ControlCommand, ControlSender, SignalBaseline,
+    CommandRefusal, CommandResult, ControlCommand, ControlSender, ForecastReply, SignalBaseline,
 };
 use hostnorm::cost_limit::CostLimits;
 use hostnorm::duration::HumanDuration;
@@ -271,8 +271,14 @@ fn an_anomalous_host_replies_to_each_command() {
     let stored = || StoreReader::open(directory.path()).unwrap().newest_point(&Subject::Host).unwrap();
     let last = until("stored points", stored);
     let span = ControlCommand::Forget { from: Timestamp(last.0 - 86_400.0), to: last };
-    it.check(span, "forgotten: relearned from the remaining ");
+    let said = it.said(span);
+    assert!(
+        said.starts_with("forgotten: relearned from the remaining ")
+            && said.ends_with(" stored points; a new model is being trained"),
+        "{said}"
+    );
     check_baselines(&it);
+    check_forgetting_all(&it);
     let (name, duration) = ("kernel".to_owned(), HumanDuration::minutes(60));
     it.check(ControlCommand::StartMaintenance { name, duration }, "maintenance kernel is active until 20");
     it.stop();
@@ -288,6 +294,53 @@ fn an_anomalous_host_replies_to_each_command() {
     maintenance.until = Timestamp(0.0);
     assert_eq!(maintenance, ManualMaintenance { name: "kernel".into(), until: Timestamp(0.0) });
     assert_eq!(restarted.registry.current(SubjectKind::Host).unwrap().id.as_str(), first);
+}
+
+/// The reply says when the next model comes. Learning is off, and then too little is known: a point each 20 ms since the
+/// command.
+fn check_forgetting_all(it: &Loop) {
+    let forgets_all = |says: &str| {
+        let said = it.said(ControlCommand::Forget { from: Timestamp(0.0), to: Timestamp(1e10) });
+        assert!(said.starts_with("forgotten: ") && said.contains(says), "{said}");
+    };
+    forgets_all(" stored points; a new model is trained after hostnorm learn on");
+    it.check(ControlCommand::Learn { on: true }, "learning is on");
+    it.check(TRAIN, "conflict: too little data: the warm-up is not over; the first score comes at 20");
+    forgets_all(" stored points; a new model is trained after the warm-up, at 20");
+    it.check(ControlCommand::Learn { on: false }, "learning is off");
+}
+
+#[test]
+fn a_forecast_looks_as_far_ahead_as_the_past_is_known() {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+    let mut persistent = new();
+    let history = readings(4, EVERY, 30, 0, 0);
+    for (idx, reading) in history.iter().enumerate() {
+        let mut recent = Reading::new(Timestamp(now - EVERY * (30 - idx) as f64));
+        for sample in reading.host_values().unwrap().iter() {
+            recent.host().set_by(&VALUE, &sample.labels, sample.value);
+        }
+        persistent.engine.step(recent);
+    }
+    let it = Loop::start(persistent, |_| ());
+    until("report", || it.newest());
+    let predict = |horizon_seconds, step_seconds| {
+        let (subject, signal) = (Subject::Host, COLUMNS[MEMORY].name.to_owned());
+        ControlCommand::Predict { subject, signal, horizon_seconds, step_seconds }
+    };
+    let forecast = |horizon_seconds: f64| -> ForecastReply {
+        serde_json::from_value(it.send(predict(horizon_seconds, 300.0)).unwrap().data).unwrap()
+    };
+    let short = forecast(900.0);
+    assert_eq!((short.points.len(), short.note), (3, None));
+    let cut = forecast(7.0 * 86_400.0);
+    assert_eq!(cut.points.len(), 5);
+    let note = cut.note.unwrap();
+    assert!(note.starts_with("its past is known for 29m"), "{note}");
+    let says =
+        format!("not found: no forecast of {} of host: its past is known for 29m", COLUMNS[MEMORY].name);
+    it.check(predict(7.0 * 86_400.0, 86_400.0), &says);
+    it.stop();
 }
 
 /// The baseline of used memory is in order; with learning off, later readings do not update it.

@@ -4,15 +4,19 @@ use std::fmt::Write as _;
 
 use super::line_text::{cause, instant, nearby, out_of_range_signal, template};
 use super::process_text::{self, culprit};
-use crate::explanation::{Explanation, SubjectExplanation};
+use crate::explanation::{Explanation, OutOfRangeSignal, SubjectExplanation};
 
 /// The answer in words, then the facts of each unusual subject.
 pub(super) fn text(it: &Explanation) -> String {
     let mut text = format!("{} to {} UTC\n{}\n", instant(it.from), instant(it.to), it.message);
-    for subject in it.subjects.iter().filter(|it| it.unusual == Some(true) || !it.out_of_range.is_empty()) {
+    for subject in it.subjects.iter().filter(|it| it.unusual == Some(true) || !out_of_range(it).is_empty()) {
         details(&mut text, subject);
     }
     text
+}
+
+fn out_of_range(it: &SubjectExplanation) -> &[OutOfRangeSignal] {
+    it.out_of_range.as_deref().unwrap_or_default()
 }
 
 // Writing to a string cannot fail.
@@ -30,7 +34,7 @@ fn details(text: &mut String, it: &SubjectExplanation) {
     }
     section(text, "templates of its lines", &it.templates, template);
     section(text, "at the same time", &it.nearby, nearby);
-    section(text, "left their range of the day before", &it.out_of_range, out_of_range_signal);
+    section(text, "left their range of the day before", out_of_range(it), out_of_range_signal);
     section(text, "similar before", &it.similar, |it| {
         format!("{}  {:.0} %  {}", it.id, it.similarity * 100.0, it.description)
     });

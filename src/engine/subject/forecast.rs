@@ -24,6 +24,11 @@ impl SubjectState {
         forecast::forecast(&signal, horizon)
     }
 
+    /// Seconds of the past of a signal that its forecast is made from; `None` for an unknown signal.
+    pub(in super::super) fn forecast_past_seconds(&self, signal: &str, now: Timestamp) -> Option<f64> {
+        self.history.past_seconds(self.signal_index(signal)?, now)
+    }
+
     /// The time until a signal that can be full is full, or the first of its devices.
     pub(in super::super) fn time_until_full(&self, signal: &str, now: Timestamp) -> Option<TimeUntilFull> {
         let idx = self.signal_index(signal).filter(|_| FILLING_SIGNALS.contains(&signal))?;

@@ -70,9 +70,9 @@ impl SubjectState {
         self.scorer.is_borrowed() || self.uses_host_prior && self.observed < DAY_SECONDS
     }
 
-    /// The expected time of its first score; `None` once it is ready.
+    /// The expected time of its first score; `None` once it is ready, and before its first reading.
     pub(in super::super) fn first_score_at(&self) -> Option<Timestamp> {
-        (!self.ready).then_some(self.ready_at)
+        (!self.ready && self.ready_at > Timestamp::default()).then_some(self.ready_at)
     }
 
     /// Whether it contributes to the training set: it is ready and has statistics of its own.

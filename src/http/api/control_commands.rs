@@ -7,16 +7,19 @@ use tokio::sync::oneshot;
 
 use super::body_time::BodyTime;
 use super::signal_aliases;
+use super::store_access::read_store;
 use super::subject_parameter::{kind_named, named_subject};
 use crate::control_command::{CommandRefusal, ControlCommand};
 use crate::duration::HumanDuration;
 use crate::episode_pattern::OperatorVerdict;
+use crate::episode_text;
 use crate::explanation::EpisodeId;
 use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json, plain};
 use crate::http::query_arguments::bad_request;
 use crate::maintenance;
-use crate::reading::SubjectKind;
+use crate::reading::{Subject, SubjectKind};
+use crate::store::{StoreError, StoreReader, TimeRange};
 use crate::table::quoted;
 
 /// Whether to learn.
@@ -48,7 +51,8 @@ pub(super) async fn learn(state: &AppState, request: Request) -> Result<Response
 }
 
 /// The current anomalies as normal.
-pub(super) async fn accept(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
+pub(super) async fn accept(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    refuse_arguments(&request)?;
     carry_out(state, ControlCommand::Accept, StatusCode::OK).await
 }
 
@@ -82,7 +86,8 @@ pub(super) async fn start_maintenance(
 }
 
 /// The end of the maintenance that was started.
-pub(super) async fn stop_maintenance(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
+pub(super) async fn stop_maintenance(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    refuse_arguments(&request)?;
     carry_out(state, ControlCommand::StopMaintenance, StatusCode::OK).await
 }
 
@@ -101,6 +106,7 @@ async fn judge(
     request: &Request,
     verdict: OperatorVerdict,
 ) -> Result<Response, ProblemDetails> {
+    refuse_arguments(request)?;
     carry_out(state, verdict_command(request, verdict)?, StatusCode::OK).await
 }
 
@@ -120,10 +126,25 @@ pub(super) async fn forget(state: &AppState, request: Request) -> Result<Respons
     let now = (state.now)();
     let (from, to) = (from.at(now), to.at(now));
     if from > to {
-        let detail = format!("from {} is after to {}; swap them", from.0, to.0);
-        return Err(ProblemDetails::new(StatusCode::BAD_REQUEST, detail));
+        return Err(bad_request(format!("from {} is after to {}; swap them", from.0, to.0)));
+    }
+    if from > now {
+        return Err(bad_request(format!("from {} is in the future; nothing was learned there", from.0)));
+    }
+    let range = TimeRange { from, to };
+    // Without a store, the command is refused.
+    if matches!(read_store(state, move |reader| may_know(reader, range)).await, Ok(false)) {
+        let [from, to] = [from, to].map(|it| episode_text::id(&Subject::Host, it));
+        let detail = format!("no point is stored from {from} to {to}; there is nothing to forget");
+        return Err(ProblemDetails::new(StatusCode::CONFLICT, detail));
     }
     carry_out(state, ControlCommand::Forget { from, to }, StatusCode::OK).await
+}
+
+/// Whether points of this range may have been learned: some are stored, or the range is too recent to know it.
+fn may_know(reader: &StoreReader, range: TimeRange) -> Result<bool, StoreError> {
+    let after = TimeRange { from: range.to, to: TimeRange::ALL.to };
+    Ok(reader.has_points(range)? || !reader.has_points(after)?)
 }
 
 /// Which model to train.
@@ -187,13 +208,28 @@ pub(super) async fn reload(state: &AppState, _: Request) -> Result<Response, Pro
 
 /// The model of the path.
 pub(super) async fn promote(state: &AppState, mut request: Request) -> Result<Response, ProblemDetails> {
+    refuse_arguments(&request)?;
     let model = request.path_arguments.pop().unwrap_or_default();
     carry_out(state, ControlCommand::Promote { model }, StatusCode::OK).await
 }
 
 /// The model before.
-pub(super) async fn rollback(state: &AppState, _: Request) -> Result<Response, ProblemDetails> {
+pub(super) async fn rollback(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
+    refuse_arguments(&request)?;
     carry_out(state, ControlCommand::Rollback, StatusCode::OK).await
+}
+
+/// The body of a command without arguments.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoArguments {}
+
+/// Refuses a body other than none or `{}`: its client expects it to have an effect.
+fn refuse_arguments(request: &Request) -> Result<(), ProblemDetails> {
+    match request.body.trim_ascii() {
+        [] => Ok(()),
+        _ => request.object::<NoArguments>("{}, or no body").map(|NoArguments {}| ()),
+    }
 }
 
 async fn carry_out(

@@ -33,6 +33,10 @@ pub(in crate::http) struct EpisodeList {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct EpisodeDetails {
     episode: EpisodeRecord,
+    /// Start of the time around the episode in which signals left their range, in Unix seconds.
+    from: f64,
+    /// End of this time, in Unix seconds.
+    to: f64,
     explanation: SubjectExplanation,
 }
 
@@ -57,11 +61,21 @@ pub(super) async fn list(state: &AppState, request: Request) -> Result<Response,
 
 pub(super) async fn one(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
     let id = request.path_arguments.first().cloned().unwrap_or_default();
-    let Some((episode, subject, facts)) = episode_facts(state, &id).await? else {
+    let Some((episode, subject, mut facts)) = episode_facts(state, &id).await? else {
         return Err(unknown_episode(&id));
     };
+    // Scores before and after it may belong to others.
+    facts.scores.retain(|(at, _)| (episode.began..=episode.last_instant()).contains(&at.0));
+    let TimeRange { from, to } = time_around(&episode, (state.now)());
     let explanation = explanation::explain(&subject, facts);
-    json(StatusCode::OK, &EpisodeDetails { episode, explanation })
+    json(StatusCode::OK, &EpisodeDetails { episode, from: from.0, to: to.0, explanation })
+}
+
+/// An episode, and the time before and after it.
+fn time_around(episode: &EpisodeRecord, now: Timestamp) -> TimeRange {
+    let last = episode.last_instant();
+    let to = (last + AROUND_SECONDS).min(last.max(now.0));
+    TimeRange { from: Timestamp(episode.began - AROUND_SECONDS), to: Timestamp(to) }
 }
 
 /// An episode, its subject, and what the store knows of its time; nothing if there is no such episode.
@@ -73,10 +87,7 @@ pub(in crate::http) async fn episode_facts(
     let now = (state.now)();
     let read = read_store(state, move |reader| {
         let Some(episode) = reader.episode(&subject, second)? else { return Ok(None) };
-        let from = Timestamp(episode.began - AROUND_SECONDS);
-        let last = episode.last_instant();
-        let to = Timestamp((last + AROUND_SECONDS).min(last.max(now.0)));
-        let range = TimeRange { from, to };
+        let range = time_around(&episode, now);
         let episodes = stored_explanation::episodes(reader, range)?;
         let at = Some(Timestamp(episode.began));
         let mut facts = stored_explanation::facts(reader, &episodes, &subject, at, range)?;

@@ -29,11 +29,11 @@ pub(super) async fn explain(state: &AppState, request: Request) -> Result<Respon
     let explanation = match &state.store {
         Some(_) => {
             read_store(state, move |reader| {
-                stored_explanation::explain(reader, newest.as_ref(), only, at, range)
+                stored_explanation::explain(reader, newest.as_ref(), only, at, range, now)
             })
             .await?
         }
-        None => stored_explanation::explain_current(newest.as_ref(), only.as_ref(), at, range),
+        None => stored_explanation::explain_current(newest.as_ref(), only.as_ref(), at, range, now),
     };
     json(StatusCode::OK, &explanation)
 }

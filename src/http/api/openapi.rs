@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::http::api_operation::{ApiOperation, ApiParameter, ApiParameterType};
 use crate::http::app_state::AppState;
 use crate::http::message::{
-    BODY_BYTES_MAX, HEAD_BYTES_MAX, PROBLEM_JSON, ProblemDetails, Request, Response, json,
+    BODY_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_MAX, PROBLEM_JSON, ProblemDetails, Request, Response, json,
 };
 use crate::http::route::{Route, RouteAccess};
 use crate::version;
@@ -79,7 +79,7 @@ fn described(route: &Route, operation: &ApiOperation, generator: &mut SchemaGene
     // The server gives it before it knows the route, without a body.
     responses.insert(
         "431".into(),
-        json!({"description": format!("the head is longer than {HEAD_BYTES_MAX} bytes")}),
+        json!({"description": format!("the head is longer than {HEAD_BYTES_MAX} bytes, or has more than {HEADERS_MAX} headers")}),
     );
     let mut described = json!({
         "operationId": operation.id,

@@ -29,6 +29,12 @@ pub(super) struct QuerySteps {
 pub(super) fn range(query: &QueryArguments, now: Timestamp) -> Result<TimeRange, ProblemDetails> {
     let to = query.instant("to", now)?.unwrap_or(now);
     let from = query.instant("from", now)?.unwrap_or(Timestamp(to.0 - DEFAULT_SPAN));
+    if from > to && query.get("to").is_none() {
+        return Err(bad_request(format!(
+            "from {} is in the future, and to is now by default; set an earlier from",
+            from.0
+        )));
+    }
     if from > to {
         return Err(bad_request(format!("from {} is after to {}; swap them", from.0, to.0)));
     }
@@ -92,6 +98,7 @@ mod tests {
         assert!(grid("from=0&to=2000000").is_ok());
         assert!(grid("from=0&to=2026-11-21").unwrap_err().contains("the maximum is 400d"));
         assert!(grid("from=2&to=1").unwrap_err().contains("swap"));
+        assert!(grid("from=2030-01-01").unwrap_err().contains("is in the future, and to is now by default"));
         assert!(grid("from=-7d&step=30s").unwrap_err().contains("at least 55s"));
     }
 }

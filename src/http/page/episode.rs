@@ -105,8 +105,8 @@ pub(super) fn markup(
         (episode_logs::templates(&explanation.templates))
         (episode_logs::nearby(&explanation.nearby))
         (scene::section(&explanation.culprits, &explanation.scenes))
-        @if !explanation.out_of_range.is_empty() {
-            section aria-labelledby="left" { h2 #left { "Signals that left their range of the day before" } (out_of_range(&explanation.out_of_range)) }
+        @if let Some(left) = explanation.out_of_range.as_deref().filter(|it| !it.is_empty()) {
+            section aria-labelledby="left" { h2 #left { "Signals that left their range of the day before" } (out_of_range(left)) }
         }
         @if !explanation.similar.is_empty() {
             section aria-labelledby="similar" { h2 #similar { "Similar episodes before" } (similar(&explanation.similar)) }

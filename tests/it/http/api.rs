@@ -236,6 +236,7 @@ fn a_forecast_has_values_with_intervals() {
         metric: "memory_used_ratio".into(),
         made_at: START,
         points: vec![value(START + 60.0, 0.5), value(START + 120.0, 0.625)],
+        note: None,
         earliest_full_seconds: Some(3_600.0),
         likely_full_seconds: None,
     };
@@ -288,6 +289,7 @@ fn stored_scores_and_readings_come_in_steps() {
     api.check_problem("/api/v1/scores?from=now&to=-1h", 400, "swap them");
     api.check_problem("/api/v1/scores?step=1ms", 400, "too many values");
     api.check_problem("/api/v1/scores?from=0", 400, "the maximum is 400d");
+    api.check_problem("/api/v1/scores?from=2030-01-01", 400, "is in the future, and to is now by default");
     api.check_problem("/api/v1/readings?metric=cpu&from=0", 400, "the maximum is 400d");
     api.check_problem("/api/v1/episodes?from=-1e300", 400, "1970 to 5138");
     api.check_problem("/api/v1/scores?form=-1h", 400, "unknown parameter \"form\"; expected from, to, step");
@@ -303,6 +305,7 @@ fn episodes_are_listed_and_explained() {
     assert_eq!(api.get("/api/v1/episodes?to=2026-11-21T10:00:00Z")["episodes"], json!([]));
     let one = api.get("/api/v1/episodes/2026-11-21T10%3A50%3A00Z");
     assert_eq!(one["episode"], *episode);
+    assert_eq!((&one["from"], &one["to"]), (&json!(at(100) - 600.0), &json!(at(119))));
     let left = &one["explanation"]["out_of_range"][0];
     assert_eq!(
         (&left["signal"], &left["at"], &left["direction"]),
@@ -387,6 +390,47 @@ fn one_call_says_what_was_unusual_or_that_nothing_was() {
 }
 
 #[test]
+fn a_range_without_the_end_of_a_point_has_the_score_of_the_point_that_holds_it() {
+    let api = Api::start();
+    let nothing = "Nothing was unusual on host: highest score 0.25 (unusual from 1)";
+    let within = format!("{nothing}, each signal within its range of the day before");
+    let now = at(POINTS - 1);
+    for (range, says) in [
+        (format!("at={}&window=500ms", at(80) + 15.0), within.as_str()),
+        (format!("from={}&to={}", at(80) + 1.0, at(81) - 1.0), within.as_str()),
+        // The newest reading is the state until the next one.
+        ("from=now&to=now".into(), within.as_str()),
+        ("window=100ms".into(), within.as_str()),
+        (
+            format!("from={}&to={}", now + 1.0, now + 2.0),
+            "Nothing is known of host at this time: it is in the future",
+        ),
+        (format!("at={}&window=500ms", now - 15.0), within.as_str()),
+    ] {
+        assert_eq!(api.get(&format!("/api/v1/explain?{range}"))["message"], says, "{range}");
+    }
+    let found = api.get(&format!("/api/v1/explain?at={}&window=500ms", at(99) + 15.0));
+    assert_eq!(found["subjects"][0]["highest_score"], json!({"at": at(100), "score": 3.0}));
+    api.server.stop();
+}
+
+#[test]
+fn the_part_of_a_range_without_a_score_is_said() {
+    let api = Api::start();
+    let found = api.get(&format!("/api/v1/explain?from={}&to={}", at(0) - 1_800.0, at(90)));
+    assert_eq!(
+        found["message"],
+        "Nothing was unusual on host: highest score 0.25 (unusual from 1); no score is stored from 2026-11-21T09:30:00Z to \
+         2026-11-21T09:59:30Z"
+    );
+    let host = &found["subjects"][0];
+    assert_eq!(host["unscored"], json!([{"from": at(0) - 1_800.0, "to": at(0) - 30.0}]));
+    // The day before is unknown, and so is what left its range.
+    assert_eq!(host.get("out_of_range"), None);
+    api.server.stop();
+}
+
+#[test]
 fn while_it_learns_nothing_is_known_until_the_first_score() {
     let api = Api::start();
     let mut learning = report(POINTS - 1);
@@ -430,7 +474,11 @@ fn without_a_store_the_present_is_known() {
     assert_eq!(ask("/api/v1/signals").status, 503);
     server.reports.send_replace(Some(Arc::new(report(5))));
     let explained: Value = serde_json::from_slice(&ask("/api/v1/explain").body).unwrap();
-    assert_eq!(explained["message"], "Nothing was unusual on host: highest score 0.25 (unusual from 1)");
+    assert_eq!(
+        explained["message"],
+        "Nothing was unusual on host: highest score 0.25 (unusual from 1); \
+         no score is stored from 2026-11-21T09:52:30Z to 2026-11-21T10:02:30Z"
+    );
     let refused: Value = serde_json::from_slice(&ask("/api/v1/scores").body).unwrap();
     assert_eq!(refused["status"], 409);
     assert!(refused["detail"].as_str().unwrap().contains("storage.path"));

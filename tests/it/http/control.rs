@@ -19,6 +19,7 @@ use hostnorm::reading::{MetricLabels, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::report::{Assessment, Report};
 use hostnorm::sources;
 
+use super::api::{Api, POINTS, at};
 use super::client::{Answer, Client};
 use super::server::{Server, Start};
 use super::{PLAIN, PROBLEM, TEXT, check, until};
@@ -60,7 +61,7 @@ fn commands() -> [(ControlCommand, &'static str, &'static str, &'static str); 14
             "/api/v1/episodes/2026-11-21T10%3A00%3A00Z%2Fcontainer%2Fa%2Fb/confirm",
             "",
         ),
-        (ControlCommand::StopMaintenance, "POST", "/api/v1/maintenance/stop", ""),
+        (ControlCommand::StopMaintenance, "POST", "/api/v1/maintenance/stop", " {} "),
         (ControlCommand::Forget { from, to }, "POST", "/api/v1/forget", r#"{"from": 1000.25, "to": 2000}"#),
         (TRAIN, "POST", "/api/v1/train", "{}"),
         (ControlCommand::Promote { model: "20261128".into() }, "POST", "/api/v1/models/20261128/promote", ""),
@@ -224,6 +225,33 @@ fn a_time_to_forget_is_written_as_in_a_query() {
 }
 
 #[test]
+fn a_range_without_a_point_is_not_forgotten() {
+    let api = Api::start();
+    *api.server.outcome.lock().unwrap() = Some(Ok(ControlReply::sentence("forgotten")));
+    for (from, to, status, says) in [
+        (
+            at(0) - 900.0,
+            at(0) - 600.0,
+            409,
+            "no point is stored from 2026-11-21T09:45:00Z to 2026-11-21T09:50:00Z",
+        ),
+        (at(10) + 1.0, at(11) - 1.0, 409, "there is nothing to forget"),
+        (at(POINTS), at(POINTS + 1), 400, "is in the future; nothing was learned there"),
+    ] {
+        let body = format!(r#"{{"from": {from}, "to": {to}}}"#);
+        let (found, detail) = problem(&ask(&api.server, "POST", "/api/v1/forget", &body));
+        assert!(found == status && detail.contains(says), "{body}: {found} {detail}");
+    }
+    // Points may be learned that are not stored yet.
+    for (from, to) in [(at(10), at(10)), (at(POINTS - 1) - 1.0, at(POINTS + 9))] {
+        let body = format!(r#"{{"from": {from}, "to": {to}}}"#);
+        assert_eq!(ask(&api.server, "POST", "/api/v1/forget", &body).status, 200, "{body}");
+    }
+    assert_eq!(api.server.commands.lock().unwrap().len(), 2);
+    api.server.stop();
+}
+
+#[test]
 fn requests_that_are_not_commands_are_refused() {
     let server = Server::with_page(1);
     let long = format!("{{\"on\": true{}}}", " ".repeat(BODY_BYTES_MAX));
@@ -244,6 +272,12 @@ fn requests_that_are_not_commands_are_refused() {
         ("/api/v1/forget", r#"{"from": -1e300, "to": 1e300}"#, 400, "not a time in the years 1970 to 5138"),
         ("/api/v1/forget", r#"{"from": "yesterday", "to": "now"}"#, 400, "expected -2h for two hours ago"),
         ("/api/v1/forget", r#"{"from": true, "to": "now"}"#, 400, "a number of Unix seconds or a text"),
+        ("/api/v1/forget", r#"{"from": "2030-01-01", "to": "2030-01-02"}"#, 400, "is in the future"),
+        ("/api/v1/accept", "garbage", 400, "expected JSON such as {}, or no body"),
+        ("/api/v1/models/rollback", r#"{"model": "x"}"#, 400, "unknown field `model`"),
+        ("/api/v1/models/20261128/promote", "[]", 400, "it is a list, not an object"),
+        ("/api/v1/maintenance/stop", r#"{"name": "x"}"#, 400, "unknown field `name`"),
+        ("/api/v1/episodes/2026-11-21T10:00:00Z/reject", "1", 400, "the body is malformed"),
         ("/api/v1/maintenance/start", r#"{"for": "2 hours"}"#, 400, r#"such as {"for": "2h""#),
         ("/api/v1/maintenance/start", r#"{"for": "8d"}"#, 400, "expected 1m to 7d"),
         ("/api/v1/maintenance/start", r#"{"for": "1h", "name": ""}"#, 400, "not a valid name for a window"),

@@ -182,6 +182,40 @@ fn earlier_episodes_with_the_same_causes_are_named() {
 }
 
 #[test]
+fn at_the_identifier_of_an_episode_this_episode_is_explained() {
+    let store = tempfile::tempdir().unwrap();
+    store_episodes(store.path(), &[(at(10) + 0.9, at(20), 1.5), (at(25), at(35), 9.0)]);
+    let directory = Some(store.path().to_owned());
+    let server = Server::start(Start { now: || Timestamp(at(60)), store: directory, ..Start::default() });
+    let answer = server.client().ask("GET", "/api/v1/explain?at=2026-11-21T10:05:00Z&window=20m", "");
+    let found: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(found["subjects"][0]["explained"], "2026-11-21T10:05:00Z");
+    assert!(found["message"].as_str().unwrap().starts_with("Anomaly on host: the one of 1.5;"), "{found}");
+    server.stop();
+}
+
+#[test]
+fn the_highest_score_of_an_episode_is_not_that_of_its_neighbor() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = crate::store::open(directory.path());
+    for idx in 95..115 {
+        let mut report = report(idx);
+        let details = report.assessments.get_mut(&Subject::Host).and_then(|it| it.details.as_mut());
+        if let Some(details) = details.filter(|_| idx == 113) {
+            details.score = 5.75;
+        }
+        store.append(&report);
+    }
+    store.close();
+    let api = Api::of(directory);
+    let found = api.get("/api/v1/episodes/2026-11-21T10%3A50%3A00Z");
+    assert_eq!(found["explanation"]["highest_score"]["score"], 3.0);
+    // Too little of the day before is known.
+    assert_eq!(found["explanation"].get("out_of_range"), None);
+    api.server.stop();
+}
+
+#[test]
 fn a_range_and_an_instant_exclude_each_other() {
     let api = Api::start();
     let found = api.get(&format!("/api/v1/explain?from={}&to={}", at(0), at(112)));

@@ -164,7 +164,7 @@ fn episodes_and_signals_are_answered_and_mistakes_explained() {
     let of_host = json_of(&api, "episodes", &json!({"from": "-1d", "subject": "host", "kind": "host"}));
     assert_eq!(of_host, found);
     let none = json_of(&api, "episodes", &json!({"to": "2020-01-01"}));
-    assert_eq!(none, json!({}));
+    assert_eq!(none, json!({"message": "no anomaly is recorded in this time"}));
     let found = json_of(&api, "signals", &json!({}));
     // It is outside its range, so it comes first.
     assert_eq!(found["signals"][0]["metric"], "memory_used_ratio");
@@ -175,7 +175,11 @@ fn episodes_and_signals_are_answered_and_mistakes_explained() {
     check("explain", &json!({"window": "2d"}), "the maximum is 1d");
     check("explain", &json!({"when": "now"}), "unknown field `when`, expected one of `at`");
     for name in ["signals", "episodes"] {
-        check(name, &json!({"subject": "web"}), "no subject is named \"web\"");
+        check(
+            name,
+            &json!({"subject": "web"}),
+            "no subject is named \"web\"; the tool status lists the subjects",
+        );
     }
     api.server.stop();
 }
@@ -188,6 +192,7 @@ fn a_forecast_has_a_few_values_and_the_time_until_full() {
         metric: "memory_used_ratio".into(),
         made_at: START,
         points: vec![value],
+        note: None,
         earliest_full_seconds: Some(7_234.5),
         likely_full_seconds: None,
     };

@@ -292,6 +292,7 @@ fn the_next_hour_is_shown_where_it_is_known() {
         metric: "cpu_busy_ratio".into(),
         made_at: 0.0,
         points: vec![point],
+        note: None,
         earliest_full_seconds: None,
         likely_full_seconds: None,
     };
