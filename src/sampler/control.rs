@@ -231,7 +231,12 @@ fn accept(persistent: &mut PersistentState) -> Result<ControlReply, CommandRefus
 
 fn forget(persistent: &mut PersistentState, span: TimeRange) -> Result<Job, CommandRefusal> {
     let directory = directory(persistent)?;
-    if !persistent.store.put(StoreWrite::Marker(forget_marker(clock::now(), span))) {
+    let now = clock::now();
+    if span.from > now {
+        let reason = "from is in the future, of which nothing is learned; give a time before now";
+        return Err(CommandRefusal::Conflict(reason.into()));
+    }
+    if !persistent.store.put(StoreWrite::Marker(forget_marker(now, span))) {
         return Err(CommandRefusal::Unavailable(
             "the store does not take anything now; try again later".into(),
         ));
