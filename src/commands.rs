@@ -1,7 +1,10 @@
 //! The commands, one file each. A command joins the modules it needs and returns the exit code.
 
+use std::path::Path;
+
 use crate::config::DetectionSettings;
 use crate::episode::EpisodeEndRule;
+use crate::file_size_limit;
 use crate::training;
 
 pub mod accept;
@@ -28,6 +31,7 @@ pub mod simulate;
 mod similar_host;
 pub mod status;
 mod open_store;
+mod overwrite_check;
 pub mod top;
 pub mod train;
 pub mod validate;
@@ -49,4 +53,9 @@ fn training(detection: &DetectionSettings) -> training::TrainingSettings {
         trees: whole(detection.forest.trees),
         sample_size: whole(detection.forest.sample_size),
     }
+}
+
+/// Why an output file cannot be written.
+fn cannot_write(path: &Path, error: &std::io::Error) -> String {
+    format!("cannot write {}: {}", path.display(), file_size_limit::reason(error))
 }

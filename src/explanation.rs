@@ -19,6 +19,7 @@ mod main_episode;
 mod nearby_episode;
 mod no_episode_sentence;
 mod similar_episode;
+mod timed_score;
 mod unscored_range;
 
 pub use cause::Cause;
@@ -32,6 +33,7 @@ pub use out_of_range_signals::{
     find_out_of_range_signals,
 };
 pub use similar_episode::{SIMILAR_MAX, SimilarEpisode, similar_episodes};
+pub use timed_score::TimedScore;
 pub use unscored_range::{ExplainedTime, UnscoredRange};
 
 use no_episode_sentence::{no_episode_sentence, unknown_sentence};
@@ -151,15 +153,6 @@ impl Explanation {
         let unusual = subjects.iter().filter_map(|it| it.unusual).max();
         Self { from: from.0, to: to.0, unusual, message, subjects }
     }
-}
-
-/// A score and its time.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct TimedScore {
-    /// Unix time in seconds.
-    pub at: f64,
-    /// The score; 1 is the threshold.
-    pub score: f64,
 }
 
 /// Explains one subject.

@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | core: no I/O, no clock, no unseeded randomness, no errors | [`version`], [`duration`], [`byte_size`], [`roc`], [`learned_state_codec`], [`alert_budget`], [`url_credentials`], [`secret_text`], [`control_characters`], [`metric`], [`reading`], [`time_zone`], [`signal`], [`grace`], [`maintenance`], [`silence`], [`cost_limit`], [`episode_pattern`], [`counter_reset`], [`log_line`], [`log_mask`], [`log_template`], [`log_stats`], [`window`], [`drift`], [`detect`], [`forecast`], [`impact`], [`culprit`], [`report`], [`episode`], [`alert`], [`episode_text`], [`explanation`], [`training`], [`evaluate`], [`simulate`], [`model_registry`], [`scorer`], [`selftest`], [`engine`], [`replay`], [`settings_search`] |
-//! | shell: does I/O | [`clock`], [`third_party_forest`], [`whole_file`], [`open_files`], [`host_time_zone`], [`scene`], [`request_cpu`], [`control_command`], [`log_stream`], [`host_name`], [`remote`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`alertmanager_silences`], [`sd_notify`], [`logs`], [`dataset`], [`config`], [`stored_explanation`], [`mcp`], [`http`], [`remediate`], [`sampler`] |
+//! | shell: does I/O | [`clock`], [`third_party_forest`], [`whole_file`], [`open_files`], [`file_size_limit`], [`thread_limit`], [`yaml_text`], [`host_time_zone`], [`scene`], [`request_cpu`], [`control_command`], [`log_stream`], [`host_name`], [`remote`], [`telemetry`], [`sources`], [`table`], [`store`], [`backfill`], [`alertmanager_silences`], [`sd_notify`], [`logs`], [`dataset`], [`config`], [`stored_explanation`], [`mcp`], [`http`], [`remediate`], [`sampler`] |
 //! | program: joins the layers | [`cli`], [`commands`] |
 //!
 //! `tests/it/layering.rs` and clippy's disallowed methods enforce the layers. ARCHITECTURE.md explains them.
@@ -59,6 +59,9 @@ pub mod control_command;
 pub mod third_party_forest;
 pub mod whole_file;
 pub mod open_files;
+pub mod file_size_limit;
+pub mod thread_limit;
+pub mod yaml_text;
 pub mod request_cpu;
 pub mod host_name;
 pub mod remote;

@@ -8,9 +8,15 @@ use hostnorm::commands::{
     accept, check, demo, episodes, evaluate, explain, export, forget, hash_password, health, learn,
     maintenance, mcp, models, remediate, replay, run, simulate, status, top, train, validate, verdict,
 };
+use hostnorm::{file_size_limit, open_files};
 
 fn main() -> ExitCode {
-    let exit = match cli::parse(std::env::args_os()) {
+    let command = cli::parse(std::env::args_os());
+    // The daemon does so itself. Without free descriptors, the runtime panics.
+    if !matches!(command, Ok(CliCommand::Run(_))) && open_files::check().is_ok() {
+        file_size_limit::catch_signal();
+    }
+    let exit = match command {
         Err(exit) => exit,
         Ok(CliCommand::Check(options, print)) => check::run(&options, print, std::env::vars_os()),
         Ok(CliCommand::Validate(options)) => validate::run(&options, &mut std::io::stdout().lock()),
@@ -51,7 +57,11 @@ fn main() -> ExitCode {
         if let Err(error) = written
             && error.kind() != std::io::ErrorKind::BrokenPipe
         {
-            let _ = writeln!(std::io::stderr(), "error: standard output cannot be written: {error}");
+            let _ = writeln!(
+                std::io::stderr(),
+                "error: standard output cannot be written: {}",
+                file_size_limit::reason(&error)
+            );
             return ExitCode::from(CommandExit::FAILURE);
         }
     }

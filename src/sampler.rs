@@ -41,7 +41,7 @@ mod reading_warnings;
 
 pub(crate) use jobs::lower_priority;
 pub use loop_events::{LoopEventReceiver, SamplerHandle, channel};
-pub use maintenance_commands::maintenance_marker;
+pub use maintenance_commands::{NO_MAINTENANCE, maintenance_marker, started as started_maintenance};
 pub use persist::{PersistentState, entries, record};
 pub use restore::{RestoredEngine, borrowed_marker, forget_marker, rescore_points, restore};
 

@@ -33,7 +33,7 @@ mod writer;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 
-pub use data_dir::{FILE, LOCK, SET_ASIDE_MAX};
+pub use data_dir::{FILE, LOCK, SET_ASIDE_MAX, is_own_file};
 pub use error::StoreError;
 pub use handle::{Store, create_with, import, write_entries_offline};
 pub use reader::StoreReader;

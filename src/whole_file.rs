@@ -61,7 +61,8 @@ pub fn text_of(bytes: Vec<u8>) -> Result<String, String> {
         return Err("is UTF-16; save it as UTF-8".into());
     }
     let mut text = String::from_utf8(bytes).map_err(|_| "is not UTF-8; save it as UTF-8")?;
-    if text.starts_with(BYTE_ORDER_MARK) {
+    // Programs that join files leave several.
+    while text.starts_with(BYTE_ORDER_MARK) {
         text.drain(..BYTE_ORDER_MARK.len_utf8());
     }
     Ok(text)
@@ -78,6 +79,7 @@ mod tests {
             assert_eq!(found.as_deref().map_err(String::as_str), expect);
         };
         check(b"\xef\xbb\xbfa: 1\n", Ok("a: 1\n"));
+        check(b"\xef\xbb\xbf\xef\xbb\xbfa: 1\n", Ok("a: 1\n"));
         check(b"a: 1\n", Ok("a: 1\n"));
         check(b"", Ok(""));
         check(b"\xff\xfea\0", Err("is UTF-16; save it as UTF-8"));

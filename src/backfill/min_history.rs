@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::{FetchedHistory, HistorySource};
 use crate::duration::HumanDuration;
 
 /// Number of points needed: twelve hours of half minutes. A fifth is held out to determine the threshold, whose 99.5th
@@ -16,8 +17,10 @@ pub struct TooLittleHistory {
     pub points: usize,
     /// Seconds between two of them.
     pub every: f64,
-    /// Whether they came from another server or a file.
-    pub from_elsewhere: bool,
+    /// Whether they came from a file.
+    pub is_file: bool,
+    /// Name of the option or setting that asks for a longer history; `None` if there is no limit.
+    pub lookback: Option<&'static str>,
 }
 
 impl TooLittleHistory {
@@ -25,8 +28,14 @@ impl TooLittleHistory {
     ///
     /// # Errors
     /// If it is too short.
-    pub fn check(points: usize, every: f64, from_elsewhere: bool) -> Result<(), Self> {
-        if points < POINTS_NEEDED { Err(Self { points, every, from_elsewhere }) } else { Ok(()) }
+    pub fn check(
+        history: &FetchedHistory,
+        origin: &HistorySource,
+        lookback: Option<&'static str>,
+    ) -> Result<(), Self> {
+        let (points, every) = (history.points.len(), history.every);
+        let is_file = matches!(origin, HistorySource::Csv(_));
+        if points < POINTS_NEEDED { Err(Self { points, every, is_file, lookback }) } else { Ok(()) }
     }
 }
 
@@ -35,11 +44,15 @@ impl fmt::Display for TooLittleHistory {
         let missing = POINTS_NEEDED.saturating_sub(self.points);
         // Seconds would add no information.
         let minutes = (missing as f64 * self.every / 60.0).ceil().max(1.0);
-        write!(f, "too little data: {} points, {} needed; ", grouped(self.points), grouped(POINTS_NEEDED))?;
+        let plural = if self.points == 1 { "" } else { "s" };
+        let needed = grouped(POINTS_NEEDED);
+        write!(f, "too little data: {} point{plural}, {needed} needed; ", grouped(self.points))?;
         let longer = HumanDuration::nearest(minutes * 60.0);
-        match self.from_elsewhere {
-            true => write!(f, "ask for more with --lookback, or wait {longer} longer"),
-            false => write!(f, "run {longer} longer or pass --from"),
+        match (self.is_file, self.lookback) {
+            (true, None) => write!(f, "name a file that covers {longer} more"),
+            (true, Some(lookback)) => write!(f, "name a file that covers {longer} more, or raise {lookback}"),
+            (false, Some(lookback)) => write!(f, "ask for more with {lookback}, or wait {longer} longer"),
+            (false, None) => write!(f, "wait {longer} longer"),
         }
     }
 }
@@ -65,19 +78,31 @@ mod tests {
 
     #[test]
     fn the_missing_history_is_given_as_time() {
-        let check = |points, every, elsewhere, expect: &str| {
-            let found = TooLittleHistory::check(points, every, elsewhere);
-            assert_eq!(found.map_or_else(|it| it.to_string(), |()| String::new()), expect);
+        let check = |points, every, is_file, lookback, expect: &str| {
+            let found = TooLittleHistory { points, every, is_file, lookback }.to_string();
+            assert_eq!(found, expect);
         };
-        check(412, 60.0, false, "too little data: 412 points, 1,440 needed; run 17h8m longer or pass --from");
         check(
             412,
             30.0,
-            true,
+            false,
+            Some("--lookback"),
             "too little data: 412 points, 1,440 needed; ask for more with --lookback, or wait 8h34m longer",
         );
-        check(0, 30.0, false, "too little data: 0 points, 1,440 needed; run 12h longer or pass --from");
-        check(1_440, 30.0, false, "");
+        check(
+            412,
+            60.0,
+            true,
+            None,
+            "too little data: 412 points, 1,440 needed; name a file that covers 17h8m more",
+        );
+        check(
+            1,
+            30.0,
+            true,
+            Some("backfill.lookback"),
+            "too little data: 1 point, 1,440 needed; name a file that covers 12h more, or raise backfill.lookback",
+        );
     }
 
     #[test]

@@ -116,7 +116,9 @@ fn start(text: &str) -> Option<f64> {
     /// Start of the year 10000.
     const SECONDS_MAX: u64 = 253_402_300_800;
     if let Ok(seconds) = text.parse::<u64>() {
-        return (seconds < SECONDS_MAX).then_some(seconds as f64);
+        // Of 8 or 12 digits, it is a date without hyphens.
+        let is_date = matches!(text.len(), 8 | 12);
+        return (!is_date && seconds < SECONDS_MAX).then_some(seconds as f64);
     }
     let mut parts = text.splitn(3, '-').map(|it| it.parse::<u16>().ok());
     let (year, month, day) =
@@ -207,6 +209,8 @@ mod tests {
             ("1969-12-31", None),
             ("2026-01", None),
             ("253402300800", None),
+            ("20261201", None),
+            ("202612011030", None),
             ("", None),
             ("-5", None),
         ] {

@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgMatches};
 
-use super::{GlobalOptions, shared};
+use super::{CommandExit, GlobalOptions, shared};
 use crate::config::Setting;
 use crate::reading::Timestamp;
 use crate::store::TimeRange;
@@ -19,10 +19,17 @@ pub struct TimeRangeArgs {
 
 impl TimeRangeArgs {
     /// The absolute range, given the present.
-    pub fn between(self, now: Timestamp) -> TimeRange {
-        TimeRange {
+    ///
+    /// # Errors
+    /// If it ends before it starts.
+    pub fn between(self, now: Timestamp) -> Result<TimeRange, CommandExit> {
+        let range = TimeRange {
             from: self.from.map_or(TimeRange::ALL.from, |it| it.at(now)),
             to: self.to.map_or(TimeRange::ALL.to, |it| it.at(now)),
+        };
+        match range.from > range.to {
+            true => Err(CommandExit::usage("--from is after --to; swap them")),
+            false => Ok(range),
         }
     }
 }

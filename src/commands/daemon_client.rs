@@ -17,6 +17,19 @@ pub(super) struct DaemonNotRunning {
     pub(super) reason: String,
     /// The directory of the store, if there is one.
     pub(super) directory: Option<PathBuf>,
+    /// Whether the settings name no socket, so that none can be found.
+    is_without_socket: bool,
+}
+
+impl DaemonNotRunning {
+    /// The exit of a command that the store cannot answer instead.
+    fn exit(self) -> CommandExit {
+        if self.is_without_socket {
+            CommandExit::usage(self.reason)
+        } else {
+            CommandExit::failure(self.reason)
+        }
+    }
 }
 
 /// Sends a command to the daemon and shows its message, or the data as JSON.
@@ -29,7 +42,7 @@ pub(super) fn ask(
     match send(options, environment, command) {
         Ok(Ok(reply)) if as_json => CommandExit::success(format!("{:#}", reply.data)),
         Ok(Ok(reply)) => CommandExit::success(reply.message),
-        Ok(Err(it)) => CommandExit::failure(it.reason),
+        Ok(Err(it)) => it.exit(),
         Err(exit) => exit,
     }
 }
@@ -41,12 +54,12 @@ pub(super) fn send_or_store_command(
     command: &ControlCommand,
     entries: impl FnOnce(&Path) -> Result<Vec<StoreWrite>, CommandExit>,
 ) -> CommandExit {
-    let DaemonNotRunning { reason, directory } = match send(options, environment, command) {
+    let missing = match send(options, environment, command) {
         Ok(Ok(reply)) => return CommandExit::success(reply.message),
         Ok(Err(it)) => it,
         Err(exit) => return exit,
     };
-    let Some(directory) = directory else { return CommandExit::failure(reason) };
+    let Some(directory) = missing.directory.clone() else { return missing.exit() };
     let amended =
         entries(&directory).and_then(|it| store::write_entries_offline(&directory, &it).map_err(failure));
     match amended {
@@ -55,7 +68,7 @@ pub(super) fn send_or_store_command(
             directory.display()
         )),
         // The message shows where a daemon was expected.
-        Err(exit) => CommandExit { text: format!("{reason}\n{}", exit.text), ..exit },
+        Err(exit) => CommandExit { text: format!("{}\n{}", missing.reason, exit.text), ..exit },
     }
 }
 
@@ -88,12 +101,13 @@ pub(super) fn get_from_daemon_or_store(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     resource: &str,
 ) -> Result<(serde_json::Value, Option<String>), CommandExit> {
-    let DaemonNotRunning { reason, directory } = match get(options, environment, resource)? {
+    let missing = match get(options, environment, resource)? {
         Ok(found) => return Ok((found, None)),
         Err(it) => it,
     };
     let is_stored = STORED.iter().any(|it| resource.split('?').next() == Some(it));
-    let Some(directory) = directory.filter(|_| is_stored) else { return Err(failure(reason)) };
+    let Some(directory) = missing.directory.clone().filter(|_| is_stored) else { return Err(missing.exit()) };
+    let reason = missing.reason;
     match http::get_stored(&directory, clock::now, resource) {
         Ok(found) => Ok((found, Some(format!("the store in {}: {reason}", directory.display())))),
         Err(error) => Err(failure(format!("{reason}\n{error}"))),
@@ -106,7 +120,9 @@ fn on_socket<T>(
     exchange: impl FnOnce(&Path) -> Result<Result<T, CommandRefusal>, ControlClientError>,
 ) -> Result<Result<T, DaemonNotRunning>, CommandExit> {
     let (config, place) = open_store::load_config_and_location(options, environment)?;
-    let reason = match config.control_socket(&place).map(|socket| exchange(&socket)) {
+    let outcome = config.control_socket(&place).map(|socket| exchange(&socket));
+    let is_without_socket = outcome.is_none();
+    let reason = match outcome {
         Some(Ok(outcome)) => return outcome.map(Ok).map_err(failure),
         Some(Err(error @ ControlClientError::NotRunning(_))) => error.to_string(),
         Some(Err(error)) => return Err(failure(error)),
@@ -114,7 +130,7 @@ fn on_socket<T>(
             .to_owned(),
     };
     let directory = if let StoreLocation::Directory(directory) = place { Some(directory) } else { None };
-    Ok(Err(DaemonNotRunning { reason, directory }))
+    Ok(Err(DaemonNotRunning { reason, directory, is_without_socket }))
 }
 
 /// The exit of a failed command.

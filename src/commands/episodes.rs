@@ -8,7 +8,7 @@ use crate::cli::{CommandExit, EpisodesArgs};
 use crate::clock;
 use crate::explanation::EpisodeRecord;
 
-/// Lists episodes; exit code 0, also if there are none.
+/// Lists episodes; exit code 0, also if there are none; 64 for a range that ends before it starts.
 pub fn run(
     options: &EpisodesArgs,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -17,8 +17,12 @@ pub fn run(
         Ok(reader) => reader,
         Err(exit) => return exit,
     };
-    match reader.episodes(options.range.between(clock::now())) {
-        Err(error) => CommandExit::failure(error.to_string()),
+    let range = match options.range.between(clock::now()) {
+        Ok(range) => range,
+        Err(exit) => return exit,
+    };
+    match reader.episodes(range) {
+        Err(error) => CommandExit::failure(reader.locate(error).to_string()),
         Ok(episodes) if options.json => {
             CommandExit::success(serde_json::to_string_pretty(&episodes).unwrap_or_default())
         }

@@ -41,9 +41,13 @@ pub(super) fn set(
     };
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(entries.len());
     let mut done: Vec<(usize, Result<LabeledSeries, CommandExit>)> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        // Where the system starts no more threads, fewer do the work.
+        let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+        let others: Vec<_> = (1..threads).filter_map(start).collect();
+        let mut done = work();
         let died = || vec![(0, Err(CommandExit::failure(format!("the replay of the set {set} failed"))))];
-        threads.into_iter().flat_map(|it| it.join().unwrap_or_else(|_| died())).collect()
+        done.extend(others.into_iter().flat_map(|it| it.join().unwrap_or_else(|_| died())));
+        done
     });
     done.sort_by_key(|(idx, _)| *idx);
     let all = done.into_iter().map(|(_, series)| series).collect::<Result<Vec<_>, _>>()?;

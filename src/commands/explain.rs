@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use super::daemon_client;
 use super::open_store;
 use crate::cli::{CommandExit, ExplainArgs, ExplainTarget};
-use crate::clock;
 use crate::config::Config;
 use crate::duration::HumanDuration;
 use crate::episode_text;
@@ -15,6 +14,7 @@ use crate::explanation::{
 use crate::reading::{Subject, Timestamp};
 use crate::store::{AROUND_SECONDS, StoreError, StoreReader, TimeRange};
 use crate::stored_explanation;
+use crate::table::TimeArg;
 
 mod reproduce;
 mod line_text;
@@ -30,12 +30,16 @@ pub fn run(
     options: &ExplainArgs,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> CommandExit {
-    let now = clock::now();
     match &options.target {
         ExplainTarget::Episode(episode) => explain_episode(options, episode, environment),
         ExplainTarget::Around { at, window } => {
             let window = HumanDuration::nearest(window.as_seconds());
-            explain_range(options, &format!("explain?at={}&window={window}", at.at(now).0), environment)
+            // A relative time stays one, so that it is right on a host whose clock is wrong.
+            let at = match at {
+                TimeArg::Ago(span) => format!("-{span}"),
+                TimeArg::At(at) => at.0.to_string(),
+            };
+            explain_range(options, &format!("explain?at={at}&window={window}"), environment)
         }
         // Relative, so that the end of the range is the time at which the answer is made.
         ExplainTarget::Since(since) => explain_range(options, &format!("explain?from=-{since}"), environment),
@@ -72,8 +76,8 @@ fn explain_episode(
         Ok(found) => found,
         Err(exit) => return exit,
     };
-    let explained =
-        StoreReader::open(&directory).and_then(|reader| explain(&reader, &config, subject, *second));
+    let explained = StoreReader::open(&directory)
+        .and_then(|reader| explain(&reader, &config, subject, *second).map_err(|error| reader.locate(error)));
     match explained {
         Err(error) => CommandExit::failure(error.to_string()),
         Ok(None) => CommandExit::failure(format!(

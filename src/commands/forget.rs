@@ -9,12 +9,17 @@ use crate::control_command::ControlCommand;
 use crate::sampler::forget_marker;
 use crate::store::StoreWrite;
 
-/// Forgets a time range. Exit code 0 once that is done, or stored for the next start; 64 for an empty range.
+/// Forgets a time range. Exit code 0 once that is done, or stored for the next start; 64 for an empty range, or one in the future.
 pub fn run(options: &ForgetArgs, environment: impl IntoIterator<Item = (OsString, OsString)>) -> CommandExit {
     let now = clock::now();
-    let span = options.range.between(now);
-    if span.from > span.to {
-        return CommandExit::usage("--from is after --to; swap them".to_owned());
+    let span = match options.range.between(now) {
+        Ok(span) => span,
+        Err(exit) => return exit,
+    };
+    if span.from > now {
+        return CommandExit::usage(
+            "--from is in the future, of which nothing is learned; give a time before now",
+        );
     }
     let command = ControlCommand::Forget { from: span.from, to: span.to };
     daemon_client::send_or_store_command(&options.options, environment, &command, |_| {

@@ -1,17 +1,19 @@
 //! `hostnorm maintenance`: starts or stops maintenance, or shows the windows.
 
 use std::ffi::OsString;
+use std::path::Path;
 
-use super::daemon_client;
+use super::{daemon_client, open_store};
 use crate::cli::{CommandExit, MaintenanceAction, MaintenanceArgs};
 use crate::clock;
 use crate::control_command::ControlCommand;
 use crate::maintenance::ManualMaintenance;
 use crate::reading::Timestamp;
-use crate::sampler::maintenance_marker;
+use crate::sampler::{NO_MAINTENANCE, maintenance_marker, started_maintenance};
 use crate::store::StoreWrite;
 
-/// Starts or stops maintenance, or shows it. Exit code 0 once that is done, or stored for the next start.
+/// Starts or stops maintenance, or shows it. Exit code 0 once that is done, or stored for the next start;
+/// 1 if there is nothing to stop.
 pub fn run(
     options: &MaintenanceArgs,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -34,7 +36,18 @@ pub fn run(
             (command, maintenance_marker(now, Some(&started)))
         }
     };
-    daemon_client::send_or_store_command(&options.options, environment, &command, |_| {
+    daemon_client::send_or_store_command(&options.options, environment, &command, |directory| {
+        if command == ControlCommand::StopMaintenance && !is_started(directory, now)? {
+            return Err(CommandExit::failure(NO_MAINTENANCE));
+        }
         Ok(vec![StoreWrite::Marker(marker)])
     })
+}
+
+/// Whether maintenance was started that is not over, according to the store.
+fn is_started(directory: &Path, now: Timestamp) -> Result<bool, CommandExit> {
+    let reader = open_store::open(directory)?;
+    let started = started_maintenance(&reader);
+    let started = started.map_err(|error| CommandExit::failure(reader.locate(error).to_string()))?;
+    Ok(started.is_some_and(|it| now < it.until))
 }

@@ -9,7 +9,7 @@ use crate::cli::{CommandExit, ModelsAction, ModelsArgs};
 use crate::control_command::ControlCommand;
 use crate::model_registry::{ModelRegistry, ModelVersion, VersionRecord, VersionStage};
 use crate::sampler::{entries, record};
-use crate::store::{StoreReader, StoreWrite};
+use crate::store::StoreWrite;
 
 mod compare;
 mod output;
@@ -29,7 +29,8 @@ pub fn run(options: &ModelsArgs, environment: impl IntoIterator<Item = (OsString
 
 /// Store entries that promote a model while no daemon runs.
 fn promoted(directory: &Path, command: &ControlCommand) -> Result<Vec<StoreWrite>, CommandExit> {
-    let rows = StoreReader::open(directory).and_then(|it| it.models()).map_err(failure)?;
+    let reader = open_store::open(directory)?;
+    let rows = reader.models().map_err(|it| failure(reader.locate(it)))?;
     let mut registry = ModelRegistry::new(0.0);
     let versions = rows.into_iter().filter_map(|row| ModelVersion::from_record(&record(row)).ok());
     versions.for_each(|it| registry.restore(it));
@@ -46,13 +47,14 @@ fn look(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<CommandExit, CommandExit> {
     let (config, directory) = open_store::config(&options.options, environment)?;
-    let reader = StoreReader::open(&directory).map_err(failure)?;
-    let records: Vec<VersionRecord> = reader.models().map_err(failure)?.into_iter().map(record).collect();
+    let reader = open_store::open(&directory)?;
+    let failed = |error| failure(reader.locate(error));
+    let records: Vec<VersionRecord> = reader.models().map_err(failed)?.into_iter().map(record).collect();
     let text = match &options.action {
         ModelsAction::Show(id) => output::one(&found(&records, id.as_deref())?, options.json),
         ModelsAction::Compare(one, other) => {
             let pair = [found(&records, Some(one))?, found(&records, other.as_deref())?];
-            let scores = compare::scores(&reader, &config, &pair).map_err(failure)?;
+            let scores = compare::scores(&reader, &config, &pair).map_err(failed)?;
             output::two(&pair, scores.as_ref(), options.json)
         }
         _ => output::all(&records, options.json),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::{CommandExit, GlobalOptions};
 use crate::config::Config;
@@ -39,5 +39,10 @@ pub(super) fn reader(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<StoreReader, CommandExit> {
     let (_, directory) = config(options, environment)?;
-    StoreReader::open(&directory).map_err(|error| CommandExit::failure(error.to_string()))
+    open(&directory)
+}
+
+/// The store in this directory, open for reading.
+pub(super) fn open(directory: &Path) -> Result<StoreReader, CommandExit> {
+    StoreReader::open(directory).map_err(|error| CommandExit::failure(error.to_string()))
 }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::Write;
 
+use super::overwrite_check;
 use crate::cli::{self, CommandExit};
 use crate::config::{Config, DetectionSettings, LoadedConfig};
 use crate::duration::HumanDuration;
@@ -15,7 +16,6 @@ use crate::time_zone::TimeZone;
 
 pub(super) mod table_input;
 mod labeled_scores;
-mod overwrite_check;
 mod history_from_store;
 mod scored_row_builder;
 
@@ -85,7 +85,12 @@ pub fn floors(columns: &[String]) -> Vec<f64> {
 
 /// Replays the tables; returns metrics if there are labels.
 fn replay(options: &cli::ReplayArgs, config: &Config, aside: &mut dyn Write) -> Result<String, CommandExit> {
-    overwrite_check::refuse(options)?;
+    let output = options.output.as_deref().filter(|it| it.as_os_str() != "-");
+    let read = [options.history.as_deref(), Some(&options.input), options.labels.as_deref()];
+    overwrite_check::refuse(output, read.into_iter().chain([options.options.file.as_deref()]).flatten())?;
+    if let Some(directory) = &options.state {
+        overwrite_check::refuse_in_store(output, directory)?;
+    }
     let mut labeled = options.labels.as_deref().map(LabeledScores::open).transpose()?;
     let history = options.history.as_deref().map(TableInput::open).transpose()?;
     let mut input = TableInput::open(&options.input)?;

@@ -29,6 +29,7 @@ use crate::sources::{self, SourceSettings, Sources};
 use crate::store::{Store, StoreError, StoreLocation, StoreReader};
 use crate::telemetry::otlp_traces::{self, OtlpSettings, TracePipeline};
 use crate::telemetry::{self, EventLogger, TelemetryCounts};
+use crate::thread_limit;
 use crate::time_zone::TimeZone;
 
 mod first_start_backfill;
@@ -55,7 +56,7 @@ pub fn run(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> CommandExit {
     open_files::raise_limit();
-    if let Err(problem) = open_files::check() {
+    if let Err(problem) = open_files::check().and_then(|()| thread_limit::check()) {
         return CommandExit::failure(problem);
     }
     let (reload, config) = match SettingsReloader::first(options, environment.into_iter().collect()) {
@@ -256,7 +257,8 @@ async fn until(
         // Dropped when the loop ends, even by a panic, which notifies the other side.
         let _alive = alive;
         sampler.run(|report| publisher.publish(report));
-    })?;
+    });
+    let thread = thread.map_err(|error| io::Error::other(thread_limit::reason(&error)))?;
     let state = AppState {
         security,
         reports,

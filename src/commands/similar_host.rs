@@ -30,11 +30,11 @@ pub(super) fn borrow(config: &Config, directory: &Path, from: &Path) -> Result<S
     }
     let wrong = |error: StoreError| format!("cannot read the store of the other host: {error}");
     let reader = StoreReader::open(place).map_err(wrong)?;
-    let known = statistics(&reader).map_err(wrong)?;
+    let known = statistics(&reader).map_err(|it| wrong(reader.locate(it)))?;
     if known.is_empty() {
         return Err(format!("{} has no statistics of a host yet", from.display()));
     }
-    let model = model(&reader, config).map_err(wrong)?;
+    let model = model(&reader, config).map_err(|it| wrong(reader.locate(it)))?;
     let mut entries = vec![StoreWrite::Marker(borrowed_marker(clock::now(), &known))];
     let of_model = match model {
         Some(row) => {

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use super::cannot_write;
 use crate::cli::{CommandExit, SimulateArgs};
 use crate::simulate::{COLUMNS, InjectedCause, SimulatedRow, Simulation};
 
@@ -125,7 +126,7 @@ impl<'a> Output<'a> {
     fn create(path: &'a Path) -> Result<Self, String> {
         match File::create(path) {
             Ok(file) => Ok(Self { path, file: BufWriter::new(file) }),
-            Err(error) => Err(format!("cannot write {}: {error}", path.display())),
+            Err(error) => Err(cannot_write(path, &error)),
         }
     }
 
@@ -138,12 +139,11 @@ impl<'a> Output<'a> {
     }
 
     fn line(&mut self, line: &str) -> Result<(), String> {
-        writeln!(self.file, "{line}")
-            .map_err(|error| format!("cannot write {}: {error}", self.path.display()))
+        writeln!(self.file, "{line}").map_err(|error| cannot_write(self.path, &error))
     }
 
     fn finish(mut self) -> Result<(), String> {
-        self.file.flush().map_err(|error| format!("cannot write {}: {error}", self.path.display()))
+        self.file.flush().map_err(|error| cannot_write(self.path, &error))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::cli::{CommandExit, ReportFormat, ValidateArgs};
+use crate::file_size_limit;
 use crate::table::TableValidation;
 
 mod report;
@@ -19,7 +20,7 @@ pub fn run(options: &ValidateArgs, to: &mut dyn Write) -> CommandExit {
     match written.and_then(|()| to.flush()) {
         // The reader of a pipe may close it early.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            CommandExit::failure(format!("the report cannot be written: {error}"))
+            CommandExit::failure(format!("the report cannot be written: {}", file_size_limit::reason(&error)))
         }
         _ if review.valid => CommandExit::success(""),
         _ => CommandExit::failure(""),

@@ -205,12 +205,18 @@ impl ConfigMerger {
             return "unknown setting".into();
         }
         let wanted = key.replace('-', "_");
+        let flat = |key: &str| key.replace('.', "_");
         let similarity = |candidate: &str| match candidate.strip_suffix(&wanted) {
+            // One underscore instead of two.
+            _ if flat(candidate) == flat(&wanted) => 2.0,
             Some(section) if section.ends_with('.') => 1.0,
             _ => strsim::jaro(candidate, &wanted),
         };
         let keys = self.settings.iter().flat_map(|it| [it.key.as_ref(), it.section()]);
-        let nearest = keys.map(|it| (similarity(it), it)).max_by(|one, other| one.0.total_cmp(&other.0));
+        // The variable of the settings file is no setting, but may be misspelled as one.
+        let file = matches!(source, ValueSource::Environment { .. }).then_some("config.file");
+        let nearest =
+            keys.chain(file).map(|it| (similarity(it), it)).max_by(|one, other| one.0.total_cmp(&other.0));
         match nearest {
             Some((similarity, nearest)) if similarity >= SIMILARITY_MIN => {
                 format!("unknown setting; did you mean {}?", source.name_of(nearest))
@@ -366,10 +372,17 @@ mod tests {
     #[test]
     fn all_errors_are_reported_at_once() {
         check(
-            &[("HOSTNORM_INTERVALL", "2s"), ("HOSTNORM_METRICS__RAW", "yes")],
+            &[
+                ("HOSTNORM_CONFIG_FILE", "a.yaml"),
+                ("HOSTNORM_INTERVALL", "2s"),
+                ("HOSTNORM_METRICS__RAW", "yes"),
+                ("HOSTNORM_WEB_LISTEN_ADDRESS", ":1"),
+            ],
             &[("interval", &["0"]), ("window", &["many"])],
-            "environment variable HOSTNORM_INTERVALL: unknown setting; did you mean HOSTNORM_INTERVAL?\n\
+            "environment variable HOSTNORM_CONFIG_FILE: unknown setting; did you mean HOSTNORM_CONFIG__FILE?\n\
+             environment variable HOSTNORM_INTERVALL: unknown setting; did you mean HOSTNORM_INTERVAL?\n\
              environment variable HOSTNORM_METRICS__RAW: expected true or false, found yes\n\
+             environment variable HOSTNORM_WEB_LISTEN_ADDRESS: unknown setting; did you mean HOSTNORM_WEB__LISTEN_ADDRESS?\n\
              flag --window: expected a whole number, found many\n\
              flag --interval: 0 is too short; the shortest interval is 100ms",
         );

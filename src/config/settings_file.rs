@@ -6,6 +6,7 @@ use std::path::Path;
 use figment::value::{Dict, Value};
 
 use crate::whole_file;
+use crate::yaml_text;
 
 /// Largest settings file, in bytes; a larger one is a wrong path.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -22,9 +23,8 @@ impl SettingsFile {
     /// Reads and parses it; an error has the line, if known, and the reason.
     pub(super) fn read(path: &Path) -> Result<Self, (Option<usize>, String)> {
         let text = whole_file::text(path, FILE_BYTES_MAX).map_err(|sentence| (None, sentence))?;
-        // Through YAML's own type, which refuses duplicate keys.
-        let document = yaml_serde::from_str::<yaml_serde::Value>(&text)
-            .map_err(|error| (error.location().map(|it| it.line()), format!("is not valid YAML: {error}")))?;
+        let document = yaml_text::parse(&text)
+            .map_err(|(line, reason)| (line, format!("is not valid YAML: {reason}")))?;
         match Value::serialize(document) {
             Ok(Value::Dict(_, settings)) => Ok(Self { text, settings }),
             Ok(Value::Empty(..)) => Ok(Self { text, settings: Dict::new() }),

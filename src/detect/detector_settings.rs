@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::majority_vote::VoteResult;
@@ -56,15 +57,19 @@ impl OnOff {
 enum OnOffText {
     Word(String),
     Boolean(bool),
+    Other(IgnoredAny),
 }
 
-/// A text is neither on nor off.
+/// A value is neither on nor off: the text, if it is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParseOnOffError(String);
+pub struct ParseOnOffError(Option<String>);
 
 impl fmt::Display for ParseOnOffError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is neither on nor off", self.0)
+        match &self.0 {
+            Some(text) => write!(f, "{text:?} is neither on nor off"),
+            None => f.write_str("expected on or off"),
+        }
     }
 }
 
@@ -77,7 +82,7 @@ impl FromStr for OnOff {
         match text {
             "on" | "true" => Ok(Self::On),
             "off" | "false" => Ok(Self::Off),
-            _ => Err(ParseOnOffError(text.to_owned())),
+            _ => Err(ParseOnOffError(Some(text.to_owned()))),
         }
     }
 }
@@ -89,6 +94,7 @@ impl TryFrom<OnOffText> for OnOff {
         match text {
             OnOffText::Word(word) => word.parse(),
             OnOffText::Boolean(is_on) => Ok(if is_on { Self::On } else { Self::Off }),
+            OnOffText::Other(_) => Err(ParseOnOffError(None)),
         }
     }
 }
@@ -155,6 +161,10 @@ mod tests {
         }
         let refusal = serde_json::from_str::<OnOff>("\"maybe\"").unwrap_err().to_string();
         assert!(refusal.contains("neither on nor off"), "{refusal}");
+        for text in ["0", "1.5", "[]", "{}", "null"] {
+            let refusal = serde_json::from_str::<OnOff>(text).unwrap_err().to_string();
+            assert!(refusal.contains("expected on or off"), "{text}: {refusal}");
+        }
         assert_eq!(serde_json::to_string(&OnOff::Off).unwrap(), "\"off\"");
     }
 }

@@ -101,7 +101,10 @@ fn exchange_on(
     let request = request.map_err(|error| failed(error.to_string()))?;
     let responded = block_on(DEADLINE, async { exchange(connect(path).await?, request).await });
     responded.map_err(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => ControlClientError::NotRunning(path.to_owned()),
+        // Below a file, there is no socket either.
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::ConnectionRefused => {
+            ControlClientError::NotRunning(path.to_owned())
+        }
         ErrorKind::PermissionDenied => ControlClientError::PermissionDenied(path.to_owned()),
         ErrorKind::TimedOut => failed(format!(
             "no response within {} s; the command may still be carried out, see the log",

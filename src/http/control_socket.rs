@@ -20,6 +20,9 @@ impl fmt::Display for ControlSocketError {
             io::ErrorKind::AlreadyExists => {
                 "a file that is not a socket has this name; remove it, or set web.control_socket to another path"
             }
+            io::ErrorKind::NotADirectory => {
+                "set storage.path to a directory, or web.control_socket to another path"
+            }
             _ => "set web.control_socket to a path in a directory that hostnorm may write to, or to off",
         };
         write!(f, "cannot listen on {}: {}; {hint}", self.path.display(), self.source)
@@ -84,7 +87,12 @@ mod unix {
 
         async fn try_bind(path: &Path) -> io::Result<Self> {
             if let Some(directory) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
-                DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory)?;
+                let created = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory);
+                created.map_err(|error| match error.kind() {
+                    // A file, a device, or a link that leads nowhere; not the socket.
+                    ErrorKind::AlreadyExists => ErrorKind::NotADirectory.into(),
+                    _ => error,
+                })?;
             }
             match fs::symlink_metadata(path) {
                 Ok(found) if !found.file_type().is_socket() => return Err(ErrorKind::AlreadyExists.into()),

@@ -93,11 +93,12 @@ pub(super) fn run(
     std::thread::scope(|scope| {
         let beside = udp.map(|socket| {
             let receiver = &receiver;
-            scope.spawn(move || {
+            std::thread::Builder::new().spawn_scoped(scope, move || {
                 socket.set_read_timeout(Some(WAIT))?;
                 receiver.receive(stop, |buffer| socket.recv(buffer))
             })
         });
+        let beside = beside.transpose().map_err(error)?;
         let mut outcome = Ok(());
         if let Some(SocketFile { socket, .. }) = &unix {
             let set = socket.set_read_timeout(Some(WAIT));

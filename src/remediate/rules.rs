@@ -16,6 +16,7 @@ use super::template;
 use crate::remote::{RemoteClient, RemoteClientOptions, ServerConnection, is_http_url, quoted};
 use crate::url_credentials::without_credentials;
 use crate::whole_file;
+use crate::yaml_text;
 
 /// Largest file of rules.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -147,9 +148,8 @@ impl RemediationRules {
     /// The line, where it is known, and the reason.
     pub fn parse(text: &str) -> Result<Self, (Option<usize>, String)> {
         let file: RulesFile = yaml_serde::from_str(text).map_err(|error| {
-            let line = error.location().map(|it| it.line());
-            let message = error.to_string();
-            (line, quoted(&without_credentials(message.split(" at line ").next().unwrap_or_default())))
+            let (line, reason) = yaml_text::problem(text, &error);
+            (line, quoted(&without_credentials(&reason)))
         })?;
         Self::of(file).map_err(|reason| (None, reason))
     }

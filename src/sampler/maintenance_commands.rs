@@ -13,6 +13,9 @@ use crate::store::{MAINTENANCE, MarkerRow, StoreError, StoreReader, StoreWrite};
 /// Text of the marker for the end of maintenance.
 const STOP: &str = "stop";
 
+/// Why there is no maintenance to stop.
+pub const NO_MAINTENANCE: &str = "no maintenance was started; windows of the settings end by themselves";
+
 /// The marker for maintenance that starts now, or for its end.
 pub fn maintenance_marker(at: Timestamp, started: Option<&ManualMaintenance>) -> MarkerRow {
     let text = started.map_or_else(|| STOP.to_owned(), ManualMaintenance::to_text);
@@ -20,7 +23,10 @@ pub fn maintenance_marker(at: Timestamp, started: Option<&ManualMaintenance>) ->
 }
 
 /// The maintenance that was started last and not stopped; it may be over.
-pub(super) fn started(reader: &StoreReader) -> Result<Option<ManualMaintenance>, StoreError> {
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn started(reader: &StoreReader) -> Result<Option<ManualMaintenance>, StoreError> {
     let last = reader.markers(MAINTENANCE)?.pop();
     Ok(last.and_then(|it| ManualMaintenance::from_text(&it.text)))
 }
@@ -87,10 +93,8 @@ impl PersistentState {
     /// If no maintenance was started.
     pub(super) fn stop_maintenance(&mut self) -> Result<ControlReply, CommandRefusal> {
         let now = clock::now();
-        let stopped = self.maintenance.stop(now).ok_or_else(|| {
-            let reason = "no maintenance was started; windows of the settings end by themselves";
-            CommandRefusal::Conflict(reason.into())
-        })?;
+        let stopped =
+            self.maintenance.stop(now).ok_or_else(|| CommandRefusal::Conflict(NO_MAINTENANCE.into()))?;
         let note = self.store_command(StoreWrite::Marker(maintenance_marker(now, None)));
         tracing::info!(name = stopped.name, "maintenance stopped by a command");
         Ok(ControlReply::sentence(format!("maintenance {} is over{note}", stopped.name)))

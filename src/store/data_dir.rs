@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "these are the files of the store")]
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use super::error::StoreError;
 use super::file_permissions::{self, FileId};
 use crate::clock;
 use crate::episode_text;
+use crate::file_size_limit::file_bytes_max;
 
 /// Name of the database.
 pub const FILE: &str = "hostnorm.db";
@@ -39,7 +41,14 @@ impl DataDir {
     /// Creates the directory if needed, makes it private and locks it. The system releases the lock when the process
     /// ends, even by a crash.
     pub(super) fn lock(directory: &Path) -> Result<Self, StoreError> {
-        file_permissions::create_private(directory).map_err(|source| io(directory, source))?;
+        let created = file_permissions::create_private(directory);
+        created.map_err(|source| match source.kind() {
+            // A file, a device, or a link that leads nowhere.
+            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+                StoreError::NotDirectory { path: directory.to_owned() }
+            }
+            _ => io(directory, source),
+        })?;
         // SQLite is configured to follow no links, including directories.
         let path = directory.canonicalize().map_err(|source| io(directory, source))?;
         make_private(&path);
@@ -165,17 +174,6 @@ fn free_bytes(_: &Path) -> Option<u64> {
     None
 }
 
-/// Largest file that this process may write, in bytes; `None` without a limit.
-#[cfg(unix)]
-fn file_bytes_max() -> Option<u64> {
-    rustix::process::getrlimit(rustix::process::Resource::Fsize).current
-}
-
-#[cfg(not(unix))]
-fn file_bytes_max() -> Option<u64> {
-    None
-}
-
 /// Device and inode of a file; `None` if there is none.
 pub(super) fn identity(path: &Path) -> Option<FileId> {
     path.symlink_metadata().ok().map(|it| file_permissions::identity(&it))
@@ -209,10 +207,15 @@ pub(super) fn create_private(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Whether a file with this name in the directory is one of the store: a database, its log, its lock, or the control socket.
+pub fn is_own_file(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"hostnorm.")
+}
+
 /// Removes the permissions of others from the directory and its files. A directory with files of other programs is
 /// left alone.
 fn make_private(directory: &Path) {
-    let own = |name: &String| name.starts_with("hostnorm.");
+    let own = |name: &String| is_own_file(name.as_ref());
     let of_others = names(directory).find(|it| !own(it) && it != "lost+found");
     let files = names(directory).filter(own).map(|it| directory.join(it));
     let paths: Vec<PathBuf> = [directory.to_owned()].into_iter().chain(files).collect();

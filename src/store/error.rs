@@ -1,9 +1,11 @@
 //! Errors of the store. Each message says what to do.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
+
+use crate::open_files;
 
 /// Why the store could not be read or written.
 #[derive(Debug)]
@@ -19,6 +21,11 @@ pub enum StoreError {
         path: PathBuf,
         /// Error of the system.
         source: std::io::Error,
+    },
+    /// The path of the store is not that of a directory.
+    NotDirectory {
+        /// The path.
+        path: PathBuf,
     },
     /// Another process writes to the store.
     Locked {
@@ -89,9 +96,24 @@ pub enum StoreError {
     },
     /// An error of SQLite.
     Sqlite(rusqlite::Error),
+    /// An error of SQLite with a known database.
+    Database {
+        /// Path of the database.
+        path: PathBuf,
+        /// The error.
+        source: rusqlite::Error,
+    },
 }
 
 impl StoreError {
+    /// The same error with the path of its database, if it is one of SQLite.
+    pub fn in_database(self, path: &Path) -> Self {
+        match self {
+            Self::Sqlite(source) => Self::Database { path: path.to_owned(), source },
+            other => other,
+        }
+    }
+
     /// Whether the file is no longer a valid database.
     pub fn is_corrupt(&self) -> bool {
         matches!(self, Self::CorruptDatabase { .. })
@@ -119,8 +141,10 @@ impl StoreError {
     }
 
     fn code(&self) -> Option<ErrorCode> {
-        let Self::Sqlite(error) = self else { return None };
-        error.sqlite_error_code()
+        match self {
+            Self::Sqlite(error) | Self::Database { source: error, .. } => error.sqlite_error_code(),
+            _ => None,
+        }
     }
 }
 
@@ -133,6 +157,9 @@ impl fmt::Display for StoreError {
                 path.display()
             ),
             Self::Io { path, source } => write!(f, "cannot open or write {}: {source}", path.display()),
+            Self::NotDirectory { path } => {
+                write!(f, "{} is not a directory; set another --storage.path", path.display())
+            }
             Self::Locked { path } => write!(
                 f,
                 "another hostnorm uses this store and holds {}; set another --storage.path for one of them",
@@ -181,8 +208,51 @@ impl fmt::Display for StoreError {
                 "the disk is full: no space for the index of the write-ahead log; free space on it",
             ),
             Self::Sqlite(error) => error.fmt(f),
+            Self::Database { path, source } => {
+                write!(f, "cannot use {}: {}", path.display(), reason(path, source))
+            }
         }
     }
+}
+
+/// Why a database cannot be used, and what would help.
+fn reason(path: &Path, error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        _ if is_full(error) => "its disk is full; free space on it".into(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            format!("{error}; start hostnorm, which sets it aside and creates a new store")
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another process has locked it; end that process, or try again".into()
+        }
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => cannot_open(path),
+        Some(ErrorCode::DiskFull) => "its disk is full; free space on it".into(),
+        Some(ErrorCode::ReadOnly) => format!("{error}; check its permissions and those of its directory"),
+        Some(ErrorCode::SystemIoFailure) => format!("{error}; check its disk"),
+        _ => error.to_string(),
+    }
+}
+
+/// Why a database cannot be opened; SQLite does not say.
+fn cannot_open(path: &Path) -> String {
+    if let Some(descriptor_shortage) = open_files::descriptor_shortage() {
+        return descriptor_shortage;
+    }
+    match access(path) {
+        Err(error) => format!("{error}; use the account of hostnorm, or root"),
+        Ok(()) => "it cannot be opened; check the permissions of its directory".into(),
+    }
+}
+
+/// Whether it may be read. It is not opened, because closing it would release the locks that SQLite holds on it.
+#[cfg(unix)]
+fn access(path: &Path) -> std::io::Result<()> {
+    Ok(rustix::fs::access(path, rustix::fs::Access::READ_OK)?)
+}
+
+#[cfg(not(unix))]
+fn access(path: &Path) -> std::io::Result<()> {
+    path.metadata().map(drop)
 }
 
 /// Whether SQLite could not grow the index of its log, of which it says "disk I/O error".
@@ -194,7 +264,7 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. } => Some(source),
-            Self::Sqlite(error) => Some(error),
+            Self::Sqlite(error) | Self::Database { source: error, .. } => Some(error),
             _ => None,
         }
     }
@@ -219,5 +289,28 @@ mod tests {
         assert!(text(rusqlite::ffi::SQLITE_FULL).contains("disk is full"));
         assert!(text(rusqlite::ffi::SQLITE_IOERR_SHMSIZE).contains("disk is full"));
         assert!(!text(rusqlite::ffi::SQLITE_IOERR_READ).contains("full"));
+    }
+
+    #[test]
+    fn an_error_of_sqlite_has_file_reason_and_remedy() {
+        use rusqlite::ffi;
+        for (code, says) in [
+            (ffi::SQLITE_CORRUPT, "database disk image is malformed; start hostnorm, which sets it aside"),
+            (ffi::SQLITE_NOTADB, "file is not a database; start hostnorm, which sets it aside"),
+            (ffi::SQLITE_BUSY, "another process has locked it; end that process, or try again"),
+            (
+                ffi::SQLITE_CANTOPEN,
+                "No such file or directory (os error 2); use the account of hostnorm, or root",
+            ),
+            (ffi::SQLITE_IOERR_SHMSIZE, "its disk is full; free space on it"),
+            (ffi::SQLITE_FULL, "its disk is full; free space on it"),
+            (ffi::SQLITE_READONLY, "check its permissions"),
+            (ffi::SQLITE_IOERR_READ, "check its disk"),
+        ] {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            let found = StoreError::Sqlite(error).in_database(Path::new("/none/hostnorm.db")).to_string();
+            let expect = "cannot use /none/hostnorm.db: ";
+            assert!(found.starts_with(expect) && found.contains(says), "{found}");
+        }
     }
 }

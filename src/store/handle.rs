@@ -136,6 +136,9 @@ pub fn import(directory: &Path, history: &BackfillPoints) -> Result<BackfillCoun
 /// If there is no store, it cannot be written, or a daemon writes to it.
 pub fn write_entries_offline(directory: &Path, entries: &[StoreWrite]) -> Result<(), StoreError> {
     let path = directory.join(FILE);
+    if directory.exists() && !directory.is_dir() {
+        return Err(StoreError::NotDirectory { path: directory.to_owned() });
+    }
     if !path.exists() {
         return Err(StoreError::None { path });
     }
@@ -156,9 +159,12 @@ fn alone<T>(
     work: impl FnOnce(&mut Database) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let data_dir = DataDir::lock(directory)?;
-    let mut database =
-        Database::open(&data_dir.database(), retention_limits(&StoreSettings::default()), false)?;
-    let done = work(&mut database)?;
-    database.close()?;
-    Ok(done)
+    let file = data_dir.database();
+    let work = || -> Result<T, StoreError> {
+        let mut database = Database::open(&file, retention_limits(&StoreSettings::default()), false)?;
+        let done = work(&mut database)?;
+        database.close()?;
+        Ok(done)
+    };
+    work().map_err(|error| error.in_database(&file))
 }

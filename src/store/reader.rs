@@ -3,6 +3,7 @@
 //! No transaction outlasts a call, or a page of rows in long tables, so a slow reader does not keep the daemon from
 //! truncating its log.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -41,7 +42,19 @@ impl StoreReader {
             }
             found => found.map_err(|source| StoreError::Io { path: directory.to_owned(), source })?,
         };
-        Ok(Self(schema::open_to_read(&directory.join(FILE))?))
+        if !directory.is_dir() {
+            return Err(StoreError::NotDirectory { path: directory });
+        }
+        let file = directory.join(FILE);
+        schema::open_to_read(&file).map(Self).map_err(|error| error.in_database(&file))
+    }
+
+    /// An error of this reader, with the path of its database.
+    pub fn locate(&self, error: StoreError) -> StoreError {
+        match self.0.path() {
+            Some(path) => error.in_database(Path::new(path)),
+            None => error,
+        }
     }
 
     /// Passes the readings of a time range to `each`, oldest first, with series of these metrics only. Corrupt blocks
@@ -82,6 +95,15 @@ impl StoreReader {
             },
         )?;
         Ok(left_out)
+    }
+
+    /// The names of the subjects with readings or points.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn subject_names(&self) -> Result<BTreeSet<String>, StoreError> {
+        let mut statement = self.0.prepare("SELECT subject FROM series UNION SELECT subject FROM points")?;
+        Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 
     /// The episodes that overlap a time range, oldest first, without their scenes.

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
+use crate::file_size_limit;
+
 /// Size of the buffer.
 const BLOCK_BYTES: usize = 64 << 10;
 
@@ -68,7 +70,7 @@ impl ScoresError {
 
 impl fmt::Display for ScoresError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: scores cannot be written: {}", self.name, self.cause)
+        write!(f, "{}: scores cannot be written: {}", self.name, file_size_limit::reason(&self.cause))
     }
 }
 

@@ -7,8 +7,12 @@ use super::{ParseTimestampError, instant, quoted};
 use crate::duration::HumanDuration;
 use crate::reading::Timestamp;
 
-/// Earliest and latest time, in Unix seconds: others are mistakes. [`instant`] has its own, wider limit.
-const PLAUSIBLE: RangeInclusive<f64> = 0.0..=1e11;
+/// Earliest and latest time, in Unix seconds: 2000-01-01, before any host that hostnorm runs on, and the year 5138. Others are
+/// mistakes. [`instant`] has its own, wider limit.
+const PLAUSIBLE: RangeInclusive<f64> = 946_684_800.0..=1e11;
+
+/// Units of Unix time that are finer than seconds, with their number in a second.
+const FINE_UNITS: [(&str, f64); 3] = [("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9)];
 
 /// An instant as users write it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,15 +51,41 @@ impl FromStr for TimeArg {
         let text = if is_day { &day } else { text };
         match instant(text.as_bytes()) {
             Ok(at) if PLAUSIBLE.contains(&at.0) => Ok(Self::At(at)),
-            Ok(_) | Err(ParseTimestampError::Large) => {
-                Err(format!("{} is not a time in the years 1970 to 5138", quoted(text)))
-            }
+            Ok(_) | Err(ParseTimestampError::Large) => Err(implausible(text)),
             Err(_) => Err(
                 "expected -2h for two hours ago, now, a day such as 2026-11-21, or a time such as 2026-11-21T10:00:00Z"
                     .to_owned(),
             ),
         }
     }
+}
+
+/// Why a time is a mistake, and what to write instead.
+fn implausible(text: &str) -> String {
+    if let Some(written) = compact_date(text) {
+        return format!("{} is read as Unix time; write {written}", quoted(text));
+    }
+    let number = text.parse::<f64>().unwrap_or(f64::NAN);
+    let unit = FINE_UNITS.iter().find(|(_, units)| PLAUSIBLE.contains(&(number / units)));
+    match unit {
+        Some((unit, units)) => {
+            format!("{} is Unix time in {unit}; divide by {units} to have seconds", quoted(text))
+        }
+        None => format!("{} is not a time in the years 2000 to 5138", quoted(text)),
+    }
+}
+
+/// A day such as 20261121, with or without the time of day, as it must be written.
+fn compact_date(text: &str) -> Option<String> {
+    let (day, clock) = text.split_at_checked("20261121".len())?;
+    let day = jiff::civil::Date::strptime("%Y%m%d", day).ok()?;
+    let clock = match clock.len() {
+        0 => return Some(day.to_string()),
+        4 => jiff::civil::Time::strptime("%H%M", clock).ok()?,
+        6 => jiff::civil::Time::strptime("%H%M%S", clock).ok()?,
+        _ => return None,
+    };
+    Some(format!("{day}T{clock}Z"))
 }
 
 #[cfg(test)]
@@ -90,8 +120,31 @@ mod tests {
             "inf",
             "nan",
             "1969-12-31",
+            "1999-12-31",
+            "0",
+            "2026",
         ] {
             check(text, None);
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_no_unix_time_is_refused_with_the_right_form() {
+        for (text, says) in [
+            ("20261201", "write 2026-12-01"),
+            ("202612011030", "write 2026-12-01T10:30:00Z"),
+            ("20261201103045", "write 2026-12-01T10:30:45Z"),
+            ("20261301", "not a time in the years 2000 to 5138"),
+            ("20261201.5", "not a time in the years 2000 to 5138"),
+            ("1795255200000", "in milliseconds; divide by 1000 to"),
+            ("1795255200000.0", "in milliseconds; divide by 1000 to"),
+            ("1795255200000000", "in microseconds; divide by 1000000 to"),
+            ("1795255200000000000", "in nanoseconds; divide by 1000000000 to"),
+            ("1970-08-23", "not a time in the years 2000 to 5138"),
+            ("1e300", "not a time in the years 2000 to 5138"),
+        ] {
+            let refusal = text.parse::<TimeArg>().unwrap_err();
+            assert!(refusal.contains(says), "{text}: {refusal}");
         }
     }
 

@@ -50,6 +50,9 @@ const LAYERS: &[&[&str]] = &[
         "third_party_forest",
         "whole_file",
         "open_files",
+        "file_size_limit",
+        "thread_limit",
+        "yaml_text",
         "log_stream",
         "host_name",
     ],
@@ -88,7 +91,7 @@ const SHELL: &str = "clock";
 const OWNERS: &[(&str, &str)] = &[
     ("clap::", "cli"),
     ("figment::", "config"),
-    ("yaml_serde::", "config backfill http remediate"),
+    ("yaml_serde::", "yaml_text config backfill http remediate"),
     ("ureq::", "remote telemetry"),
     ("hyper::", "http telemetry"),
     ("listenfd::", "http"),

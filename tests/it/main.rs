@@ -50,6 +50,8 @@ mod learned_host;
 #[cfg(target_os = "linux")]
 mod odd_readings;
 mod otlp;
+#[cfg(target_os = "linux")]
+mod process_limits;
 mod project_files;
 mod quiet_hosts;
 mod reference_agreement;

@@ -336,6 +336,8 @@ fn scores_never_overwrite_an_input() {
         assert!(String::from_utf8(found.stderr).unwrap().contains("would overwrite input.csv"), "{output}");
         assert_eq!(std::fs::read_to_string(files.path().join("input.csv")).unwrap(), input);
     }
+    let found = run(files.path(), "--input input.csv --state . --output hostnorm.db-wal");
+    assert_eq!(found.status.code(), Some(64), "{found:?}");
     let found = run(files.path(), "--input input.csv --output no/where.csv");
     assert_eq!(found.status.code(), Some(1));
     assert!(String::from_utf8(found.stderr).unwrap().starts_with("no/where.csv: scores cannot be written: "));

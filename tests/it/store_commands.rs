@@ -362,7 +362,15 @@ fn without_a_daemon_commands_change_the_store_or_explain_why_not() {
     let done = "hostnorm is not running; done in the store";
     check(&["learn", "off"], 0, &[done]);
     check(&["forget", "--from=-2h", "--to=-1h"], 0, &[done]);
-    check(&["forget", "--from=-1h", "--to=-2h"], 64, &["--from is after --to"]);
+    for args in [&["forget"][..], &["episodes"], &["export", "points"]] {
+        check(&[args, &["--from=-1h", "--to=-2h"]].concat(), 64, &["--from is after --to"]);
+        check(&[args, &["--from=20261201", "--to=now"]].concat(), 64, &["write 2026-12-01"]);
+    }
+    check(&["forget", "--from=2999-01-01", "--to=3000-01-01"], 64, &["--from is in the future"]);
+    check(&["export", "points", "--subject=nope"], 1, &["no subject \"nope\" in the store; it has host"]);
+    check(&["maintenance", "stop"], 1, &[&nobody, "no maintenance was started"]);
+    check(&["maintenance", "start", "--for=2h"], 0, &[done]);
+    check(&["maintenance", "stop"], 0, &[done]);
     check(&["models", "promote", "none"], 1, &[&nobody, "no model none"]);
     check(&["models", "rollback"], 1, &[&nobody, "no previous model to roll back to"]);
     let reader = StoreReader::open(directory.path()).unwrap();
@@ -372,7 +380,65 @@ fn without_a_daemon_commands_change_the_store_or_explain_why_not() {
     check(&["learn", "on"], 1, &[&nobody, "another hostnorm uses this store"]);
     writer.close();
     check(&["learn", "on", "--web.control-socket=off"], 0, &[done]);
-    check(&["accept", "--web.control-socket=off"], 1, &["no control socket in these settings"]);
+    for args in [&["accept", "--web.control-socket=off"], &["status", "--web.control-socket=off"]] {
+        check(args, 64, &["no control socket in these settings"]);
+    }
+}
+
+#[test]
+fn an_export_overwrites_nothing_that_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path());
+    let database = std::fs::read(directory.path().join(FILE)).unwrap();
+    let at = |name: &str| format!("--output={}", directory.path().join(name).display());
+    for name in [FILE, "hostnorm.db-wal", "hostnorm.lock", "../hostnorm.db"] {
+        let (code, _, err) = run(directory.path(), &["export", "points", &at(name)]);
+        let is_store = !name.starts_with("..");
+        assert_eq!(
+            code == 64 && err.contains("would overwrite a file of the store"),
+            is_store,
+            "{name}: {err}"
+        );
+    }
+    std::fs::remove_file(directory.path().join("../hostnorm.db")).unwrap();
+    assert!(std::fs::read(directory.path().join(FILE)).unwrap() == database);
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_named_with_a_remedy() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("store");
+    std::fs::create_dir(&directory).unwrap();
+    filled(&directory);
+    let file = directory.join(FILE);
+    let intact = std::fs::read(&file).unwrap();
+    let commands =
+        [&["episodes"][..], &["export", "points"], &["explain", "2026-11-21T10:00:00Z"], &["models", "list"]];
+    let check = |directory: &Path, says: &str| {
+        for args in commands {
+            let (code, _, err) = run(directory, args);
+            let is_named = err.contains(&directory.file_name().unwrap().display().to_string());
+            assert!(code == 1 && err.contains(says) && is_named, "{args:?}: {code} {err}");
+        }
+    };
+    std::fs::write(&file, "x".repeat(8_192)).unwrap();
+    check(&directory, "hostnorm.db: file is not a database; start hostnorm, which sets it aside");
+    std::fs::write(&file, [&intact[..100], &vec![0xff; intact.len() - 100]].concat()).unwrap();
+    check(&directory, "start hostnorm, which sets it aside");
+    std::fs::write(&file, &intact).unwrap();
+    let other = rusqlite::Connection::open(&file).unwrap();
+    other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;").unwrap();
+    let (code, _, err) = run(&directory, &["episodes"]);
+    assert!(
+        code == 1 && err.contains("hostnorm.db: another process has locked it; end that"),
+        "{code} {err}"
+    );
+    drop(other);
+    let plain = parent.path().join("afile");
+    std::fs::write(&plain, "").unwrap();
+    check(&plain, "afile is not a directory; set another --storage.path");
+    let (code, _, err) = run(&plain, &["learn", "off"]);
+    assert!(code == 1 && err.contains("afile is not a directory"), "{code} {err}");
 }
 
 #[test]
@@ -381,4 +447,10 @@ fn without_a_store_the_error_says_what_to_do() {
     assert_eq!(output.status.code(), Some(64));
     let output_text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output_text, "no directory for the store; set --storage.path\n");
+    for command in ["accept", "status", "episodes", "learn on"] {
+        let mut hostnorm = Command::new(env!("CARGO_BIN_EXE_hostnorm"));
+        let output =
+            hostnorm.env_clear().args(command.split(' ')).arg("--storage.path=off").output().unwrap();
+        assert_eq!(output.status.code(), Some(64), "{command}: {output:?}");
+    }
 }

@@ -93,6 +93,20 @@ fn points_written_to_a_file_are_not_stored() {
     assert_eq!((code, error.as_str()), (0, ""), "{said}");
     assert!(said.contains("points written to points.csv"), "{said}");
     assert!(!dir.path().join("store").exists());
+    let past = std::fs::read_to_string(dir.path().join("past.csv")).unwrap();
+    for args in [
+        "train --from csv:past.csv --output past.csv",
+        "train --from csv:past.csv --output ./past.csv",
+        "train --search --history past.csv --output past.csv",
+    ] {
+        let (code, _, error) = run(dir.path(), args);
+        assert!(code == 64 && error.contains("would overwrite past.csv"), "{args}: {code} {error}");
+        assert_eq!(std::fs::read_to_string(dir.path().join("past.csv")).unwrap(), past, "{args}");
+    }
+    let few: String = past.lines().take(1_401).fold(String::new(), |text, line| text + line + "\n");
+    std::fs::write(dir.path().join("few.csv"), few).unwrap();
+    let (code, _, error) = run(dir.path(), "train --from csv:few.csv --storage.path store");
+    assert!(code == 1 && error.contains("1,440 needed; name a file that covers 40m more"), "{code} {error}");
     let (code, ..) = run(dir.path(), "--storage.path store train --from csv:past.csv");
     assert!(code == 0 && dir.path().join("store").exists());
 }

@@ -7,6 +7,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{Aggregation, MappingError};
+use crate::yaml_text;
 
 /// The whole file.
 #[derive(Deserialize)]
@@ -103,10 +104,7 @@ impl<'de> Visitor<'de> for SourcesVisitor {
 /// Parses the text of a file.
 pub(super) fn parse(file: &str, text: &str) -> Result<MappingFile, MappingError> {
     yaml_serde::from_str(text).map_err(|error| {
-        let line = error.location().map(|it| it.line());
-        // The message already names the line.
-        let text = error.to_string();
-        let what = text.split_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned();
+        let (line, what) = yaml_text::problem(text, &error);
         MappingError { file: file.to_owned(), line, what }
     })
 }

@@ -30,7 +30,8 @@ pub(super) fn learn(directory: &Path, replay: &mut Replay, input: &TableInput) -
         Ok(())
     };
     let between = TimeRange { from: Timestamp(f64::NEG_INFINITY), to: until };
-    reader.points(between, Some(&Subject::Host), &mut take).map_err(|it: StoreError| failed(&it))?;
+    let read = reader.points(between, Some(&Subject::Host), &mut take);
+    read.map_err(|it: StoreError| failed(&reader.locate(it)))?;
     match refused {
         Some(error) => Err(failed(&error)),
         None if learned < ROWS_MIN => Err(CommandExit::failure(format!(

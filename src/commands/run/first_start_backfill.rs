@@ -13,6 +13,7 @@ use crate::sampler::SamplerHandle;
 use crate::signal::Signal;
 use crate::sources;
 use crate::store::BackfillPoints;
+use crate::url_credentials::without_credentials;
 
 /// A backfill that is due.
 #[derive(Debug)]
@@ -92,8 +93,11 @@ fn ask(
         }
     };
     let past = history_import::read(&order, &mut tell).map_err(|exit| exit.text)?;
-    TooLittleHistory::check(past.points.len(), past.every, true).map_err(|error| error.to_string())?;
-    let found = history_import::summary(&past, &signals);
-    tracing::info!(found = found.trim_end().replace('\n', "; "), "backfill found");
+    TooLittleHistory::check(&past, &origin, Some("backfill.lookback")).map_err(|error| {
+        let remarks: String = past.remarks.iter().map(|it| format!("; {it}")).collect();
+        format!("{}: {error}{remarks}", without_credentials(&settings.from))
+    })?;
+    let found = history_import::summary(&past, &signals).trim_end().replace('\n', "; ");
+    tracing::info!(found, "backfill found");
     Ok(BackfillPoints { subject: Subject::Host, signals, points: past.points })
 }

@@ -11,7 +11,7 @@ use crate::backfill::{FetchProgress, FetchedHistory, HistorySource, TooLittleHis
 use crate::cli::{CommandExit, TrainFrom};
 use crate::clock;
 use crate::commands::history_import::{self, BackfillRequest};
-use crate::commands::{open_store, replay, similar_host};
+use crate::commands::{cannot_write, open_store, overwrite_check, replay, similar_host};
 use crate::config::Config;
 use crate::reading::Subject;
 use crate::replay::Replay;
@@ -43,6 +43,7 @@ pub(super) fn run(
 }
 
 fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<String, CommandExit> {
+    refuse_to_overwrite(options, place)?;
     let directory = match place {
         // Whoever wants the points as a file may look at another host, whose normal must not become that of this one.
         _ if options.output.is_some() => None,
@@ -67,11 +68,13 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
     let past = history_import::read(&order, &mut print_progress)?;
     let mut text = history_import::summary(&past, &signals);
     if let Some(path) = &options.output {
-        write(path, &past, &signals)
-            .map_err(|error| CommandExit::failure(format!("cannot write {}: {error}", path.display())))?;
+        let written = write(path, &past, &signals);
+        written.map_err(|error| CommandExit::failure(cannot_write(path, &error)))?;
         let _ = writeln!(text, "points written to {}", path.display());
     }
-    TooLittleHistory::check(past.points.len(), past.every, true)
+    // All of a file is read, unless the option says otherwise.
+    let is_limited = options.lookback.is_some() || !matches!(options.origin, HistorySource::Csv(_));
+    TooLittleHistory::check(&past, &options.origin, is_limited.then_some("--lookback"))
         .map_err(|error| CommandExit::failure(format!("{text}{error}")))?;
     let model =
         model(&past, &signals, config).map_err(|error| CommandExit::failure(format!("{text}{error}")))?;
@@ -89,6 +92,21 @@ fn train(options: &TrainFrom, config: &Config, place: &StoreLocation) -> Result<
         text.push_str(&store(directory, past, signals)?);
     }
     Ok(text)
+}
+
+/// Refuses an output that is read, or a file of the store.
+fn refuse_to_overwrite(options: &TrainFrom, place: &StoreLocation) -> Result<(), CommandExit> {
+    let output = options.output.as_deref();
+    let history = match &options.origin {
+        HistorySource::Csv(path) => Some(path.as_path()),
+        _ => None,
+    };
+    let others = [options.mapping.as_deref(), options.options.file.as_deref()];
+    overwrite_check::refuse(output, history.into_iter().chain(others.into_iter().flatten()))?;
+    match place {
+        StoreLocation::Directory(directory) => overwrite_check::refuse_in_store(output, directory),
+        StoreLocation::Off | StoreLocation::Unknown => Ok(()),
+    }
 }
 
 /// Trains on all points as a check. The next start trains again, in a tenth of a second.

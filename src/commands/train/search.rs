@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::cli::{self, CommandExit};
 use crate::commands::replay::table_input::TableInput;
 use crate::commands::replay::{every, floors, settings};
+use crate::commands::{cannot_write, overwrite_check};
 use crate::config::DetectionSettings;
 use crate::settings_search::{
     CELLS_MAX, CombinationResult, HistoryPart, HistoryTable, SettingsCombination, SettingsSearch, choose,
@@ -41,6 +42,7 @@ struct SettingsSearchResult {
 }
 
 fn search(options: &cli::TrainSearch) -> Result<String, CommandExit> {
+    overwrite_check::refuse(options.output.as_deref(), [&*options.history])?;
     let mut feed = TableInput::open(&options.history)?;
     if let Some(hint) = feed.unlikely_times_hint() {
         // A closed pipe is no failure.
@@ -72,8 +74,8 @@ fn search(options: &cli::TrainSearch) -> Result<String, CommandExit> {
     };
     if let Some(output) = &options.output {
         let text = output::file(&found, options);
-        std::fs::write(output, text)
-            .map_err(|error| CommandExit::failure(format!("cannot write {}: {error}", output.display())))?;
+        let written = std::fs::write(output, text);
+        written.map_err(|error| CommandExit::failure(cannot_write(output, &error)))?;
     }
     Ok(output::all(&found, options))
 }
@@ -122,7 +124,10 @@ fn all(
         }
     };
     let mut found = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let others: Vec<_> = (1..threads)
+            // Where the system starts no more threads, fewer do the work.
+            .filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok())
+            .collect();
         let mut found = work();
         for other in others {
             match other.join() {

@@ -82,7 +82,7 @@ mod tests {
 
     fn grid(query: &str) -> Result<QuerySteps, String> {
         let query = QueryArguments::parse(Some(query), Some(&GRID)).unwrap();
-        QuerySteps::of(&query, Timestamp(1e6)).map_err(|it| it.detail)
+        QuerySteps::of(&query, Timestamp(1e9)).map_err(|it| it.detail)
     }
 
     #[test]
@@ -91,13 +91,13 @@ mod tests {
             let range = TimeRange { from: Timestamp(from), to: Timestamp(to) };
             assert_eq!(grid(query), Ok(QuerySteps { range, step }), "{query}");
         };
-        check("", 1e6 - 3_600.0, 1e6, 30.0);
-        check("from=-7d", 1e6 - 604_800.0, 1e6, 1_800.0);
-        check("from=100&to=200&step=1s", 100.0, 200.0, 1.0);
-        check("to=3600", 0.0, 3_600.0, 30.0);
-        assert!(grid("from=0&to=2000000").is_ok());
-        assert!(grid("from=0&to=2026-11-21").unwrap_err().contains("the maximum is 400d"));
-        assert!(grid("from=2&to=1").unwrap_err().contains("swap"));
+        check("", 1e9 - 3_600.0, 1e9, 30.0);
+        check("from=-7d", 1e9 - 604_800.0, 1e9, 1_800.0);
+        check("from=1000000100&to=1000000200&step=1s", 1_000_000_100.0, 1_000_000_200.0, 1.0);
+        check("to=1000003600", 1e9, 1_000_003_600.0, 30.0);
+        assert!(grid("from=1000000000&to=1002000000").is_ok());
+        assert!(grid("from=2001-01-01&to=2026-11-21").unwrap_err().contains("the maximum is 400d"));
+        assert!(grid("from=1000000002&to=1000000001").unwrap_err().contains("swap"));
         assert!(grid("from=2030-01-01").unwrap_err().contains("is in the future, and to is now by default"));
         assert!(grid("from=-7d&step=30s").unwrap_err().contains("at least 55s"));
     }

@@ -21,7 +21,7 @@ pub(in crate::http) async fn read_store<T: Send + 'static>(
     let found = blocking(move || {
         // A client that went away does not end its read: only then there is a permit for another.
         let _permit = permit;
-        StoreReader::open(&directory).and_then(|reader| read(&reader))
+        StoreReader::open(&directory).and_then(|reader| read(&reader).map_err(|it| reader.locate(it)))
     });
     let found = found.await?;
     found.map_err(|error| ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))

@@ -9,6 +9,7 @@ use super::go_duration::GoDuration;
 use super::password_hash::PasswordHash;
 use crate::control_characters;
 use crate::secret_text::SecretText;
+use crate::yaml_text;
 
 /// The whole file. A section without content is like no section.
 #[derive(Debug, Default, Deserialize)]
@@ -130,16 +131,10 @@ impl FileFormat {
     /// Understands the text of a file; an error is the line, where it is known, and the reason.
     pub(super) fn parse(text: &str) -> Result<Self, (Option<usize>, String)> {
         let line = |error: &yaml_serde::Error| error.location().map(|it| it.line());
-        // By way of YAML's own type, which refuses a key that stands there twice. A scanner quotes no values.
-        let value = match yaml_serde::from_str::<yaml_serde::Value>(text) {
+        let value = match yaml_text::parse(text) {
             Ok(yaml_serde::Value::Null) => return Ok(Self::default()),
             Ok(value) => value,
-            Err(error) => {
-                return Err((
-                    line(&error),
-                    format!("is not valid YAML: {}", one_line(&without_place(&error))),
-                ));
-            }
+            Err((line, reason)) => return Err((line, format!("is not valid YAML: {}", one_line(&reason)))),
         };
         let file: Self = yaml_serde::from_str(text)
             .map_err(|error| (line(&error), one_line(&reason(&without_place(&error)))))?;

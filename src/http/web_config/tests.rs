@@ -107,7 +107,8 @@ fn what_is_wrong_is_said_with_line_and_key() {
         "rate_limit.burst: expected a whole number",
     );
     check_refused("a: [\n", Some(2), "is not valid YAML");
-    check_refused("rate_limit: {}\nrate_limit: {}\n", Some(1), "duplicate entry");
+    check_refused("rate_limit: {}\nrate_limit: {}\n", Some(2), "the key rate_limit is also on line 1");
+    check_refused("rate_limit:\n\tburst: 1\n", Some(2), "a tab indents this line");
     check_refused("- a\n", Some(1), "expected keys with values");
 }
 

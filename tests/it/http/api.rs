@@ -288,10 +288,12 @@ fn stored_scores_and_readings_come_in_steps() {
     api.check_problem("/api/v1/readings", 400, "metric is missing");
     api.check_problem("/api/v1/scores?from=now&to=-1h", 400, "swap them");
     api.check_problem("/api/v1/scores?step=1ms", 400, "too many values");
-    api.check_problem("/api/v1/scores?from=0", 400, "the maximum is 400d");
+    api.check_problem("/api/v1/scores?from=2001-01-01", 400, "the maximum is 400d");
+    api.check_problem("/api/v1/readings?metric=cpu&from=2001-01-01", 400, "the maximum is 400d");
+    api.check_problem("/api/v1/episodes?from=-1e300", 400, "2000 to 5138");
+    api.check_problem("/api/v1/episodes?from=20261201", 400, "write 2026-12-01");
+    api.check_problem("/api/v1/explain?at=1795255200000", 400, "divide by 1000");
     api.check_problem("/api/v1/scores?from=2030-01-01", 400, "is in the future, and to is now by default");
-    api.check_problem("/api/v1/readings?metric=cpu&from=0", 400, "the maximum is 400d");
-    api.check_problem("/api/v1/episodes?from=-1e300", 400, "1970 to 5138");
     api.check_problem("/api/v1/scores?form=-1h", 400, "unknown parameter \"form\"; expected from, to, step");
     api.server.stop();
 }

@@ -28,7 +28,7 @@ const TRAIN: ControlCommand = ControlCommand::Train { kind: SubjectKind::Host, h
 
 /// Each command, and the request that stands for it.
 fn commands() -> [(ControlCommand, &'static str, &'static str, &'static str); 14] {
-    let (from, to) = (Timestamp(1000.25), Timestamp(2000.0));
+    let (from, to) = (Timestamp(1_795_255_200.25), Timestamp(1_795_258_800.0));
     [
         (ControlCommand::Job { id: 7 }, "GET", "/api/v1/jobs/7", ""),
         (ControlCommand::Status, "GET", "/api/v1/status", ""),
@@ -62,7 +62,12 @@ fn commands() -> [(ControlCommand, &'static str, &'static str, &'static str); 14
             "",
         ),
         (ControlCommand::StopMaintenance, "POST", "/api/v1/maintenance/stop", " {} "),
-        (ControlCommand::Forget { from, to }, "POST", "/api/v1/forget", r#"{"from": 1000.25, "to": 2000}"#),
+        (
+            ControlCommand::Forget { from, to },
+            "POST",
+            "/api/v1/forget",
+            r#"{"from": 1795255200.25, "to": 1795258800}"#,
+        ),
         (TRAIN, "POST", "/api/v1/train", "{}"),
         (ControlCommand::Promote { model: "20261128".into() }, "POST", "/api/v1/models/20261128/promote", ""),
         (
@@ -215,7 +220,7 @@ fn a_time_to_forget_is_written_as_in_a_query() {
     *server.outcome.lock().unwrap() = Some(Ok(ControlReply::sentence("forgotten")));
     for (body, from, to) in [
         (r#"{"from": "-10s", "to": "now"}"#, 990.5, 1_000.5),
-        (r#"{"from": "1970-01-01T00:00:10Z", "to": 20}"#, 10.0, 20.0),
+        (r#"{"from": "2026-11-21T10:00:00Z", "to": 1795258800}"#, 1_795_255_200.0, 1_795_258_800.0),
     ] {
         assert_eq!(ask(&server, "POST", "/api/v1/forget", body).status, 200, "{body}");
         let arrived: Vec<_> = server.commands.lock().unwrap().drain(..).collect();
@@ -266,10 +271,11 @@ fn requests_that_are_not_commands_are_refused() {
         ("/api/v1/train", r#"["host"]"#, 400, "it is a list, not an object"),
         ("/api/v1/learn", &long, 413, "65536 bytes"),
         ("/api/v1/accept", &long, 413, "65536 bytes"),
-        ("/api/v1/forget", r#"{"from": 1}"#, 400, "missing field `to`"),
-        ("/api/v1/forget", r#"{"from": 2, "to": 1}"#, 400, "swap"),
+        ("/api/v1/forget", r#"{"from": 1795255200}"#, 400, "missing field `to`"),
+        ("/api/v1/forget", r#"{"from": 1795258800, "to": 1795255200}"#, 400, "swap"),
+        ("/api/v1/forget", r#"{"from": 20261201, "to": "now"}"#, 400, "write 2026-12-01"),
         ("/api/v1/forget", r#"{"from": "now", "to": "-1h"}"#, 400, "swap"),
-        ("/api/v1/forget", r#"{"from": -1e300, "to": 1e300}"#, 400, "not a time in the years 1970 to 5138"),
+        ("/api/v1/forget", r#"{"from": -1e300, "to": 1e300}"#, 400, "not a time in the years 2000 to 5138"),
         ("/api/v1/forget", r#"{"from": "yesterday", "to": "now"}"#, 400, "expected -2h for two hours ago"),
         ("/api/v1/forget", r#"{"from": true, "to": "now"}"#, 400, "a number of Unix seconds or a text"),
         ("/api/v1/forget", r#"{"from": "2030-01-01", "to": "2030-01-02"}"#, 400, "is in the future"),
