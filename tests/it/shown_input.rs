@@ -430,6 +430,7 @@ fn formatted_numbers_get_the_same_hint_in_each_command() {
         ("1 234", "; write 1234"),
         ("\u{2212}7.5", "; write -7.5"),
         ("5 ms", "; write the number without its unit, such as 5"),
+        ("\"1.234,5 %\"", "; write 1234.5"),
     ] {
         cell.clone_into(&mut rows[20].1);
         // A label is 0 or 1.
