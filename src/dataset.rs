@@ -16,6 +16,7 @@ use std::path::Path;
 use crate::evaluate::{LabeledSeries, LabeledSeriesError};
 use crate::table::InputStream;
 
+mod each_row;
 mod label_and_score_columns;
 mod row_times;
 mod series_folder;
