@@ -16,6 +16,7 @@ use std::path::Path;
 use crate::evaluate::{LabeledSeries, LabeledSeriesError};
 use crate::table::InputStream;
 
+mod each_row;
 mod label_and_score_columns;
 mod row_times;
 mod series_folder;
@@ -23,10 +24,8 @@ mod root_causes;
 
 pub use label_and_score_columns::{LabelColumn, ScoreColumn, labels, scores};
 pub use root_causes::causes;
-pub use row_times::same_times;
+pub use row_times::{same_times, warn_of_time_unit};
 pub use series_folder::{ManifestEntry, SeriesFolder};
-
-use row_times::warn_of_day_numbers;
 
 /// Largest number of rows of a file; a year of seconds has three times as many.
 pub const ROWS_MAX: usize = 10_000_000;
@@ -83,13 +82,13 @@ pub fn series(
     warn: &mut dyn FnMut(&str),
 ) -> Result<LabeledSeries, DatasetError> {
     let LabelColumn { labels, times } = labels(labels_of)?;
-    warn_of_day_numbers(labels_of, times.as_deref(), warn);
+    warn_of_time_unit(labels_of, times.as_deref(), warn);
     if !labels.contains(&true) {
         return Err(DatasetError::of(labels_of, "no row is labeled 1; at least one event is required"));
     }
     let name = scores_of.file_stem().unwrap_or_default().to_string_lossy();
     let scores = scores(scores_of)?;
-    warn_of_day_numbers(scores_of, scores.times.as_deref(), warn);
+    warn_of_time_unit(scores_of, scores.times.as_deref(), warn);
     same_times(scores_of, scores.times.as_deref(), labels_of, times.as_deref())?;
     LabeledSeries::new(name, labels, scores.scores, per_day, vus_window).map_err(|it| misfit(scores_of, it))
 }

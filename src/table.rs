@@ -16,22 +16,29 @@ mod error;
 mod validation;
 mod score_writer;
 mod input_stream;
+mod quoted_text;
 mod time_argument;
+mod time_column_name;
+mod time_problem;
+mod time_unit;
 
-pub use cell::{CellValue, instant, number};
+pub use cell::{CellValue, ParseTimestampError, instant, number};
 pub use csv::{CsvCells, CsvReader};
-pub use error::{ParseTimestampError, TableError, TableProblem, quoted, separator_hint};
+pub use error::{TableError, TableProblem, separator_hint};
 pub use input_stream::InputStream;
 pub use number_hint::formatted_number_hint;
-pub use row_time::{RowOrder, day_numbers_hint};
+pub use quoted_text::quoted;
+pub use row_time::RowOrder;
 pub use score_writer::{ScoreDetail, ScoreWriter, ScoredRow, ScoresError};
 pub use time_argument::TimeArg;
+pub use time_column_name::time_name_problem;
+pub use time_unit::time_unit_hint;
 pub use validation::{
-    ColumnStats, EXAMPLES_MAX, FindingExample, FindingGroup, FindingKind, FindingSeverity, ROWS_MIN,
-    TableValidation, TimeColumn, ValuePattern, ValueRange,
+    ColumnStats, EXAMPLES_MAX, FindingExample, FindingGroup, FindingKind, FindingSeverity,
+    INTERVAL_RATIO_MAX, ROWS_MIN, TableValidation, TimeColumn, ValuePattern, ValueRange,
 };
 
-use row_time::PreviousRow;
+use time_unit::date_in_digits;
 
 /// Largest number of signals, the maximum of the forest.
 pub const COLUMNS_MAX: usize = 256;
@@ -40,6 +47,10 @@ pub const LINE_BYTES_MAX: usize = 256 << 10;
 
 /// Name of the column with the time of each row.
 pub const TIMESTAMP: &str = "timestamp";
+/// Unix times of 2001 or later, in seconds or smaller units: a first name that is such a number is a time.
+const UNIX_TIMES: std::ops::Range<f64> = 1e9..1e19;
+/// The kind of a file that is not text.
+const BINARY: &str = "a binary file, such as a tar archive";
 /// Name of standard input in messages.
 const STDIN: &str = "standard input";
 
@@ -114,6 +125,9 @@ impl TableReader {
         };
         if header.is_long {
             return Err(error(Some(header.line), TableProblem::Long));
+        }
+        if header.is_binary() {
+            return Err(error(None, TableProblem::Foreign(BINARY)));
         }
         let (columns, time_at) = columns(&header, problems);
         // One cell of the header may be the time, so the maximum is checked afterwards.
@@ -200,7 +214,8 @@ impl TableReader {
             Ok(None) => {
                 self.is_ended = true;
                 return if self.rows == 0 {
-                    Err(self.error(None, TableProblem::HeaderOnly))
+                    let has_several_lines = self.columns.iter().any(|it| it.contains('\n'));
+                    Err(self.error(None, TableProblem::HeaderOnly { has_several_lines }))
                 } else {
                     Ok(false)
                 };
@@ -237,8 +252,10 @@ impl TableReader {
     /// # Errors
     /// If it is not later.
     pub fn check_after(&self, history: &Self, row: &TableRow) -> Result<(), TableError> {
-        match (history.order.last(), row.at) {
-            (Some(PreviousRow { at: before, line }), Some(at)) if !row_time::may_follow(before, at) => {
+        // A copy, so that the history may precede several tables.
+        let mut order = history.order;
+        match row.at.map(|at| order.take(at, row.line)) {
+            Some(Err(TableProblem::Order { at, before, line, .. })) => {
                 let file = Some(history.name.clone());
                 Err(self.error(Some(row.line), TableProblem::Order { at, before, line, file }))
             }
@@ -289,18 +306,24 @@ fn fill(
 /// The names of the signals, and the index of the cell with the time.
 fn columns(header: &CsvCells<'_>, problems: &mut Vec<TableProblem>) -> (Vec<String>, Option<usize>) {
     let mut columns: Vec<String> = Vec::new();
-    problems.extend(no_header(header));
+    let names: Vec<String> = header.iter().map(|it| text(it.trim_ascii())).collect();
+    // The cells of a column with a misnamed time are times, so that they get no hint for numbers.
+    let misnamed = time_name_problem(&names);
+    let misnamed_at = match &misnamed {
+        Some(TableProblem::TimeName { position, .. }) => Some(position - 1),
+        _ => None,
+    };
+    problems.extend(misnamed.or_else(|| no_header(header)));
     // Position of each in the file, from 1.
     let mut positions = Vec::new();
     let mut time_at = None;
-    for (idx, cell) in header.iter().enumerate() {
+    for ((idx, cell), name) in header.iter().enumerate().zip(names) {
         let position = idx + 1;
-        let name = text(cell.trim_ascii());
         if std::str::from_utf8(cell).is_err() {
             problems.push(TableProblem::NotUtf8 { position });
         } else if name.is_empty() {
             problems.push(TableProblem::Unnamed { position, is_last: position == header.count });
-        } else if name == TIMESTAMP {
+        } else if name == TIMESTAMP || misnamed_at == Some(idx) {
             match time_at {
                 None => {
                     time_at = Some(idx);
@@ -330,17 +353,20 @@ fn columns(header: &CsvCells<'_>, problems: &mut Vec<TableProblem>) -> (Vec<Stri
     (columns, time_at)
 }
 
-/// Why the first line is no header: it is a comment, tells a spreadsheet the separator, or has a time.
+/// Why the first line is no header: it is a comment, tells a spreadsheet the separator, or has values.
 fn no_header(header: &CsvCells<'_>) -> Option<TableProblem> {
     let first = text(header.iter().next()?.trim_ascii());
     if first.starts_with("# ") || (first.starts_with('#') && header.count == 1) || first.starts_with("sep=") {
         return Some(TableProblem::Preface(first));
     }
     let is_date = |it: &&[u8]| it.contains(&b'-') && !matches!(instant(it), Err(ParseTimestampError::Text));
-    header
-        .iter()
-        .find(|it| is_date(it) && matches!(number(it), CellValue::Text))
-        .map(|it| TableProblem::NoHeader(text(it)))
+    let date = header.iter().find(|it| is_date(it) && matches!(number(it), CellValue::Text));
+    // Integers may be names, such as of ports, but not a Unix time in any unit, a date, or decimals.
+    let is_time = first.parse().is_ok_and(|it| UNIX_TIMES.contains(&it)) || date_in_digits(&first).is_some();
+    let are_numbers = header.iter().all(|it| !matches!(number(it), CellValue::Text));
+    let decimal = || header.iter().find(|it| are_numbers && it.contains(&b'.'));
+    let value = date.map(text).or_else(|| is_time.then_some(first)).or_else(|| decimal().map(text));
+    value.map(TableProblem::NoHeader)
 }
 
 /// The separator of a header without commas. Its rows have commas if their numbers have decimal commas.

@@ -11,7 +11,7 @@ use crate::forecast::FILLING_SIGNALS;
 use crate::host_time_zone;
 use crate::replay::{Replay, ReplaySettings};
 use crate::sources;
-use crate::table::{ROWS_MIN, ScoreDetail, ScoreWriter, ScoresError, TableRow};
+use crate::table::{INTERVAL_RATIO_MAX, ROWS_MIN, ScoreDetail, ScoreWriter, ScoresError, TableRow};
 use crate::time_zone::TimeZone;
 
 pub(super) mod table_input;
@@ -22,10 +22,6 @@ mod scored_row_builder;
 use labeled_scores::LabeledScores;
 use scored_row_builder::ScoredRowBuilder;
 use table_input::TableInput;
-
-/// Largest ratio between the actual and the given interval of rows, in either direction; otherwise each interval would
-/// be a gap.
-const APART_TIMES: f64 = 3.0;
 
 /// Learns the history, then scores the input row by row. Exit code 0; 64 for an invalid command line or invalid
 /// settings; 1 for an invalid table, after the scores of the rows before the problem. If scores go to standard output,
@@ -91,12 +87,15 @@ fn replay(options: &cli::ReplayArgs, config: &Config, aside: &mut dyn Write) -> 
     if let Some(directory) = &options.state {
         overwrite_check::refuse_in_store(output, directory)?;
     }
-    let mut labeled = options.labels.as_deref().map(LabeledScores::open).transpose()?;
-    let history = options.history.as_deref().map(TableInput::open).transpose()?;
-    let mut input = TableInput::open(&options.input)?;
-    if let Some(hint) = input.unlikely_times_hint() {
+    let mut warn = |hint: &str| {
         // A closed pipe is no failure.
         let _ = writeln!(aside, "{hint}");
+    };
+    let mut labeled = options.labels.as_deref().map(|it| LabeledScores::open(it, &mut warn)).transpose()?;
+    let history = options.history.as_deref().map(TableInput::open).transpose()?;
+    let mut input = TableInput::open(&options.input)?;
+    for hint in history.iter().chain([&input]).filter_map(TableInput::unlikely_times_hint) {
+        warn(&hint);
     }
     if let Some(history) = &history {
         history.fits(&input)?;
@@ -196,7 +195,7 @@ pub(super) fn every<'a>(
         match &found {
             None => found = Some((apart, format!("{} has it", feed.name()))),
             Some((seconds, whose)) => {
-                if !(1.0 / APART_TIMES..=APART_TIMES).contains(&(apart / seconds)) {
+                if !(1.0 / INTERVAL_RATIO_MAX..=INTERVAL_RATIO_MAX).contains(&(apart / seconds)) {
                     let (apart, seconds) = (HumanDuration::nearest(apart), HumanDuration::nearest(*seconds));
                     return Err(CommandExit::failure(format!(
                         "{}: rows are {apart} apart by their timestamps, not {seconds} as {whose}",

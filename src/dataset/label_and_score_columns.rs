@@ -1,15 +1,15 @@
 //! Labels and scores: one value per row, alone or as a column of a CSV file.
 
 use std::path::Path;
-use std::str;
 
+use super::each_row::each_row;
 use super::row_times::TimeColumn;
-use super::{BYTES_MAX, DatasetError, ROWS_MAX, shown};
+use super::{BYTES_MAX, DatasetError, shown};
 use crate::evaluate::LevelRows;
 use crate::reading::Timestamp;
 use crate::table::{
-    COLUMNS_MAX, CellValue, CsvReader, InputStream, LINE_BYTES_MAX, TIMESTAMP, TableProblem,
-    foreign_separator, formatted_number_hint, number, separator_hint,
+    CellValue, InputStream, TIMESTAMP, TableProblem, foreign_separator, formatted_number_hint, number,
+    separator_hint, time_name_problem,
 };
 use crate::window::VALUE_MAX;
 
@@ -21,6 +21,9 @@ pub struct LabelColumn {
     /// The time of each row; `None` without the column `timestamp`.
     pub times: Option<Vec<Timestamp>>,
 }
+
+/// How a row without a score is written.
+const NO_SCORE: &str = "write NaN for a missing score";
 
 /// The scores of a detector.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -55,14 +58,14 @@ fn parse_labels(path: &Path, input: InputStream) -> Result<LabelColumn, DatasetE
     let mut labels = Vec::new();
     // The column of labels, and the times, after the first row.
     let mut columns: Option<(usize, TimeColumn)> = None;
-    each_row(path, input, |line, row| {
+    each_row(path, input, "write 0 or 1", |line, row| {
         let Some((column, times)) = &mut columns else {
-            if let (1, Some(label)) = (row.len(), truth(row[0])) {
+            if row.len() == 1 && is_value(row[0]) {
                 columns = Some((0, TimeColumn::default()));
-                labels.push(label);
+                labels.push(truth_at(path, line, row, 0)?);
             } else {
-                let needed = required(path, line, row, "label")?;
-                columns = Some((needed, TimeColumn::of(optional(path, line, row, TIMESTAMP)?)));
+                let needed = required(path, line, row, "label", "neither 0 nor 1")?;
+                columns = Some((needed, TimeColumn::of(timestamp(path, line, row)?)));
             }
             return Ok(());
         };
@@ -87,10 +90,10 @@ impl ScorePlaces {
     fn of(path: &Path, line: u64, header: &[&str]) -> Result<Self, DatasetError> {
         let place = |name: &str| optional(path, line, header, name);
         Ok(Self {
-            score: required(path, line, header, "score")?,
+            score: required(path, line, header, "score", "not a number")?,
             top: place("top")?,
             levels: place("is_anomaly")?.zip(place("alert")?).map(|(a, b)| [a, b]),
-            times: TimeColumn::of(place(TIMESTAMP)?),
+            times: TimeColumn::of(timestamp(path, line, header)?),
         })
     }
 }
@@ -98,9 +101,9 @@ impl ScorePlaces {
 fn parse_scores(path: &Path, input: InputStream) -> Result<ScoreColumn, DatasetError> {
     let mut found = ScoreColumn::default();
     let mut places: Option<ScorePlaces> = None;
-    each_row(path, input, |line, row| {
+    each_row(path, input, NO_SCORE, |line, row| {
         let Some(places) = &mut places else {
-            if row.len() == 1 && !matches!(number(row[0].as_bytes()), CellValue::Text) {
+            if row.len() == 1 && is_value(row[0]) {
                 places = Some(ScorePlaces::default());
                 found.scores.push(score(path, line, row[0])?);
             } else {
@@ -122,6 +125,9 @@ fn parse_scores(path: &Path, input: InputStream) -> Result<ScoreColumn, DatasetE
         }
         Ok(())
     })?;
+    if found.scores.iter().all(|it| it.is_nan()) {
+        return Err(DatasetError::of(path, "no row has a score"));
+    }
     found.times = places.and_then(|it| it.times.into_times());
     Ok(found)
 }
@@ -135,7 +141,7 @@ fn score(path: &Path, line: u64, cell: &str) -> Result<f64, DatasetError> {
         CellValue::OutOfRange => format!("is beyond ±{VALUE_MAX:e}"),
         CellValue::Missing | CellValue::Text => "is not a number".to_owned(),
     };
-    let remedy = formatted_number_hint(cell).unwrap_or_else(|| "write NaN for a missing score".to_owned());
+    let remedy = formatted_number_hint(cell).unwrap_or_else(|| NO_SCORE.to_owned());
     Err(DatasetError::at(path, line, format!("the score {} {why}; {remedy}", shown(cell))))
 }
 
@@ -149,10 +155,15 @@ fn blamed(path: &Path, line: u64, cell: &str) -> Result<Vec<u16>, DatasetError> 
     parts.map(|part| part.parse().map_err(|_| wrong(part))).collect()
 }
 
+/// Whether the first row of a file with one column is a value, so that there is no header.
+fn is_value(cell: &str) -> bool {
+    !matches!(number(cell.as_bytes()), CellValue::Text)
+}
+
 fn truth(cell: &str) -> Option<bool> {
-    match cell {
-        "0" | "0.0" => Some(false),
-        "1" | "1.0" => Some(true),
+    match number(cell.as_bytes()) {
+        CellValue::Known(0.0) => Some(false),
+        CellValue::Known(1.0) => Some(true),
         _ => None,
     }
 }
@@ -163,11 +174,25 @@ fn truth_at(path: &Path, line: u64, row: &[&str], column: usize) -> Result<bool,
     truth(cell).ok_or_else(wrong)
 }
 
-/// The position of a column in a header.
-fn required(path: &Path, line: u64, header: &[&str], name: &str) -> Result<usize, DatasetError> {
+/// The position of the column with the times, if there is one.
+fn timestamp(path: &Path, line: u64, header: &[&str]) -> Result<Option<usize>, DatasetError> {
+    match time_name_problem(header) {
+        None => optional(path, line, header, TIMESTAMP),
+        Some(problem) => Err(DatasetError::at(path, line, problem.to_string())),
+    }
+}
+
+/// The position of a column in a header. Without a header, the first row is `otherwise`.
+fn required(
+    path: &Path,
+    line: u64,
+    header: &[&str],
+    name: &str,
+    otherwise: &str,
+) -> Result<usize, DatasetError> {
     optional(path, line, header, name)?.ok_or_else(|| {
         let (text, hint) = (header.join(","), separator_hint(foreign_separator(header)));
-        DatasetError::at(path, line, format!("no column {name}, and {} is not a number{hint}", shown(&text)))
+        DatasetError::at(path, line, format!("no column {name}, and {} is {otherwise}{hint}", shown(&text)))
     })
 }
 
@@ -189,54 +214,12 @@ fn open(path: &Path) -> Result<InputStream, DatasetError> {
     InputStream::within(path, BYTES_MAX).map_err(|problem| DatasetError::of(path, problem.to_string()))
 }
 
-/// Calls `look` with each row and its line, counted from 1. Cells are trimmed, empty lines skipped; a row has at least
-/// one cell.
-fn each_row(
-    path: &Path,
-    input: InputStream,
-    mut look: impl FnMut(u64, &[&str]) -> Result<(), DatasetError>,
-) -> Result<(), DatasetError> {
-    let mut count = 0;
-    // Number of cells of the first row, which all others must have.
-    let mut width = None;
-    let mut lines = CsvReader::new(input);
-    loop {
-        let row = match lines.read() {
-            Ok(Some(row)) => row,
-            Ok(None) => break,
-            Err(error) => return Err(DatasetError::of(path, lines.problem(&error).to_string())),
-        };
-        let wrong = |text: String| DatasetError::at(path, row.line, text);
-        if row.is_long {
-            return Err(wrong(format!("the row is longer than {LINE_BYTES_MAX} bytes")));
-        }
-        let cells: Result<Vec<&str>, _> = row.iter().map(|it| str::from_utf8(it).map(str::trim)).collect();
-        let cells = cells.map_err(|_| wrong("the line is not text (UTF-8)".into()))?;
-        if cells.len() < row.count {
-            return Err(wrong(format!("{} columns; the maximum is {COLUMNS_MAX}", row.count)));
-        }
-        if cells == [""] {
-            continue;
-        }
-        let first = *width.get_or_insert(row.count);
-        if row.count != first {
-            let separator = row.separator();
-            return Err(wrong(row.ragged(first, separator).to_string()));
-        }
-        count += 1;
-        if ROWS_MAX < count {
-            return Err(wrong(format!("more than {ROWS_MAX} rows")));
-        }
-        look(row.line, &cells)?;
-    }
-    if count == 0 { Err(DatasetError::of(path, "it has no rows")) } else { Ok(()) }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::table::LINE_BYTES_MAX;
 
     fn stream(text: &[u8]) -> InputStream {
         InputStream::of(std::io::Cursor::new(text.to_vec())).unwrap()
@@ -265,19 +248,27 @@ mod tests {
     fn labels_are_0_or_1() {
         check_labels(b"0\n1\n0\n", Ok("010"));
         check_labels(b"0\r\n1\r\n1", Ok("011"));
-        check_labels(b"1.0\n\n0.0\n", Ok("10"));
+        check_labels(b"1.0\n0.0\n", Ok("10"));
+        check_labels(b"0.00\n1.00\n", Ok("01"));
         check_labels(b"label\n0\n1\n", Ok("01"));
-        check_labels(b"time,\"label\"\n5,0\n6,1\n", Ok("01"));
+        check_labels(b"row,\"label\"\n5,0\n6,1\n", Ok("01"));
         check_labels(b"", Err("f: it has no rows"));
         check_labels(b"0\n2\n", Err("f, line 2: \"2\" is neither 0 nor 1"));
-        check_labels(b"0\r\n1\r\n\r\nx\r\n", Err("f, line 4: \"x\" is neither 0 nor 1"));
-        check_labels(b"time\n0\n", Err("f, line 1: no column label, and \"time\" is not a number"));
-        check_labels(b"time,label\n5\n", Err("f, line 2: 1 cell, the header has 2"));
+        check_labels(b"0\r\n1\r\nx\r\n", Err("f, line 3: \"x\" is neither 0 nor 1"));
+        for first in ["-1", "100", "NaN", "2"] {
+            let expect = format!("f, line 1: \"{first}\" is neither 0 nor 1");
+            check_labels(format!("{first}\n1\n").as_bytes(), Err(&expect));
+        }
+        for first in ["false", "anomaly", "0,0"] {
+            let expect = format!("f, line 1: no column label, and \"{first}\" is neither 0 nor 1");
+            check_labels(format!("{first}\n0\n").as_bytes(), Err(&expect));
+        }
+        check_labels(b"row,label\n5\n", Err("f, line 2: 1 cell, the header has 2"));
         check_labels(b"0\n0,9\n", Err(MORE_CELLS));
         check_labels(
             b"time;label\n5;0\n",
             Err(
-                "f, line 1: no column label, and \"time;label\" is not a number; cells are separated by commas, not by semicolons, and numbers have a decimal point",
+                "f, line 1: no column label, and \"time;label\" is neither 0 nor 1; cells are separated by commas, not by semicolons, and numbers have a decimal point",
             ),
         );
         check_labels(b"a,label\n\"two\nlines\",0\n3,4\n", Err("f, line 4: \"4\" is neither 0 nor 1"));
@@ -286,7 +277,45 @@ mod tests {
     }
 
     #[test]
+    fn empty_lines_shift_no_rows() {
+        let label = "the line is empty; write 0 or 1";
+        for (text, line) in [
+            ("0\n\n1\n", 2),
+            ("\n0\n1\n", 1),
+            ("label\r\n0\r\n\r\n\r\n1\r\n", 3),
+            ("0\r\r1\r", 2),
+            ("0\n \n1\n", 2),
+            ("0\n1\n\n \n\n0", 3),
+        ] {
+            check_labels(text.as_bytes(), Err(&format!("f, line {line}: {label}")));
+        }
+        for text in ["0\n1\n\n", "0\n1\n\n\n \n", "label\n0\n1\n\n"] {
+            check_labels(text.as_bytes(), Ok("01"));
+        }
+        check_labels(b"0\n\"\"\n1\n", Err("f, line 2: \"\" is neither 0 nor 1"));
+        check_labels(b"0\n1\n\"\"\n", Err("f, line 3: \"\" is neither 0 nor 1"));
+        let score = "the line is empty; write NaN for a missing score";
+        check_scores("score\n0.1\n\n0.2\n", Err(&format!("f, line 3: {score}")));
+        check_scores("score\n0.1\n\n", Ok("[0.1]"));
+        let empty = "the score \"\" is not a number; write NaN for a missing score";
+        check_scores("score\n0.1\n\"\"\n0.2\n", Err(&format!("f, line 3: {empty}")));
+    }
+
+    #[test]
+    fn the_column_of_times_has_its_name() {
+        for name in ["time", "Timestamp", "# timestamp"] {
+            let expect = format!(
+                "f, line 1: column 1 is \"{name}\"; name it timestamp, or give it another name if it is not the time of each row"
+            );
+            check_labels(format!("{name},label\n5,0\n").as_bytes(), Err(&expect));
+            check_scores(&format!("{name},score\n5,0\n"), Err(&expect));
+        }
+        check_scores("response_time,score\n5,0\n", Ok("[0.0]"));
+    }
+
+    #[test]
     fn scores_are_bare_or_a_column() {
+        check_scores("score\nNaN\nnan\n", Err("f: no row has a score"));
         check_scores("0.5\n-1e3\nnan\n", Ok("[0.5, -1000.0, NaN]"));
         for vast in ["1e400", "inf", "-Infinity", "1.1e100"] {
             let expect =

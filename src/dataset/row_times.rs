@@ -6,7 +6,7 @@ use super::{DatasetError, ROWS_MAX};
 use crate::control_characters::one_line;
 use crate::episode_text;
 use crate::reading::Timestamp;
-use crate::table::{RowOrder, TableProblem, TableReader, TableRow, day_numbers_hint, instant};
+use crate::table::{RowOrder, TableProblem, TableReader, TableRow, instant, time_unit_hint};
 
 /// Largest difference of two ways to write a time, in seconds: some detectors write milliseconds.
 const WRITTEN_SECONDS: f64 = 1e-3;
@@ -41,10 +41,10 @@ impl TimeColumn {
     }
 }
 
-/// Passes a hint to `warn`, if the times of a file look like numbers of days.
-pub(super) fn warn_of_day_numbers(path: &Path, times: Option<&[Timestamp]>, warn: &mut dyn FnMut(&str)) {
+/// Passes a hint to `warn`, if the times of a file look like numbers of another unit.
+pub fn warn_of_time_unit(path: &Path, times: Option<&[Timestamp]>, warn: &mut dyn FnMut(&str)) {
     if let Some([first, .., last]) = times
-        && let Some(hint) = day_numbers_hint(*first, *last)
+        && let Some(hint) = time_unit_hint(*first, *last)
     {
         warn(&format!("{}: {hint}", one_line(&path.display().to_string())));
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::row_times::{LabeledRows, labeled_rows};
 use super::{
     DatasetError, LabelColumn, ScoreColumn, causes, labels, misfit, same_times, scores, text,
-    warn_of_day_numbers,
+    warn_of_time_unit,
 };
 use crate::evaluate::{LabeledSeries, LabeledSeriesError, period};
 
@@ -164,9 +164,9 @@ impl SeriesFolder {
         for entry in self.of_set(set) {
             let (path, labels_of) = (scores_file(dir, &entry.name)?, self.labels(entry));
             let found = scores(&path)?;
-            warn_of_day_numbers(&path, found.times.as_deref(), warn);
+            warn_of_time_unit(&path, found.times.as_deref(), warn);
             let given_labels = labels(&labels_of)?;
-            warn_of_day_numbers(&labels_of, given_labels.times.as_deref(), warn);
+            warn_of_time_unit(&labels_of, given_labels.times.as_deref(), warn);
             all.push(self.join(entry, given_labels, found, &path)?);
         }
         self.whole(set, all)

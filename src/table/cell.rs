@@ -1,6 +1,5 @@
 //! A cell: a number, a time or an error.
 
-use super::error::ParseTimestampError;
 use crate::reading::Timestamp;
 use crate::window::VALUE_MAX;
 
@@ -20,6 +19,21 @@ pub enum CellValue {
     /// A number that is infinite or too large.
     OutOfRange,
     /// Anything else.
+    Text,
+}
+
+/// Why a text is no timestamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParseTimestampError {
+    /// The cell is empty.
+    Missing,
+    /// It has no offset from UTC.
+    Zone,
+    /// It is a number too large for seconds.
+    Large,
+    /// It is a date in digits, such as `20260131`.
+    Digits,
+    /// It is some other text.
     Text,
 }
 

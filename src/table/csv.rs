@@ -35,6 +35,8 @@ pub struct CsvCells<'a> {
     pub count: usize,
     /// Whether the row was too long to store.
     pub is_long: bool,
+    /// Number of empty lines skipped right before.
+    pub blank_before: u64,
     bytes: &'a [u8],
     ends: &'a [usize],
 }
@@ -62,6 +64,11 @@ impl CsvCells<'_> {
         }
     }
 
+    /// Whether the row has bytes that no text has.
+    pub fn is_binary(&self) -> bool {
+        self.iter().any(|it| it.contains(&0))
+    }
+
     /// The separator of a row without commas, if it seems to have another one.
     pub fn separator(&self) -> Option<char> {
         let only = self.iter().next().filter(|_| self.count == 1)?;
@@ -86,10 +93,11 @@ impl CsvReader {
     /// # Errors
     /// If the stream cannot be read; [`problem`](Self::problem) converts the error.
     pub fn read(&mut self) -> io::Result<Option<CsvCells<'_>>> {
+        let blank = self.blank;
         if !self.skip_blank()? {
             return Ok(None);
         }
-        let line = self.line;
+        let (line, blank_before) = (self.line, self.blank - blank);
         let (mut filled, mut ended, mut count, mut is_long) = (0, 0, 0, false);
         loop {
             let input = fill(&mut self.stream)?;
@@ -111,7 +119,8 @@ impl CsvReader {
         }
         let is_kept = !is_long && count == 0;
         let ends = if is_kept { &self.ends[..ended] } else { &[] };
-        Ok(Some(CsvCells { line, count: count + ended, is_long, bytes: &self.bytes[..filled], ends }))
+        let bytes = &self.bytes[..filled];
+        Ok(Some(CsvCells { line, count: count + ended, is_long, blank_before, bytes, ends }))
     }
 
     /// Converts an error while reading rows.

@@ -2,14 +2,13 @@
 
 use std::fmt;
 
+use super::cell::ParseTimestampError;
 use super::number_hint::number_hint;
+use super::quoted_text::{clipped, quoted};
+use super::time_problem::{order_problem, time_problem};
 use super::{COLUMNS_MAX, LINE_BYTES_MAX};
-use crate::episode_text;
 use crate::reading::Timestamp;
 use crate::window::VALUE_MAX;
-
-/// Largest number of characters of a file's text in a message.
-const QUOTED_MAX: usize = 40;
 
 /// A problem with its position.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +54,10 @@ pub enum TableProblem {
     /// The file is empty.
     Empty,
     /// The file has a header and no rows.
-    HeaderOnly,
+    HeaderOnly {
+        /// Whether a name has several lines.
+        has_several_lines: bool,
+    },
     /// A name in the header is not UTF-8.
     NotUtf8 {
         /// Position of the column, from 1.
@@ -72,6 +74,13 @@ pub enum TableProblem {
     Preface(String),
     /// The first line has values.
     NoHeader(String),
+    /// The column with the time of each row has another name than [`TIMESTAMP`](super::TIMESTAMP).
+    TimeName {
+        /// Position of the column, from 1.
+        position: usize,
+        /// Its name.
+        name: String,
+    },
     /// Two columns have the same name.
     Duplicate {
         /// The name.
@@ -139,19 +148,6 @@ pub enum TableProblem {
     },
 }
 
-/// Why a text is no timestamp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParseTimestampError {
-    /// The cell is empty.
-    Missing,
-    /// It has no offset from UTC.
-    Zone,
-    /// It is a number too large for seconds.
-    Large,
-    /// It is some other text.
-    Text,
-}
-
 impl fmt::Display for TableProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -162,7 +158,10 @@ impl fmt::Display for TableProblem {
                 write!(f, "is {kind}; expected CSV in UTF-8, plain or compressed with gzip or xz")
             }
             Self::Empty => f.write_str("is empty; expected a header with the names of the columns"),
-            Self::HeaderOnly => f.write_str("has no rows after the header"),
+            Self::HeaderOnly { has_several_lines: false } => f.write_str("has no rows after the header"),
+            Self::HeaderOnly { has_several_lines: true } => f.write_str(
+                "has no rows after the header, and a name has several lines; check for an unclosed quote",
+            ),
             Self::NotUtf8 { position } => {
                 write!(f, "the name of column {position} is not UTF-8; save the file as UTF-8")
             }
@@ -181,8 +180,15 @@ impl fmt::Display for TableProblem {
             }
             Self::NoSignals => f.write_str("no column of numbers"),
             Self::Preface(cell) => {
-                write!(f, "{} is not the name of a column; remove the lines before the names", quoted(cell))
+                let remedy = "remove the lines before the names";
+                let or = if cell.starts_with('#') { ", or the # if these are the names" } else { "" };
+                write!(f, "{} is not the name of a column; {remedy}{or}", quoted(cell))
             }
+            Self::TimeName { position, name } => write!(
+                f,
+                "column {position} is {}; name it timestamp, or give it another name if it is not the time of each row",
+                quoted(name)
+            ),
             Self::NoHeader(cell) => write!(
                 f,
                 "{} is a value, not the name of a column; add a line with the names of the columns",
@@ -195,12 +201,7 @@ impl fmt::Display for TableProblem {
             }
             Self::Ragged { cells, header, separator } => f.write_str(&ragged(*cells, *header, *separator)),
             Self::Order { at, before, line, file } => {
-                let (at, before) = (episode_text::instant(*at), episode_text::instant(*before));
-                let file = file.as_ref().map(|it| format!("{it}, ")).unwrap_or_default();
-                write!(
-                    f,
-                    "column \"timestamp\": {at} is not after {before} of {file}line {line}; sort the rows by time, oldest first"
-                )
+                f.write_str(&order_problem(*at, *before, *line, file.as_deref()))
             }
             Self::Long => {
                 write!(f, "the row is longer than {LINE_BYTES_MAX} bytes; check for an unclosed quote")
@@ -221,25 +222,6 @@ impl fmt::Display for TableProblem {
     }
 }
 
-/// What is wrong with a timestamp.
-fn time_problem(text: &str, why: ParseTimestampError) -> String {
-    let cell = quoted(text);
-    match why {
-        ParseTimestampError::Missing => {
-            "column \"timestamp\": the cell is empty; each row needs its time".to_owned()
-        }
-        ParseTimestampError::Zone => format!(
-            "column \"timestamp\": {cell} has no offset from UTC; append Z, or an offset such as +02:00"
-        ),
-        ParseTimestampError::Large => {
-            format!("column \"timestamp\": {cell} is too large for a Unix time in seconds{}", unit_hint(text))
-        }
-        ParseTimestampError::Text => format!(
-            "column \"timestamp\": {cell} is neither a Unix time nor a time such as 2026-11-21T10:00:00Z"
-        ),
-    }
-}
-
 /// What is wrong with a row of another number of cells than the header.
 fn ragged(cells: usize, header: usize, separator: Option<char>) -> String {
     let hint = match separator {
@@ -254,18 +236,6 @@ fn ragged(cells: usize, header: usize, separator: Option<char>) -> String {
     format!("{cells} cell{plural}, the header has {header}{hint}")
 }
 
-/// What to do with a number that is too large for a Unix time in seconds, by its size.
-fn unit_hint(cell: &str) -> &'static str {
-    /// Largest Unix time that is a time in seconds, with the same in smaller units.
-    const LARGEST: [(f64, &str); 3] = [
-        (1e14, "; divide milliseconds by 1000"),
-        (1e17, "; divide microseconds by 1000000"),
-        (1e20, "; divide nanoseconds by 1000000000"),
-    ];
-    let size = cell.trim().parse().map_or(f64::INFINITY, f64::abs);
-    LARGEST.into_iter().find(|it| size < it.0).map_or("", |it| it.1)
-}
-
 /// The end of a message about a row that seems to have another separator.
 pub fn separator_hint(separator: Option<char>) -> &'static str {
     match separator {
@@ -274,20 +244,6 @@ pub fn separator_hint(separator: Option<char>) -> &'static str {
         Some(_) => "; cells are separated by commas, not by tabs",
         None => "",
     }
-}
-
-/// A text of a file, shortened and safe for a terminal.
-pub fn quoted(text: &str) -> String {
-    format!("\"{}\"", clipped(text))
-}
-
-fn clipped(text: &str) -> String {
-    let mut rest = text.chars();
-    let mut shown: String = rest.by_ref().take(QUOTED_MAX).flat_map(char::escape_debug).collect();
-    if rest.next().is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 #[cfg(test)]
@@ -317,29 +273,5 @@ mod tests {
             TableProblem::OutOfRange { column: "cpu".into(), cell: "1e308".into() },
             "a.csv, line 3: column \"cpu\": 1e308 is beyond ±1e100, larger than any measurement; leave the cell of a missing value empty",
         );
-    }
-
-    #[test]
-    fn a_time_in_another_unit_is_named() {
-        for (cell, hint) in [
-            ("1795255200000", "; divide milliseconds by 1000"),
-            ("1795255200000000", "; divide microseconds by 1000000"),
-            ("1795255200000000000", "; divide nanoseconds by 1000000000"),
-            ("inf", ""),
-        ] {
-            let problem = TableProblem::Time { cell: cell.into(), why: ParseTimestampError::Large };
-            let text = "a.csv, line 2: column \"timestamp\":";
-            check(
-                Some(2),
-                problem,
-                &format!("{text} \"{cell}\" is too large for a Unix time in seconds{hint}"),
-            );
-        }
-    }
-
-    #[test]
-    fn text_of_a_file_is_quoted_safely() {
-        assert_eq!(quoted("a\u{1b}[31m\"b"), "\"a\\u{1b}[31m\\\"b\"");
-        assert_eq!(quoted(&"x".repeat(500)), format!("\"{}…\"", "x".repeat(QUOTED_MAX)));
     }
 }

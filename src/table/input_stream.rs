@@ -21,18 +21,26 @@ const XZ_KIB_MAX: u32 = 72 << 10;
 const BLOCK_BYTES: usize = 64 << 10;
 /// The byte order mark that spreadsheets write before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// Length of the longest prefix below.
-const MAGIC_BYTES_MAX: usize = whole_file::UTF_16_BYTES;
+/// Length of the longest prefix below; also enough to recognize UTF-16.
+const MAGIC_BYTES_MAX: usize = 15;
 
 const GZIP: &[u8] = b"\x1f\x8b";
 const XZ: &[u8] = b"\xfd7zXZ\0";
 
-/// Prefixes of files that users mistake for tables, with their kinds.
+/// Prefixes of files that users mistake for tables, with their kinds; `?` is any byte.
 const FOREIGN: &[(&[u8], &str)] = &[
     (b"\x28\xb5\x2f\xfd", "compressed by zstd"),
-    (b"BZh91A", "compressed by bzip2"),
+    (b"BZh?1AY", "compressed by bzip2"),
+    (b"\x04\x22\x4d\x18", "compressed by lz4"),
+    (b"\x02\x21\x4c\x18", "compressed by lz4"),
+    (b"\x5d\0\0", "compressed by lzma"),
+    (b"\x1f\x9d", "compressed by compress"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
     (b"PK\x03\x04", "a zip archive or a spreadsheet"),
+    (b"\xd0\xcf\x11\xe0", "an old spreadsheet (xls)"),
     (b"PAR1\x15", "a Parquet file"),
+    (b"SQLite format 3", "an SQLite database"),
 ];
 
 /// Uncompressed bytes of an input.
@@ -78,12 +86,6 @@ impl InputStream {
     /// If they cannot be read, or are of an unsupported kind.
     pub fn of(source: impl Read + 'static) -> Result<Self, TableProblem> {
         let (head, source) = peek(source, MAGIC_BYTES_MAX).map_err(|error| unreadable(&error))?;
-        if let Some((_, kind)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
-            return Err(TableProblem::Foreign(kind));
-        }
-        if whole_file::is_wide_text(&head) {
-            return Err(TableProblem::Foreign("text in UTF-16 or UTF-32"));
-        }
         let (is_gzip, is_xz) = (head.starts_with(GZIP), head.starts_with(XZ));
         let whole = BufReader::with_capacity(BLOCK_BYTES, Cursor::new(head).chain(source));
         if is_gzip {
@@ -96,17 +98,16 @@ impl InputStream {
     }
 
     fn plain(source: impl Read + 'static, format: Option<&'static str>) -> Result<Self, TableProblem> {
-        let mut source: Box<dyn Read> = Box::new(source);
-        loop {
-            let peeked = peek(source, BYTE_ORDER_MARK.len());
-            let (head, rest) = peeked.map_err(|error| problem(format, &error))?;
-            if head == BYTE_ORDER_MARK {
-                source = Box::new(rest);
-                continue;
-            }
-            let bytes = BufReader::with_capacity(BLOCK_BYTES, Cursor::new(head).chain(rest));
-            return Ok(Self { bytes: Box::new(bytes), format });
+        let peeked = peek(source, MAGIC_BYTES_MAX);
+        let (mut head, rest) = peeked.map_err(|error| problem(format, &error))?;
+        if let Some(kind) = foreign_kind(&head) {
+            return Err(TableProblem::Foreign(kind));
         }
+        while head.starts_with(BYTE_ORDER_MARK) {
+            head.drain(..BYTE_ORDER_MARK.len());
+        }
+        let bytes = BufReader::with_capacity(BLOCK_BYTES, Cursor::new(head).chain(rest));
+        Ok(Self { bytes: Box::new(bytes), format })
     }
 
     /// Converts an error while reading these bytes.
@@ -137,6 +138,20 @@ impl<R: Read> Read for BoundedReader<R> {
     }
 }
 
+/// The kind of a file that starts with these bytes, after decompression, if it is not text in UTF-8.
+fn foreign_kind(head: &[u8]) -> Option<&'static str> {
+    let has = |magic: &&[u8]| {
+        head.len() >= magic.len() && magic.iter().zip(head).all(|(magic, it)| *magic == b'?' || magic == it)
+    };
+    if whole_file::is_wide_text(head) {
+        return Some("text in UTF-16 or UTF-32");
+    }
+    if [GZIP, XZ].iter().any(has) {
+        return Some("compressed twice");
+    }
+    FOREIGN.iter().find(|(magic, _)| has(magic)).map(|(_, kind)| *kind)
+}
+
 fn problem(format: Option<&'static str>, error: &io::Error) -> TableProblem {
     match format {
         // An error of the system is no fault of the data.
@@ -163,6 +178,30 @@ fn peek<R: Read>(mut source: R, count: usize) -> io::Result<(Vec<u8>, R)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_that_are_not_text_are_named() {
+        let sqlite = b"SQLite format 3\0".as_slice();
+        for (bytes, kind) in [
+            (b"BZh91AY&SY".as_slice(), "compressed by bzip2"),
+            (b"BZh11AY&SY", "compressed by bzip2"),
+            (b"\x28\xb5\x2f\xfd\x24", "compressed by zstd"),
+            (b"\x04\x22\x4d\x18\x64", "compressed by lz4"),
+            (b"]\0\0\x80\0\xff\xff", "compressed by lzma"),
+            (b"\x1f\x9d\x90", "compressed by compress"),
+            (b"7z\xbc\xaf\x27\x1c\0\x04", "a 7z archive"),
+            (b"PK\x03\x04\x14", "a zip archive or a spreadsheet"),
+            (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old spreadsheet (xls)"),
+            (sqlite, "an SQLite database"),
+            (b"a\0,\0b\0\n\0", "text in UTF-16 or UTF-32"),
+            (b"\x1f\x8b\x08", "compressed twice"),
+        ] {
+            assert_eq!(foreign_kind(bytes), Some(kind), "{bytes:?}");
+        }
+        for text in ["", "BZh", "BZh9", "timestamp,cpu\n", "]", "SQLite,a\n", "7z,a\n1,2\n"] {
+            assert_eq!(foreign_kind(text.as_bytes()), None, "{text:?}");
+        }
+    }
 
     #[test]
     fn an_oversized_file_fails_and_is_not_truncated() {

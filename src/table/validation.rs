@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{TableProblem, TableReader, TableRow, day_numbers_hint, quoted};
+use super::{TableProblem, TableReader, TableRow, quoted, time_unit_hint};
 use crate::duration::HumanDuration;
 use crate::episode_text;
 use crate::reading::Timestamp;
@@ -30,6 +30,9 @@ const ROWS_FOREST: u64 = 256;
 const DAYS_SEASON: u64 = 2;
 /// A column with values in a smaller share of rows is sparse.
 const SHARE_SPARSE: f64 = 0.1;
+/// Largest ratio between the actual and the given interval of rows, in either direction; otherwise each interval would
+/// be a gap.
+pub const INTERVAL_RATIO_MAX: f64 = 3.0;
 /// Tolerance of the given interval, as a share.
 const SHARE_INTERVAL: f64 = 0.01;
 
@@ -208,9 +211,11 @@ impl ValidationPass {
         }
         match (median, said) {
             (Some(median), Some(said)) if (median / said - 1.0).abs() > SHARE_INTERVAL => {
-                self.findings.record(FindingKind::Interval, None, || {
+                let fits = (1.0 / INTERVAL_RATIO_MAX..=INTERVAL_RATIO_MAX).contains(&(median / said));
+                let kind = if fits { FindingKind::Interval } else { FindingKind::WrongInterval };
+                self.findings.record(kind, None, || {
                     let (median, said) = (HumanDuration::nearest(median), HumanDuration::nearest(said));
-                    format!("rows are {median} apart by their timestamps, not {said}")
+                    format!("rows are {median} apart by their timestamps, not {said} as --every says")
                 });
             }
             (None, None) if !self.table.has_time() => {
@@ -220,8 +225,8 @@ impl ValidationPass {
             }
             _ => (),
         }
-        if let Some(hint) = self.ends.and_then(|(first, last)| day_numbers_hint(first, last)) {
-            self.findings.record(FindingKind::DayNumbers, None, || hint);
+        if let Some(hint) = self.ends.and_then(|(first, last)| time_unit_hint(first, last)) {
+            self.findings.record(FindingKind::TimeUnit, None, || hint);
         }
         let instant = |at: Timestamp| episode_text::instant(at);
         TimeColumn {

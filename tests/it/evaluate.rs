@@ -320,6 +320,30 @@ fn times_of_scores_are_those_of_the_labeled_rows() {
     );
 }
 
+/// An empty line would shift the rows of a file against those of the other.
+#[test]
+fn an_empty_line_is_an_error_with_its_line() {
+    let without = |text: String, line: usize| {
+        let lines = text.lines().enumerate().map(|(idx, it)| if idx + 1 == line { "" } else { it });
+        lines.map(|it| format!("{it}\n")).collect::<String>()
+    };
+    let dir = folder();
+    fs::write(dir.path().join("scores/a.csv"), without(scores(), 32)).unwrap();
+    let check = |expected: &str| {
+        for line in [FILES, FOLDER] {
+            let (code, text, error) = run(dir.path(), line);
+            assert_eq!((code, text.as_str()), (1, ""), "{error}");
+            assert!(error.contains(expected), "{error}");
+        }
+    };
+    fs::write(dir.path().join("labels/a.label"), labels() + "\n\n").unwrap();
+    check("scores/a.csv, line 32: the line is empty; write NaN for a missing score\n");
+    fs::write(dir.path().join("scores/a.csv"), scores() + "\n").unwrap();
+    assert_eq!(run(dir.path(), FOLDER).0, 0);
+    fs::write(dir.path().join("labels/a.label"), without(labels(), 61)).unwrap();
+    check("labels/a.label, line 61: the line is empty; write 0 or 1\n");
+}
+
 #[test]
 fn invalid_files_have_errors() {
     let check = |path: &str, text: Option<&str>, line: &str, expected: &str| {
@@ -336,6 +360,22 @@ fn invalid_files_have_errors() {
     let text = "the score \"high\" is not a number; write NaN for a missing score";
     check("scores/a.csv", Some("score\n1\nhigh\n"), FILES, &format!("scores/a.csv, line 3: {text}"));
     check("scores/a.csv", Some(""), FILES, "scores/a.csv: it has no rows");
+    let no_score = "score\n".to_owned() + &"NaN\n".repeat(100);
+    check("scores/a.csv", Some(&no_score), FILES, "scores/a.csv: no row has a score");
+    let misnamed = "name it timestamp, or give it another name if it is not the time of each row";
+    let time = "time,score\n".to_owned() + &(0..100).rev().map(|it| format!("{it},1\n")).collect::<String>();
+    check(
+        "scores/a.csv",
+        Some(&time),
+        FILES,
+        &format!("scores/a.csv, line 1: column 1 is \"time\"; {misnamed}"),
+    );
+    for first in ["-1", "100"] {
+        let expect = format!("labels/a.label, line 1: \"{first}\" is neither 0 nor 1");
+        check("labels/a.label", Some(&format!("{first}\n1\n")), FILES, &expect);
+    }
+    let expect = "labels/a.label, line 1: no column label, and \"false\" is neither 0 nor 1";
+    check("labels/a.label", Some("false\ntrue\n"), FILES, expect);
     let none = "no row is labeled 1; at least one event is required";
     check("labels/a.label", Some("0\n0\n"), FILES, &format!("labels/a.label: {none}"));
     check("labels/a.label", Some("0\nyes\n"), FILES, "labels/a.label, line 2: \"yes\" is neither 0 nor 1");

@@ -402,3 +402,15 @@ fn labels_give_metrics() {
         assert_eq!(output.status.code(), Some(1), "{labels}");
     }
 }
+
+#[test]
+fn labels_with_times_in_another_unit_get_a_hint() {
+    let rows =
+        (0..100).map(|row| format!("{},{}\n", 45_000.0 + f64::from(row) / 1440.0, u8::from(row == 50)));
+    let labels = "timestamp,label\n".to_owned() + &rows.collect::<String>();
+    let files = dir(&[("input.csv", table(0, 100).as_bytes()), ("labels", labels.as_bytes())]);
+    let output = run(files.path(), "--input input.csv --labels labels");
+    let text = String::from_utf8(output.stderr).unwrap();
+    let hint = "labels: the first time, 45000, is before 1973 as Unix time; if it is a number of days";
+    assert!(text.starts_with(hint), "{text}");
+}

@@ -367,7 +367,10 @@ fn said_of(rows: &[(String, String)], is_meant: impl Fn(&str) -> bool) -> Vec<(&
 #[test]
 fn wrong_times_get_the_same_hint_in_each_command() {
     type TimeOfRow = fn(u64) -> String;
-    let times: [(&str, TimeOfRow); 3] = [
+    let times: [(&str, TimeOfRow); 6] = [
+        ("T00:00:00Z, or with an offset", |row| format!("2026{:02}{:02}", 1 + row / 28, 1 + row % 28)),
+        ("T10:00:00Z, or with an offset", |row| format!("2026112110{row:02}")),
+        ("; if it is a Windows file time, divide by", |row| (134_397_288_000_000_000 + row).to_string()),
         ("; sort the rows by time, oldest first", |row| (1_795_255_200 - 60 * row).to_string()),
         (" has no offset from UTC; append Z, or an offset such as +02:00", |row| {
             format!("2026-11-21 10:{row:02}:00")
@@ -378,6 +381,13 @@ fn wrong_times_get_the_same_hint_in_each_command() {
         for (command, text) in said_of(&rows_at((0..40).map(time)), |_| true) {
             assert!(text.contains(hint), "{command}: {text}");
         }
+    }
+}
+
+#[test]
+fn equal_times_at_midnight_are_refused_by_each_command() {
+    for (command, text) in said_of(&rows_at((0..40).map(|_| "0".to_owned())), |_| true) {
+        assert!(text.contains("1970-01-01T00:00:00.000Z is not after"), "{command}: {text}");
     }
 }
 
@@ -400,6 +410,15 @@ fn numbers_of_days_get_the_same_hint_in_each_command() {
     for (command, text) in said_of(&rows, |_| true) {
         assert!(text.contains("(days - 25569) * 86400"), "{command}: {text}");
     }
+    // Times of another kind follow the first rows. A table is not its own history, and rows of two days are no history.
+    let mut rows = rows;
+    for (row, at) in rows.iter_mut().skip(5).zip(1_795_255_200_u32..) {
+        row.0 = at.to_string();
+    }
+    let is_meant = |it: &str| !it.starts_with("replay --history") && !it.starts_with("train");
+    for (command, text) in said_of(&rows, is_meant) {
+        assert!(text.contains("(days - 25569) * 86400"), "{command}: {text}");
+    }
 }
 
 #[test]
@@ -411,6 +430,7 @@ fn formatted_numbers_get_the_same_hint_in_each_command() {
         ("1 234", "; write 1234"),
         ("\u{2212}7.5", "; write -7.5"),
         ("5 ms", "; write the number without its unit, such as 5"),
+        ("\"1.234,5 %\"", "; write 1234.5"),
     ] {
         cell.clone_into(&mut rows[20].1);
         // A label is 0 or 1.

@@ -86,6 +86,13 @@ fn bad_headers() {
     check("\n\r\n\n", &["t.csv: is empty; expected a header with the names of the columns"]);
     check("\u{feff}", &["t.csv: is empty; expected a header with the names of the columns"]);
     check("a,b\n", &["a b", "t.csv: has no rows after the header"]);
+    check(
+        "timestamp,\"cpu,mem\n1795255200,1,2\n1795255260,1,2\n",
+        &[
+            "cpu,mem\n1795255200,1,2\n1795255260,1,2",
+            "t.csv: has no rows after the header, and a name has several lines; check for an unclosed quote",
+        ],
+    );
     check("a,b,a\n1,2,3\n", &["t.csv, line 1: columns 1 and 3 are both named \"a\""]);
     check("timestamp,timestamp\n", &["t.csv, line 1: columns 1 and 2 are both named \"timestamp\""]);
     check(
@@ -107,20 +114,79 @@ fn bad_headers() {
         assert_eq!(read(text, 1), [expect], "{text:?}");
     }
     let preface = "is not the name of a column; remove the lines before the names";
-    for line in ["# exported", "#exported", "sep=;"] {
-        check(&format!("{line}\na,b\n1,2\n"), &[&format!("t.csv, line 1: \"{line}\" {preface}")]);
+    for line in ["# exported", "#exported"] {
+        let text = format!("t.csv, line 1: \"{line}\" {preface}, or the # if these are the names");
+        check(&format!("{line}\na,b\n1,2\n"), &[&text]);
     }
+    check("sep=;\na,b\n1,2\n", &[&format!("t.csv, line 1: \"sep=;\" {preface}")]);
     check("sep=,\na,b\n1,2\n", &[&format!("t.csv, line 1: \"sep=\" {preface}")]);
-    let value = "is a value, not the name of a column; add a line with the names of the columns";
-    for time in ["2026-03-01T00:00:00Z", "2026-03-01 00:00:00"] {
-        check(&format!("{time},2,3\n"), &[&format!("t.csv, line 1: \"{time}\" {value}")]);
-    }
     check(
         "a,b,\n1,2,\n",
         &["t.csv, line 1: column 3 has no name; name it, or remove the comma at the end of each line"],
     );
     let latin = read(b"a,caf\xe9\n1,2\n".as_slice(), 1);
     assert_eq!(latin, ["t.csv, line 1: the name of column 2 is not UTF-8; save the file as UTF-8"]);
+}
+
+#[test]
+fn values_and_misnamed_times_are_no_header() {
+    let value = "is a value, not the name of a column; add a line with the names of the columns";
+    for time in ["2026-03-01T00:00:00Z", "2026-03-01 00:00:00"] {
+        check(&format!("{time},2,3\n"), &[&format!("t.csv, line 1: \"{time}\" {value}")]);
+    }
+    for (header, cell) in [
+        ("1795255200,50.135,202.619", "1795255200"),
+        ("1795255200,50,202", "1795255200"),
+        ("1795255200000,cpu", "1795255200000"),
+        ("20260101,50,202", "20260101"),
+        ("50.135,202.619", "50.135"),
+        ("50,,0.5", "0.5"),
+    ] {
+        check(&format!("{header}\n1,2,3\n"), &[&format!("t.csv, line 1: \"{cell}\" {value}")]);
+    }
+    for header in ["0,1,2", "80,443,8080", "timestamp,0.5,0.99"] {
+        let events = read(format!("{header}\n1,2,3\n"), usize::MAX);
+        assert_eq!(events.len(), 2, "{events:?}");
+    }
+    let misnamed = "name it timestamp, or give it another name if it is not the time of each row";
+    for (header, position, name) in [
+        ("Timestamp,cpu", 1, "Timestamp"),
+        ("cpu,time", 2, "time"),
+        ("@timestamp,cpu", 1, "@timestamp"),
+        ("#timestamp,cpu", 1, "#timestamp"),
+        ("# timestamp,cpu", 1, "# timestamp"),
+        ("timestamp\u{a0},cpu", 1, "timestamp\\u{a0}"),
+    ] {
+        let expect = format!("t.csv, line 1: column {position} is \"{name}\"; {misnamed}");
+        check(&format!("{header}\n1,2\n"), &[&expect]);
+    }
+    check("response_time,cpu_time\n1,2\n", &["response_time cpu_time", "2: 1 2"]);
+    check("timestamp,time\n1,2\n", &["time", "2: @1 2"]);
+}
+
+#[test]
+fn files_that_are_not_text() {
+    let binary = "t.csv: is a binary file, such as a tar archive; expected CSV in UTF-8, plain or compressed with gzip or xz";
+    check("a.csv\0\0\0\0\0\0\0\0\0\0\0\0ustar\0 timestamp,a\n1,2\n", &[binary]);
+    let inner = gzip(b"a\0,\0b\0\n\0");
+    let wide =
+        "t.csv: is text in UTF-16 or UTF-32; expected CSV in UTF-8, plain or compressed with gzip or xz";
+    assert_eq!(read(inner.as_slice(), 1), [wide]);
+    let twice = "t.csv: is compressed twice; expected CSV in UTF-8, plain or compressed with gzip or xz";
+    assert_eq!(read(gzip(&inner), 1), [twice]);
+}
+
+#[test]
+fn malformed_times() {
+    check(
+        "timestamp,a\n20260101,1\n20260102,2\nNaN,3\n",
+        &[
+            "a",
+            "t.csv, line 2: column \"timestamp\": \"20260101\" is a date in digits; write 2026-01-01T00:00:00Z, or with an offset such as +02:00",
+            "t.csv, line 3: column \"timestamp\": \"20260102\" is a date in digits; write 2026-01-02T00:00:00Z, or with an offset such as +02:00",
+            "t.csv, line 4: column \"timestamp\": \"NaN\" is not a time; each row needs its time",
+        ],
+    );
 }
 
 #[test]
@@ -221,6 +287,10 @@ fn rows_follow_each_other_in_time() {
         "timestamp,a\n1483228799,1\n1483228799,2\n1483228800,3\n",
         &["a", "2: @1483228799 1", "3: @1483228799 2", "4: @1483228800 3"],
     );
+    check(
+        "timestamp,a\n0,1\n0,2\n",
+        &["a", "2: @0 1", &newest_first(3, "1970-01-01T00:00:00.000Z", "1970-01-01T00:00:00.000Z")],
+    );
 }
 
 #[test]
@@ -248,8 +318,8 @@ fn the_number_of_columns_is_bounded() {
         if with_time {
             names.insert(0, "timestamp".into());
         }
-        let cells = vec!["1"; names.len()].join(",");
-        let text = format!("{}\n{cells}\n{cells},1\n{}1\n{cells}\n", names.join(","), "1,".repeat(700));
+        let [cells, later] = ["1", "2"].map(|it| vec![it; names.len()].join(","));
+        let text = format!("{}\n{cells}\n{cells},1\n{}1\n{later}\n", names.join(","), "1,".repeat(700));
         let events = read(text, usize::MAX);
         if is_good {
             let ragged = |cells| format!("cells, the header has {}", cells);

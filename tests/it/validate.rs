@@ -149,9 +149,38 @@ fn time_goes_forward() {
     ];
     check(late, "t.csv", 0, &expect);
     let days = table(3000, |idx, cells| cells[0] = format!("{:.5}", 45_000.0 + idx as f64 / 1440.0));
-    let expect = ["times that look like numbers of days: 1\n    the times 45000 to ", ": valid, 0 errors"];
+    let expect = [
+        "times that look like numbers of another unit: 1\n    the first time, 45000, is before 1973 as Unix time; if it is a number of days as in a spreadsheet, write Unix time: (days - 25569) * 86400\n",
+        ": valid, 0 errors",
+    ];
     check(days, "t.csv", 0, &expect);
-    check(sound(3000), "t.csv --every 5m", 0, &["rows are 1m apart by their timestamps, not 5m"]);
+    // Only the first rows have numbers of days.
+    let few = table(3000, |idx, cells| {
+        if idx < 5 {
+            cells[0] = format!("{:.5}", 45_000.0 + idx as f64 / 1440.0);
+        }
+    });
+    check(few, "t.csv", 0, &expect);
+    let minutes = table(3000, |idx, cells| cells[0] = (29_920_920 + idx).to_string());
+    check(minutes, "t.csv", 0, &["if it is a number of minutes since 1970, write Unix time: minutes * 60"]);
+}
+
+#[test]
+fn the_given_interval_is_compared_as_by_replay() {
+    let text = "the time between rows: 1\n    rows are 1m apart by their timestamps, not ";
+    check(sound(3000), "t.csv --every 60s", 0, &[": valid, 0 errors, 0 warnings"]);
+    check(sound(3000), "t.csv --every 2m", 0, &[&format!("{text}2m as --every says"), "0 errors, 1 warning"]);
+    for every in ["5m", "1s"] {
+        let expect = [&format!("{text}{every} as --every says"), ": not valid, 1 error, 0 warnings"];
+        check(sound(3000), &format!("t.csv --every {every}"), 1, &expect.map(|it| it as &str));
+    }
+}
+
+#[test]
+fn a_misnamed_column_of_times_is_the_only_error() {
+    let spoiled = sound(3000).replace("timestamp,", "Time,");
+    let expect = ["line 1: column 1 is \"Time\"; name it timestamp", ": not valid, 1 error, 0 warnings"];
+    check(spoiled, "t.csv", 1, &expect);
 }
 
 #[test]

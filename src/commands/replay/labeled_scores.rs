@@ -29,9 +29,10 @@ pub(super) struct LabeledScores {
 }
 
 impl LabeledScores {
-    /// Reads a file with labels.
-    pub(super) fn open(path: &Path) -> Result<Self, CommandExit> {
+    /// Reads a file with labels. `warn` gets a sentence if its times look like something else.
+    pub(super) fn open(path: &Path, warn: &mut dyn FnMut(&str)) -> Result<Self, CommandExit> {
         let labels = dataset::labels(path).map_err(|problem| CommandExit::failure(problem.to_string()))?;
+        dataset::warn_of_time_unit(path, labels.times.as_deref(), warn);
         let name = path.display().to_string();
         if !labels.labels.contains(&true) {
             return Err(CommandExit::failure(format!(

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::cli::CommandExit;
 use crate::reading::Timestamp;
-use crate::table::{TableError, TableReader, TableRow, day_numbers_hint, foreign_separator, quoted};
+use crate::table::{TableError, TableReader, TableRow, foreign_separator, quoted, time_unit_hint};
 
 /// Number of intervals that determine the interval of rows.
 const INTERVALS: usize = 32;
@@ -97,7 +97,7 @@ impl TableInput {
     /// A hint, if the times of the first rows look wrong.
     pub(in crate::commands) fn unlikely_times_hint(&self) -> Option<String> {
         let (first, last) = (self.ahead.front()?.at?, self.ahead.back()?.at?);
-        let hint = day_numbers_hint(first, last)?;
+        let hint = time_unit_hint(first, last)?;
         Some(format!("{}: {hint}", self.name()))
     }
 

@@ -39,6 +39,8 @@ pub enum FindingKind {
     Order,
     /// Rows with the time of the previous row.
     Duplicate,
+    /// The interval between rows is far from the given one.
+    WrongInterval,
     /// Too few rows for a score.
     TooFew,
     /// No column that varies.
@@ -47,8 +49,8 @@ pub enum FindingKind {
     Few,
     /// Gaps in time.
     Gap,
-    /// Times that look like numbers of days.
-    DayNumbers,
+    /// Times that look like numbers of another unit than seconds.
+    TimeUnit,
     /// The interval between rows is unknown, or differs from the given one.
     Interval,
     /// Constant columns.
@@ -75,11 +77,12 @@ impl FindingKind {
             | Self::Timestamp
             | Self::Order
             | Self::Duplicate
+            | Self::WrongInterval
             | Self::TooFew
             | Self::Unchanging => FindingSeverity::Error,
             Self::Few
             | Self::Gap
-            | Self::DayNumbers
+            | Self::TimeUnit
             | Self::Interval
             | Self::Constant
             | Self::Sparse
@@ -103,8 +106,8 @@ impl FindingKind {
             Self::TooFew | Self::Few => "too few rows",
             Self::Unchanging => "nothing to learn from",
             Self::Gap => "gaps between rows",
-            Self::DayNumbers => "times that look like numbers of days",
-            Self::Interval => "the time between rows",
+            Self::TimeUnit => "times that look like numbers of another unit",
+            Self::WrongInterval | Self::Interval => "the time between rows",
             Self::Constant => "columns that never change",
             Self::Sparse => "columns that are mostly empty",
             Self::Counter => "columns that never fall",
@@ -126,9 +129,10 @@ impl FindingKind {
             | TableProblem::Duplicate { .. }
             | TableProblem::Preface(_)
             | TableProblem::NoHeader(_)
+            | TableProblem::TimeName { .. }
             | TableProblem::Wide(_)
             | TableProblem::NoSignals => Self::Header,
-            TableProblem::HeaderOnly => Self::TooFew,
+            TableProblem::HeaderOnly { .. } => Self::TooFew,
             TableProblem::Order { at, before, .. } if at == before => Self::Duplicate,
             TableProblem::Order { .. } => Self::Order,
             TableProblem::Ragged { .. }
