@@ -56,7 +56,8 @@ pub(super) async fn authenticate(
 /// 429 beyond the limit.
 pub(super) fn take_token(security: &WebSecurity) -> Result<Arc<ActiveConfig>, ProblemDetails> {
     let active = security.active();
-    let refused = |wait| ProblemDetails::too_many_requests("too many requests: rate_limit allows fewer", wait);
+    let refused =
+        |wait| ProblemDetails::too_many_requests("too many requests: rate_limit allows fewer", wait);
     security.take_token(&active).map_err(refused)?;
     Ok(active)
 }
@@ -105,6 +106,7 @@ fn is_cross_site<B>(request: &Request<B>) -> bool {
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
+    use std::time::Duration;
 
     use super::*;
 

@@ -127,6 +127,7 @@ impl RestoredEngine {
                 RestoreSource::Points(fold(reader, &mut self.engine, &subjects, &forgotten(reader)?)?)
             }
         };
+        self.resume_counters(reader, metrics)?;
         self.engine.set_learning(learning);
         verdicts::recall(reader, &mut self.engine)?;
         let seconds = started.elapsed().as_secs_f64();
@@ -166,6 +167,29 @@ impl RestoredEngine {
                 self.engine.try_out(kind, shadow.eif());
             }
         }
+        Ok(())
+    }
+
+    /// Continues counters where the newest readings left them.
+    fn resume_counters(
+        &mut self,
+        reader: &StoreReader,
+        metrics: &[&'static Metric],
+    ) -> Result<(), StoreError> {
+        let is_permanent = |it: &Subject| it.kind().turnover() == SubjectTurnover::Permanent;
+        let is_replayed = self.engine.at() != Timestamp::default();
+        for mut reading in reader.newest_readings(metrics)? {
+            if is_replayed {
+                reading.subjects.retain(|it, _| !is_permanent(it));
+            }
+            self.engine.resume_counters(&reading);
+            if !is_replayed {
+                // Counters begin anew at a boot, which only the reading before it tells.
+                reading.subjects.retain(|it, _| is_permanent(it));
+                self.engine.set_previous(reading.into());
+            }
+        }
+        self.engine.resume_counter_offsets(&reader.counter_offsets(metrics)?);
         Ok(())
     }
 

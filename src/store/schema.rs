@@ -18,7 +18,7 @@ use super::write_ahead_log::{self, FRAME_HEADER_BYTES, HEADER_BYTES};
 const APPLICATION_ID: i64 = 0x686e_726d;
 const SCHEMA: &str = include_str!("schema.sql");
 /// Version of the schema. There are no migrations: a database of an older version is set aside.
-pub(super) const VERSION: i64 = 11;
+pub(super) const VERSION: i64 = 12;
 
 /// Longest time that a statement of the daemon waits for another process.
 const BUSY: Duration = Duration::from_secs(1);

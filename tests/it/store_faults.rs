@@ -92,7 +92,7 @@ fn another_schema_is_refused_with_advice() {
     for (version, expect) in [
         (
             99,
-            "was written by a newer hostnorm: its schema is 99, this version supports 11; use the newer version",
+            "was written by a newer hostnorm: its schema is 99, this version supports 12; use the newer version",
         ),
         (3, "was written by an older hostnorm and cannot be read; start hostnorm to set it aside"),
     ] {
