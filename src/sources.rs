@@ -26,6 +26,8 @@ use crate::signal::Signal;
 
 mod root_paths;
 mod source_error;
+mod best_line;
+mod byte_text;
 mod kernel_file;
 mod several_files;
 mod impossible_values;
