@@ -26,6 +26,8 @@ pub struct MonotonicCounters {
     subjects: BTreeMap<Subject, SubjectCounters>,
     /// Number of the reading.
     reading: u64,
+    /// Number of offsets that the store has, if that is known.
+    stored: Option<usize>,
     /// Time of the reading, and the sum of the seconds between readings, which does not step with the clock.
     at: Timestamp,
     clock: f64,
@@ -52,6 +54,28 @@ pub struct WrongLimit {
     pub limit: f64,
     /// The gain, per second.
     pub gain: f64,
+}
+
+/// What is added to a counter as the kernel shows it. It outlives a restart of hostnorm, because what the kernel shows does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CounterOffset {
+    /// Whose counter it is.
+    pub subject: Subject,
+    /// The metric.
+    pub metric: &'static Metric,
+    /// The label values.
+    pub labels: MetricLabels,
+    /// The difference between the shown and the read value.
+    pub offset: f64,
+}
+
+/// Offsets to store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OffsetChanges {
+    /// Whether they replace all stored ones, because counters are gone or began anew.
+    pub is_whole: bool,
+    /// The offsets.
+    pub offsets: Vec<CounterOffset>,
 }
 
 impl MonotonicCounters {
@@ -86,6 +110,42 @@ impl MonotonicCounters {
         for (subject, values) in &settled.subjects {
             self.subjects.entry(subject.clone()).or_default().resume(values, at, self.reading);
         }
+    }
+
+    /// Continues with offsets that were stored with the last reading.
+    pub fn resume_offsets(&mut self, offsets: &[CounterOffset]) {
+        for it in offsets {
+            let of_subject = self.subjects.get_mut(&it.subject).into_iter().flat_map(|it| &mut it.series);
+            of_subject
+                .filter(|counter| counter.metric == it.metric && counter.labels == it.labels)
+                .for_each(|counter| counter.resume_offset(it.offset));
+        }
+    }
+
+    /// The offsets that the store lacks, if any; the call marks them as stored.
+    pub fn take_offset_changes(&mut self) -> Option<OffsetChanges> {
+        let has_offset = |offset: f64| offset.abs() > 0.0;
+        let counters = || self.subjects.values().flat_map(|it| &it.series);
+        let is_whole = self.stored != Some(counters().filter(|it| has_offset(it.stored_offset)).count());
+        let (mut offsets, mut stored) = (Vec::new(), 0);
+        for (subject, of_subject) in &mut self.subjects {
+            for it in &mut of_subject.series {
+                let changed = has_offset(it.offset - it.stored_offset);
+                stored += usize::from(has_offset(it.offset));
+                it.stored_offset = it.offset;
+                if changed || (is_whole && has_offset(it.offset)) {
+                    let (subject, labels) = (subject.clone(), it.labels.clone());
+                    offsets.push(CounterOffset { subject, metric: it.metric, labels, offset: it.offset });
+                }
+            }
+        }
+        self.stored = Some(stored);
+        (is_whole || !offsets.is_empty()).then_some(OffsetChanges { is_whole, offsets })
+    }
+
+    /// States that the store may lack any offset.
+    pub fn store_all_offsets(&mut self) {
+        self.stored = None;
     }
 
     /// Counts a reading; returns its time on the clock that does not step.

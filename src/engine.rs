@@ -31,6 +31,7 @@ use crate::time_zone::TimeZone;
 
 mod subject_kind_state;
 mod subject_lifecycle;
+mod counter_offsets;
 mod forget;
 mod snapshot;
 mod subject;

@@ -188,7 +188,7 @@ pub struct MetricSample {
 
 /// All values of one subject at one instant, in the order of the sources.
 #[derive(Debug, Clone, Default)]
-pub struct SubjectValues(Vec<MetricSample>, Vec<(&'static Metric, MetricLabels)>);
+pub struct SubjectValues(Vec<MetricSample>, Vec<MetricSample>);
 
 /// Largest number of refused values that are noted.
 const REFUSED_MAX: usize = 1024;
@@ -210,7 +210,7 @@ impl SubjectValues {
     pub fn set_by(&mut self, metric: &'static Metric, labels: &MetricLabels, value: f64) {
         debug_assert_eq!(metric.labels.len(), labels.values().len(), "labels of {metric}");
         if value.is_infinite() && self.1.len() < REFUSED_MAX {
-            self.1.push((metric, labels.clone()));
+            self.1.push(MetricSample { metric, labels: labels.clone(), value });
         }
         if value.is_finite() {
             self.0.push(MetricSample { metric, labels: labels.clone(), value });
@@ -237,8 +237,8 @@ impl SubjectValues {
         self.0.iter()
     }
 
-    /// The series whose values were infinite, because they cannot be; the list is empty afterwards.
-    pub fn take_refused(&mut self) -> Vec<(&'static Metric, MetricLabels)> {
+    /// The values that were infinite, because they cannot be; the list is empty afterwards.
+    pub fn take_refused(&mut self) -> Vec<MetricSample> {
         std::mem::take(&mut self.1)
     }
 

@@ -1,7 +1,6 @@
 //! The sources of readings, one file each.
 //!
-//! A source knows its root paths, but no other source. Flags, documentation and collector metrics derive from its row
-//! in [`SOURCES`].
+//! A source knows its root paths, but no other source. Flags, docs and collector metrics derive from its row of [`SOURCES`].
 #![cfg_attr(
     not(target_os = "linux"),
     allow(dead_code, reason = "readers of Linux; their metrics and signals are used everywhere")
@@ -26,6 +25,8 @@ use crate::signal::Signal;
 
 mod root_paths;
 mod source_error;
+mod best_line;
+mod byte_text;
 mod kernel_file;
 mod several_files;
 mod impossible_values;

@@ -51,7 +51,9 @@ pub(super) struct CounterState {
     raw: f64,
     /// Its last value as shown, and what is added to values as read: 0 until one falls or jumps.
     shown: f64,
-    offset: f64,
+    pub(super) offset: f64,
+    /// The offset that the store has.
+    pub(super) stored_offset: f64,
     /// Largest gain so far, below which limits need not be looked up.
     gain_max: f64,
     /// The fall after which it may come back.
@@ -136,6 +138,7 @@ impl CounterState {
             raw: sample.value,
             shown: sample.value,
             offset: 0.0,
+            stored_offset: 0.0,
             gain_max: 0.0,
             fall: None,
             jump: None,
@@ -159,6 +162,11 @@ impl CounterState {
         (self.seen, self.at, self.is_resumed) = (reading, at, true);
         (self.raw, self.shown, self.offset) = (shown, shown, 0.0);
         (self.fall, self.jump, self.leap) = (None, None, None);
+    }
+
+    /// Sets what was added to the last value before it was shown.
+    pub(super) fn resume_offset(&mut self, offset: f64) {
+        (self.raw, self.offset) = (self.shown - offset, offset);
     }
 
     /// What is shown for this value; `None` if the gain is unknown.

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::reading::Timestamp;
 
+mod restarts;
+
 static BYTES: Metric =
     Metric::counter("link_bytes_total", "Bytes").by(&["device"]).gains_at_most_per(1.0, &SPEED, 1e11);
 static SPEED: Metric = Metric::gauge("speed_bytes_per_second", "Speed").by(&["device"]);

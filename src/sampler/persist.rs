@@ -53,6 +53,8 @@ impl PersistentState {
     /// Saves a report; baselines and a snapshot from time to time. `ticks` is the number of this report.
     pub(super) fn save_tick(&mut self, report: &Report, ticks: u64, interval: Duration) {
         let ticks_in = |seconds: f64| ticks_in(seconds, interval);
+        // Before the reading: with a newer offset, an older shown value still continues.
+        self.save_counter_offsets();
         self.store.append(report);
         if ticks.is_multiple_of(ticks_in(BASELINES_SECONDS)) {
             self.save_baselines();
@@ -114,6 +116,17 @@ impl PersistentState {
         self.store.put(StoreWrite::Baselines(rows));
     }
 
+    /// Saves what is added to counters that fell or jumped, so that they continue after a restart.
+    fn save_counter_offsets(&mut self) {
+        if self.store.directory().is_none() {
+            return;
+        }
+        let changes = self.engine.take_offset_changes();
+        if changes.is_some_and(|it| !self.store.put_offsets(it)) {
+            self.engine.store_all_offsets();
+        }
+    }
+
     /// Saves how far logs were read.
     fn save_log_positions(&self) {
         if self.store.directory().is_none() {
@@ -157,6 +170,7 @@ impl PersistentState {
             self.store.put(StoreWrite::Model(row(version.record())));
         }
         self.save_snapshot(Some("new store"));
+        self.engine.store_all_offsets();
         self.save_baselines();
     }
 

@@ -132,6 +132,7 @@ impl RestoredEngine {
                 )?)
             }
         };
+        self.resume_counters(reader, metrics)?;
         self.engine.set_learning(learning);
         verdicts::recall(reader, &mut self.engine)?;
         let seconds = started.elapsed().as_secs_f64();
@@ -171,6 +172,29 @@ impl RestoredEngine {
                 self.engine.start_shadow(kind, shadow.eif());
             }
         }
+        Ok(())
+    }
+
+    /// Continues counters where the newest readings left them.
+    fn resume_counters(
+        &mut self,
+        reader: &StoreReader,
+        metrics: &[&'static Metric],
+    ) -> Result<(), StoreError> {
+        let is_permanent = |it: &Subject| it.kind().turnover() == SubjectTurnover::Permanent;
+        let is_replayed = self.engine.at() != Timestamp::default();
+        for mut reading in reader.newest_readings(metrics)? {
+            if is_replayed {
+                reading.subjects.retain(|it, _| !is_permanent(it));
+            }
+            self.engine.resume_counters(&reading);
+            if !is_replayed {
+                // Counters begin anew at a boot, which only the reading before it tells.
+                reading.subjects.retain(|it, _| is_permanent(it));
+                self.engine.set_previous(reading.into());
+            }
+        }
+        self.engine.resume_counter_offsets(&reader.counter_offsets(metrics)?);
         Ok(())
     }
 

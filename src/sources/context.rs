@@ -13,9 +13,10 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::best_line::best_line;
 use super::blocking_reads::{BlockingReader, FIRST_WAIT, PathState, silence};
 use super::file_locks::{LockedFiles, WatchedFile, identity, locked_files};
-use super::kernel_file::{KernelFile, optional};
+use super::kernel_file::{KernelFile, KernelText, SkippedLines, decimal, optional};
 use super::{Source, SourceError, SourceSettings};
 use crate::clock;
 use crate::grace::{BOOT, GraceReason, GraceTrigger, is_same_boot};
@@ -144,8 +145,7 @@ impl Source for GraceContextSource {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let at = into.at;
         let host = into.host();
-        let text = self.uptime.read()?;
-        host.set(&UPTIME, parse_uptime(text.text).ok_or_else(|| text.error())?);
+        let uptime = set_uptime(self.uptime.read()?, host);
         if let Some(seconds) = clock::suspended_seconds() {
             host.set(&SUSPENDED, seconds);
         }
@@ -156,7 +156,7 @@ impl Source for GraceContextSource {
         if let Some(Ok(it)) = &self.held {
             into.omissions.extend(it.malformed.clone());
         }
-        boot.and(locks).and(marker)
+        uptime.map(|it| it.add_to(into)).and(boot).and(locks).and(marker)
     }
 }
 
@@ -266,8 +266,18 @@ pub(super) fn parse_boot_id(text: &str) -> Option<&str> {
     is_id.then_some(id)
 }
 
-pub(super) fn parse_uptime(text: &str) -> Option<f64> {
-    text.split_ascii_whitespace().next()?.parse().ok().filter(|it: &f64| *it >= 0.0 && it.is_finite())
+/// Sets the uptime, the first field of the file.
+pub(super) fn set_uptime(
+    text: KernelText<'_>,
+    into: &mut SubjectValues,
+) -> Result<SkippedLines, SourceError> {
+    let mut skipped = SkippedLines::default();
+    let parse = |it: &str| [it.split_ascii_whitespace().next().and_then(decimal).unwrap_or(f64::NAN)];
+    let Some((_, [uptime])) = best_line(text.filled_lines(), parse, &mut skipped) else {
+        return Err(skipped.fail(text.error()));
+    };
+    into.set(&UPTIME, uptime);
+    Ok(skipped)
 }
 
 #[cfg(test)]
@@ -374,7 +384,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "\\PC{0,60}") {
-            let _ = (parse_uptime(&text), parse_boot_id(&text));
+            let text = KernelText::of(Path::new("uptime"), &text);
+            let _ = (set_uptime(text, &mut SubjectValues::default()), parse_boot_id(text.text));
         }
     }
 }

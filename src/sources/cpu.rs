@@ -1,5 +1,6 @@
 //! CPU time by mode, from `/proc/stat` (`Documentation/filesystems/proc.rst`, §1.7).
 
+use super::best_line::best_line;
 use super::kernel_file::{KernelFile, KernelText, SkippedLines, count};
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
@@ -117,21 +118,18 @@ impl Source for Cpu {
     }
 }
 
-/// Sets the time of each mode and the number of CPUs. Of several lines of all CPUs, the first one counts.
+/// Sets the time of each mode and the number of CPUs. Of several lines of all CPUs, the one with most columns counts.
 pub(super) fn set(
     text: KernelText<'_>,
     labels: &[MetricLabels; MODES.len()],
     into: &mut SubjectValues,
 ) -> Result<SkippedLines, SourceError> {
     let mut skipped = SkippedLines::default();
-    let mut total = None;
-    for line in text.lines().filter(|it| it.text.starts_with("cpu ")) {
-        match parse_total(line.text) {
-            Some(ticks) if total.is_none() => total = Some(ticks),
-            _ => skipped.add(line.error()),
-        }
-    }
-    let Some(ticks) = total else { return Err(skipped.fail(text.error())) };
+    let lines = text.lines().filter(|it| it.text.starts_with("cpu "));
+    let parse = |it: &str| parse_total(it).unwrap_or([f64::NAN; MODES.len()]);
+    let Some((_, ticks)) = best_line(lines, parse, &mut skipped) else {
+        return Err(skipped.fail(text.error()));
+    };
     for ((labels, ticks), mode) in labels.iter().zip(ticks).zip(MODES) {
         if ticks.is_nan() {
             skipped.lacks(text, mode);
@@ -176,7 +174,7 @@ fn parse_total(line: &str) -> Option<[f64; MODES.len()]> {
 mod tests {
     use std::path::Path;
 
-    use super::super::kernel_file::IMPOSSIBLE;
+    use super::super::kernel_file::{BELOW_ZERO, IMPOSSIBLE};
     use super::*;
 
     #[test]
@@ -197,7 +195,7 @@ mod tests {
     #[test]
     fn a_line_may_be_short_or_have_one_impossible_column() {
         let ticks = parse_total("cpu 1 2 3 4 18446744073709551615 -7").unwrap();
-        assert_eq!(ticks[..6], [1.0, 2.0, 3.0, 4.0, IMPOSSIBLE, IMPOSSIBLE]);
+        assert_eq!(ticks[..6], [1.0, 2.0, 3.0, 4.0, IMPOSSIBLE, BELOW_ZERO]);
         assert!(ticks[6..].iter().all(|it| it.is_nan()));
     }
 
@@ -212,6 +210,20 @@ mod tests {
         assert_eq!(values.get_by(&SECONDS, &labels[0]), Some(0.01));
         assert_eq!(values.get(&COUNT), Some(2.0));
         assert_eq!(reading.omissions.iter().map(|it| it.count).sum::<usize>(), 2);
+    }
+
+    #[test]
+    fn a_cut_copy_of_the_line_is_skipped() {
+        let labels = MODES.map(|mode| MetricLabels::new([mode]));
+        for copy in ["cpu  100000 50 50000 5000000 9", "cpu  100000 50 50000 500", "cpu  10"] {
+            let text = format!("{copy}\ncpu  100000 50 50000 5000000 90010 11 22 33 0 0\ncpu0 1\n");
+            let (mut values, mut reading) = (SubjectValues::default(), Reading::default());
+            set(KernelText::of(Path::new("stat"), &text), &labels, &mut values).unwrap().add_to(&mut reading);
+            assert_eq!(values.get_by(&SECONDS, &labels[4]), Some(900.1), "{copy}");
+            assert_eq!(values.each(&SECONDS).count(), 8);
+            let said: Vec<&str> = reading.omissions.iter().map(|it| &*it.what).collect();
+            assert_eq!(said, [format!("stat:1: malformed: {copy:?}")]);
+        }
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
+use super::byte_text::file_name;
 use super::filter_pattern::ExcludePattern;
 use super::kernel_file::visible;
 use crate::metric::Metric;
@@ -22,6 +24,8 @@ const NAMES_MAX: usize = 4;
 #[derive(Debug)]
 pub(super) struct IncludedDevices {
     exclude: ExcludePattern,
+    /// Directory of sysfs whose hardware is shown whatever its name.
+    hardware: Option<PathBuf>,
     /// Devices that are exposed.
     known: Vec<IncludedDevice>,
     /// Devices that the settings leave out.
@@ -48,6 +52,7 @@ impl IncludedDevices {
     pub(super) fn new(exclude: ExcludePattern) -> Self {
         Self {
             exclude,
+            hardware: None,
             known: Vec::new(),
             excluded: BTreeSet::new(),
             next: 0,
@@ -55,6 +60,16 @@ impl IncludedDevices {
             dropped: 0,
             repeated: <_>::default(),
         }
+    }
+
+    /// The same, but a device for which this directory of sysfs shows hardware is not left out.
+    pub(super) fn with_hardware(self, directory: PathBuf) -> Self {
+        Self { hardware: Some(directory), ..self }
+    }
+
+    /// The devices of the last reading with their labels, by their names in the file.
+    pub(super) fn shown(&self) -> impl Iterator<Item = (&str, &MetricLabels)> {
+        self.known.iter().map(|it| (&*it.name, &it.labels))
     }
 
     /// Starts a reading.
@@ -115,7 +130,7 @@ impl IncludedDevices {
 
     /// Whether the settings leave out a new device.
     fn excludes(&mut self, name: &str) -> bool {
-        let is_excluded = self.exclude.matches(&visible(name));
+        let is_excluded = self.exclude.matches(&visible(name)) && !self.is_hardware(name);
         if is_excluded {
             if EXCLUDED_MAX <= self.excluded.len() {
                 self.excluded.clear();
@@ -123,6 +138,11 @@ impl IncludedDevices {
             self.excluded.insert(name.into());
         }
         is_excluded
+    }
+
+    fn is_hardware(&self, name: &str) -> bool {
+        let device = self.hardware.as_ref().map(|it| it.join(file_name(name)).join("device"));
+        device.is_some_and(|it| it.symlink_metadata().is_ok())
     }
 
     /// Notes the devices of the last reading that are not shown: those beyond the maximum, and second rows of a name.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::blocking_reads::{BlockingReader, FIRST_WAIT, PathState, outdated, silence};
 use super::device_filter::distinct_text;
 use super::filter_pattern::ExcludePattern;
-use super::kernel_file::{KernelFile, SkippedLines};
+use super::kernel_file::{KernelFile, LIST_BYTES_MAX, SkippedLines};
 use super::mounts::{self, MOUNTS_MAX, Mount, MountFilter};
 use super::{Source, SourceError, excerpt};
 use crate::clock;
@@ -156,7 +156,8 @@ impl Filesystem {
     fn new(settings: &super::SourceSettings) -> Self {
         let super::RootPaths { procfs, rootfs, .. } = &settings.roots;
         Self {
-            mountinfo: KernelFile::first_of([procfs.join("1/mountinfo"), procfs.join("self/mountinfo")]),
+            mountinfo: KernelFile::first_of([procfs.join("1/mountinfo"), procfs.join("self/mountinfo")])
+                .up_to(LIST_BYTES_MAX),
             filter: MountFilter {
                 points: settings.filesystem.mount_exclude.clone(),
                 fstypes: settings.filesystem.fstype_exclude.clone(),
@@ -195,6 +196,8 @@ struct ShownMount {
     point: PathBuf,
     labels: MetricLabels,
     read_only: bool,
+    /// The mount point of what one sees in its place.
+    hidden_by: Option<PathBuf>,
 }
 
 impl Source for Filesystem {
@@ -217,6 +220,16 @@ impl Source for Filesystem {
         self.usages.update(now);
         let (mut silent, mut old) = (Vec::<&Path>::new(), Vec::<&Path>::new());
         for mount in &self.mounts {
+            if let Some(upper) = &mount.hidden_by {
+                let point = mount.point.display().to_string();
+                mount.set(None, into.host());
+                into.note_omission(
+                    1,
+                    &*point,
+                    format!("{point} is hidden by the mount on {}", upper.display()),
+                );
+                continue;
+            }
             match self.usages.known(&mount.point, now) {
                 PathState::Pending => {}
                 PathState::Outdated => old.push(&mount.point),
@@ -258,9 +271,9 @@ impl Filesystem {
         self.malformed = skipped.omission();
         self.dropped = mounts.dropped;
         self.mounts = shown(mounts.shown);
-        let mounts = &self.mounts;
-        self.usages.keep(|point| mounts.iter().any(|it| it.point == point));
-        mounts.iter().try_for_each(|mount| {
+        let mut seen = self.mounts.iter().filter(|it| it.hidden_by.is_none());
+        self.usages.keep(|point| seen.clone().any(|it| it.point == point));
+        seen.try_for_each(|mount| {
             let root = Arc::clone(&self.rootfs);
             self.usages.request(&mount.point, move |point| {
                 let usage = ask(&root.join(point.strip_prefix("/").unwrap_or(point)));
@@ -272,11 +285,11 @@ impl Filesystem {
 
 /// The mounts with their labels.
 fn shown(mounts: Vec<Mount>) -> Vec<ShownMount> {
-    let label = |Mount { device, point, fstype, read_only }: Mount| {
+    let label = |Mount { device, point, fstype, read_only, hidden_by }: Mount| {
         let text = distinct_text(point.to_string_lossy(), point.as_os_str().as_encoded_bytes());
         let labels = MetricLabels::new([&*device, &*text, &*fstype]);
         drop(text);
-        ShownMount { point, labels, read_only }
+        ShownMount { point, labels, read_only, hidden_by }
     };
     mounts.into_iter().map(label).collect()
 }

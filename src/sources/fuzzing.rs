@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::context::parse_uptime;
+use super::context::set_uptime;
 use super::device_filter::IncludedDevices;
 use super::file_locks::locks;
 use super::kernel_file::{KernelText, SkippedLines};
@@ -24,7 +24,7 @@ type Parser = fn(KernelText<'_>, &mut SubjectValues) -> Result<SkippedLines, Sou
 /// The parsers of text, chosen by the first byte.
 const PARSERS: [Parser; 14] = [
     |text, into| cpu::set(text, &cpu::MODES.map(|mode| MetricLabels::new([mode])), into),
-    |text, into| whole(load::set(text, into)),
+    load::set,
     |text, into| memory::set(text, &memory::MEMINFO, Some(memory::KILOBYTES), into),
     |text, into| memory::set(text, &memory::VMSTAT, None, into),
     |text, into| pressure::set(text, &pressure::FILES[0].1, into),
@@ -41,8 +41,8 @@ const PARSERS: [Parser; 14] = [
     stat::set_stat,
     stat::set_files,
     |text, _| whole(locks(text).try_for_each(|it| it.map(|_| ()))),
-    |text, _| {
-        assert!(parse_uptime(text.text).is_none_or(|it| it.is_finite() && it >= 0.0));
+    |text, into| {
+        let _ = set_uptime(text, into);
         assert!(process_self::parse_boot_time(text).is_none_or(f64::is_finite));
         whole(process_self::parse(text.text).map(|_| ()).ok_or_else(|| text.error()))
     },

@@ -4,7 +4,7 @@
 //! Each source declares both in its metrics, by [`Metric::within`] and [`Metric::part_of`]. Kernels, containers and
 //! hypervisors print such values now and then: more memory available than there is, less than no connections.
 
-use super::kernel_file::IMPOSSIBLE;
+use super::kernel_file::{BELOW_ZERO, IMPOSSIBLE};
 use crate::metric::{self, Metric};
 use crate::reading::{MetricLabels, MetricSample, Reading, Subject, SubjectValues};
 
@@ -35,13 +35,14 @@ pub(super) fn drop_from(reading: &mut Reading, before: CountsBeforeSource) {
             _ if has_others => 0,
             _ => continue,
         };
-        for (metric, labels) in values.take_refused() {
-            found.push(Impossible { metric, labels, why: "below zero".to_owned() });
+        for MetricSample { metric, labels, value } in values.take_refused() {
+            found.push(Impossible { subject: subject.clone(), metric, labels, why: digits(value) });
         }
         values.keep(from, |all, sample| {
             let why = impossible(all, sample);
             let holds = why.is_none();
             found.extend(why.map(|why| Impossible {
+                subject: subject.clone(),
                 metric: sample.metric,
                 labels: sample.labels.clone(),
                 why,
@@ -49,18 +50,23 @@ pub(super) fn drop_from(reading: &mut Reading, before: CountsBeforeSource) {
             holds
         });
     }
-    for Impossible { metric, labels, why } in found {
+    for Impossible { subject, metric, labels, why } in found {
         let labels =
             if labels.values().is_empty() { String::new() } else { format!("{:?}", labels.values()) };
+        let of = match subject {
+            Subject::Host => String::new(),
+            _ => format!(" of {} {:?}", subject.kind().name(), subject.name()),
+        };
         reading.note_omission(
             1,
             format!("{}{labels}", metric.name),
-            format!("{metric}{labels} is {why}, which cannot be; it counts as missing"),
+            format!("{metric}{labels}{of} is {why}, which cannot be; it counts as missing"),
         );
     }
 }
 
 struct Impossible {
+    subject: Subject,
     metric: &'static Metric,
     labels: MetricLabels,
     why: String,
@@ -83,7 +89,8 @@ const DIGITS_MAX: f64 = 1e21;
 /// A value as people read it.
 fn digits(value: f64) -> String {
     match value {
-        IMPOSSIBLE => "below zero or near 2^64".to_owned(),
+        IMPOSSIBLE => "2^63 or more".to_owned(),
+        BELOW_ZERO => "below zero".to_owned(),
         _ if value.abs() < DIGITS_MAX => value.to_string(),
         _ => format!("{value:e}"),
     }
@@ -99,7 +106,8 @@ mod tests {
             (-61.0, "-61"),
             (18_446_744_073_709_540_000.0, "18446744073709540000"),
             (1e300, "1e300"),
-            (IMPOSSIBLE, "below zero or near 2^64"),
+            (IMPOSSIBLE, "2^63 or more"),
+            (BELOW_ZERO, "below zero"),
         ] {
             assert_eq!(digits(value), expect);
         }

@@ -4,19 +4,22 @@
 //! have few files open. The buffer is reused, so a tick does not allocate. It is opened without waiting, so that a pipe in its
 //! place is an error instead of a hang.
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 #[cfg(unix)]
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::byte_text::decode;
+pub(super) use super::byte_text::visible;
 use super::{SourceError, excerpt};
 use crate::open_files;
 use crate::reading::{Reading, ReadingOmission};
 
 /// Largest size of a file; the kernel's are far smaller on any known machine.
 pub(super) const FILE_BYTES_MAX: usize = 4 << 20;
+/// The same of lists of mounts and network devices, of which hosts of many containers have tens of thousands.
+pub(super) const LIST_BYTES_MAX: usize = 32 << 20;
 
 /// A file with its candidate paths and its last content.
 #[derive(Debug)]
@@ -26,6 +29,7 @@ pub(super) struct KernelFile {
     /// Index of the path tried last.
     at: usize,
     open: Option<File>,
+    bytes_max: usize,
     /// Starts with the text; it keeps its length between readings.
     buffer: Vec<u8>,
     /// The text, if it is not UTF-8.
@@ -46,9 +50,15 @@ impl KernelFile {
             paths: paths.into_iter().collect(),
             at: 0,
             open: None,
+            bytes_max: FILE_BYTES_MAX,
             buffer: Vec::new(),
             decoded: String::new(),
         }
+    }
+
+    /// The same file, which may be this large.
+    pub(super) fn up_to(self, bytes_max: usize) -> Self {
+        Self { bytes_max, ..self }
     }
 
     fn path(&self) -> &Path {
@@ -58,7 +68,7 @@ impl KernelFile {
     /// Reads the file as text; see [`decode`] for bytes that are none.
     ///
     /// # Errors
-    /// If it is missing, cannot be read, or exceeds [`FILE_BYTES_MAX`].
+    /// If it is missing, cannot be read, or is too large.
     pub(super) fn read(&mut self) -> Result<KernelText<'_>, SourceError> {
         let length = self.read_bytes()?.1.len();
         let bytes = self.buffer.get(..length).unwrap_or_default();
@@ -88,7 +98,7 @@ impl KernelFile {
             self.open = Some(self.open_first()?);
         }
         let Some(file) = &self.open else { return Err(ErrorKind::NotFound.into()) };
-        let filled = fill(file, is_new, &mut self.buffer);
+        let filled = fill(file, is_new, self.bytes_max, &mut self.buffer);
         if !may_stay_open(file, open_files::descriptors_max()) {
             self.open = None;
         }
@@ -135,9 +145,9 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 
 /// Reads a file from its start into the buffer; returns the length of the text. A file that was just opened is read from where
 /// it is, as any program does, so that a library that is loaded before, to act as another kernel, sees it.
-fn fill(mut file: &File, is_new: bool, buffer: &mut Vec<u8>) -> io::Result<usize> {
+fn fill(mut file: &File, is_new: bool, bytes_max: usize, buffer: &mut Vec<u8>) -> io::Result<usize> {
     let mut filled = 0;
-    while filled <= FILE_BYTES_MAX {
+    while filled <= bytes_max {
         if filled == buffer.len() {
             buffer.resize((2 * filled).max(BUFFER_BYTES), 0);
         }
@@ -156,7 +166,7 @@ fn fill(mut file: &File, is_new: bool, buffer: &mut Vec<u8>) -> io::Result<usize
             Err(error) => return Err(error),
         }
     }
-    Err(io::Error::other(format!("larger than {FILE_BYTES_MAX} bytes")))
+    Err(io::Error::other(format!("larger than {bytes_max} bytes")))
 }
 
 /// The same for a file that the kernel makes as a whole, such as those of control groups: a read that leaves room in the
@@ -167,7 +177,7 @@ fn fill_once(file: &File, buffer: &mut Vec<u8>) -> io::Result<usize> {
     }
     match read_at(file, buffer, 0) {
         Ok(count) if count < buffer.len() => Ok(count),
-        _ => fill(file, false, buffer),
+        _ => fill(file, false, FILE_BYTES_MAX, buffer),
     }
 }
 
@@ -182,29 +192,6 @@ fn failed(path: &Path, source: io::Error) -> SourceError {
         _ if source.raw_os_error() == Some(ENODEV) => SourceError::Unavailable { path },
         _ => SourceError::Read { path, source },
     }
-}
-
-/// The character of byte 0 of those that are no text: from here on, Unicode assigns none.
-const ODD_BYTES: u32 = 0x0010_FF00;
-
-/// The bytes as text. One that is no UTF-8 becomes a character of its own, so that names that differ in it stay distinct;
-/// [`visible`] shows it.
-fn decode<'a>(bytes: &'a [u8], into: &'a mut String) -> &'a str {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return text;
-    }
-    into.clear();
-    for chunk in bytes.utf8_chunks() {
-        into.push_str(chunk.valid());
-        into.extend(chunk.invalid().iter().filter_map(|it| char::from_u32(ODD_BYTES + u32::from(*it))));
-    }
-    into
-}
-
-/// The text as people see it: with a replacement character for each byte that is no text.
-pub(super) fn visible(text: &str) -> Cow<'_, str> {
-    let is_odd = |it: char| ODD_BYTES <= u32::from(it);
-    if text.contains(is_odd) { text.replace(is_odd, "\u{FFFD}").into() } else { text.into() }
 }
 
 /// Reads files that are not kept open, because there are many; all share one buffer.
@@ -262,6 +249,11 @@ impl<'a> KernelText<'a> {
             number: idx + 1,
             text,
         })
+    }
+
+    /// The lines that are not blank.
+    pub(super) fn filled_lines(self) -> impl Iterator<Item = KernelFileLine<'a>> {
+        self.lines().filter(|it| !it.text.trim_ascii().is_empty())
     }
 
     /// The error that the whole file has an unexpected format.
@@ -372,17 +364,25 @@ impl SkippedLines {
     }
 }
 
-/// The value of a number that the kernel cannot mean: one below zero, or so large that its sign was lost. A reading treats it
-/// as missing, and says so.
+/// The value of a number that the kernel cannot mean, because it is so large that its sign was lost. A reading treats it as
+/// missing, and says so.
 pub(super) const IMPOSSIBLE: f64 = f64::INFINITY;
+/// The same of a number below zero.
+pub(super) const BELOW_ZERO: f64 = f64::NEG_INFINITY;
 
-/// Parses a whole number; `None` for other text, and [`IMPOSSIBLE`] if it is below zero.
+/// Parses a whole number; `None` for other text, and an infinity if the kernel cannot mean it.
 pub(super) fn count(text: &str) -> Option<f64> {
     match text.parse::<u64>() {
         Ok(value) if i64::try_from(value).is_ok() => Some(value as f64),
         Ok(_) => Some(IMPOSSIBLE),
-        Err(_) => text.parse::<i64>().ok().map(|_| IMPOSSIBLE),
+        Err(_) => text.parse::<i64>().ok().map(|_| BELOW_ZERO),
     }
+}
+
+/// Parses a number with decimals, as [`count`] does.
+pub(super) fn decimal(text: &str) -> Option<f64> {
+    let value = text.parse().ok().filter(|it: &f64| it.is_finite())?;
+    Some(if value < 0.0 { BELOW_ZERO } else { value })
 }
 
 /// Parses the next field as a whole number, as [`count`] does.

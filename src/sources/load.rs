@@ -3,7 +3,8 @@
 //! They are exposed but not scored: an average over minutes would prolong an episode. Runnable and blocked tasks and
 //! pressure show the same without delay.
 
-use super::kernel_file::{KernelFile, KernelText};
+use super::best_line::best_line;
+use super::kernel_file::{KernelFile, KernelText, SkippedLines, decimal};
 use super::stat::TASKS_MAX;
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
@@ -29,39 +30,72 @@ struct LoadSource {
 
 impl Source for LoadSource {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
-        set(self.loadavg.read()?, into.host())
+        set(self.loadavg.read()?, into.host())?.add_to(into);
+        Ok(())
     }
 }
 
 /// Sets the three averages.
-pub(super) fn set(text: KernelText<'_>, into: &mut SubjectValues) -> Result<(), SourceError> {
-    let values = parse(text.text).ok_or_else(|| text.error())?;
+pub(super) fn set(text: KernelText<'_>, into: &mut SubjectValues) -> Result<SkippedLines, SourceError> {
+    let mut skipped = SkippedLines::default();
+    let Some((line, values)) = best_line(text.filled_lines(), parse, &mut skipped) else {
+        return Err(skipped.fail(text.error()));
+    };
+    if values.iter().any(|it| it.is_nan()) {
+        skipped.add(line.error());
+    }
     for (metric, value) in METRICS.iter().zip(values) {
         into.set(metric, value);
     }
-    Ok(())
+    Ok(skipped)
 }
 
-fn parse(text: &str) -> Option<[f64; 3]> {
-    let mut fields = text.split_ascii_whitespace().map(|it| it.parse().ok().filter(|it| 0.0 <= *it));
-    Some([fields.next()??, fields.next()??, fields.next()??])
+/// The first three fields; NaN for one that is missing or no number.
+fn parse(text: &str) -> [f64; 3] {
+    let mut fields = text.split_ascii_whitespace().map(decimal);
+    std::array::from_fn(|_| fields.next().flatten().unwrap_or(f64::NAN))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use proptest::prelude::*;
 
-    use super::parse;
+    use super::*;
+    use crate::sources::kernel_file::BELOW_ZERO;
 
     #[test]
     fn reads_the_first_three_fields() {
-        assert_eq!(parse("0.52 0.58 0.59 1/1023 12345\n"), Some([0.52, 0.58, 0.59]));
+        let found = |text: &str| parse(text).map(Some);
+        assert_eq!(found("0.52 0.58 0.59 1/1023 12345\n"), [Some(0.52), Some(0.58), Some(0.59)]);
+        assert_eq!(found("-0.10 0.20 -7"), [Some(BELOW_ZERO), Some(0.2), Some(BELOW_ZERO)]);
     }
 
+    /// Each text with what is known of it, and the number of malformed lines.
     #[test]
-    fn refuses_what_the_kernel_does_not_write() {
-        for text in ["", "0.52", "0.52 0.58", "a b c", "-1 0 0", "nan 0 0"] {
-            assert_eq!(parse(text), None, "{text}");
+    fn an_odd_field_or_line_costs_itself() {
+        for (text, known, malformed) in [
+            ("0.1 0.2 0.3 1/2 3\n", &[Some(0.1), Some(0.2), Some(0.3)][..], 0),
+            ("\0\0\n0.1 0.2 0.3 1/2 3\n", &[Some(0.1), Some(0.2), Some(0.3)], 1),
+            ("0.1 0.\n0.1 0.2 0.3 1/2 3\n", &[Some(0.1), Some(0.2), Some(0.3)], 1),
+            ("-0.1 0.2 0.3\n", &[None, Some(0.2), Some(0.3)], 0),
+            ("0.1 0.2 nan\n", &[Some(0.1), Some(0.2), None], 1),
+            ("0.52", &[Some(0.52), None, None], 1),
+            ("", &[], 0),
+            ("\0\n", &[], 1),
+            ("a b c", &[], 1),
+        ] {
+            let (mut values, mut reading) = (SubjectValues::default(), Reading::default());
+            match set(KernelText::of(Path::new("loadavg"), text), &mut values) {
+                Ok(skipped) => skipped.add_to(&mut reading),
+                Err(_) => assert!(known.is_empty(), "{text}"),
+            }
+            let found: Vec<_> = METRICS.iter().map(|it| values.get(it)).collect();
+            if !known.is_empty() {
+                assert_eq!(found, known, "{text}");
+                assert_eq!(reading.omissions.iter().map(|it| it.count).sum::<usize>(), malformed, "{text}");
+            }
         }
     }
 

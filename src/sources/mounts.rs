@@ -2,6 +2,7 @@
 //!
 //! It is parsed as bytes, because names need not be UTF-8. `procfs-core` requires UTF-8 and does not decode the escapes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::filter_pattern::ExcludePattern;
@@ -20,6 +21,8 @@ pub(super) struct Mount {
     pub(super) fstype: String,
     /// Whether it is mounted read-only.
     pub(super) read_only: bool,
+    /// The mount point above it where another filesystem was mounted later, so that its own mount point leads elsewhere.
+    pub(super) hidden_by: Option<PathBuf>,
 }
 
 /// Determines which mounts are left out.
@@ -46,45 +49,149 @@ pub(super) struct Mounts<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadLine<'a>(pub(super) usize, pub(super) &'a [u8]);
 
-/// Parses a list, without the mounts that the filter leaves out and without malformed lines.
+/// Parses a list, without the mounts that the filter leaves out, those below another one on the same mount point, and malformed
+/// lines.
 ///
 /// # Errors
 /// If no line is a mount; the first malformed line is returned.
 pub(super) fn parse<'a>(bytes: &'a [u8], filter: &MountFilter) -> Result<Mounts<'a>, BadLine<'a>> {
-    let mut mounts = Mounts::default();
-    let mut empty = true;
+    let (mut malformed, mut tree, mut included) = (Vec::new(), MountTree::default(), Vec::new());
     for (idx, line) in bytes.split(|it| *it == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
-        let Some(mut mount) = parse_line(line) else {
-            mounts.malformed.push(BadLine(idx + 1, line));
+        let Some((node, mount)) = parse_line(line) else {
+            malformed.push(BadLine(idx + 1, line));
             continue;
         };
-        empty = false;
-        mount.point = below(&filter.rootfs, &mount.point);
-        if filter.fstypes.matches(&mount.fstype) || filter.points.matches(&mount.point.to_string_lossy()) {
-            continue;
-        }
-        // A mount over another one hides it.
-        if let Some(hidden) = mounts.shown.iter_mut().find(|it| it.point == mount.point) {
-            *hidden = mount;
-        } else if mounts.shown.len() < MOUNTS_MAX {
-            mounts.shown.push(mount);
-        } else {
-            mounts.dropped += 1;
+        let place = tree.add(node, &mount.point);
+        let point = below(&filter.rootfs, &mount.point);
+        if !filter.fstypes.matches(&mount.fstype) && !filter.points.matches(&point.to_string_lossy()) {
+            included.push((place, point, mount));
         }
     }
     // There is always a root.
-    match (empty, mounts.malformed.first()) {
-        (false, _) => Ok(mounts),
-        (true, Some(BadLine(number, line))) => Err(BadLine(*number, line)),
-        (true, None) => Err(BadLine(1, b"")),
+    match (tree.nodes.is_empty(), malformed.first()) {
+        (false, _) => {}
+        (true, Some(BadLine(number, line))) => return Err(BadLine(*number, line)),
+        (true, None) => return Err(BadLine(1, b"")),
+    }
+    let mut shown: Vec<Mount> = Vec::new();
+    let mut by_point: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for (place, point, mount) in included {
+        let hidden_by = tree.hider(place, &mount.point).map(Path::to_owned);
+        if hidden_by.as_ref() == Some(&mount.point) {
+            continue;
+        }
+        let mount = Mount { point: point.clone(), hidden_by, ..mount };
+        match by_point.get(&point).and_then(|it| shown.get_mut(*it)) {
+            Some(other) => *other = mount,
+            None => {
+                by_point.insert(point, shown.len());
+                shown.push(mount);
+            }
+        }
+    }
+    let dropped = shown.len().saturating_sub(MOUNTS_MAX);
+    if dropped > 0 {
+        shown.sort_by_key(rank);
+        shown.truncate(MOUNTS_MAX);
+    }
+    Ok(Mounts { shown, dropped, malformed })
+}
+
+/// A number that is smaller for mounts that are shown first if there are too many: those of a device, a server or a pool come
+/// before those in memory or of a program, such as one for each user.
+fn rank(mount: &Mount) -> usize {
+    let is_of_program = ["tmpfs", "ramfs"].contains(&&*mount.fstype) || mount.fstype.starts_with("fuse");
+    match () {
+        () if mount.point == Path::new("/") || mount.device.contains('/') => 0,
+        () if is_of_program => 2,
+        () => 1,
+    }
+}
+
+/// Where the mounts of a list are mounted on each other.
+#[derive(Debug, Default)]
+struct MountTree {
+    nodes: Vec<MountNode>,
+    /// Places in the list by identifiers.
+    places: BTreeMap<u64, usize>,
+    /// The last mount of each mount point.
+    last: BTreeMap<PathBuf, usize>,
+    /// The mount on top of another one with the same mount point, by the identifier of that.
+    on_top: BTreeMap<u64, usize>,
+}
+
+/// A mount with its parent, by their identifiers.
+#[derive(Debug, Clone, Copy)]
+struct MountNode {
+    id: u64,
+    parent: u64,
+}
+
+/// Longest chain of mounts on each other that is followed.
+const CHAIN_MAX: usize = 256;
+
+impl MountTree {
+    /// Adds the next mount of the list; returns its place.
+    fn add(&mut self, node: MountNode, point: &Path) -> usize {
+        let place = self.nodes.len();
+        self.nodes.push(node);
+        self.places.insert(node.id, place);
+        // One that was moved is listed before what it is mounted on.
+        let below = self.last.insert(point.to_owned(), place).and_then(|it| self.nodes.get(it));
+        match below {
+            Some(it) if it.parent == node.id && it.id != node.id => {
+                let moved = self.places.get(&it.id).copied();
+                self.on_top.extend(moved.map(|it| (node.id, it)));
+            }
+            _ => {}
+        }
+        place
+    }
+
+    /// The mount point of the filesystem that one sees in place of this mount, if it is not this one: its own, or one above.
+    fn hider<'a>(&self, place: usize, point: &'a Path) -> Option<&'a Path> {
+        point.ancestors().find(|path| {
+            let Some(top) = self.top(path) else { return false };
+            let is_own = *path == point;
+            top != place && (is_own || place < top) && !self.is_mounted_on(place, top)
+        })
+    }
+
+    /// The mount that one sees on a mount point.
+    fn top(&self, point: &Path) -> Option<usize> {
+        let mut top = *self.last.get(point)?;
+        for _ in 0..CHAIN_MAX {
+            let Some(upper) = self.nodes.get(top).and_then(|it| self.on_top.get(&it.id)) else { break };
+            top = *upper;
+        }
+        Some(top)
+    }
+
+    /// Whether a mount is mounted on another one, or on one that is.
+    fn is_mounted_on(&self, mut place: usize, other: usize) -> bool {
+        for _ in 0..CHAIN_MAX {
+            let Some(parent) = self.nodes.get(place).and_then(|it| self.places.get(&it.parent)) else {
+                return false;
+            };
+            if *parent == other {
+                return true;
+            }
+            if *parent == place {
+                return false;
+            }
+            place = *parent;
+        }
+        false
     }
 }
 
 /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`: any number of optional fields, up
 /// to the dash.
-fn parse_line(line: &[u8]) -> Option<Mount> {
+fn parse_line(line: &[u8]) -> Option<(MountNode, Mount)> {
     let mut fields = line.split(|it| *it == b' ');
-    let point = unescape(fields.nth(4)?);
+    let mut number = || std::str::from_utf8(fields.next()?).ok()?.parse().ok();
+    let node = MountNode { id: number()?, parent: number()? };
+    let point = unescape(fields.nth(2)?);
     let options = fields.next()?;
     fields.find(|it| *it == b"-")?;
     let (fstype, device, more) = (fields.next()?, fields.next()?, fields.next().unwrap_or_default());
@@ -92,12 +199,14 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     if point.first() != Some(&b'/') {
         return None;
     }
-    Some(Mount {
+    let mount = Mount {
         device: String::from_utf8_lossy(&unescape(device)).into_owned(),
         point: path_of(point),
         fstype: String::from_utf8_lossy(fstype).into_owned(),
         read_only,
-    })
+        hidden_by: None,
+    };
+    Some((node, mount))
 }
 
 /// Space, tab, newline, backslash and hash are escaped as three octal digits (`fs/seq_file.c`, `mangle_path`).
@@ -194,6 +303,58 @@ mod tests {
     fn the_upper_one_of_two_mounts_is_seen() {
         let text = "1 0 8:1 / /srv rw - ext4 /dev/a rw\n2 1 8:2 / /srv rw - ext4 /dev/b rw\n";
         check(text, "/", &[("/dev/b", "/srv", "ext4", false)]);
+    }
+
+    /// A mount by its numbers, mount point and type, as `3 1 /srv ext4`.
+    fn check_hidden(lines: &[&str], expected: &[(&str, &str)]) {
+        let line = |it: &&str| {
+            let [id, parent, point, fstype] =
+                it.split(' ').collect::<Vec<_>>().try_into().expect("four fields");
+            format!("{id} {parent} 0:{id} / {point} rw - {fstype} /dev/{id} rw\n")
+        };
+        let text: String = lines.iter().map(line).collect();
+        let mounts = parse(text.as_bytes(), &filter("/")).unwrap().shown;
+        let found: Vec<(String, String)> = mounts
+            .iter()
+            .map(|it| {
+                let hidden_by = it.hidden_by.as_deref().unwrap_or(Path::new(""));
+                (format!("{} {}", it.point.display(), it.fstype), hidden_by.display().to_string())
+            })
+            .collect();
+        let expected: Vec<(String, String)> =
+            expected.iter().map(|it| (it.0.to_owned(), it.1.to_owned())).collect();
+        assert_eq!(found, expected, "{lines:?}");
+    }
+
+    #[test]
+    fn what_another_mount_hides_is_not_shown_as_that() {
+        let root = "27 1 / ext4";
+        // The upper one is left out, or was moved there from elsewhere.
+        check_hidden(&[root, "40 27 /srv xfs", "41 40 /srv overlay"], &[("/ ext4", "")]);
+        check_hidden(&[root, "40 27 /srv xfs", "41 27 /srv overlay"], &[("/ ext4", "")]);
+        check_hidden(&[root, "40 41 /srv xfs", "41 27 /srv vfat"], &[("/ ext4", ""), ("/srv xfs", "")]);
+        // It is mounted above, later.
+        check_hidden(
+            &[root, "42 27 /mnt/a/b xfs", "43 27 /mnt/a tmpfs"],
+            &[("/ ext4", ""), ("/mnt/a/b xfs", "/mnt/a"), ("/mnt/a tmpfs", "")],
+        );
+        check_hidden(
+            &[root, "42 27 /mnt/a/b xfs", "43 27 /mnt/a tmpfs", "44 43 /mnt/a/b vfat"],
+            &[("/ ext4", ""), ("/mnt/a tmpfs", ""), ("/mnt/a/b vfat", "")],
+        );
+        // The root is listed last, after what is mounted on it, and so is the root that the kernel begins with.
+        check_hidden(&["42 27 /srv xfs", root, "1 1 / rootfs"], &[("/srv xfs", ""), ("/ ext4", "")]);
+        check_hidden(&["1 1 / rootfs", root, "42 27 /srv xfs"], &[("/ ext4", ""), ("/srv xfs", "")]);
+    }
+
+    #[test]
+    fn devices_are_shown_before_filesystems_in_memory() {
+        let line = |it| format!("{} 1 0:9 / /run/user/{it} rw - tmpfs tmpfs rw\n", it + 100);
+        let text = (0..2 * MOUNTS_MAX).map(line).collect::<String>()
+            + "900 1 8:1 / /data rw - xfs /dev/sdb1 rw\n901 1 0:8 / /nfs rw - nfs4 nas:/x rw\n1 0 0:5 / / rw - zfs tank rw\n";
+        let mounts = parse(text.as_bytes(), &filter("/")).unwrap();
+        let first: Vec<_> = mounts.shown.iter().take(3).map(|it| it.point.to_str().unwrap()).collect();
+        assert_eq!((first, mounts.dropped), (vec!["/data", "/nfs", "/"], MOUNTS_MAX + 3));
     }
 
     #[test]

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::device_filter::{self, IncludedDevices, counted_rates};
 use super::filter_pattern::ExcludePattern;
-use super::kernel_file::{KernelFile, KernelText, SkippedLines, number};
+use super::kernel_file::{KernelFile, KernelText, LIST_BYTES_MAX, SkippedLines, number};
 use super::network_device::NetworkLinks;
-use super::network_device_name::{CountedHeight, is_loopback};
+use super::network_device_name::{CountedHeight, TUNNEL, height, is_loopback};
 use super::{Source, SourceError};
 use crate::clock;
 use crate::culprit::Resource;
@@ -199,7 +199,7 @@ fn name_of(sample: &MetricSample) -> Option<&str> {
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkSettings {
     /// Regular expression of devices to leave out; by default the host's ends of containers and virtual machines, and
-    /// dummy devices.
+    /// dummy devices, unless sysfs shows hardware.
     pub device_exclude: ExcludePattern,
 }
 
@@ -210,11 +210,14 @@ impl Default for NetworkSettings {
 }
 
 pub(super) fn open(settings: &super::SourceSettings) -> Box<dyn Source> {
+    let is_own_pattern = settings.network != NetworkSettings::default();
+    let directory = settings.roots.sysfs.join("class/net");
+    let devices = IncludedDevices::new(settings.network.device_exclude.clone());
     Box::new(NetworkSource {
-        dev: KernelFile::first_of(settings.roots.of_process_1("1/net/dev", "net/dev")),
-        devices: IncludedDevices::new(settings.network.device_exclude.clone()),
-        is_own_pattern: settings.network != NetworkSettings::default(),
-        links: NetworkLinks::new(settings.roots.sysfs.join("class/net"), &settings.blocking),
+        dev: KernelFile::first_of(settings.roots.of_process_1("1/net/dev", "net/dev")).up_to(LIST_BYTES_MAX),
+        devices: if is_own_pattern { devices } else { devices.with_hardware(directory.clone()) },
+        is_own_pattern,
+        links: NetworkLinks::new(directory, &settings.blocking),
     })
 }
 
@@ -230,23 +233,24 @@ struct NetworkSource {
 impl Source for NetworkSource {
     fn read(&mut self, into: &mut Reading) -> Result<(), SourceError> {
         let rank = |name: &str| self.links.rank(name);
-        set(self.dev.read()?, &mut self.devices, !self.is_own_pattern, rank, into.host())?.add_to(into);
+        // Without hardware, what is left out by default may be all that a container has.
+        let may_show_all = !self.is_own_pattern && !self.links.had_hardware();
+        set(self.dev.read()?, &mut self.devices, may_show_all, rank, into.host())?.add_to(into);
         self.devices.note_dropped(into);
         let now = clock::instant();
         let host = into.host();
-        let labels: Vec<MetricLabels> = host.each(&RECEIVED).map(|it| it.labels.clone()).collect();
-        let names: Vec<&str> = labels.iter().filter_map(|it| Some(&**it.values().first()?)).collect();
+        let shown: Vec<(&str, &MetricLabels)> = self.devices.shown().collect();
+        let names: Vec<&str> = shown.iter().map(|it| it.0).collect();
         let outcome = self.links.update(&names, now);
         // Rates across a replaced device would be wrong.
-        let replaced = self.links.replaced_devices();
-        host.keep(0, |_, it| {
-            it.metric.labels != RECEIVED.labels
-                || !METRICS.contains(&it.metric)
-                || name_of(it).is_none_or(|it| !replaced.contains(it))
-        });
+        let is_replaced = |labels: &MetricLabels| {
+            let replaced = self.links.replaced_devices();
+            !replaced.is_empty() && shown.iter().any(|it| it.1 == labels && replaced.contains(it.0))
+        };
+        host.keep(0, |_, it| !METRICS.contains(&it.metric) || !is_replaced(&it.labels));
         // By default, only ends of guests are left out, of which nothing that is shown is made.
         let counting = self.links.counting(self.devices.left_out().filter(|_| self.is_own_pattern));
-        for (labels, name) in labels.iter().zip(&names).filter(|(_, name)| !replaced.contains(**name)) {
+        for (name, labels) in shown.iter().filter(|it| !is_replaced(it.1)) {
             if let Some(is_counted) = counting.is_counted(name) {
                 host.set_by(&COUNTED, labels, f64::from(u8::from(is_counted)));
             }
@@ -255,19 +259,20 @@ impl Source for NetworkSource {
         let is_any_judged = host.each(&COUNTED).any(|it| it.value > 0.0);
         let is_known = host.each(&COUNTED).next().is_some();
         self.links.note_silent(now, into);
-        if self.is_own_pattern && is_known {
+        if self.is_own_pattern && is_known && !self.links.is_hardware_gone() {
             self.devices.note_unjudged(is_any_judged, "network.device_exclude", into);
         }
         outcome
     }
 }
 
-/// Sets the counters of each network device; those of the lowest ranks first, if there are too many. If `shows_only`, the only
-/// device is shown, whatever its name: a container without root has nothing but a `tap0`.
+/// Sets the counters of each network device; those of the lowest ranks first, if there are too many. If `may_show_all`, devices
+/// that are left out are shown where there are only tunnels besides: a container without root has a `tap0` and the tunnels that
+/// the kernel adds to each network.
 pub(super) fn set(
     text: KernelText<'_>,
     devices: &mut IncludedDevices,
-    shows_only: bool,
+    may_show_all: bool,
     rank: impl Fn(&str) -> usize,
     into: &mut SubjectValues,
 ) -> Result<SkippedLines, SourceError> {
@@ -287,12 +292,12 @@ pub(super) fn set(
         is_list = true;
         rows.push((name.trim_ascii_start(), values));
     }
-    device_filter::most_important_first(&mut rows, |it| devices.is_left_out(it.0), |it| rank(it.0));
-    let mut others = rows.iter().map(|it| it.0).filter(|it| !is_loopback(it));
-    let only = others.next().filter(|_| shows_only && others.next().is_none()).map(str::to_owned);
+    let is_better = |name: &str| !is_loopback(name) && height(name) < TUNNEL;
+    let shows_all = may_show_all && !rows.iter().any(|it| is_better(it.0) && !devices.is_left_out(it.0));
+    let is_left_out = |it: &(&str, _)| !shows_all && devices.is_left_out(it.0);
+    device_filter::most_important_first(&mut rows, is_left_out, |it| rank(it.0));
     for (name, values) in rows {
-        let is_only = only.as_deref() == Some(name);
-        let labels = if is_only { devices.labels_of_included(name) } else { devices.labels(name) };
+        let labels = if shows_all { devices.labels_of_included(name) } else { devices.labels(name) };
         let Some(labels) = labels else { continue };
         for (metric, value) in METRICS.iter().zip(values) {
             into.set_by(metric, labels, value);
@@ -319,71 +324,4 @@ pub(super) fn parse(columns: &str) -> Option<[f64; 8]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn reads_both_directions() {
-        let parsed = parse(" 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0");
-        assert_eq!(parsed, Some([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]));
-    }
-
-    #[test]
-    fn an_odd_line_costs_itself() {
-        let text = "\0\0\na|b\nwe|rd: 1 2 3 4 5 6 7 8 9 10 11 12\neth0: 1 2 3 4 5 6 7 8 9 10 11 12\neth1: 1 2 3\nno colon\n\neth2: -5 2 3 4 5 6 7 8 9 10 11 12\n";
-        let mut reading = Reading::default();
-        let mut devices = IncludedDevices::new(ExcludePattern::default());
-        let text = KernelText::of(Path::new("dev"), text);
-        set(text, &mut devices, false, |_| 0, reading.host()).unwrap().add_to(&mut reading);
-        assert_eq!(reading.host().each(&RECEIVED).count(), 2);
-        assert_eq!(reading.host().each(&SENT).count(), 3);
-        assert_eq!(reading.omissions[0].count, 3);
-        assert!(reading.omissions[0].what.contains("dev:1: malformed"), "{:?}", reading.omissions);
-    }
-
-    #[test]
-    fn refuses_what_the_kernel_does_not_write() {
-        for columns in
-            ["", "1 2 3", "1 2 3 4 5 6 7 8 9 10 11", "a b c d e f g h i j k l", "1x 2 3 4 5 6 7 8 9 0 1 2"]
-        {
-            assert_eq!(parse(columns), None, "{columns}");
-        }
-    }
-
-    #[test]
-    fn packets_that_pass_several_devices_count_once() {
-        let mut values = [SubjectValues::default(), SubjectValues::default()];
-        for (idx, values) in values.iter_mut().enumerate() {
-            for name in
-                ["lo", "eth0", "eth0.7", "eth1", "bond0", "docker0", "br-1234", "wg0", "wlan0", "enp3s0"]
-            {
-                values.set_by(&SENT, &MetricLabels::new([name]), idx as f64);
-            }
-        }
-        let change = ReadingPair::new(&values[0], &values[1], 1.0).unwrap();
-        // eth0, eth1, wlan0, enp3s0.
-        assert_eq!(physical(&change, &[&SENT]), Some(4.0));
-    }
-
-    #[test]
-    fn ends_of_containers_are_left_out() {
-        let pattern = NetworkSettings::default().device_exclude;
-        for name in ["veth12ab", "cali1234", "lxc_health", "vnet0", "ifb0"] {
-            assert!(pattern.matches(name), "{name}");
-        }
-        for name in ["lo", "eth0", "bond0", "wlan0"] {
-            assert!(!pattern.matches(name), "{name}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_makes_it_panic(text in ".*") {
-            let _ = (parse(&text), CountedHeight::of_names([&*text]).counts_name(&text));
-        }
-    }
-}
+mod tests;

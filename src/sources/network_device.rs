@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::SourceError;
 use super::blocking_reads::{ANSWER_SECONDS_MAX, BlockingReader, BlockingReads, FIRST_WAIT, PathState};
+use super::byte_text::{file_name, text_of};
 use super::kernel_file::FileReader;
 use super::network_device_name::{self, AGGREGATE, CountedHeight, NetworkHeight, TUNNEL};
 use crate::reading::Reading;
@@ -34,6 +35,8 @@ pub(super) struct NetworkLinks {
     ports: BlockingReader<Option<String>>,
     last_refresh: Option<Instant>,
     known: BTreeMap<String, KnownNetworkDevice>,
+    /// Whether any device was hardware so far. When it is gone, what was made of it does not become the network of the host.
+    had_hardware: bool,
     /// Devices that were replaced since the last reading by others of the same names.
     replaced: BTreeSet<String>,
 }
@@ -55,6 +58,10 @@ struct KnownNetworkDevice {
 pub(super) struct NetworkLink {
     /// The hardware below it, as the path of its device; `None` for a virtual device.
     hardware: Option<PathBuf>,
+    /// The bus of the hardware, such as `pci`.
+    bus: Option<String>,
+    /// The value of `type`.
+    kind: Option<u64>,
     /// The bond, bridge or device of the hypervisor that it is a member of.
     master: Option<String>,
     /// The devices of the physical function that it is a virtual function of.
@@ -79,6 +86,7 @@ impl NetworkLinks {
             ports: blocking.reader(),
             last_refresh: None,
             known: BTreeMap::new(),
+            had_hardware: false,
             replaced: BTreeSet::new(),
         }
     }
@@ -86,6 +94,20 @@ impl NetworkLinks {
     /// Devices that were replaced since the last reading.
     pub(super) fn replaced_devices(&self) -> &BTreeSet<String> {
         &self.replaced
+    }
+
+    /// Whether any device was hardware so far.
+    pub(super) fn had_hardware(&self) -> bool {
+        self.had_hardware
+    }
+
+    /// Whether some device was hardware, and none is.
+    pub(super) fn is_hardware_gone(&self) -> bool {
+        self.had_hardware && !self.has_hardware()
+    }
+
+    fn has_hardware(&self) -> bool {
+        self.known.values().any(is_hardware)
     }
 
     /// Looks at new and replaced devices at once, and at all now and then; forgets those that are gone.
@@ -103,7 +125,7 @@ impl NetworkLinks {
         self.replaced.clear();
         self.known.retain(|name, _| names.contains(&name.as_str()));
         for name in names {
-            let path = self.directory.join(name);
+            let path = self.directory.join(file_name(name));
             let entry = entry_number(&path);
             let before = self.known.get(*name).map(|it| it.entry);
             if before.is_some_and(|it| it != entry) {
@@ -143,6 +165,7 @@ impl NetworkLinks {
                 PathState::Silent => (device.link, device.is_pending) = (None, false),
             }
         }
+        self.had_hardware |= self.has_hardware();
         let hardware: Vec<PathBuf> =
             self.known.values().filter_map(|it| it.link.as_ref()?.hardware.clone()).collect();
         for device in self.known.values_mut() {
@@ -172,7 +195,7 @@ impl NetworkLinks {
     /// A number that is smaller for devices that are shown first if there are too many: hardware, then its virtual functions,
     /// then what is made of them.
     pub(super) fn rank(&self, name: &str) -> usize {
-        let entry = self.directory.join(name);
+        let entry = self.directory.join(file_name(name));
         let exists = |path: &str| entry_number(&entry.join(path)) != 0;
         match (entry_number(&entry) != 0, exists("device"), exists("device/physfn")) {
             (true, true, false) => 0,
@@ -213,8 +236,7 @@ impl NetworkLinks {
         let links = || self.known.values().filter_map(|it| it.link.as_ref());
         let masters: BTreeSet<&str> = links().filter_map(|it| it.master.as_deref()).collect();
         let names = self.known.keys().map(String::as_str);
-        let has_hardware = links().any(|it| it.hardware.is_some());
-        let without_hardware = (!has_hardware).then(|| {
+        let without_hardware = (!self.had_hardware && !self.has_hardware()).then(|| {
             let heights =
                 self.known.iter().map(|(name, it)| (name.as_str(), self.height(name, it, &masters)));
             CountedHeight::of(heights.chain(others.map(|it| (it, network_device_name::height(it)))))
@@ -235,7 +257,6 @@ impl NetworkLinks {
 
     /// Whether another device counts the packets of this hardware.
     fn is_repeated(&self, device: &KnownNetworkDevice, link: &NetworkLink) -> bool {
-        let is_hardware = |it: &KnownNetworkDevice| it.link.as_ref().is_some_and(|it| it.hardware.is_some());
         let is_listed = |name: &String| self.known.get(name).is_some_and(is_hardware);
         // The network device of a hypervisor counts the packets of its virtual function; a bond or bridge is no hardware.
         let of_master = link.master.as_ref().is_some_and(is_listed);
@@ -246,14 +267,24 @@ impl NetworkLinks {
                 .filter_map(|it| it.link.as_ref())
                 .any(|it| !it.is_monitor && it.hardware.is_some() && it.hardware == link.hardware);
         let of_physical = link.physical_functions.iter().any(is_listed);
-        // The ports of a switch send through the device that connects it.
-        let of_lower = link.link_index.filter(|it| link.index != Some(*it)).is_some_and(|lower| {
+        // A subfunction is a device of its function.
+        let of_function = link.bus.as_deref() == Some("auxiliary")
+            && self.known.values().filter_map(|it| it.link.as_ref()?.hardware.as_ref()).any(|function| {
+                link.hardware.as_ref().is_some_and(|it| it != function && it.starts_with(function))
+            });
+        // The ports of a switch send through the device that connects it; partitions of InfiniBand count for themselves.
+        let lower = link.link_index.filter(|it| link.index != Some(*it) && link.kind != Some(INFINIBAND));
+        let of_lower = lower.is_some_and(|lower| {
             self.known
                 .values()
                 .any(|it| is_hardware(it) && it.link.as_ref().is_some_and(|it| it.index == Some(lower)))
         });
-        of_master || of_radio || of_physical || of_lower || device.is_port_of_guest
+        of_master || of_radio || of_physical || of_function || of_lower || device.is_port_of_guest
     }
+}
+
+fn is_hardware(device: &KnownNetworkDevice) -> bool {
+    device.link.as_ref().is_some_and(|it| it.hardware.is_some())
 }
 
 /// Which devices are counted at a reading.
@@ -279,13 +310,16 @@ impl NetworkCounting<'_> {
     }
 }
 
+/// Value of `type` of IP over InfiniBand (`ARPHRD_INFINIBAND`).
+const INFINIBAND: u64 = 32;
+
 /// Values of `type` of tunnels: without a link layer, and over IP (`include/uapi/linux/if_arp.h`).
 const TUNNELS: [u64; 7] = [65_534, 768, 769, 776, 778, 779, 823];
 
 /// Reads the directory of a device. Nothing of this asks the driver.
 #[expect(clippy::disallowed_methods, reason = "reads links")]
 fn read_link(path: &Path) -> NetworkLink {
-    let name_of = |path: PathBuf| Some(path.file_name()?.to_str()?.to_owned());
+    let name_of = |path: PathBuf| path.file_name().map(text_of);
     let number = |name: &str| FileReader::default().read(&path.join(name)).ok()?.text.trim().parse().ok();
     let device = path.join("device");
     let kind: Option<u64> = number("type");
@@ -294,11 +328,13 @@ fn read_link(path: &Path) -> NetworkLink {
     let is_hardware = bus.as_deref() != Some("xen-backend");
     let entries = |path: PathBuf| {
         let entries = std::fs::read_dir(path).into_iter().flatten().take(ENTRIES_MAX);
-        entries.filter_map(|it| it.ok()?.file_name().into_string().ok())
+        entries.filter_map(|it| Some(text_of(&it.ok()?.file_name())))
     };
     let link_index = number("iflink");
     NetworkLink {
         hardware: is_hardware.then(|| std::fs::canonicalize(&device).ok()).flatten(),
+        bus,
+        kind,
         master: std::fs::read_link(path.join("master")).ok().and_then(name_of),
         physical_functions: entries(device.join("physfn/net")).collect(),
         lower: entries(path.to_owned())
@@ -322,9 +358,15 @@ fn read_speed(path: &Path) -> Option<f64> {
     (megabits > 0.0 && !UNKNOWN_SPEEDS.contains(&megabits)).then_some(megabits * MEGABIT)
 }
 
-/// Whether a port belongs to a function of a guest: `pf0vf3`, `c1pf0sf7` (`Documentation/networking/devlink`).
+/// Whether a port stands for a function of a guest, or of the host beside a SmartNIC: `pf0vf3`, `c1pf0sf7`, `c1pf0`
+/// (`Documentation/networking/devlink/devlink-port.rst`). The port of the wire is `p0`.
 fn is_guest_port(name: &str) -> bool {
-    name.contains("pf") && (name.contains("vf") || name.contains("sf"))
+    let without_controller = name
+        .strip_prefix('c')
+        .map(|it| it.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+        .filter(|it| it.len() + 1 < name.len());
+    let function = without_controller.unwrap_or(name).strip_prefix("pf");
+    function.is_some_and(|it| it.starts_with(|digit: char| digit.is_ascii_digit()))
 }
 
 /// The number of a directory entry, without following a link; 0 if the entry does not exist.

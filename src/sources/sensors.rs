@@ -53,6 +53,8 @@ struct Sensors {
     /// Labels are read apart from inputs, which may wait for hardware: the label of a sensor depends on those of the others.
     label_files: BlockingReader<Option<String>>,
     answers: BlockingReader<Temperature>,
+    /// Whether a sensor is broken, where the chip says so.
+    faults: BlockingReader<bool>,
     /// Time of the last query for the list of the chips.
     last_refresh: Option<Instant>,
     /// Whether there was a list; the error of the last one.
@@ -73,6 +75,7 @@ impl Source for Sensors {
         let now = clock::instant();
         self.list_chips(now)?;
         self.answers.update(now);
+        self.faults.update(now);
         self.update_labels(now);
         for (path, reason) in &self.unlisted {
             into.note_omission(1, path.display().to_string(), reason.clone());
@@ -94,6 +97,18 @@ impl Source for Sensors {
         for sensor in &self.sensors {
             match self.answers.known(&sensor.input, now) {
                 PathState::Answered(Temperature::Celsius(celsius)) => {
+                    let fault = fault_file(sensor);
+                    match self.faults.known(&fault, now) {
+                        PathState::Pending => continue,
+                        PathState::Answered(true) => {
+                            let file = fault.display().to_string();
+                            let what = format!("{file} says that the sensor is broken or not connected");
+                            into.note_omission(1, file, what);
+                            continue;
+                        }
+                        PathState::Silent => silent.push(fault),
+                        PathState::Answered(false) | PathState::Outdated => {}
+                    }
                     // Until all labels of the chip are known, it is not known either which of them are shared.
                     let Some(label) = label_of(sensor, &self.sensors, &self.labels) else { continue };
                     into.host().set_by(&TEMPERATURE, &MetricLabels::new([&*sensor.chip, &*label]), *celsius);
@@ -103,7 +118,7 @@ impl Source for Sensors {
                 }
                 PathState::Answered(Temperature::Absent) | PathState::Pending => {}
                 PathState::Outdated => old.push(&*sensor.input),
-                PathState::Silent => silent.push(&*sensor.input),
+                PathState::Silent => silent.push(sensor.input.clone()),
             }
         }
         into.omissions.extend(outdated(&old));
@@ -116,7 +131,7 @@ impl Source for Sensors {
                 format!("there are more than {SENSORS_MAX} temperature sensors"),
             );
         }
-        outcome.and(silence(&silent))
+        outcome.and(silence(&silent.iter().map(PathBuf::as_path).collect::<Vec<_>>()))
     }
 }
 
@@ -135,6 +150,11 @@ fn label_of(sensor: &Sensor, all: &[Sensor], labels: &BTreeMap<PathBuf, Option<S
     Some(if is_shared || ends_with_name { format!("{own} {}", sensor.name) } else { own })
 }
 
+/// The file that says whether a sensor is broken.
+fn fault_file(sensor: &Sensor) -> PathBuf {
+    sensor.input.with_file_name(format!("{}_fault", sensor.name))
+}
+
 /// The file with the label of a sensor.
 fn label_file(sensor: &Sensor) -> PathBuf {
     sensor.input.with_file_name(format!("{}_label", sensor.name))
@@ -148,6 +168,7 @@ impl Sensors {
             lists: settings.blocking.reader(),
             label_files: settings.blocking.reader(),
             answers: settings.blocking.reader(),
+            faults: settings.blocking.reader(),
             last_refresh: None,
             listed: None,
             sensors: Vec::new(),
@@ -185,6 +206,7 @@ impl Sensors {
         }
         if is_first {
             self.label_files.wait(FIRST_WAIT);
+            self.faults.wait(FIRST_WAIT);
             self.answers.wait(FIRST_WAIT);
         }
         Ok(())
@@ -213,10 +235,13 @@ impl Sensors {
         self.sensors.truncate(SENSORS_MAX);
         let sensors = &self.sensors;
         self.answers.keep(|path| sensors.iter().any(|it| it.input == path));
+        self.faults.keep(|path| sensors.iter().any(|it| fault_file(it) == path));
         self.labels.retain(|path, _| sensors.iter().any(|it| it.input == *path));
         self.label_files.keep(|path| sensors.iter().any(|it| label_file(it) == path));
         for sensor in sensors {
             self.label_files.request_in_lane(&sensor.bus, &label_file(sensor), sensor_chip::word)?;
+            // The value of a broken sensor is the last one or any other.
+            self.faults.request_in_lane(&sensor.bus, &fault_file(sensor), is_faulty)?;
             self.answers.request_in_lane(&sensor.bus, &sensor.input, temperature)?;
         }
         Ok(())
@@ -252,10 +277,7 @@ fn temperature(input: &Path) -> Temperature {
     match text.trim() {
         "" => Temperature::Absent,
         text => match text.parse::<i64>() {
-            Ok(millidegrees) => match fault_of(input) {
-                None => Temperature::Celsius(millidegrees as f64 / 1e3),
-                Some(reason) => Temperature::Unusable(reason),
-            },
+            Ok(millidegrees) => Temperature::Celsius(millidegrees as f64 / 1e3),
             Err(_) => {
                 let error = SourceError::Parse { path: input.into(), line: 1, text: excerpt(text) };
                 Temperature::Unusable(error.to_string())
@@ -264,12 +286,9 @@ fn temperature(input: &Path) -> Temperature {
     }
 }
 
-/// That the chip says that this sensor is broken or not connected; the value is the last one or any other then.
-fn fault_of(input: &Path) -> Option<String> {
-    let name = input.file_name()?.to_str()?.strip_suffix("_input")?;
-    let file = input.with_file_name(format!("{name}_fault"));
-    let is_faulty = std::fs::read_to_string(&file).ok()?.trim() == "1";
-    is_faulty.then(|| format!("{} says that the sensor is broken or not connected", file.display()))
+/// Whether the chip says that a sensor is broken or not connected. Most chips have no such file. It may block as an input does.
+fn is_faulty(file: &Path) -> bool {
+    std::fs::read_to_string(file).is_ok_and(|it| it.trim() == "1")
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 //!
 //! The source `cpu` reads `/proc/stat` too; sources are independent.
 
+use super::best_line::best_line;
 use super::cpu::{self, EVENTS_MAX, EVENTS_PER_CPU, count_cpus};
-use super::kernel_file::{IMPOSSIBLE, KernelFile, KernelText, SkippedLines, number};
+use super::kernel_file::{BELOW_ZERO, IMPOSSIBLE, KernelFile, KernelText, SkippedLines, number};
 use super::several_files::{note_files, set_if_there};
 use super::{Source, SourceError, SourceSettings};
 use crate::metric::Metric;
@@ -156,11 +157,51 @@ pub(super) fn set_stat(text: KernelText<'_>, into: &mut SubjectValues) -> Result
 
 /// Allocated handles, allocated but unused handles (always 0 since 2.6), and the maximum.
 pub(super) fn set_files(text: KernelText<'_>, into: &mut SubjectValues) -> Result<SkippedLines, SourceError> {
-    let mut fields = text.text.split_ascii_whitespace();
-    let mut next = || number(&mut fields).ok_or_else(|| text.error());
-    let (allocated, unused, limit) = (next()?, next()?, next()?);
-    let is_possible = allocated.is_finite() && unused <= allocated;
-    into.set(&FILES_OPEN, if is_possible { allocated - unused } else { IMPOSSIBLE });
-    into.set(&FILES_LIMIT, limit);
-    Ok(SkippedLines::default())
+    let mut skipped = SkippedLines::default();
+    let Some((line, values)) = best_line(text.filled_lines(), parse_files, &mut skipped) else {
+        return Err(skipped.fail(text.error()));
+    };
+    if values.iter().any(|it| it.is_nan()) {
+        skipped.add(line.error());
+    }
+    let [allocated, unused, limit] = values;
+    let open = if allocated.is_finite() && allocated < unused { BELOW_ZERO } else { allocated - unused };
+    into.set(&FILES_OPEN, open);
+    // The largest number of the kernel is no limit.
+    into.set(&FILES_LIMIT, if limit < IMPOSSIBLE { limit } else { f64::NAN });
+    Ok(skipped)
+}
+
+/// The three fields; NaN for one that is missing or no number.
+fn parse_files(text: &str) -> [f64; 3] {
+    let mut fields = text.split_ascii_whitespace();
+    std::array::from_fn(|_| number(&mut fields).unwrap_or(f64::NAN))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Each text with the open handles, the limit, and the number of malformed lines.
+    #[test]
+    fn an_odd_field_or_line_of_file_handles_costs_itself() {
+        for (text, open, limit, malformed) in [
+            ("1024\t0\t2000\n", Some(1024.0), Some(2000.0), 0),
+            ("\0\0\n1024\t0\t2000\n", Some(1024.0), Some(2000.0), 1),
+            ("1024\t0\n", Some(1024.0), None, 1),
+            ("1024\t0\t18446744073709551615\n", Some(1024.0), None, 0),
+            ("1024\tx\t2000\n", None, Some(2000.0), 1),
+        ] {
+            let (mut values, mut reading) = (SubjectValues::default(), Reading::default());
+            set_files(KernelText::of(Path::new("file-nr"), text), &mut values).unwrap().add_to(&mut reading);
+            assert_eq!((values.get(&FILES_OPEN), values.get(&FILES_LIMIT)), (open, limit), "{text:?}");
+            assert_eq!(values.take_refused(), [], "{text:?}");
+            assert_eq!(reading.omissions.iter().map(|it| it.count).sum::<usize>(), malformed, "{text:?}");
+        }
+        for text in ["", "\0", "x"] {
+            set_files(KernelText::of(Path::new("file-nr"), text), &mut SubjectValues::default()).unwrap_err();
+        }
+    }
 }

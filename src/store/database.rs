@@ -165,6 +165,7 @@ fn begin(connection: &Connection) -> Result<Transaction<'_>, StoreError> {
 fn write(connection: &Connection, entry: &StoreWrite) -> Result<u64, StoreError> {
     match entry {
         StoreWrite::Tick(_) => {}
+        StoreWrite::CounterOffsets(it) => statements::counter_offsets(connection, it)?,
         StoreWrite::Baselines(rows) => statements::baselines(connection, rows)?,
         StoreWrite::Snapshot(it) => statements::snapshot(connection, it)?,
         StoreWrite::SubjectState(it) => return statements::subject_state(connection, it),

@@ -16,6 +16,7 @@ use super::store_health::StoreStatus;
 use super::store_write::{StoreWrite, TickEntry};
 use super::write_queue::StoreQueue;
 use super::writer::{Restore, StoreWriter};
+use crate::counter_reset::OffsetChanges;
 use crate::reading::SubjectValues;
 use crate::report::Report;
 
@@ -86,6 +87,14 @@ impl Store {
             let tick = TickEntry::of(report, &mut running.series);
             self.put(StoreWrite::Tick(tick));
         }
+    }
+
+    /// Queues what is added to counters of readings that are stored; returns whether there was room.
+    pub fn put_offsets(&self, mut changes: OffsetChanges) -> bool {
+        let Some(RunningStore { series, .. }) = &self.0 else { return true };
+        changes.offsets.retain(|it| series.lists(&it.subject));
+        let is_empty = !changes.is_whole && changes.offsets.is_empty();
+        is_empty || self.put(StoreWrite::CounterOffsets(changes))
     }
 
     /// Queues an entry without waiting; returns whether there was room. Otherwise it is dropped and counted.

@@ -17,7 +17,8 @@ use super::row_types::{
     SkippedDataCounts, SubjectStateRow, TimeRange, subject_of,
 };
 use super::schema;
-use super::series_index::BlockSeriesDecoder;
+use super::series_index::{BlockSeriesDecoder, labels_of};
+use crate::counter_reset::CounterOffset;
 use crate::explanation::EpisodeRecord;
 use crate::metric::Metric;
 use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
@@ -219,6 +220,38 @@ impl StoreReader {
     pub fn newest_reading(&self) -> Result<Option<Timestamp>, StoreError> {
         let sql = "SELECT last_at FROM readings ORDER BY id DESC LIMIT 1";
         Ok(self.0.query_row(sql, [], |row| row.get(0)).optional()?.map(Timestamp))
+    }
+
+    /// The readings of the newest row, oldest first, with series of these metrics only; none if the row is corrupt.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn newest_readings(&self, metrics: &[&'static Metric]) -> Result<Vec<Reading>, StoreError> {
+        let sql = "SELECT block FROM readings ORDER BY id DESC LIMIT 1";
+        let packed: Option<Vec<u8>> = self.0.query_row(sql, [], |row| row.get(0)).optional()?;
+        let lines = packed.and_then(|it| block::unpack(&it).ok()).unwrap_or_default();
+        let names = BlockSeriesDecoder::load(&self.0, metrics)?;
+        Ok(lines.iter().map(|it| names.reading(it).0).collect())
+    }
+
+    /// What is added to counters of these metrics that fell or jumped.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn counter_offsets(&self, metrics: &[&'static Metric]) -> Result<Vec<CounterOffset>, StoreError> {
+        let mut statement =
+            self.0.prepare("SELECT kind, subject, metric, labels, offset FROM counter_offsets")?;
+        let mut rows = statement.query([])?;
+        let mut offsets = Vec::new();
+        while let Some(row) = rows.next()? {
+            let name: String = row.get(2)?;
+            let Some(metric) = metrics.iter().copied().find(|it| it.name == name) else { continue };
+            let labels = labels_of(metric, &row.get::<_, String>(3)?);
+            if let (Some(subject), Some(labels)) = (subject_of(row, 0)?, labels) {
+                offsets.push(CounterOffset { subject, metric, labels, offset: row.get(4)? });
+            }
+        }
+        Ok(offsets)
     }
 
     /// All models of the registry, oldest first.

@@ -21,6 +21,16 @@ CREATE TABLE readings (
 );
 CREATE INDEX readings_last_at ON readings (last_at);
 
+-- What is added to a counter as the kernel shows it, since it fell or jumped; written with the readings.
+CREATE TABLE counter_offsets (
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    metric TEXT NOT NULL,
+    labels TEXT NOT NULL,    -- JSON object
+    offset REAL NOT NULL,
+    PRIMARY KEY (kind, subject, metric, labels)
+) WITHOUT ROWID;
+
 -- The signals that the values of a point belong to.
 CREATE TABLE layouts (
     id INTEGER PRIMARY KEY,

@@ -72,10 +72,7 @@ impl SeriesIndex {
         it: &MetricSeriesKey,
         at: Timestamp,
     ) -> Result<Option<u32>, StoreError> {
-        let labels = it.metric.labels.iter().zip(it.labels.values());
-        let labels: Map<String, Value> =
-            labels.map(|(name, value)| ((*name).to_owned(), (**value).into())).collect();
-        let labels = Value::Object(labels).to_string();
+        let labels = labels_json(it.metric, &it.labels);
         let key = (it.subject.kind().name().into(), it.subject.name().into(), it.metric.name.into(), labels);
         if let Some(id) = self.known.get(&key) {
             return Ok(Some(*id));
@@ -166,6 +163,14 @@ impl BlockSeriesDecoder {
         }
         (reading, unknown)
     }
+}
+
+/// The labels as a JSON object.
+pub(super) fn labels_json(metric: &Metric, labels: &MetricLabels) -> String {
+    let labels = metric.labels.iter().zip(labels.values());
+    let labels: Map<String, Value> =
+        labels.map(|(name, value)| ((*name).to_owned(), (**value).into())).collect();
+    Value::Object(labels).to_string()
 }
 
 /// The label values in the order of the metric; `None` if its labels differ today.

@@ -58,6 +58,11 @@ impl SeriesList {
         Arc::ptr_eq(&self.series, &other.series)
     }
 
+    /// Whether readings of this subject are stored.
+    pub(super) fn lists(&self, subject: &Subject) -> bool {
+        is_listed(self.permanent_only, subject)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &MetricSeriesKey> {
         self.series.iter()
     }
@@ -67,9 +72,11 @@ impl SeriesList {
         reading: &'a Reading,
     ) -> impl Iterator<Item = (&'a Subject, &'a MetricSample)> + use<'a> {
         let permanent_only = self.permanent_only;
-        let listed =
-            move |it: &Subject| !permanent_only || it.kind().turnover() == SubjectTurnover::Permanent;
-        let subjects = reading.subjects.iter().filter(move |(subject, _)| listed(subject));
+        let subjects = reading.subjects.iter().filter(move |(subject, _)| is_listed(permanent_only, subject));
         subjects.flat_map(|(subject, values)| values.iter().map(move |it| (subject, it)))
     }
+}
+
+fn is_listed(permanent_only: bool, subject: &Subject) -> bool {
+    !permanent_only || subject.kind().turnover() == SubjectTurnover::Permanent
 }

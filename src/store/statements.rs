@@ -8,7 +8,9 @@ use super::row_types::{
     BackfillCounts, BackfillPoints, BaselineRow, IMPORTED, LogPositionRow, LogStateRow, MarkerRow, ModelRow,
     RECORDED, SnapshotRow, SubjectStateRow, VerdictRow,
 };
+use super::series_index::labels_json;
 use crate::clock;
+use crate::counter_reset::OffsetChanges;
 use crate::window::Point;
 
 /// Largest number of snapshots, besides those that reproduce an episode.
@@ -140,6 +142,22 @@ pub(super) fn marker(connection: &Connection, it: &MarkerRow) -> Result<(), Stor
         "INSERT INTO markers (at, kind, text) VALUES (?1, ?2, ?3)",
         params![it.at.0, it.kind, it.text],
     )?;
+    Ok(())
+}
+
+/// Writes what is added to counters.
+pub(super) fn counter_offsets(connection: &Connection, changes: &OffsetChanges) -> Result<(), StoreError> {
+    if changes.is_whole {
+        connection.execute("DELETE FROM counter_offsets", [])?;
+    }
+    let mut set = connection.prepare_cached(
+        "INSERT OR REPLACE INTO counter_offsets (kind, subject, metric, labels, offset) \
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for it in &changes.offsets {
+        let labels = labels_json(it.metric, &it.labels);
+        set.execute(params![it.subject.kind().name(), it.subject.name(), it.metric.name, labels, it.offset])?;
+    }
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use super::row_types::{
     SubjectStateRow, VerdictRow,
 };
 use super::series_keys::SeriesList;
+use crate::counter_reset::OffsetChanges;
 use crate::explanation::Cause;
 use crate::impact::EpisodeSeverity;
 use crate::reading::{Reading, Subject, Timestamp};
@@ -17,6 +18,8 @@ use crate::report::{Assessment, Episode, EpisodeCircumstances, EpisodeTransition
 pub enum StoreWrite {
     /// A reading with its assessments.
     Tick(TickEntry),
+    /// What is added to counters that fell or jumped.
+    CounterOffsets(OffsetChanges),
     /// The baseline of each signal.
     Baselines(Vec<BaselineRow>),
     /// A snapshot.
@@ -56,6 +59,7 @@ impl StoreWrite {
             Self::Baselines(_) | Self::Snapshot(_) | Self::SubjectState(_) | Self::LogState(_) => true,
             Self::Model(_) | Self::ModelState { .. } | Self::ModelGone { .. } => true,
             Self::Tick(_)
+            | Self::CounterOffsets(_)
             | Self::Backfill(_)
             | Self::Marker(_)
             | Self::Verdict(_)

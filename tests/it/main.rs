@@ -22,6 +22,7 @@ mod cgroup_turns;
 mod config_files;
 mod consecutive_incidents;
 mod control_learning;
+mod counter_restart;
 #[cfg(target_os = "linux")]
 mod demo;
 mod deploy;

@@ -142,6 +142,11 @@ fn the_only_interface_is_shown_and_counted() {
         (vec!["wg0"], vec!["wg0"]),
         (vec!["docker0", "veth1", "veth2"], vec!["docker0"]),
         (vec!["eth0", "tap0", "docker0"], vec!["eth0"]),
+        // The kernel adds tunnels to each network, and there may be several cables.
+        (vec!["tunl0", "tap0"], vec!["tap0"]),
+        (vec!["sit0", "ip6tnl0", "tap0"], vec!["tap0"]),
+        (vec!["veth0", "veth1"], vec!["veth0", "veth1"]),
+        (vec!["wg0", "eth0", "veth1"], vec!["eth0"]),
     ] {
         let rows: String = std::iter::once("lo").chain(names.iter().copied()).map(row).collect();
         let reading = Tree::with(&[(NET, &net(&rows))]).read("network");
@@ -151,6 +156,78 @@ fn the_only_interface_is_shown_and_counted() {
         assert_eq!(found, expect, "of {names:?}");
         assert_eq!(result(&reading), (true, 0), "of {names:?}");
     }
+}
+
+/// Whether each device is counted, as `name 1`.
+fn counted(sources: &mut Sources) -> Vec<String> {
+    values(&sources.read_all(Timestamp(1.0)), "hostnorm_network_device_counted")
+}
+
+fn rows(names: &[&[u8]]) -> Vec<u8> {
+    let row = |name: &&[u8]| [*name, b": 3 1 0 0 0 0 0 0 3 1 0 0 0 0 0 0\n"].concat();
+    net("").into_iter().chain(names.iter().flat_map(row)).collect()
+}
+
+#[test]
+fn hardware_is_shown_whatever_its_name() {
+    let tree = Tree::with(&[(NET, &rows(&[b"vnet0", b"vnet1", b"eth1"]))]);
+    for name in ["vnet0", "eth1"] {
+        fs::create_dir_all(tree.0.path().join("sys/class/net").join(name).join("device")).unwrap();
+    }
+    assert_eq!(counted(&mut tree.open("network")), ["vnet0 1", "eth1 1"]);
+    // A pattern of the settings is obeyed.
+    let settings: SourceSettings = yaml_serde::from_str("network: { device_exclude: ^vnet }").unwrap();
+    assert_eq!(counted(&mut tree.open_with(settings, "network")), ["eth1 1"]);
+}
+
+#[test]
+fn a_device_whose_name_is_no_text_is_found_in_sysfs() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let bridge = std::ffi::OsStr::from_bytes(b"k\xf6ln");
+    let tree = Tree::with(&[(NET, &rows(&[b"eno1", bridge.as_bytes()]))]);
+    let directory = tree.0.path().join("sys/class/net");
+    fs::create_dir_all(directory.join("eno1/device")).unwrap();
+    fs::create_dir_all(directory.join(bridge)).unwrap();
+    let found = counted(&mut tree.open("network"));
+    assert_eq!((found.len(), &*found[0]), (2, "eno1 1"));
+    assert!(found[1].starts_with("k\u{FFFD}ln~") && found[1].ends_with(" 0"), "{found:?}");
+}
+
+#[test]
+fn a_bridge_is_not_counted_when_the_hardware_is_gone() {
+    let tree = Tree::with(&[(NET, &rows(&[b"eth0", b"docker0"]))]);
+    let nic = tree.0.path().join("sys/class/net/eth0");
+    fs::create_dir_all(nic.join("device")).unwrap();
+    tree.put("sys/class/net/docker0/type", b"1\n");
+    let mut sources = tree.open("network");
+    assert_eq!(counted(&mut sources), ["eth0 1", "docker0 0"]);
+    fs::rename(&nic, tree.0.path().join("kept")).unwrap();
+    tree.put(NET, &rows(&[b"docker0"]));
+    assert_eq!(counted(&mut sources), ["docker0 0"]);
+    let [before, now] = [1.0, 2.0].map(|it| sources.read_all(Timestamp(it)));
+    assert_eq!(signal("network_received_bytes_per_second", &before, &now), None);
+    fs::rename(tree.0.path().join("kept"), &nic).unwrap();
+    tree.put(NET, &rows(&[b"eth0", b"docker0"]));
+    crate::sampler::until("return of the card", || {
+        let counted = counted(&mut sources);
+        assert!(counted.contains(&"docker0 0".to_owned()), "{counted:?}");
+        counted.contains(&"eth0 1".to_owned()).then_some(())
+    });
+}
+
+#[test]
+fn tens_of_thousands_of_excluded_interfaces_are_read() {
+    let veth = |it: u32| {
+        let zeros = "          0".repeat(8);
+        format!("veth{it:06x}: 500 5 0 0 0 0 0 0 600 6 0 0 0 0 0 0{zeros}\n")
+    };
+    let lines: String = (0..45_000).map(veth).collect();
+    assert!(lines.len() > 4 << 20);
+    let reading =
+        Tree::with(&[(NET, &net(&(lines + "eth0: 3 1 0 0 0 0 0 0 3 1 0 0 0 0 0 0\n")))]).read("network");
+    assert_eq!(values(&reading, "hostnorm_network_device_counted"), ["eth0 1"]);
+    assert_eq!(result(&reading), (true, 0));
 }
 
 /// What a kernel does not have is no fault, and is counted.
@@ -445,8 +522,7 @@ fn odd_lines_cost_themselves() {
     assert_eq!(values(&reading, "hostnorm_network_receive_bytes_total"), ["eth0 3"]);
     assert_eq!(result(&reading), (true, 4));
 
-    let stat =
-        "\0\0\ncpu  1 2 3 4\ncpu  9 9 9 9 9 9 9 9\ncpu0 1 2 3 4\n\0\ncpu1 1 2 3 4\nctxt 5\nprocesses x\n";
+    let stat = "\0\0\ncpu  1 2 3 4\ncpu  9 9 9 9\ncpu0 1 2 3 4\n\0\ncpu1 1 2 3 4\nctxt 5\nprocesses x\n";
     let tree = Tree::with(&[("proc/stat", stat.as_bytes())]);
     let reading = tree.read("cpu");
     let modes = ["user 0.01", "nice 0.02", "system 0.03", "idle 0.04"];
@@ -564,6 +640,58 @@ fn a_file_that_blocks_is_named_and_delays_nothing() {
     crate::sampler::until("success of the sensors", || {
         Some(sources.read_all(Timestamp(3.0))).filter(|it| it.problems.is_empty())
     });
+}
+
+#[test]
+fn a_blocking_file_of_a_fault_is_named_and_the_temperature_is_shown() {
+    let tree = Tree::with(&[]);
+    let fault = tree.0.path().join("sys/class/hwmon/hwmon1/temp1_fault");
+    block(&fault);
+    let mut sources = tree.open("sensors");
+    let reading = crate::sampler::until("failure of the sensors", || {
+        Some(sources.read_all(Timestamp(2.0))).filter(|it| !it.problems.is_empty())
+    });
+    let problem = &reading.problems[0].what;
+    assert!(problem.contains(fault.to_str().unwrap()), "{problem}");
+    let celsius = values(&reading, "hostnorm_sensor_temperature_celsius");
+    assert!(celsius.contains(&"nvme hwmon1 Composite 38.85".to_owned()), "{celsius:?}");
+    drop(fs::OpenOptions::new().write(true).open(&fault).unwrap());
+}
+
+/// An odd line or field of a file costs itself: the others are shown, and the source succeeds.
+#[test]
+fn an_odd_line_of_a_small_file_costs_itself() {
+    for (file, content, source, shown, omitted) in [
+        ("proc/loadavg", "\0\0\n0.1 0.2 0.3 1/2 3\n", "load", ["load1 0.1", "load15 0.3"], 1),
+        ("proc/loadavg", "0.1 -0.2 0.3 1/2 3\n", "load", ["load1 0.1", "load15 0.3"], 1),
+        ("proc/loadavg", "0.1 nan 0.3 1/2 3\n", "load", ["load1 0.1", "load15 0.3"], 1),
+        ("proc/sys/fs/file-nr", "1024\t0\n", "stat", ["file_handles_open 1024", "tasks_blocked 0"], 1),
+        (
+            "proc/sys/fs/file-nr",
+            "\0\0\n1024\t0\t18446744073709551615\n",
+            "stat",
+            ["file_handles_open 1024", "tasks_blocked 0"],
+            1,
+        ),
+        ("proc/uptime", "\0\0\n350800.5 1\n", "context", ["host_uptime_seconds 350800.5", ""], 1),
+        ("proc/uptime", "-5.00 1\n", "context", ["package_lock_held 0", ""], 1),
+        (
+            "proc/vmstat",
+            "pgfault 100\npgmajfault 500000\npswpin 1\npswpout 1\noom_kill 0\n",
+            "memory",
+            ["major_page_faults_total 500000", "page_faults_total 100"],
+            0,
+        ),
+    ] {
+        let tree = Tree::with(&[(file, content.as_bytes())]);
+        let reading = tree.read(source);
+        for (name, value) in shown.iter().filter_map(|it| it.split_once(' ')) {
+            let found = values(&reading, &format!("hostnorm_{name}"));
+            let found: Vec<&str> = found.iter().filter_map(|it| it.rsplit(' ').next()).collect();
+            assert!(found.contains(&value), "{file} {content:?}: {name} {found:?}");
+        }
+        assert_eq!(result(&reading), (true, omitted), "{file} {content:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::metric::{Metric, fits};
 use crate::reading::SubjectValues;
 use crate::sources::disk::{BYTES_MAX, OPERATIONS_MAX};
-use crate::sources::kernel_file::IMPOSSIBLE;
+use crate::sources::kernel_file::BELOW_ZERO;
 use crate::sources::memory::KILLS_MAX;
 use crate::sources::network::LINK_BYTES_MAX;
 use crate::sources::{cpu, stat};
@@ -208,7 +208,7 @@ impl CgroupValues {
     fn working_set(&self) -> Option<f64> {
         let (memory, inactive) = (self.frequent.memory_bytes?, self.activity.inactive_file_bytes?);
         let is_known = memory.is_finite() && inactive.is_finite();
-        is_known.then(|| if fits(inactive, memory) { (memory - inactive).max(0.0) } else { IMPOSSIBLE })
+        is_known.then(|| if fits(inactive, memory) { (memory - inactive).max(0.0) } else { BELOW_ZERO })
     }
 
     /// Whether the slow values fit the frequent ones.

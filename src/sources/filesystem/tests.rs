@@ -17,7 +17,8 @@ fn check(filesystems: &[(f64, f64, f64, bool)], expected: Option<(&str, f64)>) {
             inodes: 0.0,
             inodes_free: 0.0,
         };
-        ShownMount { point: PathBuf::new(), labels, read_only: *read_only }.set(Some(usage), &mut values);
+        ShownMount { point: PathBuf::new(), labels, read_only: *read_only, hidden_by: None }
+            .set(Some(usage), &mut values);
     }
     let change = ReadingPair::new(&values, &values, 1.0).unwrap();
     assert_eq!((SIGNALS[0].formula)(&change), expected.map(|it| it.1));
@@ -46,6 +47,7 @@ fn mount_points_stay_distinct() {
         point: OsStr::from_bytes(point).into(),
         fstype: "f".into(),
         read_only: false,
+        hidden_by: None,
     };
     let labels: Vec<MetricLabels> = shown(points.map(mount).into()).into_iter().map(|it| it.labels).collect();
     assert!(labels[0].values()[1].starts_with("/a\u{FFFD}~"), "{labels:?}");
@@ -110,11 +112,14 @@ fn a_mount_that_cannot_be_queried_is_said_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(dir.path().join("1")).unwrap();
     std::fs::create_dir_all(dir.path().join("srv")).unwrap();
-    let mounts = "28 1 8:1 / /srv/covered rw - ext4 /dev/a rw\n29 1 8:2 / /srv rw - ext4 /dev/b rw\n";
+    let mounts = "28 1 8:1 / /srv/covered rw - ext4 /dev/a rw\n29 1 8:2 / /srv rw - ext4 /dev/b rw\n\
+                  30 1 8:3 / /gone rw - ext4 /dev/c rw\n";
     std::fs::write(dir.path().join("1/mountinfo"), mounts).unwrap();
     let mut settings = SourceSettings::default();
     settings.roots.procfs = dir.path().into();
     settings.roots.rootfs = dir.path().into();
+    // Another directory has the name of the mount point.
+    std::fs::create_dir_all(dir.path().join("srv/covered")).unwrap();
     let mut source = Filesystem::new(&settings);
     source.start_round().unwrap();
     source.usages.wait(Duration::from_secs(60));
@@ -122,7 +127,11 @@ fn a_mount_that_cannot_be_queried_is_said_with_the_reason() {
     source.read(&mut reading).unwrap();
     let errors: Vec<String> =
         reading.host().each(&ERROR).map(|it| format!("{} {}", it.labels.values()[1], it.value)).collect();
-    assert_eq!(errors, ["/srv/covered 1", "/srv 0"]);
-    let [said] = &reading.omissions[..] else { panic!("{:?}", reading.omissions) };
-    assert_eq!(said.what, "cannot read /srv/covered: No such file or directory (os error 2)");
+    assert_eq!(errors, ["/srv/covered 1", "/srv 0", "/gone 1"]);
+    let said: Vec<&str> = reading.omissions.iter().map(|it| &*it.what).collect();
+    let expect = [
+        "/srv/covered is hidden by the mount on /srv",
+        "cannot read /gone: No such file or directory (os error 2)",
+    ];
+    assert_eq!(said, expect);
 }

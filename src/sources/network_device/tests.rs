@@ -47,11 +47,19 @@ fn packets_that_pass_several_devices_are_counted_once() {
         ("mon0", NetworkLink { is_monitor: true, ..hardware("radio") }),
         ("ap0", hardware("radio")),
         ("mon1", NetworkLink { is_monitor: true, ..hardware("another radio") }),
+        ("sf2", NetworkLink { bus: Some("auxiliary".into()), ..hardware("pci2/mlx5_core.sf.2") }),
+        ("sf3", NetworkLink { bus: Some("auxiliary".into()), ..hardware("unlisted/mlx5_core.sf.3") }),
+        (
+            "ib0",
+            NetworkLink { index: Some(9), link_index: Some(9), kind: Some(INFINIBAND), ..hardware("pci9") },
+        ),
+        ("ib0.8001", NetworkLink { link_index: Some(9), kind: Some(INFINIBAND), ..hardware("pci9") }),
         ("anything", NetworkLink::default()),
     ];
     let names = links.each_ref().map(|it| it.0);
     let links = known(links.map(|(name, link)| (name.to_owned(), link)));
-    check(&links, &names, &["eth0", "ens1", "ens2", "conduit", "wlan0", "ap0", "mon1"]);
+    let counted = ["eth0", "ens1", "ens2", "conduit", "wlan0", "ap0", "mon1", "sf3", "ib0", "ib0.8001"];
+    check(&links, &names, &counted);
     // A device that sysfs lists later is not counted before that is known.
     assert_eq!(links.counting(["new"].into_iter()).is_counted("new"), None);
 }
@@ -84,8 +92,33 @@ fn without_hardware_each_packet_is_counted_once() {
 }
 
 #[test]
+fn what_was_made_of_hardware_is_not_counted_when_that_is_gone() {
+    let bridge = || ("docker0".to_owned(), NetworkLink::default());
+    let mut links = known([("eth0".to_owned(), hardware("pci1")), bridge()]);
+    check(&links, &["eth0", "docker0"], &["eth0"]);
+    links.had_hardware = true;
+    let nic = links.known.remove("eth0").unwrap();
+    check(&links, &["docker0"], &[]);
+    assert!(links.is_hardware_gone());
+    links.known.insert("eth0".to_owned(), nic);
+    check(&links, &["eth0", "docker0"], &["eth0"]);
+    check(&known([bridge()]), &["docker0"], &["docker0"]);
+}
+
+#[test]
 fn ports_of_guests_are_told_by_their_names() {
-    for (name, expect) in [("pf0vf3", true), ("c1pf0sf7", true), ("p0", false), ("", false), ("pf0", false)] {
+    for (name, expect) in [
+        ("pf0vf3", true),
+        ("c1pf0sf7", true),
+        ("pf0", true),
+        ("c1pf0", true),
+        ("p0", false),
+        ("p0s1", false),
+        ("cpf0", false),
+        ("c1", false),
+        ("pf", false),
+        ("", false),
+    ] {
         assert_eq!(is_guest_port(name), expect, "{name}");
     }
 }

@@ -188,6 +188,7 @@ fn a_label_that_cannot_be_read_once_stays() {
         sensors.ask_all(sensor_chip::list_sensors(chips.dir.path()).unwrap()).unwrap();
         sensors.label_files.wait(Duration::from_secs(60));
         sensors.answers.wait(Duration::from_secs(60));
+        sensors.faults.wait(Duration::from_secs(60));
         // The list above is enough.
         sensors.last_refresh = Some(clock::instant());
         chips.read(sensors).0
