@@ -129,7 +129,8 @@ pub(super) async fn forget(state: &AppState, request: Request) -> Result<Respons
         return Err(bad_request(format!("from {} is after to {}; swap them", from.0, to.0)));
     }
     if from > now {
-        return Err(bad_request(format!("from {} is in the future; nothing was learned there", from.0)));
+        let from = episode_text::id(&Subject::Host, from);
+        return Err(bad_request(format!("from {from} is in the future; nothing was learned there")));
     }
     let range = TimeRange { from, to };
     // Without a store, the command is refused.

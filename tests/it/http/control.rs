@@ -219,7 +219,7 @@ fn a_time_to_forget_is_written_as_in_a_query() {
     let server = Server::with_page(1);
     *server.outcome.lock().unwrap() = Some(Ok(ControlReply::sentence("forgotten")));
     for (body, from, to) in [
-        (r#"{"from": "-10s", "to": "now"}"#, 990.5, 1_000.5),
+        (r#"{"from": "-10s", "to": "now"}"#, 1_795_262_390.5, 1_795_262_400.5),
         (r#"{"from": "2026-11-21T10:00:00Z", "to": 1795258800}"#, 1_795_255_200.0, 1_795_258_800.0),
     ] {
         assert_eq!(ask(&server, "POST", "/api/v1/forget", body).status, 200, "{body}");

@@ -56,7 +56,7 @@ impl Default for Start {
         Self {
             address: "127.0.0.1:0",
             telemetry_path: "/metrics",
-            now: || Timestamp(1000.5),
+            now: || Timestamp(1_795_262_400.5),
             instant: || *STARTED,
             store: None,
             hasty: false,
