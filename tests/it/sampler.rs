@@ -251,23 +251,7 @@ fn an_anomalous_host_replies_to_each_command() {
     });
     until("first model again", || (it.model("hostnorm_model_info")? == first).then_some(()));
     it.check(ControlCommand::Accept, "accepted: the current state of host is now normal");
-    let episode = || {
-        StoreReader::open(directory.path()).unwrap().episodes_with_verdict(&Subject::Host, 1).unwrap().pop()
-    };
-    let second = Timestamp(until("stored episode", episode).began);
-    let judge = |verdict| ControlCommand::SetVerdict { subject: Subject::Host, second, verdict };
-    it.check(judge(OperatorVerdict::Confirmed), "episode 20");
-    it.check(judge(OperatorVerdict::Rejected), "episode 20");
-    until("stored verdict", || (episode()?.verdict? == "rejected").then_some(()));
-    let unknown = Timestamp(1.0);
-    it.check(
-        ControlCommand::SetVerdict {
-            subject: Subject::Host,
-            second: unknown,
-            verdict: OperatorVerdict::Rejected,
-        },
-        "not found: no episode 1970-01-01T00:00:01Z among the newest 32 of host",
-    );
+    let second = check_verdicts(&it, directory.path());
     let stored = || StoreReader::open(directory.path()).unwrap().newest_point(&Subject::Host).unwrap();
     let last = until("stored points", stored);
     let span = ControlCommand::Forget { from: Timestamp(last.0 - 86_400.0), to: last };
@@ -294,6 +278,27 @@ fn an_anomalous_host_replies_to_each_command() {
     maintenance.until = Timestamp(0.0);
     assert_eq!(maintenance, ManualMaintenance { name: "kernel".into(), until: Timestamp(0.0) });
     assert_eq!(restarted.registry.current(SubjectKind::Host).unwrap().id.as_str(), first);
+}
+
+/// Confirms, then rejects the stored episode; returns its second.
+fn check_verdicts(it: &Loop, directory: &Path) -> Timestamp {
+    let episode =
+        || StoreReader::open(directory).unwrap().episodes_with_verdict(&Subject::Host, 1).unwrap().pop();
+    let second = Timestamp(until("stored episode", episode).began);
+    let judge = |verdict| ControlCommand::SetVerdict { subject: Subject::Host, second, verdict };
+    it.check(judge(OperatorVerdict::Confirmed), "episode 20");
+    it.check(judge(OperatorVerdict::Rejected), "episode 20");
+    until("stored verdict", || (episode()?.verdict? == "rejected").then_some(()));
+    let unknown = Timestamp(1.0);
+    it.check(
+        ControlCommand::SetVerdict {
+            subject: Subject::Host,
+            second: unknown,
+            verdict: OperatorVerdict::Rejected,
+        },
+        "not found: no episode 1970-01-01T00:00:01Z among the newest 32 of host",
+    );
+    second
 }
 
 /// The reply says when the next model comes. Learning is off, and then too little is known: a point each 20 ms since the
