@@ -91,6 +91,8 @@ fn digits(value: f64) -> String {
     match value {
         IMPOSSIBLE => "2^63 or more".to_owned(),
         BELOW_ZERO => "below zero".to_owned(),
+        // The sum of both.
+        _ if value.is_nan() => "in part below zero, in part 2^63 or more".to_owned(),
         _ if value.abs() < DIGITS_MAX => value.to_string(),
         _ => format!("{value:e}"),
     }
@@ -108,6 +110,7 @@ mod tests {
             (1e300, "1e300"),
             (IMPOSSIBLE, "2^63 or more"),
             (BELOW_ZERO, "below zero"),
+            (BELOW_ZERO + IMPOSSIBLE, "in part below zero, in part 2^63 or more"),
         ] {
             assert_eq!(digits(value), expect);
         }
