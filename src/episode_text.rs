@@ -15,7 +15,7 @@ mod scene_facts;
 mod templates;
 
 pub use culprits::{culprit, nobody, usage, usage_with_usual, with_culprits};
-pub use instant::instant;
+pub use instant::{instant, second};
 pub use scene_facts::scene_facts;
 pub use templates::with_templates;
 
@@ -74,11 +74,10 @@ pub fn accepted_episode_message(subject: &Subject, episode: &Episode) -> String 
 /// The identifier of an episode, from its subject and the second of its start: `2026-11-28T19:04:05Z` on the host,
 /// `2026-11-28T19:04:05Z/container/web` for other subjects.
 pub fn id(subject: &Subject, since: Timestamp) -> String {
-    let second = instant(Timestamp(since.0.floor()));
-    let second = second.trim_end_matches(".000Z");
+    let second = second(since);
     match subject {
-        Subject::Host => format!("{second}Z"),
-        subject => format!("{second}Z/{}/{}", subject.kind().name(), subject.name()),
+        Subject::Host => second,
+        subject => format!("{second}/{}/{}", subject.kind().name(), subject.name()),
     }
 }
 

@@ -43,7 +43,8 @@ pub fn explain(
     for (subject, facts) in subjects.into_iter().zip(facts) {
         let current = current.and_then(|it| Some((it.reading.at, it.assessments.get(&subject)?)));
         let time = explained_time(current, range, now, facts.point_seconds);
-        let missing = missing_score(newest, &subject, range, &time, now);
+        let stored_after = (2.0 * time.point_seconds).max(STORED_SECONDS);
+        let missing = missing_score(newest, &subject, range, now, Some(stored_after));
         let facts = SubjectEvidence { current, missing, time: Some(time), ..facts.evidence };
         explained.push(explanation::explain(&subject, facts));
     }
@@ -67,24 +68,23 @@ fn explained_time(
     ExplainedTime { from: range.from, to: Timestamp(range.to.0.min(until.0)), point_seconds }
 }
 
-/// Why a subject may have no score in a range, from the newest report.
+/// Why a subject may have no score in a range, from the newest report. A point is stored so many seconds after its end, if
+/// there is a store.
 fn missing_score(
     newest: Option<&Arc<Report>>,
     subject: &Subject,
     range: TimeRange,
-    time: &ExplainedTime,
     now: Timestamp,
+    stored_after: Option<f64>,
 ) -> MissingScore {
     if range.from > now {
         return MissingScore::Future;
     }
     let Some(newest) = newest else { return MissingScore::Unknown };
-    let waits = (2.0 * time.point_seconds).max(STORED_SECONDS);
+    let is_recent = || stored_after.is_some_and(|it| newest.reading.at.0 - range.to.0 < it);
     match newest.assessments.get(subject) {
         Some(it) if !it.ready => MissingScore::Learning(it.ready_at),
-        Some(it) if it.details.is_some() && newest.reading.at.0 - range.to.0 < waits => {
-            MissingScore::NotStored
-        }
+        Some(it) if it.details.is_some() && is_recent() => MissingScore::NotStored,
         _ => MissingScore::Unknown,
     }
 }
@@ -125,10 +125,7 @@ pub fn explain_current(
     let explained = chosen.map(|(report, (subject, it))| {
         let current = is_in_range(report, range, now).then_some((report.reading.at, it));
         let time = explained_time(current, range, now, 0.0);
-        let missing = match missing_score(newest, subject, range, &time, now) {
-            MissingScore::NotStored => MissingScore::Unknown,
-            other => other,
-        };
+        let missing = missing_score(newest, subject, range, now, None);
         let facts = SubjectEvidence { at, current, missing, time: Some(time), ..SubjectEvidence::default() };
         explanation::explain(subject, facts)
     });

@@ -285,6 +285,18 @@ fn fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
+/// A counter that gains each second, or is reset before it gains; and what it gained in all.
+fn with_resets(start: f64, seconds: &[(f64, bool)]) -> (Vec<f64>, f64) {
+    let mut raw = vec![start.round()];
+    let mut gained = 0.0;
+    for (gain, reset) in seconds {
+        let before = if *reset { 0.0 } else { *raw.last().unwrap() };
+        raw.push(before + gain.round());
+        gained += gain.round();
+    }
+    (raw, gained)
+}
+
 proptest! {
     /// The counter gains 1 to 1,000 a second in truth. What is too high is so for one reading.
     #[test]
@@ -362,13 +374,7 @@ proptest! {
         start in 0.0..1e12_f64,
         seconds in prop::collection::vec((0.0..1000.0_f64, prop::bool::weighted(0.1)), 2..80),
     ) {
-        let mut raw = vec![start.round()];
-        let mut gained = 0.0;
-        for (gain, reset) in &seconds {
-            let before = if *reset { 0.0 } else { *raw.last().unwrap() };
-            raw.push(before + gain.round());
-            gained += gain.round();
-        }
+        let (raw, gained) = with_resets(start, &seconds);
         let shown: Vec<f64> = shown(&BYTES, &raw).into_iter().flatten().collect();
         prop_assert!(shown.windows(2).all(|it| it[0] <= it[1]), "{shown:?}");
         prop_assert!(shown.last().unwrap() - start.round() <= gained);

@@ -7,7 +7,7 @@ use super::{Engine, SubjectState};
 use crate::detect::forest::FeatureRows;
 use crate::drift::{DriftSamples, spread};
 use crate::episode_text;
-use crate::reading::{Subject, SubjectKind, Timestamp};
+use crate::reading::{SubjectKind, Timestamp};
 use crate::scorer::ROWS_MAX;
 use crate::training::TrainingSet;
 
@@ -31,7 +31,7 @@ impl fmt::Display for TrainingObstacle {
             Self::NoReading => ("there is no reading of this kind yet", "train after the warm-up".to_owned()),
             Self::WarmUp(None) => ("the warm-up is not over", "train after it".to_owned()),
             Self::WarmUp(Some(at)) => {
-                let second = episode_text::id(&Subject::Host, Timestamp(at.0.ceil()));
+                let second = episode_text::second(Timestamp(at.0.ceil()));
                 ("the warm-up is not over", format!("the first score comes at {second}, train then"))
             }
             Self::Borrowed => {

@@ -25,6 +25,12 @@ pub fn instant(at: Timestamp) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
+/// The second of a time, as RFC 3339 in UTC: `2026-11-21T10:00:00Z`.
+pub fn second(at: Timestamp) -> String {
+    let text = instant(Timestamp(at.0.floor()));
+    format!("{}Z", text.trim_end_matches(".000Z"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

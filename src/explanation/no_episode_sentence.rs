@@ -27,7 +27,7 @@ pub(super) fn unknown_sentence(subject: &Subject, missing: MissingScore) -> Stri
         MissingScore::Future => format!("{known}: it is in the future"),
         MissingScore::NotStored => format!("{known}: its score is not stored yet; ask again in a minute"),
         MissingScore::Learning(at) => {
-            let second = episode_text::id(&Subject::Host, Timestamp(at.0.ceil()));
+            let second = episode_text::second(Timestamp(at.0.ceil()));
             format!(
                 "{known}: there is no score, because hostnorm is still learning; the first comes at {second}"
             )

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration::HumanDuration;
 use crate::episode_text;
-use crate::reading::{Subject, Timestamp};
+use crate::reading::Timestamp;
 
 /// Seconds without a score that say nothing: a restart, or scores that will be stored soon.
 const USUAL_SECONDS: f64 = 120.0;
@@ -65,7 +65,7 @@ pub(super) fn unscored_ranges(
 
 /// What a sentence says of these parts; nothing without any.
 pub(super) fn unscored_text(parts: &[UnscoredRange]) -> String {
-    let second = |it: f64| episode_text::id(&Subject::Host, Timestamp(it.floor()));
+    let second = |it: f64| episode_text::second(Timestamp(it));
     let Some(longest) =
         parts.iter().copied().reduce(|one, other| if one.seconds() < other.seconds() { other } else { one })
     else {

@@ -45,7 +45,7 @@ impl ClientBuckets {
     }
 }
 
-/// The client of an address from elsewhere; `None` for loopback, where a proxy speaks for many clients.
+/// The client with this address; `None` for loopback, because a proxy on this host forwards requests of many clients.
 pub(super) fn remote_client(address: IpAddr) -> Option<IpAddr> {
     Some(client(address)).filter(|it| !it.is_loopback())
 }

@@ -176,7 +176,7 @@ fn unavailable<E: std::fmt::Display>(failure: &JobFailure<E>) -> CommandRefusal 
 
 /// When the next model of the host is trained.
 fn next_model(engine: &Engine, training_waits: Option<&'static str>) -> String {
-    let second = |it: Timestamp| episode_text::id(&Subject::Host, Timestamp(it.0.ceil()));
+    let second = |it: Timestamp| episode_text::second(Timestamp(it.0.ceil()));
     match (engine.training_obstacle(SubjectKind::Host), training_waits) {
         (None, None) => "a new model is being trained".to_owned(),
         (None, Some(until)) => format!("a new model is trained {until}"),

@@ -1,6 +1,7 @@
 //! Chooses one of several lines of a file that should have one: a damaged or cut copy of it may stand before it.
 
-use super::kernel_file::{KernelFileLine, SkippedLines};
+use super::SourceError;
+use super::kernel_file::{KernelFileLine, KernelText, SkippedLines};
 
 /// The line of which most values are known, the first of several such, with these values; NaN for one that is not known. The
 /// other lines are skipped. `None` if no line has a known value.
@@ -20,4 +21,20 @@ pub(super) fn best_line<'a, const N: usize>(
         }
     }
     best.map(|(_, line, values)| (line, values))
+}
+
+/// The values of a file of one line, as [`best_line`] chooses it, and what was skipped: other lines, and this one if a value of
+/// it is not known.
+pub(super) fn best_values<const N: usize>(
+    text: KernelText<'_>,
+    parse: impl Fn(&str) -> [f64; N],
+) -> Result<([f64; N], SkippedLines), SourceError> {
+    let mut skipped = SkippedLines::default();
+    let Some((line, values)) = best_line(text.filled_lines(), parse, &mut skipped) else {
+        return Err(skipped.fail(text.error()));
+    };
+    if values.iter().any(|it| it.is_nan()) {
+        skipped.add(line.error());
+    }
+    Ok((values, skipped))
 }

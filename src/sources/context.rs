@@ -13,7 +13,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::best_line::best_line;
+use super::best_line::best_values;
 use super::blocking_reads::{BlockingReader, FIRST_WAIT, PathState, silence};
 use super::file_locks::{LockedFiles, WatchedFile, identity, locked_files};
 use super::kernel_file::{KernelFile, KernelText, SkippedLines, decimal, optional};
@@ -271,11 +271,8 @@ pub(super) fn set_uptime(
     text: KernelText<'_>,
     into: &mut SubjectValues,
 ) -> Result<SkippedLines, SourceError> {
-    let mut skipped = SkippedLines::default();
     let parse = |it: &str| [it.split_ascii_whitespace().next().and_then(decimal).unwrap_or(f64::NAN)];
-    let Some((_, [uptime])) = best_line(text.filled_lines(), parse, &mut skipped) else {
-        return Err(skipped.fail(text.error()));
-    };
+    let ([uptime], skipped) = best_values(text, parse)?;
     into.set(&UPTIME, uptime);
     Ok(skipped)
 }

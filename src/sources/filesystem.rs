@@ -196,7 +196,7 @@ struct ShownMount {
     point: PathBuf,
     labels: MetricLabels,
     read_only: bool,
-    /// The mount point of what one sees in its place.
+    /// The mount point of the mount that hides it.
     hidden_by: Option<PathBuf>,
 }
 

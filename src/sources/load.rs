@@ -3,7 +3,7 @@
 //! They are exposed but not scored: an average over minutes would prolong an episode. Runnable and blocked tasks and
 //! pressure show the same without delay.
 
-use super::best_line::best_line;
+use super::best_line::best_values;
 use super::kernel_file::{KernelFile, KernelText, SkippedLines, decimal};
 use super::stat::TASKS_MAX;
 use super::{Source, SourceError, SourceSettings};
@@ -37,13 +37,7 @@ impl Source for LoadSource {
 
 /// Sets the three averages.
 pub(super) fn set(text: KernelText<'_>, into: &mut SubjectValues) -> Result<SkippedLines, SourceError> {
-    let mut skipped = SkippedLines::default();
-    let Some((line, values)) = best_line(text.filled_lines(), parse, &mut skipped) else {
-        return Err(skipped.fail(text.error()));
-    };
-    if values.iter().any(|it| it.is_nan()) {
-        skipped.add(line.error());
-    }
+    let (values, skipped) = best_values(text, parse)?;
     for (metric, value) in METRICS.iter().zip(values) {
         into.set(metric, value);
     }

@@ -136,7 +136,7 @@ impl MountTree {
         let place = self.nodes.len();
         self.nodes.push(node);
         self.places.insert(node.id, place);
-        // One that was moved is listed before what it is mounted on.
+        // A mount that was moved is listed before the mount below it.
         let below = self.last.insert(point.to_owned(), place).and_then(|it| self.nodes.get(it));
         match below {
             Some(it) if it.parent == node.id && it.id != node.id => {
@@ -148,7 +148,7 @@ impl MountTree {
         place
     }
 
-    /// The mount point of the filesystem that one sees in place of this mount, if it is not this one: its own, or one above.
+    /// The mount point of the mount that hides this one, if any: its own, or one above.
     fn hider<'a>(&self, place: usize, point: &'a Path) -> Option<&'a Path> {
         point.ancestors().find(|path| {
             let Some(top) = self.top(path) else { return false };
@@ -157,7 +157,7 @@ impl MountTree {
         })
     }
 
-    /// The mount that one sees on a mount point.
+    /// The visible mount of a mount point.
     fn top(&self, point: &Path) -> Option<usize> {
         let mut top = *self.last.get(point)?;
         for _ in 0..CHAIN_MAX {
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn what_another_mount_hides_is_not_shown_as_that() {
         let root = "27 1 / ext4";
-        // The upper one is left out, or was moved there from elsewhere.
+        // The upper mount is excluded, or was moved there.
         check_hidden(&[root, "40 27 /srv xfs", "41 40 /srv overlay"], &[("/ ext4", "")]);
         check_hidden(&[root, "40 27 /srv xfs", "41 27 /srv overlay"], &[("/ ext4", "")]);
         check_hidden(&[root, "40 41 /srv xfs", "41 27 /srv vfat"], &[("/ ext4", ""), ("/srv xfs", "")]);

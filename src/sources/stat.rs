@@ -3,7 +3,7 @@
 //!
 //! The source `cpu` reads `/proc/stat` too; sources are independent.
 
-use super::best_line::best_line;
+use super::best_line::best_values;
 use super::cpu::{self, EVENTS_MAX, EVENTS_PER_CPU, count_cpus};
 use super::kernel_file::{BELOW_ZERO, IMPOSSIBLE, KernelFile, KernelText, SkippedLines, number};
 use super::several_files::{note_files, set_if_there};
@@ -157,14 +157,7 @@ pub(super) fn set_stat(text: KernelText<'_>, into: &mut SubjectValues) -> Result
 
 /// Allocated handles, allocated but unused handles (always 0 since 2.6), and the maximum.
 pub(super) fn set_files(text: KernelText<'_>, into: &mut SubjectValues) -> Result<SkippedLines, SourceError> {
-    let mut skipped = SkippedLines::default();
-    let Some((line, values)) = best_line(text.filled_lines(), parse_files, &mut skipped) else {
-        return Err(skipped.fail(text.error()));
-    };
-    if values.iter().any(|it| it.is_nan()) {
-        skipped.add(line.error());
-    }
-    let [allocated, unused, limit] = values;
+    let ([allocated, unused, limit], skipped) = best_values(text, parse_files)?;
     let open = if allocated.is_finite() && allocated < unused { BELOW_ZERO } else { allocated - unused };
     into.set(&FILES_OPEN, open);
     // The largest number of the kernel is no limit.

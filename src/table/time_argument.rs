@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use super::time_unit::day_and_clock;
 use super::{ParseTimestampError, instant, quoted};
 use crate::duration::HumanDuration;
 use crate::reading::Timestamp;
@@ -62,7 +63,8 @@ impl FromStr for TimeArg {
 
 /// Why a time is a mistake, and what to write instead.
 fn implausible(text: &str) -> String {
-    if let Some(written) = compact_date(text) {
+    if let Some((day, clock)) = day_and_clock(text) {
+        let written = clock.map_or_else(|| day.to_string(), |clock| format!("{day}T{clock}Z"));
         return format!("{} is read as Unix time; write {written}", quoted(text));
     }
     let number = text.parse::<f64>().unwrap_or(f64::NAN);
@@ -73,19 +75,6 @@ fn implausible(text: &str) -> String {
         }
         None => format!("{} is not a time in the years 2000 to 5138", quoted(text)),
     }
-}
-
-/// A day such as 20261121, with or without the time of day, as it must be written.
-fn compact_date(text: &str) -> Option<String> {
-    let (day, clock) = text.split_at_checked("20261121".len())?;
-    let day = jiff::civil::Date::strptime("%Y%m%d", day).ok()?;
-    let clock = match clock.len() {
-        0 => return Some(day.to_string()),
-        4 => jiff::civil::Time::strptime("%H%M", clock).ok()?,
-        6 => jiff::civil::Time::strptime("%H%M%S", clock).ok()?,
-        _ => return None,
-    };
-    Some(format!("{day}T{clock}Z"))
 }
 
 #[cfg(test)]

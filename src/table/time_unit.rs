@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::cell::instant;
+use jiff::civil::{Date, Time};
+
 use crate::reading::Timestamp;
 
 /// Unix times before this one, in 1973, are unlikely times of rows: they are numbers of another unit, or count from the
@@ -71,23 +72,32 @@ fn is_date(at: Timestamp) -> bool {
     (0.0..UNLIKELY_BELOW).contains(&at.0) && date_in_digits(&at.0.to_string()).is_some()
 }
 
+/// The day of digits such as `20260131`, and with `202601311200` or `20260131120000` the time of day.
+pub(super) fn day_and_clock(digits: &str) -> Option<(Date, Option<Time>)> {
+    let is_digits = digits.bytes().all(|it| it.is_ascii_digit());
+    let (day, clock) = digits.split_at_checked("20260131".len()).filter(|_| is_digits)?;
+    let day = Date::strptime("%Y%m%d", day).ok()?;
+    let clock = match clock.len() {
+        0 => None,
+        4 => Some(Time::strptime("%H%M", clock).ok()?),
+        6 => Some(Time::strptime("%H%M%S", clock).ok()?),
+        _ => return None,
+    };
+    Some((day, clock))
+}
+
 /// The RFC 3339 time of a date in digits, such as `20260131`, `202601311200` or `20260131120000`.
 pub(super) fn date_in_digits(cell: &str) -> Option<String> {
     let digits = cell.trim();
     // Some programs write all numbers with a decimal point.
     let digits = digits.strip_suffix(".0").unwrap_or(digits);
-    if !matches!(digits.len(), 8 | 12 | 14) || !digits.bytes().all(|it| it.is_ascii_digit()) {
-        return None;
-    }
-    let part = |range: Range<usize>| digits.get(range).unwrap_or("00");
-    let year = part(0..4);
-    let date = format!("{year}-{}-{}", part(4..6), part(6..8));
-    let iso = format!("{date}T{}:{}:{}Z", part(8..10), part(10..12), part(12..14));
-    (("1970".."2100").contains(&year) && instant(iso.as_bytes()).is_ok()).then_some(iso)
+    let (day, clock) = day_and_clock(digits).filter(|it| (1970..2100).contains(&it.0.year()))?;
+    Some(format!("{day}T{}Z", clock.unwrap_or(Time::midnight())))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::cell::instant;
     use super::*;
 
     #[test]

@@ -68,13 +68,7 @@ proptest! {
         seconds in prop::collection::vec((0.0..1000.0_f64, prop::bool::weighted(0.1)), 2..80),
         restart: prop::sample::Index,
     ) {
-        let mut raw = vec![start.round()];
-        let mut gained = 0.0;
-        for (gain, reset) in &seconds {
-            let before = if *reset { 0.0 } else { *raw.last().unwrap() };
-            raw.push(before + gain.round());
-            gained += gain.round();
-        }
+        let (raw, gained) = with_resets(start, &seconds);
         let shown = shown_with_restart(&BYTES, &raw, 1 + restart.index(seconds.len()));
         let shown: Vec<f64> = shown.into_iter().flatten().collect();
         prop_assert!(shown.windows(2).all(|it| it[0] <= it[1]), "{shown:?}");

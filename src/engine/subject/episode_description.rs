@@ -23,14 +23,13 @@ impl SubjectState {
     ) {
         let is_due = std::mem::take(&mut self.renews_description);
         if assessment.episode.is_none() {
-            self.description = None;
-        } else if is_due && assessment.transition.is_none() && !episode_text::causes(assessment).is_empty() {
+            (self.description, assessment.description) = (None, None);
+            return;
+        }
+        if is_due && assessment.transition.is_none() && !episode_text::causes(assessment).is_empty() {
             assessment.transition = Some(EpisodeTransition::Changed);
         }
-        let is_open = assessment.episode.is_some();
-        if is_open
-            && matches!(assessment.transition, Some(EpisodeTransition::Started | EpisodeTransition::Changed))
-        {
+        if matches!(assessment.transition, Some(EpisodeTransition::Started | EpisodeTransition::Changed)) {
             let text = episode_text::describe(subject, assessment, change);
             match self.description.as_deref() {
                 // An unchanged description is no transition.

@@ -18,7 +18,7 @@ use crate::http::app_state::AppState;
 use crate::http::message::{ProblemDetails, Request, Response, json, plain};
 use crate::http::query_arguments::bad_request;
 use crate::maintenance;
-use crate::reading::{Subject, SubjectKind};
+use crate::reading::SubjectKind;
 use crate::store::{StoreError, StoreReader, TimeRange};
 use crate::table::quoted;
 
@@ -93,15 +93,15 @@ pub(super) async fn stop_maintenance(state: &AppState, request: Request) -> Resu
 
 /// The episode of the path, rejected.
 pub(super) async fn reject(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    judge(state, &request, OperatorVerdict::Rejected).await
+    set_verdict(state, &request, OperatorVerdict::Rejected).await
 }
 
 /// The episode of the path, confirmed.
 pub(super) async fn confirm(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {
-    judge(state, &request, OperatorVerdict::Confirmed).await
+    set_verdict(state, &request, OperatorVerdict::Confirmed).await
 }
 
-async fn judge(
+async fn set_verdict(
     state: &AppState,
     request: &Request,
     verdict: OperatorVerdict,
@@ -129,13 +129,13 @@ pub(super) async fn forget(state: &AppState, request: Request) -> Result<Respons
         return Err(bad_request(format!("from {} is after to {}; swap them", from.0, to.0)));
     }
     if from > now {
-        let from = episode_text::id(&Subject::Host, from);
+        let from = episode_text::second(from);
         return Err(bad_request(format!("from {from} is in the future; nothing was learned there")));
     }
     let range = TimeRange { from, to };
     // Without a store, the command is refused.
     if matches!(read_store(state, move |reader| may_know(reader, range)).await, Ok(false)) {
-        let [from, to] = [from, to].map(|it| episode_text::id(&Subject::Host, it));
+        let [from, to] = [from, to].map(episode_text::second);
         let detail = format!("no point is stored from {from} to {to}; there is nothing to forget");
         return Err(ProblemDetails::new(StatusCode::CONFLICT, detail));
     }
