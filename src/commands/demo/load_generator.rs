@@ -308,13 +308,22 @@ fn ask(shared: &SharedLoadState, address: SocketAddr, pause: Duration) -> io::Re
         if shared.rest(due.saturating_duration_since(clock::instant())) {
             return Ok(());
         }
-        let mut stream = TcpStream::connect_timeout(&address, EXCHANGE_MAX)?;
-        stream.set_read_timeout(Some(EXCHANGE_MAX))?;
-        stream.set_write_timeout(Some(EXCHANGE_MAX))?;
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        answer.clear();
-        stream.read_to_end(&mut answer)?;
+        if let Err(error) = exchange(address, &mut answer) {
+            // At the end the server closes connections without an answer, and then its port.
+            return if shared.rest(Duration::ZERO) { Ok(()) } else { Err(error) };
+        }
     }
+}
+
+/// Sends one request and reads its response.
+fn exchange(address: SocketAddr, answer: &mut Vec<u8>) -> io::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&address, EXCHANGE_MAX)?;
+    stream.set_read_timeout(Some(EXCHANGE_MAX))?;
+    stream.set_write_timeout(Some(EXCHANGE_MAX))?;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    answer.clear();
+    stream.read_to_end(answer)?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -343,6 +352,28 @@ mod tests {
         assert!(TcpStream::connect(address).is_err());
         let name = format!("hostnorm-demo-{}", std::process::id());
         assert!(!directory().join(name).exists());
+    }
+
+    #[test]
+    fn a_request_that_the_end_interrupts_is_no_failure() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(SharedLoadState::default());
+        let client = Arc::clone(&shared);
+        let client = std::thread::spawn(move || ask(&client, address, Duration::ZERO));
+        let (stream, _) = listener.accept().unwrap();
+        shared.change(|it| it.stopped = true);
+        // Closed unread, which resets the connection.
+        drop((stream, listener));
+        client.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_server_that_is_gone_is_a_failure() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        ask(&SharedLoadState::default(), address, Duration::ZERO).unwrap_err();
     }
 
     #[test]
