@@ -6,7 +6,6 @@
     allow(dead_code, reason = "readers of Linux; their metrics and signals are used everywhere")
 )]
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,12 +13,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock;
 use crate::grace::GraceTrigger;
 use crate::impact::ImpactFormula;
 use crate::log_stream::LogStream;
 use crate::metric::Metric;
-use crate::reading::{CollectorResult, ReadProblem, Reading, SubjectKind, Timestamp};
+use crate::reading::{Reading, SubjectKind, Timestamp};
 use crate::report::CIRCUMSTANCES;
 use crate::signal::Signal;
 
@@ -30,6 +28,7 @@ mod byte_text;
 mod kernel_file;
 mod several_files;
 mod impossible_values;
+mod enabled_source;
 mod blocking_reads;
 mod filter_pattern;
 mod device_filter;
@@ -72,6 +71,7 @@ pub use root_paths::RootPaths;
 pub use scene_values::{container_names, container_totals, fullest_mounts, socket_counts};
 pub use source_error::SourceError;
 
+use enabled_source::EnabledSource;
 use source_error::excerpt;
 
 /// All sources, in the order in which they are read and exposed.
@@ -265,30 +265,6 @@ pub struct SourceSettings {
 #[derive(Debug)]
 pub struct Sources(Vec<EnabledSource>);
 
-#[derive(Debug)]
-struct EnabledSource {
-    name: &'static str,
-    source: Box<dyn Source>,
-    /// Whether it is available.
-    presence: SourcePresence,
-    /// What was logged as not shown, by the keys of the omissions.
-    logged: BTreeSet<String>,
-}
-
-/// Largest number of omissions of one source that are logged; further ones are only counted.
-const LOGGED_MAX: usize = 64;
-
-/// Whether this machine has the feature that a source reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SourcePresence {
-    /// Not read yet.
-    Unknown,
-    /// It returned values once; if it is missing later, that is a failure.
-    Here,
-    /// It is missing, which has been logged.
-    Absent,
-}
-
 impl Sources {
     /// Opens the sources for which `on` returns true.
     pub fn open(settings: &SourceSettings, on: impl Fn(&str) -> bool) -> Self {
@@ -313,53 +289,6 @@ impl Sources {
         let mut reading = Reading::new(at);
         self.0.iter_mut().for_each(|it| it.read(&mut reading));
         reading
-    }
-}
-
-impl EnabledSource {
-    fn new(name: &'static str, source: Box<dyn Source>) -> Self {
-        Self { name, source, presence: SourcePresence::Unknown, logged: BTreeSet::new() }
-    }
-
-    fn read(&mut self, into: &mut Reading) {
-        let started = clock::instant();
-        let before = impossible_values::CountsBeforeSource::of(into);
-        let outcome = self.source.read(into);
-        impossible_values::drop_from(into, before);
-        let seconds = started.elapsed().as_secs_f64();
-        let omitted = self.log_omissions(into);
-        match &outcome {
-            Ok(()) => self.presence = SourcePresence::Here,
-            Err(error @ (SourceError::Unavailable { .. } | SourceError::SwitchedOff { .. }))
-                if self.presence != SourcePresence::Here =>
-            {
-                if self.presence == SourcePresence::Unknown {
-                    tracing::info!(collector = self.name, reason = %error, "collector is unavailable here");
-                    self.presence = SourcePresence::Absent;
-                }
-                return;
-            }
-            Err(error) => into.problems.push(ReadProblem { source: self.name, what: error.to_string() }),
-        }
-        into.collections.push(CollectorResult {
-            source: self.name,
-            success: outcome.is_ok(),
-            seconds,
-            omitted,
-        });
-    }
-
-    /// Logs what the source does not show, each once; returns how much it is.
-    fn log_omissions(&mut self, into: &mut Reading) -> usize {
-        let mut omitted = 0;
-        for omission in into.omissions.drain(..) {
-            omitted += omission.count;
-            if self.logged.len() < LOGGED_MAX && self.logged.insert(omission.key) {
-                let count = omission.count;
-                tracing::warn!(collector = self.name, count, reason = omission.what, "reading is incomplete");
-            }
-        }
-        omitted
     }
 }
 

@@ -3,7 +3,7 @@
 //! Each source has a thread of its own, which reads path by path, so that the hardware of one source takes no time and no
 //! place of another. A path that does not answer within [`ANSWER_SECONDS_MAX`] is stuck: its thread is abandoned and ends
 //! with the answer, and another thread reads the others. At most [`STUCK_MAX`] threads of a source are abandoned; beyond
-//! that, the source reads nothing until one of them ends.
+//! that, and until one of them ends, the source reads only paths that answered in time before.
 //!
 //! Slow paths do not delay others: while all threads of a source are busy, another one reads, up to [`read_queue::THREADS_MAX`]. It ends
 //! when there is no more to read. Paths of one lane, such as the sensors of a bus, are read one after the other, because they
@@ -261,7 +261,8 @@ impl<T: Send + 'static> BlockingReader<T> {
                 // Without its reader, nobody needs the answer.
                 let _ = send.send((path, started.elapsed(), answer));
             };
-            let read = WaitingRead { path: own, lane: lane.to_owned(), job: Box::new(job) };
+            let is_prompt = self.newest.get(&own).is_some_and(|it| !it.is_slow);
+            let read = WaitingRead { path: own, lane: lane.to_owned(), is_prompt, job: Box::new(job) };
             queue.waiting.entry(self.number).or_default().push_back(read);
             self.reads.shared.work.notify_one();
         }

@@ -238,7 +238,6 @@ impl Source for Cgroup {
 impl Cgroup {
     /// Reads all groups, and forgets those that are gone.
     fn read_groups(&mut self, into: &mut Reading) -> Result<(), SourceError> {
-        let mut outcome = Ok(());
         self.readings = self.readings.wrapping_add(1);
         let Self { groups, past, reader, throttled, readings, turn, .. } = self;
         let otherwise = (groups.len() <= FREQUENT_MAX).then_some(FileReadCadence::Frequent);
@@ -246,20 +245,7 @@ impl Cgroup {
         groups.retain_mut(|group| {
             place = place.wrapping_add(1);
             let due = if place.is_multiple_of(*turn) { Some(FileReadCadence::Slow) } else { otherwise };
-            let (presence, faults) = group.files.read(due, reader);
-            for fault in faults {
-                match fault {
-                    // One odd file costs its values, and one odd line its own.
-                    FileFault::File(error @ SourceError::Parse { .. }) => {
-                        into.note_omission(1, error.path().display().to_string(), error.to_string());
-                    }
-                    FileFault::Lines(lines) => into.omissions.push(lines),
-                    FileFault::File(error) => {
-                        outcome = std::mem::replace(&mut outcome, Ok(())).and(Err(error));
-                    }
-                }
-            }
-            if presence == CgroupPresence::Gone {
+            if group.files.read(due, reader) == CgroupPresence::Gone {
                 past.add(group, into.at);
                 return false;
             }
@@ -271,6 +257,31 @@ impl Cgroup {
         });
         past.set(into);
         self.note_lacking(into);
+        self.note_faults(into)
+    }
+
+    /// Notes odd files, which cost their values, and odd lines, which cost their own. The same lines are usually odd in all
+    /// groups, so each file is said once, for all of them.
+    ///
+    /// # Errors
+    /// The first file that cannot be read.
+    fn note_faults(&self, into: &mut Reading) -> Result<(), SourceError> {
+        let mut outcome = Ok(());
+        let mut odd = BTreeMap::<_, (usize, String)>::new();
+        for (file, fault) in self.groups.iter().flat_map(|it| it.files.faults()) {
+            let (count, what) = match fault {
+                FileFault::File(error @ SourceError::Parse { .. }) => (1, error.to_string()),
+                FileFault::Lines(lines) => (lines.count, lines.what.clone()),
+                FileFault::File(error) => {
+                    outcome = outcome.and_then(|()| Err(error.duplicate_error()));
+                    continue;
+                }
+            };
+            odd.entry(file).or_insert((0, what)).0 += count;
+        }
+        for (file, (count, what)) in odd {
+            into.note_omission(count, file, what);
+        }
         outcome
     }
 

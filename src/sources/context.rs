@@ -11,7 +11,7 @@
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::best_line::best_values;
 use super::blocking_reads::{BlockingReader, FIRST_WAIT, PathState, silence};
@@ -21,7 +21,7 @@ use super::{Source, SourceError, SourceSettings};
 use crate::clock;
 use crate::grace::{BOOT, GraceReason, GraceTrigger, is_same_boot};
 use crate::metric::Metric;
-use crate::reading::{MetricLabels, Reading, SubjectValues, Timestamp};
+use crate::reading::{MetricLabels, Reading, ReadingOmission, SubjectValues, Timestamp};
 use crate::signal::Signal;
 
 /// No host is up for a century.
@@ -110,6 +110,7 @@ impl GraceContextSource {
             identities: settings.blocking.reader(),
             locks: settings.blocking.reader(),
             asked: None,
+            forbidden: Vec::new(),
             held: None,
         }
     }
@@ -134,6 +135,8 @@ struct GraceContextSource {
     locks: BlockingReader<Result<LockedFiles, SourceError>>,
     /// Time of the last query of locks.
     asked: Option<Timestamp>,
+    /// Lock files that this user must not see.
+    forbidden: Vec<ReadingOmission>,
     /// The newest answer about locks.
     held: Option<Result<LockedFiles, SourceError>>,
 }
@@ -153,6 +156,7 @@ impl Source for GraceContextSource {
         let locks = self.set_locks(at, host);
         let marker = self.set_marker(host);
         self.is_first = false;
+        into.omissions.extend(self.forbidden.iter().cloned());
         if let Some(Ok(it)) = &self.held {
             into.omissions.extend(it.malformed.clone());
         }
@@ -205,23 +209,35 @@ impl GraceContextSource {
         }
         let now = clock::instant();
         self.identities.update(now);
-        let mut wanted = Vec::with_capacity(self.managers.len());
-        for (_, path) in &self.managers {
-            match self.identities.known(path, now) {
-                PathState::Answered(Ok(Some(file))) => wanted.push((path.clone(), *file)),
-                PathState::Answered(Ok(None)) => {}
-                PathState::Answered(Err(error)) => return Err(error.duplicate_error()),
-                // The next reading asks again.
-                PathState::Pending | PathState::Outdated => return Ok(()),
-                PathState::Silent => return silence(&[path]),
-            }
-        }
+        // The next reading asks again for what is not known yet.
+        let Some(wanted) = self.wanted_files(now)? else { return Ok(()) };
         self.asked = Some(at);
         self.locks.request(&self.lock_list, move |path| locked_files(path, &wanted))?;
         if self.is_first {
             self.locks.wait(FIRST_WAIT);
         }
         Ok(())
+    }
+
+    /// The lock files that there are; `None` while that is not known.
+    fn wanted_files(&mut self, now: Instant) -> Result<Option<Vec<(PathBuf, WatchedFile)>>, SourceError> {
+        let mut wanted = Vec::with_capacity(self.managers.len());
+        self.forbidden.clear();
+        for (_, path) in &self.managers {
+            match self.identities.known(path, now) {
+                PathState::Answered(Ok(Some(file))) => wanted.push((path.clone(), *file)),
+                PathState::Answered(Ok(None)) => {}
+                PathState::Answered(Err(error)) if error.is_forbidden() => {
+                    let what = format!("{error}; upgrades that lock it are not noticed");
+                    let key = path.display().to_string();
+                    self.forbidden.push(ReadingOmission { key, what, count: 1 });
+                }
+                PathState::Answered(Err(error)) => return Err(error.duplicate_error()),
+                PathState::Pending | PathState::Outdated => return Ok(None),
+                PathState::Silent => return silence(&[path]).map(|()| None),
+            }
+        }
+        Ok(Some(wanted))
     }
 
     fn set_marker(&mut self, into: &mut SubjectValues) -> Result<(), SourceError> {
@@ -278,111 +294,4 @@ pub(super) fn set_uptime(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc::{Receiver, channel};
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::reading::Timestamp;
-
-    /// Values of the previous and the present reading, seconds between them, and the expected active triggers with
-    /// their age.
-    fn check_cues(before: &[(&'static Metric, f64)], now: &[(&'static Metric, f64)], at: f64, expect: &str) {
-        let reading = |at: f64, values: &[(&'static Metric, f64)]| {
-            let mut reading = Reading::new(Timestamp(1e9 + at));
-            for (metric, value) in values {
-                let labels = match metric.labels {
-                    [] => MetricLabels::NONE,
-                    _ if **metric == BOOT => MetricLabels::new([value.to_string().as_str()]),
-                    _ => MetricLabels::new(["dpkg"]),
-                };
-                reading.host().set_by(metric, &labels, *value);
-            }
-            reading
-        };
-        let (before, now) = (reading(0.0, before), reading(at, now));
-        let triggered = CUES.iter().filter_map(|it| Some((it.reason.name(), (it.last_seen)(&before, &now)?)));
-        let triggered: Vec<_> = triggered.map(|(name, ago)| format!("{name} {ago}")).collect();
-        assert_eq!(triggered.join(", "), expect);
-    }
-
-    #[test]
-    fn readings_show_the_reasons_for_grace() {
-        check_cues(&[], &[], 1.0, "");
-        check_cues(&[(&UPTIME, 7.0)], &[(&UPTIME, 8.0)], 1.0, "boot 8");
-        check_cues(&[(&UPTIME, 7.0)], &[(&UPTIME, 8.0)], 3600.0, "boot 8, clock_step 0");
-        check_cues(&[(&UPTIME, 7.0)], &[(&UPTIME, 8.0)], -5.0, "boot 8, clock_step 0");
-        check_cues(&[(&UPTIME, 7e5)], &[(&UPTIME, 8.0)], 3600.0, "boot 8");
-        // The host booted while hostnorm was stopped, and is up for longer than before.
-        check_cues(&[(&UPTIME, 100.0), (&BOOT, 1.0)], &[(&UPTIME, 300.0), (&BOOT, 2.0)], 3600.0, "boot 300");
-        check_cues(
-            &[(&UPTIME, 100.0), (&BOOT, 1.0)],
-            &[(&UPTIME, 300.0), (&BOOT, 1.0)],
-            3600.0,
-            "boot 300, clock_step 0",
-        );
-        check_cues(&[(&SUSPENDED, 0.0)], &[(&SUSPENDED, 0.4)], 1.0, "");
-        check_cues(&[(&SUSPENDED, 0.0)], &[(&SUSPENDED, 3599.0)], 3600.0, "resume 0");
-        check_cues(&[], &[(&LOCK_HELD, 1.0)], 1.0, "upgrade 0");
-        check_cues(&[], &[(&LOCK_HELD, 0.0)], 1.0, "");
-        check_cues(&[], &[(&MARKER, 1e9 - 59.0)], 1.0, "deploy 60");
-        check_cues(&[], &[(&MARKER, 2e9)], 1.0, "");
-    }
-
-    #[test]
-    fn an_id_of_a_boot_is_what_the_kernel_writes() {
-        let id = "6f1e8d8a-3c5b-4c0e-9d5b-2a7f4b1c9e30";
-        assert_eq!(parse_boot_id(&format!("{id}\n")), Some(id));
-        for text in ["", "\n", "6f1e8d8a", "6f1e8d8a-3c5b-4c0e-9d5b-2a7f4b1c9e3x", &id.repeat(2)] {
-            assert_eq!(parse_boot_id(text), None, "{text}");
-        }
-    }
-
-    /// What a reading says while what `ask` asks for does not answer.
-    #[expect(clippy::disallowed_methods, reason = "tests make files")]
-    fn while_it_hangs(ask: impl Fn(&GraceContextSource, Receiver<()>)) -> String {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("uptime"), "9.00 1.00\n").unwrap();
-        let mut settings = SourceSettings { deploy_marker: "/share/deployed".into(), ..Default::default() };
-        settings.roots.procfs = dir.path().into();
-        settings.roots.rootfs = dir.path().into();
-        let mut source = GraceContextSource::new(&settings);
-        let (release, released) = channel();
-        ask(&source, released);
-        settings.blocking.make_late();
-        let mut reading = Reading::default();
-        let error = source.read(&mut reading).unwrap_err().to_string();
-        assert_eq!(reading.host().get(&UPTIME), Some(9.0));
-        drop(release);
-        error.replace(&*dir.path().display().to_string(), "")
-    }
-
-    #[test]
-    fn a_deploy_marker_that_hangs_is_named_and_delays_nothing() {
-        let said = while_it_hangs(|source, released| {
-            let hang = move |_: &Path| released.recv().map(|()| None).or(Ok(None));
-            source.touched.request(source.marker.as_ref().unwrap(), hang).unwrap();
-        });
-        assert_eq!(said, "cannot read /share/deployed: no answer within 3 s");
-    }
-
-    #[test]
-    fn a_list_of_locks_that_hangs_is_named_and_delays_nothing() {
-        let said = while_it_hangs(|source, released| {
-            let hang = move |_: &Path| {
-                released.recv().map(|()| LockedFiles::default()).or(Ok(LockedFiles::default()))
-            };
-            source.locks.request(&source.lock_list, hang).unwrap();
-        });
-        assert_eq!(said, "cannot read /locks: no answer within 3 s");
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_makes_it_panic(text in "\\PC{0,60}") {
-            let text = KernelText::of(Path::new("uptime"), &text);
-            let _ = (set_uptime(text, &mut SubjectValues::default()), parse_boot_id(text.text));
-        }
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! The devices in a file: filters them, and caches their labels.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::byte_text::file_name;
@@ -14,7 +14,8 @@ use crate::signal::ReadingPair;
 /// Largest number of devices of one file that are exposed; further ones are dropped and counted.
 pub(super) const DEVICES_MAX: usize = 256;
 
-/// Largest number of devices that the settings leave out and that are remembered, so that the pattern is tried once.
+/// Number of devices that the settings leave out and that are remembered, so that the pattern is tried once, from which on
+/// those that are gone are forgotten.
 const EXCLUDED_MAX: usize = 16 * DEVICES_MAX;
 
 /// Largest number of devices named in a sentence.
@@ -28,8 +29,8 @@ pub(super) struct IncludedDevices {
     hardware: Option<PathBuf>,
     /// Devices that are exposed.
     known: Vec<IncludedDevice>,
-    /// Devices that the settings leave out.
-    excluded: BTreeSet<Box<str>>,
+    /// Devices that the settings leave out, with the last reading that contained each.
+    excluded: BTreeMap<Box<str>, u64>,
     /// Expected index of the next device: files keep their order from tick to tick.
     next: usize,
     /// Number of the reading, to detect removed devices.
@@ -54,7 +55,7 @@ impl IncludedDevices {
             exclude,
             hardware: None,
             known: Vec::new(),
-            excluded: BTreeSet::new(),
+            excluded: BTreeMap::new(),
             next: 0,
             reading: 0,
             dropped: 0,
@@ -77,18 +78,22 @@ impl IncludedDevices {
         self.next = 0;
         self.dropped = 0;
         self.repeated.0 = 0;
+        if EXCLUDED_MAX < self.excluded.len() {
+            let last = self.reading;
+            self.excluded.retain(|_, reading| *reading == last);
+        }
         self.reading += 1;
     }
 
     /// Whether the settings leave out a device.
     pub(super) fn is_left_out(&mut self, name: &str) -> bool {
-        self.excluded.contains(name) || (self.find(name).is_none() && self.excludes(name))
+        self.was_left_out(name) || (self.find(name).is_none() && self.excludes(name))
     }
 
     /// The labels of a device; `None` if it is left out, dropped, or a duplicate.
     pub(super) fn labels(&mut self, name: &str) -> Option<&MetricLabels> {
         // Most devices of a large host are left out.
-        if !self.is_next(name) && self.excluded.contains(name) {
+        if !self.is_next(name) && self.was_left_out(name) {
             return None;
         }
         let idx = match self.find(name) {
@@ -107,7 +112,7 @@ impl IncludedDevices {
 
     /// The devices that the settings leave out.
     pub(super) fn left_out(&self) -> impl Iterator<Item = &str> {
-        self.excluded.iter().map(|it| &**it)
+        self.excluded.keys().map(|it| &**it)
     }
 
     fn use_device(&mut self, idx: usize) -> Option<&MetricLabels> {
@@ -128,14 +133,17 @@ impl IncludedDevices {
         self.known.get(self.next).is_some_and(|it| *it.name == *name)
     }
 
+    /// Whether this device was left out before.
+    fn was_left_out(&mut self, name: &str) -> bool {
+        let reading = self.reading;
+        self.excluded.get_mut(name).map(|it| *it = reading).is_some()
+    }
+
     /// Whether the settings leave out a new device.
     fn excludes(&mut self, name: &str) -> bool {
         let is_excluded = self.exclude.matches(&visible(name)) && !self.is_hardware(name);
         if is_excluded {
-            if EXCLUDED_MAX <= self.excluded.len() {
-                self.excluded.clear();
-            }
-            self.excluded.insert(name.into());
+            self.excluded.insert(name.into(), self.reading);
         }
         is_excluded
     }
@@ -165,7 +173,7 @@ impl IncludedDevices {
         if is_any_judged || self.known.is_empty() || self.excluded.is_empty() {
             return;
         }
-        let names: Vec<_> = self.excluded.iter().take(NAMES_MAX).map(|it| visible(it)).collect();
+        let names: Vec<_> = self.excluded.keys().take(NAMES_MAX).map(|it| visible(it)).collect();
         let more = if NAMES_MAX < self.excluded.len() { ", …" } else { "" };
         let what = format!(
             "no device is judged, because the setting {setting} leaves out {}{more}; the others only pass on what these count",

@@ -9,7 +9,7 @@ use crate::metric::{self, Metric};
 use crate::reading::{MetricLabels, MetricSample, Reading, Subject, SubjectValues};
 
 /// How much a reading has before a source is read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CountsBeforeSource {
     host_values: usize,
     subjects: usize,

@@ -55,8 +55,9 @@ pub(super) fn list_sensors(sysfs: &Path) -> Result<SensorList, SourceError> {
         let device = device_of(&directory, sysfs);
         let device = device.as_deref().unwrap_or(entry);
         let bus = PathBuf::from(bus_of(device));
+        let device = stable_name(device, || word(&directory.join("device/wwid")));
         let driver = word(&directory.join("name"));
-        let chip = driver.map_or_else(|| device.to_owned(), |it| format!("{it} {device}"));
+        let chip = driver.map_or_else(|| device.clone(), |it| format!("{it} {device}"));
         chips.push((format!("{chip} {entry}"), chip, bus, entries));
     }
     let mut sensors = Vec::new();
@@ -92,6 +93,29 @@ fn device_of(chip: &Path, sysfs: &Path) -> Option<String> {
     let root = std::fs::canonicalize(sysfs).ok()?;
     let below = device.strip_prefix(root.join("devices")).unwrap_or(&device);
     Some(visible(&below.to_string_lossy()).into_owned())
+}
+
+/// The path of a device without what the kernel numbers in the order in which it finds devices, which changes from boot to
+/// boot: NVMe controllers, and the hosts and ports of disks, which their world-wide ID replaces.
+fn stable_name(device: &str, world_wide_id: impl FnOnce() -> Option<String>) -> String {
+    let is_numbered = |part: &str, name: &str| {
+        part.strip_prefix(name).is_some_and(|it| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit()))
+    };
+    let parts: Vec<&str> = device.split('/').collect();
+    if let [before @ .., "nvme", controller] = &*parts
+        && is_numbered(controller, "nvme")
+    {
+        return format!("{}/nvme", before.join("/"));
+    }
+    let host = parts.iter().position(|it| is_numbered(it, "ata") || is_numbered(it, "host"));
+    let before = host.and_then(|it| parts.get(..it));
+    match before.zip(before.and_then(|_| world_wide_id())) {
+        Some((before, id)) => {
+            let id = id.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+            format!("{}/{id}", before.join("/"))
+        }
+        None => device.to_owned(),
+    }
 }
 
 /// The bus of the device with this path, such as `i2c-1` or `w1_bus_master1`; the device itself if it has no bus.
@@ -131,4 +155,31 @@ pub(super) fn word(path: &Path) -> Option<String> {
 
 fn file_name(path: &Path) -> &str {
     path.file_name().and_then(|it| it.to_str()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_do_not_depend_on_the_order_in_which_the_kernel_finds_devices() {
+        let pci = "pci0000:00/0000:00:1d.0/0000:3d:00.0";
+        let disk = "pci0000:00/0000:00:17.0/ata3/host2/target2:0:0/2:0:0:0";
+        for (device, id, expect) in [
+            (format!("{pci}/nvme/nvme1"), None, format!("{pci}/nvme")),
+            (format!("{pci}/nvme/nvme12"), None, format!("{pci}/nvme")),
+            (
+                disk.to_owned(),
+                Some("t10.ATA     QEMU   QM00001"),
+                "pci0000:00/0000:00:17.0/t10.ATA QEMU QM00001".to_owned(),
+            ),
+            (format!("{pci}/host6/target6:2:0/6:2:0:0"), Some("naa.600508b1"), format!("{pci}/naa.600508b1")),
+            // Old kernels have no such ID.
+            (disk.to_owned(), None, disk.to_owned()),
+            ("platform/coretemp.0".to_owned(), Some("unused"), "platform/coretemp.0".to_owned()),
+            ("hwmon3".to_owned(), None, "hwmon3".to_owned()),
+        ] {
+            assert_eq!(stable_name(&device, || id.map(str::to_owned)), expect);
+        }
+    }
 }

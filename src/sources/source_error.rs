@@ -1,7 +1,7 @@
 //! Why a source failed.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Why a source failed. An unavailable feature is no failure.
 #[derive(Debug)]
@@ -53,14 +53,9 @@ impl fmt::Display for SourceError {
 }
 
 impl SourceError {
-    /// The path that failed.
-    pub(super) fn path(&self) -> &Path {
-        match self {
-            Self::Unavailable { path }
-            | Self::SwitchedOff { path }
-            | Self::Read { path, .. }
-            | Self::Parse { path, .. } => path,
-        }
+    /// Whether this user must not read it.
+    pub(super) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied)
     }
 
     /// The same error, for another reading.

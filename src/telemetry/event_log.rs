@@ -10,13 +10,16 @@ use crate::report::{Assessment, Episode, EpisodeTransition, Report};
 /// Largest number of failing sources remembered; further ones are not logged.
 pub const PROBLEMS_MAX: usize = 64;
 
+/// Largest number of different errors of a source that are logged until it works again.
+const ERRORS_MAX: usize = 8;
+
 /// Logs what is new in consecutive reports.
 #[derive(Debug, Default)]
 pub struct EventLogger {
     /// The subjects with signals in the last report.
     subjects: BTreeMap<Subject, EpisodeProgress>,
-    /// Failing sources, with their first error.
-    problems: BTreeMap<&'static str, String>,
+    /// Failing sources, with the errors that were logged, the first one first.
+    problems: BTreeMap<&'static str, Vec<String>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,16 +43,20 @@ impl EventLogger {
 
     fn note_problems(&mut self, report: &Report) {
         for problem in &report.reading.problems {
-            if self.problems.contains_key(problem.source) || self.problems.len() >= PROBLEMS_MAX {
+            if !self.problems.contains_key(problem.source) && self.problems.len() >= PROBLEMS_MAX {
                 continue;
             }
-            tracing::warn!(collector = problem.source, problem = problem.what, "collector failed");
-            self.problems.insert(problem.source, problem.what.clone());
+            // Another file may fail while the first one still does.
+            let logged = self.problems.entry(problem.source).or_default();
+            if logged.len() < ERRORS_MAX && !logged.contains(&problem.what) {
+                tracing::warn!(collector = problem.source, problem = problem.what, "collector failed");
+                logged.push(problem.what.clone());
+            }
         }
-        self.problems.retain(|source, began| {
+        self.problems.retain(|source, logged| {
             let goes_on = report.reading.problems.iter().any(|it| it.source == *source);
             if !goes_on {
-                tracing::info!(collector = *source, problem = *began, "collector works again");
+                tracing::info!(collector = *source, problem = logged.first(), "collector works again");
             }
             goes_on
         });
@@ -263,6 +270,7 @@ mod tests {
             &[
                 "level=warn msg=\"collector failed\" collector=disk problem=\"line 1\"",
                 READY,
+                "level=warn msg=\"collector failed\" collector=disk problem=\"line 2\"",
                 "level=warn msg=\"collector failed\" collector=cpu problem=gone",
                 "level=info msg=\"collector works again\" collector=disk problem=\"line 1\"",
             ],

@@ -176,6 +176,21 @@ fn each_status_has_its_error() {
 }
 
 #[test]
+fn control_characters_of_a_server_are_shown_escaped() {
+    for (line, kind, body) in [
+        ("400 Bad Request", "application/json", r#"{"status":"error","error":"no\u001b[31m\u009b2J\u0007"}"#),
+        ("403 Forbidden", "text/plain", "no\u{1b}[31m\u{9b}2J\u{7}"),
+        ("200 OK", "text/html", "<!doctype html><title>no\u{1b}[31m\u{9b}2J\u{7}</title>"),
+    ] {
+        let server = LoopbackServer::new(move |_| status(line, kind, body));
+        let url = format!("prometheus:http://127.0.0.1:{}", server.port);
+        let said = ask(&url, &ServerConnection::default()).0.unwrap_err().to_string();
+        assert!(said.contains("no"), "{said}");
+        assert!(!said.contains(char::is_control), "{said:?}");
+    }
+}
+
+#[test]
 fn temporary_failures_are_retried() {
     let (count, tries) = mpsc::channel();
     let server = LoopbackServer::new(move |_| {

@@ -431,7 +431,8 @@ proptest! {
     #[test]
     fn written_text_parses_to_the_same(
         rows in prop::collection::vec(prop::collection::vec(prop::option::of(-1e100..1e100), 3), 1..20),
-        names in prop::collection::btree_set("[a-z,\"][a-z,\"\n]*[a-z,\"]", 3),
+        // Letters of which no name of a time column, such as `ts`, can be made.
+        names in prop::collection::btree_set("[a-d,\"][a-d,\"\n]*[a-d,\"]", 3),
         crlf in any::<bool>(),
     ) {
         let end = if crlf { "\r\n" } else { "\n" };

@@ -40,6 +40,8 @@ MISTAKES = [
     ({"prometheusRule": {"severities": {"Nothing": "info"}}}, r"/prometheusRule/severities': .*'Nothing' not allowed"),
     ({"prometheus": {"monitor": {"enabled": True}, "podMonitor": {"enabled": True}}}, r"each host would be scraped twice"),
     ({"prometheus": {"monitor": {"enabled": True}}, "service": {"enabled": False}}, r"set service\.enabled"),
+    ({"prometheus": {"monitor": {"enabled": True}}, "service": {"annotations": {"prometheus.io/scrape": "true"}}}, r"service\.annotations has .* remove the annotation"),
+    ({"prometheus": {"podMonitor": {"enabled": True}}, "podAnnotations": {"prometheus.io/scrape": "true"}}, r"podAnnotations has .* remove the annotation"),
     ({"kubeRBACProxy": {"enabled": True, "tls": {"enabled": True}}}, r"set tlsSecret\.enabled"),
     ({"basicAuth": {"users": {"alice": "plain text"}}}, r"/basicAuth/users/alice': 'plain text' does not match"),
     ({"kubeRBACProxy": {"enabled": True}, "basicAuth": {"existingSecret": "web"}}, r"kubeRBACProxy and basicAuth both"),

@@ -12,13 +12,20 @@
 {{- end }}
 {{- end }}
 
-{{/* Two monitors would scrape each host twice and duplicate alerts. */}}
+{{/* Two monitors, or one beside annotations that a Prometheus heeds, would scrape each host twice and duplicate alerts. */}}
 {{- define "hostnorm.oneMonitor" -}}
 {{- if and .Values.prometheus.monitor.enabled .Values.prometheus.podMonitor.enabled }}
 {{- fail "prometheus.monitor and prometheus.podMonitor are both enabled: each host would be scraped twice; enable one of them" }}
 {{- end }}
 {{- if and .Values.prometheus.monitor.enabled (not .Values.service.enabled) }}
 {{- fail "prometheus.monitor scrapes through the service: set service.enabled, or enable prometheus.podMonitor in its place" }}
+{{- end }}
+{{- if or .Values.prometheus.monitor.enabled .Values.prometheus.podMonitor.enabled }}
+{{- range $key, $annotations := dict "service.annotations" .Values.service.annotations "podAnnotations" .Values.podAnnotations }}
+{{- if eq (toString (index $annotations "prometheus.io/scrape")) "true" }}
+{{- fail (printf "%s has prometheus.io/scrape beside a monitor: each host would be scraped twice, under two jobs; remove the annotation" $key) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -360,7 +360,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(SharedLoadState::default());
         let client = Arc::clone(&shared);
-        let client = std::thread::spawn(move || ask(&client, address, Duration::ZERO));
+        let ask = move || ask(&client, address, Duration::ZERO);
+        let client = std::thread::Builder::new().spawn(ask).unwrap();
         let (stream, _) = listener.accept().unwrap();
         shared.change(|it| it.stopped = true);
         // Closed unread, which resets the connection.

@@ -13,6 +13,10 @@ pub(super) const THREADS_MAX: usize = 8;
 /// Time for which all threads are busy with one path each before there is another thread. Most hosts need one only.
 pub(super) const BUSY_MAX: Duration = Duration::from_millis(500);
 
+/// Further stuck paths that there may be of those that answered in time before: when the paths of a dead server have taken
+/// all places, the disks of this host are still read.
+pub(super) const RESERVE: usize = 4;
+
 /// Identifies a reader and a path.
 pub(super) type ReadKey = (usize, PathBuf);
 
@@ -24,6 +28,8 @@ pub(super) struct WaitingRead {
     pub(super) path: PathBuf,
     /// What it shares with other paths; its own path if nothing.
     pub(super) lane: PathBuf,
+    /// Whether its last answer was in time.
+    pub(super) is_prompt: bool,
     pub(super) job: ReadJob,
 }
 
@@ -49,7 +55,7 @@ pub(super) struct ReadQueue {
     pub(super) running: BTreeMap<u64, RunningRead>,
     /// Reads with abandoned threads.
     pub(super) stuck: BTreeSet<ReadKey>,
-    /// Largest number of stuck paths.
+    /// Largest number of stuck paths, apart from [`RESERVE`].
     pub(super) stuck_max: usize,
     /// Number of threads so far.
     pub(super) threads: u64,
@@ -62,11 +68,12 @@ impl ReadQueue {
     /// The reader and the place of the next read: readers take turns, and a lane with a running read waits.
     fn next_place(&self) -> Option<(usize, usize)> {
         // Each running read may become stuck, too.
-        if self.stuck_max <= self.stuck.len() + self.running.len() {
-            return None;
-        }
+        let taken = self.stuck.len() + self.running.len();
+        let has_place =
+            |it: &WaitingRead| taken < self.stuck_max || (it.is_prompt && taken < self.stuck_max + RESERVE);
         let is_free = |reader: usize, it: &WaitingRead| {
-            !self.running.values().any(|other| other.key.0 == reader && other.lane == it.lane)
+            has_place(it)
+                && !self.running.values().any(|other| other.key.0 == reader && other.lane == it.lane)
         };
         let place = |(reader, reads): (&usize, &VecDeque<WaitingRead>)| {
             Some((*reader, reads.iter().position(|it| is_free(*reader, it))?))
@@ -78,7 +85,7 @@ impl ReadQueue {
     /// Takes the next read for this thread.
     pub(super) fn start_next(&mut self, thread: u64) -> Option<(ReadKey, ReadJob)> {
         let (reader, place) = self.next_place()?;
-        let WaitingRead { path, lane, job } = self.waiting.get_mut(&reader)?.remove(place)?;
+        let WaitingRead { path, lane, job, .. } = self.waiting.get_mut(&reader)?.remove(place)?;
         self.last = reader;
         let key = (reader, path);
         self.running.insert(thread, RunningRead { key: key.clone(), lane, since: clock::instant() });

@@ -113,11 +113,34 @@ fn threads_are_bounded_and_end() {
 }
 
 #[test]
+fn when_all_places_are_taken_paths_that_answered_in_time_are_read() {
+    let mut it = Hanging::new();
+    it.request("/a");
+    it.reader.wait(LONG);
+    it.reader.update(clock::instant());
+    it.reader.reads.shared.queue().stuck_max = 2;
+    for path in ["/stuck/1", "/stuck/2"] {
+        it.request(path);
+        it.asked.recv().unwrap();
+        it.reader.update(late());
+    }
+    it.reader.make_old();
+    ["/new", "/a"].into_iter().for_each(|path| it.request(path));
+    while it.known("/a") != PathState::Answered(&7) {
+        thread::yield_now();
+        it.reader.update(clock::instant());
+    }
+    assert_eq!(it.known("/new"), PathState::Pending);
+}
+
+#[test]
 fn a_value_is_used_up_to_its_age_and_no_longer_while_its_turn_does_not_come() {
     let mut it = Hanging::new();
     it.request("/a");
     it.reader.wait(LONG);
     it.reader.update(clock::instant());
+    // As after a late answer: it has no place of its own among the stuck ones.
+    it.reader.newest.get_mut(Path::new("/a")).unwrap().is_slow = true;
     it.reader.reads.shared.queue().stuck_max = 1;
     ["/stuck", "/a", "/b"].into_iter().for_each(|path| it.request(path));
     it.asked.recv().unwrap();
@@ -134,6 +157,7 @@ fn queue_of(reads: &[(&str, &str)]) -> ReadQueue {
     let read = |(lane, path): &(&str, &str)| WaitingRead {
         path: path.into(),
         lane: lane.into(),
+        is_prompt: false,
         job: Box::new(|| {}),
     };
     let waiting = BTreeMap::from([(1, reads.iter().map(read).collect())]);

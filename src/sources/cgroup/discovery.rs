@@ -78,7 +78,7 @@ pub(super) fn find_groups(hierarchies: &Hierarchies) -> CgroupDiscovery {
     for root in hierarchies.directories() {
         let mut pending = vec![Pending { path: PathBuf::new(), below: Vec::new(), pod: None }];
         while let Some(directory) = pending.pop() {
-            if !budget.spend_directory() {
+            if DEPTH_MAX < directory.below.len() || !budget.spend_directory() {
                 skipped += 1;
                 continue;
             }
@@ -137,7 +137,7 @@ fn visit(
     if let Some(class) = group {
         found.entry(path.clone()).or_insert_with(|| FoundCgroup { path: path.clone(), class });
     }
-    if searched && parent.below.len() < DEPTH_MAX {
+    if searched {
         let below = parent.below.iter().cloned().chain([name.text]).collect();
         pending.push(Pending { path, below, pod });
     }

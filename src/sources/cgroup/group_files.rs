@@ -4,6 +4,9 @@
 //! computes some of them by a walk over all CPUs, so these are read in turn: those of some groups at each reading. Between
 //! two turns, their values stay; a window contains several turns, so its mean is not affected. Files that change only if the
 //! group does something are read less often while it is idle, and limits once a minute.
+//!
+//! What is wrong with a file is kept until it is read again. It may pass at once, so the files of the group are read again at
+//! the next reading; what does not pass then, such as a device without a name, waits for the next turn.
 
 use std::path::{Path, PathBuf};
 
@@ -26,13 +29,15 @@ const IDLE_TURNS: u32 = 3;
 pub(super) struct CgroupFiles {
     files: Vec<GroupFile>,
     process: RepresentativeProcess,
+    /// What was wrong with the network bytes when they were read last.
+    network_fault: Option<FileFault>,
     values: CgroupValues,
     /// Turns so far.
     turns: u32,
     /// The frequent values at the last turn, and the number of turns in a row at which they were the same.
     idle: (FrequentValues, u32),
-    /// Whether the last reading of all files succeeded.
-    complete: bool,
+    /// Whether all files are due at the next reading.
+    all_due: bool,
 }
 
 #[derive(Debug)]
@@ -43,6 +48,8 @@ struct GroupFile {
     absent: bool,
     /// Fields that it lacked when it was read last.
     lacking: Vec<&'static str>,
+    /// What was wrong with it when it was read last.
+    fault: Option<FileFault>,
 }
 
 /// A field that a file of a group lacks.
@@ -91,6 +98,7 @@ impl CgroupFiles {
                 path: directory.join(path).join(row.name),
                 absent: false,
                 lacking: Vec::new(),
+                fault: None,
             })
         };
         let files = FILES.iter().filter_map(file).collect();
@@ -99,10 +107,11 @@ impl CgroupFiles {
         Self {
             files,
             process,
+            network_fault: None,
             values: CgroupValues::default(),
             turns: 0,
             idle: Default::default(),
-            complete: false,
+            all_due: true,
         }
     }
 
@@ -123,41 +132,48 @@ impl CgroupFiles {
         self.process.started()
     }
 
-    /// Reads the files that are due, or all if something was wrong at the last reading. Values of a malformed file, and
-    /// those of malformed lines, are missing; one fault for each such file is returned.
-    pub(super) fn read(
-        &mut self,
-        due: Option<FileReadCadence>,
-        reader: &mut CgroupReader,
-    ) -> (CgroupPresence, Vec<FileFault>) {
-        let due = if self.complete { due } else { Some(FileReadCadence::Rare) };
-        let Some(mut cadence) = due else { return (CgroupPresence::Here, Vec::new()) };
+    /// What was wrong with its files when they were read last, with the name of each.
+    pub(super) fn faults(&self) -> impl Iterator<Item = (&'static str, &FileFault)> {
+        let files = self.files.iter().filter_map(|it| Some((it.row.name, it.fault.as_ref()?)));
+        files.chain(self.network_fault.as_ref().map(|it| ("net/dev", it)))
+    }
+
+    /// Reads the files that are due. Values of a malformed file, and those of malformed lines, are missing.
+    pub(super) fn read(&mut self, due: Option<FileReadCadence>, reader: &mut CgroupReader) -> CgroupPresence {
+        let due = if self.all_due { Some(FileReadCadence::Rare) } else { due };
+        let Some(mut cadence) = due else { return CgroupPresence::Here };
+        let was_faulty = self.is_faulty();
         let is_turn = FileReadCadence::Slow <= cadence;
         if is_turn {
             cadence = cadence.max(match self.turns {
-                turns if turns.is_multiple_of(RARE_TURNS) => FileReadCadence::Rare,
+                turns if turns.is_multiple_of(RARE_TURNS) || was_faulty => FileReadCadence::Rare,
                 _ if self.idle.1.is_multiple_of(IDLE_TURNS) => FileReadCadence::Active,
                 _ => FileReadCadence::Slow,
             });
             self.turns = self.turns.wrapping_add(1);
         }
-        let (vanished, mut faults) = self.pass(cadence, reader);
+        let vanished = self.pass(cadence, reader);
         if vanished && cadence < FileReadCadence::Rare {
             // The whole group may be gone; then no old values must stay.
-            faults = self.pass(FileReadCadence::Rare, reader).1;
+            self.pass(FileReadCadence::Rare, reader);
         } else if cadence < FileReadCadence::Active
             && (is_turn && !self.is_idle() || !self.values.is_consistent())
         {
             // It is no longer idle, or dropped its page cache.
-            faults = self.pass(FileReadCadence::Active, reader).1;
+            self.pass(FileReadCadence::Active, reader);
         }
         if is_turn {
             self.idle = (self.values.frequent, if self.is_idle() { self.idle.1 + 1 } else { 0 });
         }
-        // A problem lasts until it is solved, and values are missing no longer than that.
-        self.complete = faults.is_empty() && self.values.is_consistent();
+        self.all_due = self.is_faulty() && !was_faulty;
         let gone = self.files.iter().all(|it| it.absent);
-        if gone { (CgroupPresence::Gone, Vec::new()) } else { (CgroupPresence::Here, faults) }
+        if gone { CgroupPresence::Gone } else { CgroupPresence::Here }
+    }
+
+    /// Whether values are missing that another reading may have.
+    fn is_faulty(&self) -> bool {
+        let has_fault = self.faults().any(|(_, it)| matches!(it, FileFault::File(_)));
+        has_fault || !self.values.is_consistent()
     }
 
     /// Whether the group used neither CPU time nor other memory since the last turn.
@@ -166,8 +182,8 @@ impl CgroupFiles {
     }
 
     /// Reads the files of this cadence and of more frequent ones; returns whether one of them vanished.
-    fn pass(&mut self, cadence: FileReadCadence, reader: &mut CgroupReader) -> (bool, Vec<FileFault>) {
-        let (mut vanished, mut faults) = (false, Vec::new());
+    fn pass(&mut self, cadence: FileReadCadence, reader: &mut CgroupReader) -> bool {
+        let mut vanished = false;
         self.values.frequent = Default::default();
         if FileReadCadence::Slow <= cadence {
             self.values.slow = SlowValues::default();
@@ -180,11 +196,9 @@ impl CgroupFiles {
             // A controller may have been enabled.
             self.files.iter_mut().for_each(|it| it.absent = false);
         }
-        for file in &mut self.files {
-            if cadence < file.row.cadence {
-                continue;
-            }
+        for file in self.files.iter_mut().filter(|it| it.row.cadence <= cadence) {
             file.lacking.clear();
+            file.fault = None;
             if file.absent || (file.row.is_known)(&self.values) {
                 continue;
             }
@@ -193,22 +207,22 @@ impl CgroupFiles {
                 Err(SourceError::Unavailable { .. } | SourceError::SwitchedOff { .. }) => {
                     (file.absent, vanished) = (true, true);
                 }
-                Err(error) => faults.push(FileFault::File(error)),
+                Err(error) => file.fault = Some(FileFault::File(error)),
                 Ok(mut skipped) => {
                     file.lacking = skipped.take_all_lacking();
-                    faults.extend(skipped.omission().map(FileFault::Lines));
+                    file.fault = skipped.omission().map(FileFault::Lines);
                 }
             }
         }
         if FileReadCadence::Slow <= cadence && !self.files.iter().all(|it| it.absent) {
-            match self.process.network_bytes(&reader.processes, &mut reader.files) {
+            self.network_fault = match self.process.network_bytes(&reader.processes, &mut reader.files) {
                 Ok((bytes, skipped)) => {
                     self.values.slow.network_bytes = bytes;
-                    faults.extend(skipped.omission().map(FileFault::Lines));
+                    skipped.omission().map(FileFault::Lines)
                 }
-                Err(error) => faults.push(FileFault::File(error)),
-            }
+                Err(error) => Some(FileFault::File(error)),
+            };
         }
-        (vanished, faults)
+        vanished
     }
 }

@@ -1,5 +1,7 @@
 //! Tests of the devices in a file.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -63,10 +63,10 @@ fn the_label_of_a_chip_follows_its_device_alone() {
         fs::rename(directory.join(hwmon(from)), directory.join(hwmon(to))).unwrap();
     };
     chips.add("hwmon3", "nvme", "pci1/nvme/nvme0", &[("temp1_input", "40000"), ("temp1_label", "Composite")]);
-    chips.check(&["nvme pci1/nvme/nvme0/Composite=40"]);
+    chips.check(&["nvme pci1/nvme/Composite=40"]);
     // Another one of the name is plugged in, whose device has the same last part.
     chips.add("hwmon2", "nvme", "pci2/nvme/nvme0", &[("temp1_input", "7000")]);
-    let both = ["nvme pci1/nvme/nvme0/Composite=40", "nvme pci2/nvme/nvme0/temp1=7"];
+    let both = ["nvme pci1/nvme/Composite=40", "nvme pci2/nvme/temp1=7"];
     let sorted = |chips: &Chips| {
         let mut found = chips.read(&mut *chips.open()).0;
         found.sort();
@@ -83,13 +83,13 @@ fn the_label_of_a_chip_follows_its_device_alone() {
     // Of two chips of one device and name, each has its number, whichever of them is first or gone.
     let more = [
         "nvme hwmon4/temp1=8",
-        "nvme pci1/nvme/nvme0 hwmon10/temp1=9",
-        "nvme pci1/nvme/nvme0 hwmon2/Composite=40",
+        "nvme pci1/nvme hwmon10/temp1=9",
+        "nvme pci1/nvme hwmon2/Composite=40",
         both[1],
     ];
     assert_eq!(sorted(&chips), more);
     fs::remove_dir_all(chips.dir.path().join("class/hwmon/hwmon2")).unwrap();
-    assert_eq!(sorted(&chips), ["nvme hwmon4/temp1=8", "nvme pci1/nvme/nvme0/temp1=9", both[1]]);
+    assert_eq!(sorted(&chips), ["nvme hwmon4/temp1=8", "nvme pci1/nvme/temp1=9", both[1]]);
 }
 
 #[test]
