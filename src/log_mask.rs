@@ -91,6 +91,7 @@ mod tests {
         check("user bob logged in", "user <*> logged in");
         check("open \"unterminated secret", "open <*>");
         check("at %secret%%p sent", "at <*> sent");
+        check("a of:00AaA0++A+++00a0A0aa++a0 sent", "a <*> sent");
     }
 
     /// Runs of random letters and digits, as keys and tokens are.

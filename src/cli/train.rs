@@ -176,7 +176,7 @@ fn server_args() -> Vec<Arg> {
         needs(file("ca-file")).help("CA certificates to trust instead of those of the host, in PEM"),
         needs(file("cert-file")).help("Client certificate, in PEM"),
         needs(file("key-file")).help("Key of the client certificate, in PEM"),
-        needs(Arg::new("insecure").long("insecure").action(ArgAction::SetTrue))
+        needs(Arg::new("insecure-skip-verify").long("insecure-skip-verify").action(ArgAction::SetTrue))
             .help("Accept any certificate. Anyone on the network path to the server can then read and change the traffic"),
     ]
 }
@@ -242,7 +242,7 @@ pub(super) fn options(
             ca_file: path("ca-file").unwrap_or_default(),
             cert_file: path("cert-file").unwrap_or_default(),
             key_file: path("key-file").unwrap_or_default(),
-            insecure: matches.get_flag("insecure"),
+            insecure_skip_verify: matches.get_flag("insecure-skip-verify"),
         },
         output: path("output"),
         options,

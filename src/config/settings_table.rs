@@ -344,7 +344,7 @@ static SETTINGS: &[Setting] = &[
     row("backfill.cert_file", SettingType::Text, "Client certificate, in PEM"),
     row("backfill.key_file", SettingType::Text, "Key of the client certificate, in PEM"),
     row(
-        "backfill.insecure",
+        "backfill.insecure_skip_verify",
         SettingType::Bool,
         "Accept any certificate. Anyone on the network path to the server can then read and change the traffic",
     ),

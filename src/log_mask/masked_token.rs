@@ -122,7 +122,9 @@ fn is_hex_with_colons(token: &str) -> bool {
 }
 
 fn has_joint(token: &str) -> bool {
-    let letters: Vec<char> = token.chars().collect();
+    let mut letters: Vec<char> = token.chars().collect();
+    // A key may have several in a row.
+    letters.dedup_by(|it, before| *it == '+' && *before == '+');
     letters.windows(3).any(|it| match it {
         [before, joint, after] => {
             JOINTS.contains(joint)

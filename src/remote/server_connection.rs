@@ -35,7 +35,7 @@ pub struct ServerConnection {
     /// Private key of the client certificate.
     pub key_file: PathBuf,
     /// Whether any server certificate is accepted.
-    pub insecure: bool,
+    pub insecure_skip_verify: bool,
 }
 
 /// Why these options cannot be used.
@@ -116,7 +116,8 @@ impl ServerConnection {
 
     /// Trusted authorities and client certificate.
     pub(super) fn tls(&self) -> Result<TlsConfig, ServerConnectionError> {
-        let builder = TlsConfig::builder().disable_verification(self.insecure).root_certs(self.roots()?);
+        let builder =
+            TlsConfig::builder().disable_verification(self.insecure_skip_verify).root_certs(self.roots()?);
         Ok(builder.client_cert(self.certificate()?).build())
     }
 

@@ -31,7 +31,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     row("alertmanager.cert_file", SettingType::Text, "Client certificate, in PEM"),
     row("alertmanager.key_file", SettingType::Text, "Key of the client certificate, in PEM"),
     row(
-        "alertmanager.insecure",
+        "alertmanager.insecure_skip_verify",
         SettingType::Bool,
         "Accept any certificate. Anyone on the network path to Alertmanager can then silence this host",
     ),
