@@ -18,8 +18,11 @@ use crate::reading::{Subject, SubjectKind, Timestamp};
 /// Time without a reply after which a command is reported as unanswered; it may still be executed.
 pub const REPLY_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Largest number of commands without a reply; further ones are refused.
-pub const COMMANDS_MAX: usize = 64;
+/// Largest number of questions without a reply; further ones are refused.
+pub const QUESTIONS_MAX: usize = 48;
+
+/// The same of commands that change something: clients that only ask do not keep operators out.
+pub const CHANGES_MAX: usize = 16;
 
 /// A command to the sampling loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,6 +98,28 @@ pub enum ControlCommand {
     },
     /// Makes the previous model current.
     Rollback,
+}
+
+impl ControlCommand {
+    /// Whether it changes nothing.
+    fn is_question(&self) -> bool {
+        match self {
+            Self::Status
+            | Self::Predict { .. }
+            | Self::Baselines { .. }
+            | Self::Maintenance
+            | Self::Job { .. } => true,
+            Self::Learn { .. }
+            | Self::Accept
+            | Self::StartMaintenance { .. }
+            | Self::StopMaintenance
+            | Self::SetVerdict { .. }
+            | Self::Forget { .. }
+            | Self::Train { .. }
+            | Self::Promote { .. }
+            | Self::Rollback => false,
+        }
+    }
 }
 
 /// The state of the program.
@@ -294,7 +319,7 @@ pub struct CommandRequest {
     /// The command.
     pub command: ControlCommand,
     reply: oneshot::Sender<CommandResult>,
-    /// Its permit, one of [`COMMANDS_MAX`].
+    /// Its permit, one of [`QUESTIONS_MAX`] or [`CHANGES_MAX`].
     _place: OwnedSemaphorePermit,
 }
 
@@ -309,7 +334,8 @@ impl CommandRequest {
 #[derive(Clone)]
 pub struct ControlSender {
     deliver: Arc<dyn Fn(CommandRequest) -> bool + Send + Sync>,
-    places: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
+    changes: Arc<Semaphore>,
 }
 
 impl fmt::Debug for ControlSender {
@@ -321,7 +347,11 @@ impl fmt::Debug for ControlSender {
 impl ControlSender {
     /// Delivers requests with `deliver`, which never blocks and returns false once the loop has ended.
     pub fn new(deliver: impl Fn(CommandRequest) -> bool + Send + Sync + 'static) -> Self {
-        Self { deliver: Arc::new(deliver), places: Arc::new(Semaphore::new(COMMANDS_MAX)) }
+        Self {
+            deliver: Arc::new(deliver),
+            questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+            changes: Arc::new(Semaphore::new(CHANGES_MAX)),
+        }
     }
 
     /// Sends a command and waits for its reply, at most [`REPLY_DEADLINE`].
@@ -329,9 +359,13 @@ impl ControlSender {
     /// # Errors
     /// The refusal of the loop, or [`CommandRefusal::Unavailable`] without a reply.
     pub async fn send(&self, command: ControlCommand) -> CommandResult {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+        let (places, most) = match command.is_question() {
+            true => (&self.questions, QUESTIONS_MAX),
+            false => (&self.changes, CHANGES_MAX),
+        };
+        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
             return Err(CommandRefusal::Unavailable(format!(
-                "too many commands: {COMMANDS_MAX} are waiting for a reply"
+                "too many commands: {most} are waiting for a reply"
             )));
         };
         let (reply, answered) = oneshot::channel();

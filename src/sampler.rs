@@ -5,7 +5,7 @@
 //! process ends too, so that `/metrics` never serves stale values.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use crate::clock;
@@ -51,7 +51,7 @@ use episode_scenes::EpisodeScenes;
 use job_throttle::JobThrottle;
 use jobs::{FinishedJob, Job, JobOutcome, Jobs};
 use log_episode_templates::EpisodeTemplates;
-use loop_events::LoopEvent;
+use loop_events::{LoopEvent, next_event};
 use model_promotion::ModelMetrics;
 use reading_warnings::ReadingWarnings;
 use selftest_metrics::SelftestMetrics;
@@ -202,19 +202,22 @@ impl Sampler {
         if self.persistent.store.directory().is_some() {
             due += RESTORE_DEADLINE;
         }
+        let mut has_ticked = false;
         loop {
-            match self.inbox.recv_timeout(due.saturating_duration_since(clock::instant())) {
-                Err(RecvTimeoutError::Timeout) => {
+            let event = next_event(&self.inbox, due, has_ticked);
+            has_ticked = event.is_none();
+            match event {
+                None => {
                     self.tick(&mut publish);
                     due = self.next(due);
                 }
-                Ok(LoopEvent::JobDone(done)) => self.job_done(done),
-                Ok(LoopEvent::Frozen(moment, scene)) => {
+                Some(LoopEvent::JobDone(done)) => self.job_done(done),
+                Some(LoopEvent::Frozen(moment, scene)) => {
                     self.scenes.add_arrived_scene(moment, scene);
                     // The next description names signals, causes and culprits of one reading.
                     self.persistent.engine.renew_description(&Subject::Host);
                 }
-                Ok(LoopEvent::Restored(restored)) => {
+                Some(LoopEvent::Restored(restored)) => {
                     let is_live = self.ticks > 0;
                     if let Some(mut restored) = restored {
                         self.templates.restore(std::mem::take(&mut restored.templates));
@@ -224,7 +227,7 @@ impl Sampler {
                         due = clock::instant();
                     }
                 }
-                Ok(LoopEvent::Command(request)) => {
+                Some(LoopEvent::Command(request)) => {
                     if matches!(request.command, ControlCommand::Forget { .. }) {
                         self.subjects.forget();
                     }
@@ -232,9 +235,9 @@ impl Sampler {
                     let newest = self.newest.as_ref();
                     self.commands.carry_out(request, &mut self.persistent, &mut self.jobs, newest, train);
                 }
-                Ok(LoopEvent::Silences(answer)) => self.alertmanager.answered(answer, &mut self.persistent),
-                Ok(LoopEvent::Past(past)) => self.backfill(past),
-                Ok(LoopEvent::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Some(LoopEvent::Silences(answer)) => self.alertmanager.answered(answer, &mut self.persistent),
+                Some(LoopEvent::Past(past)) => self.backfill(past),
+                Some(LoopEvent::Stop) => break,
             }
             self.jobs.advance();
         }

@@ -1,5 +1,6 @@
 //! Gathers the stored data of a time range, and explains it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::explanation::{
@@ -37,7 +38,7 @@ pub fn explain(
 ) -> Result<Explanation, StoreError> {
     let current = newest.filter(|it| is_in_range(it, range, now));
     let episodes = episodes(reader, range)?;
-    let subjects = subjects(&episodes, current, only, range);
+    let (subjects, skipped) = subjects(&episodes, current, only, range);
     let facts = facts_of_each(reader, &episodes, &subjects, at, range)?;
     let mut explained = Vec::new();
     for (subject, facts) in subjects.into_iter().zip(facts) {
@@ -48,7 +49,7 @@ pub fn explain(
         let facts = SubjectEvidence { current, missing, time: Some(time), ..facts.evidence };
         explained.push(explanation::explain(&subject, facts));
     }
-    Ok(Explanation::new([range.from, range.to], explained, SUBJECTS_MAX))
+    Ok(Explanation::new([range.from, range.to], explained, skipped, SUBJECTS_MAX))
 }
 
 /// Whether the range has a time of which this newest report is the state: from its reading until now.
@@ -95,21 +96,26 @@ fn subjects(
     current: Option<&Arc<Report>>,
     only: Option<Subject>,
     range: TimeRange,
-) -> Vec<Subject> {
+) -> (Vec<Subject>, usize) {
     if let Some(only) = only {
-        return vec![only];
+        return (vec![only], 0);
     }
-    let mut subjects = vec![Subject::Host];
+    let (mut subjects, mut skipped) = (vec![Subject::Host], BTreeSet::new());
     let open = current.iter().flat_map(|it| &it.assessments).filter(|(_, it)| it.episode.is_some());
     let open: Vec<Subject> = open.map(|(subject, _)| subject.clone()).collect();
     let in_range = episodes.iter().rev().filter(|it| it.last_instant() >= range.from.0);
     let stored = in_range.filter_map(EpisodeRecord::subject);
     for subject in open.into_iter().chain(stored) {
-        if subjects.len() < SUBJECTS_MAX && !subjects.contains(&subject) {
+        if subjects.contains(&subject) {
+            continue;
+        }
+        if subjects.len() < SUBJECTS_MAX {
             subjects.push(subject);
+        } else {
+            skipped.insert(subject);
         }
     }
-    subjects
+    (subjects, skipped.len())
 }
 
 /// The explanation of each subject of the newest report, without a store.
@@ -129,7 +135,7 @@ pub fn explain_current(
         let facts = SubjectEvidence { at, current, missing, time: Some(time), ..SubjectEvidence::default() };
         explanation::explain(subject, facts)
     });
-    Explanation::new([range.from, range.to], explained.collect(), SUBJECTS_MAX)
+    Explanation::new([range.from, range.to], explained.collect(), 0, SUBJECTS_MAX)
 }
 
 /// All episodes that began before the end of a range, the oldest first.

@@ -85,8 +85,8 @@ pub(super) fn root(pattern: &str) -> Option<&'static str> {
 }
 
 /// A problem as a page, because a browser asked; `root` is the way from the page to `/`.
-pub(super) fn problem(problem: ProblemDetails, root: &'static str) -> Response {
-    let mut response = document(problem.status, layout::problem(&problem, root));
+pub(super) fn problem(problem: ProblemDetails, root: &'static str, telemetry_path: &str) -> Response {
+    let mut response = document(problem.status, layout::problem(&problem, root, telemetry_path));
     response.headers_mut().extend(problem.headers);
     response
 }
@@ -210,7 +210,7 @@ mod tests {
         };
         let charts = episode::EpisodeCharts::of(&record(text), &facts());
         let explained = episode::markup(&record(text), &explain(&subject, facts()), &charts, true);
-        let error = layout::problem(&ProblemDetails::new(StatusCode::NOT_FOUND, text), "../");
+        let error = layout::problem(&ProblemDetails::new(StatusCode::NOT_FOUND, text), "../", text);
         let shell = layout::page(PageLocation::Below("../"), text, text, &explained);
         [overview(Ok(known)), overview(Err(text.into())), shell, error].map(Markup::into_string).concat()
     }

@@ -126,7 +126,7 @@ async fn handle(
     let caller = caller?;
     let answered = client.scope(handle_from(state, &caller, rows, request, body)).await;
     match (answered, rows.first().and_then(|it| page::root(it.pattern))) {
-        (Err(problem), Some(root)) => Ok(page::problem(problem, root)),
+        (Err(problem), Some(root)) => Ok(page::problem(problem, root, &state.telemetry_path)),
         (answered, _) => answered,
     }
 }

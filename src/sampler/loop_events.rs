@@ -1,9 +1,11 @@
 //! What wakes the loop besides its deadline, and the handle that sends it.
 
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Instant;
 
 use super::jobs::FinishedJob;
 use super::restore::RestoredEngine;
+use crate::clock;
 use crate::control_command::{CommandRequest, ControlSender};
 use crate::culprit::{SceneMoment, UnrankedScene};
 use crate::silence::Silence;
@@ -31,6 +33,20 @@ pub struct SamplerHandle(pub(super) Sender<LoopEvent>);
 /// The receiving end of the loop's channel.
 #[derive(Debug)]
 pub struct LoopEventReceiver(pub(super) Receiver<LoopEvent>);
+
+/// Waits for the next event; `None` if a tick is due. A queue that is never empty delays no tick, and ticks that are always
+/// late delay no queue: `has_ticked` tells that the last call returned none.
+pub(super) fn next_event(inbox: &Receiver<LoopEvent>, due: Instant, has_ticked: bool) -> Option<LoopEvent> {
+    let wait = due.saturating_duration_since(clock::instant());
+    if wait.is_zero() && !has_ticked {
+        return None;
+    }
+    match inbox.recv_timeout(wait) {
+        Ok(event) => Some(event),
+        Err(RecvTimeoutError::Timeout) => None,
+        Err(RecvTimeoutError::Disconnected) => Some(LoopEvent::Stop),
+    }
+}
 
 /// Creates the channel of a loop.
 pub fn channel() -> (SamplerHandle, LoopEventReceiver) {

@@ -1,6 +1,7 @@
 //! The sampling loop, driven by commands: each gets its reply in any state.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -381,4 +382,42 @@ fn a_loop_that_ended_refuses() {
     let refused = until("refusal", || it.send(ControlCommand::Status).err());
     assert!(matches!(refused, CommandRefusal::Unavailable(_)), "{refused:?}");
     assert!(it.thread.join().is_err());
+}
+
+#[test]
+fn clients_that_ask_all_the_time_delay_no_reading_and_no_operator() {
+    let it = Loop::start(new(), |_| {});
+    let asks = Arc::new(AtomicBool::new(true));
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let (control, asks) = (it.control.clone(), Arc::clone(&asks));
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+                runtime.block_on(async {
+                    let mut tasks = tokio::task::JoinSet::new();
+                    for _ in 0..20 {
+                        let (control, asks) = (control.clone(), Arc::clone(&asks));
+                        tasks.spawn(async move {
+                            while asks.load(Ordering::Relaxed) {
+                                // Beyond the largest number, it is refused at once.
+                                let _ = control.send(ControlCommand::Status).await;
+                                tokio::task::yield_now().await;
+                            }
+                        });
+                    }
+                    tasks.join_all().await;
+                });
+            })
+        })
+        .collect();
+    let mut last = None;
+    for _ in 0..5 {
+        last = Some(until("next reading", || {
+            it.newest().map(|it| it.reading.at).filter(|at| last != Some(*at))
+        }));
+        it.check(ControlCommand::Learn { on: true }, "learning");
+    }
+    asks.store(false, Ordering::Relaxed);
+    clients.into_iter().for_each(|it| it.join().unwrap());
+    it.stop();
 }

@@ -31,6 +31,7 @@ def chromium(browser, driver, width=1280, height=1000, host=None, scripts=True):
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         # Nothing is downloaded: both programs are given.
         it = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
+        it.set_script_timeout(180)
         try:
             yield it
         finally:

@@ -48,9 +48,15 @@ def fetch(url, accept=None, timeout=20, context=None, headers=None):
         return error.code, error.headers, error.read().decode()
 
 
+# A test ends when what it waits for is there, so a longer wait costs nothing. Machines that run other programs are slow.
+PATIENCE = 4
+
+
 def until(what, seconds, ask, pause=0.2):
-    """Asks until the answer is true; says how long that took. Errors of the network count as no."""
+    """Asks until the answer is true, for several times the seconds that it takes; says how long it took. Errors of the
+    network count as no."""
     start = time.monotonic()
+    seconds *= PATIENCE
     while True:
         with contextlib.suppress(OSError):
             if ask():

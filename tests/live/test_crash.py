@@ -25,11 +25,11 @@ STORES = 6
 LIFE_SECONDS = (0.1, 7.0)
 # The default, and so often that many a kill strikes a commit.
 COMMIT_SECONDS = (5.0, 0.2)
-# A start, a commit and a kill take their time: SLACK_SECONDS for all but one kill in twenty, STALL_SECONDS where a busy
+# A start, a commit and a kill take their time: SLACK_SECONDS for all but one kill in ten, STALL_SECONDS where a busy
 # machine holds the program or its disk up. A commit that is left out would be missing after most kills.
-SLACK_SECONDS = 1.0
-STALL_SECONDS = 6.0
-LATE_MAX = KILLS // 20
+SLACK_SECONDS = 3.0
+STALL_SECONDS = 15.0
+LATE_MAX = KILLS // 10
 # Less than the longer time between commits: what is there after the end was written by the end.
 LAST_LIFE_SECONDS = 4.0
 SCORE_MAX = 1.0

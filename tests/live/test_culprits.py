@@ -14,9 +14,9 @@ import time
 import pytest
 from program import fetch, note, samples, until, value
 
-NAMED_SECONDS = 45
+NAMED_SECONDS = 90
 # A culprit named later than this is right, but late.
-SOON_SECONDS = 15
+SOON_SECONDS = 30
 CALM_SECONDS = 90
 SECRET = "correct-horse-battery-staple"
 HIERARCHIES = pathlib.Path("/sys/fs/cgroup")

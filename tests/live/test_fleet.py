@@ -78,7 +78,7 @@ def test_fleet(start):
     until("bounds of signals", 60, lambda: "anomaly_upper_bound{" in fetch(f"{url}/metrics")[2])
     hosts = Hosts(fetch(f"{url}/metrics")[2], names)
     static = [{"targets": [hosts.target], "labels": {"instance": it, "__metrics_path__": f"/{it}"}} for it in names]
-    scrape = [{"job_name": "hostnorm", "scrape_interval": "5s", "static_configs": static}]
+    scrape = [{"job_name": "hostnorm", "scrape_interval": "5s", "scrape_timeout": "5s", "static_configs": static}]
     # Shorter than shipped, so that the test is: alerts after 15 s instead of a minute, messages 8 s later instead of 30.
     made = rules(start.folder, anomalousFor="15s", fleetFor="15s", peersInterval="2s")
     receivers = start.receivers()

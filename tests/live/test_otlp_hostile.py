@@ -15,10 +15,11 @@ from program import fetch, free_port, hostnorm, note, until, value
 
 INTERVAL = 0.1
 # What a tick of 100 ms may be missed by on a machine that is busy by itself, beside what the one without traces misses.
-MISSED_MAX = 2
-# A queue of 256 spans, fragments and a thread of its own, in bytes.
-GROWTH_MAX = 2_000_000
-END_MAX = 2.0
+MISSED_MAX = 20
+# A queue of 256 spans, fragments and a thread of its own, in bytes; a queue without a bound has more.
+GROWTH_MAX = 6_000_000
+# Sixteen programs end at once; without a bound the end would wait for the collectors, which never answer.
+END_MAX = 6.0
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 15\r\n\r\n<html>hi</html>"
@@ -156,7 +157,7 @@ class Case:
             yield f"{self.missed():.0f} readings missed, {worst(Case.missed):.0f} without traces"
         if self.growth() > max(worst(Case.growth), 0) + GROWTH_MAX:
             yield f"memory grew by {self.growth() / 1e6:.1f} MB, {worst(Case.growth) / 1e6:.1f} MB without traces"
-        if self.slowest > max(1.0, 3 * worst(lambda it: it.slowest)):
+        if self.slowest > max(5.0, 3 * worst(lambda it: it.slowest)):
             yield f"a scrape took {self.slowest:.2f} s"
         if self.took > END_MAX:
             yield f"the end took {self.took:.2f} s"

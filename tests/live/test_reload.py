@@ -36,7 +36,7 @@ def test_reload(start):
     hangup()
     until("bad settings are counted", 10, lambda: says(program, SUCCESSFUL) == 0)
     assert says(program, SUCCEEDED_AT) == began and says(program, "anomaly_score") is not None
-    assert "warmpu" in start.said()
+    until("the log names the key", 10, lambda: "warmpu" in start.said())
 
     settings.write_text("interval: 200ms\nwarmup: 10s\nmetrics: {raw: false}\n")
     hangup()

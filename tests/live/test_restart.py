@@ -10,7 +10,7 @@ from program import fetch, hostnorm, note, samples, until, value
 # A commit each second here, so that a crash loses at most that.
 OPTIONS = ("--interval=200ms", "--window=5", "--warmup=15s", "--storage.commit-interval=1s")
 # Less than a new model needs (--warmup); a busy machine takes seconds to start the program.
-BACK_SECONDS = 10
+BACK_SECONDS = 30
 
 
 def test_restart(tools):
@@ -53,7 +53,7 @@ def test_restart(tools):
             until("learning is off", 30, lambda: value(page(program), "hostnorm_learning_enabled") == 0)
             ask("learn", "on")
             assert "there is nothing to forget" in ask("forget", "--from=-1h", "--to=-30m", code=1)
-            ask("forget", "--from=-5s", "--to=-2s")
+            ask("forget", "--from=-20s", "--to=-2s")
             ask("train", "--now")
             until("a second model", 30, lambda: ask("models", "list").count("Z ") >= 2)
             until("a shadow or its end", 30, lambda: tried(program))

@@ -66,6 +66,7 @@ def test_silences(start):
     expire(manager, other)
     manager.__exit__(None, None, None)
     until("it is seen that the server is gone", 30, lambda: metric(program, "hostnorm_alertmanager_up") == 0)
+    until("the log says so", 10, lambda: "no silences from Alertmanager" in start.said(20_000))
     said = start.said(20_000)
     if said.count("no silences from Alertmanager") != 1:
         pytest.fail(f"a server that is gone is said once: {said}")

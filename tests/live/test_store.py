@@ -92,6 +92,8 @@ def sound(folder):
 
 
 def once(daemon, word):
+    # A line may come after the metric that goes with it.
+    until(word, 10, lambda: daemon.lines(word))
     lines = daemon.lines(word)
     assert len(lines) == 1, f"{word!r} is told {len(lines)} times:\n{daemon.told()}"
 
@@ -206,8 +208,8 @@ def test_disk_that_hangs(tools, folder):
     try:
         began = time.monotonic()
         with Daemon(tools, f"{folder}/store") as daemon:
-            # The first reading waits at most 5 s for what was learned.
-            assert time.monotonic() - began < 10, "the first reading waits for the disk"
+            # The first reading waits at most 5 s for what was learned; the disk would let it wait for ever.
+            assert time.monotonic() - began < 60, "the first reading waits for the disk"
             daemon.goes_on()
             daemon.stored(0)
             once(daemon, "the store does not respond")

@@ -60,7 +60,8 @@ pub fn openapi() -> Value {
 
 fn described(route: &Route, operation: &ApiOperation, generator: &mut SchemaGenerator) -> Value {
     let (media_type, schema) = operation.response;
-    let schema = schema.map_or_else(|| json!({"type": "object"}), |of| of(generator).to_value());
+    let without = if media_type == "text/plain" { "string" } else { "object" };
+    let schema = schema.map_or_else(|| json!({"type": without}), |of| of(generator).to_value());
     let mut responses = Map::new();
     let done = json!({"description": "success", "content": {media_type: {"schema": schema}}});
     responses.insert(operation.success.to_string(), done);

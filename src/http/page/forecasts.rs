@@ -56,8 +56,8 @@ pub(super) fn section(forecasts: &[ForecastReply], assessment: &Assessment) -> O
         table {
             caption { "Nine of ten values are expected within the interval" }
             thead { tr {
-                th scope="col" { "Signal" } th.number scope="col" { "Now" } th.number scope="col" { "In 1 hour" }
-                th.number scope="col" { "90 % interval" }
+                th scope="col" { "Signal" } th.number scope="col" { "Now" } th.number scope="col" { "In" }
+                th.number scope="col" { "Expected" } th.number scope="col" { "90 % interval" }
             } }
             tbody { @for it in forecasts { (row(it, assessment)) } }
         }
@@ -95,6 +95,8 @@ fn row(forecast: &ForecastReply, assessment: &Assessment) -> Markup {
             th scope="row" { (signal.map_or(forecast.metric.as_str(), |it| it.title)) }
             td.number { @if let Some(now) = now { (signal_text::value(unit, now)) } }
             @if let Some(last) = forecast.points.last() {
+                // A signal with a short past is forecast no farther than that.
+                td.number { (time_text::span(last.timestamp - forecast.made_at)) }
                 td.number { (signal_text::value(unit, last.expected)) }
                 td.number { (signal_text::range(unit, Some(last.lower), Some(last.upper))) }
             }

@@ -68,7 +68,7 @@ pub(super) fn page(place: PageLocation, title: &str, telemetry_path: &str, conte
 }
 
 /// A page for an error.
-pub(super) fn problem(problem: &ProblemDetails, root: &'static str) -> Markup {
+pub(super) fn problem(problem: &ProblemDetails, root: &'static str, telemetry_path: &str) -> Markup {
     let title = problem.status.canonical_reason().unwrap_or("Error");
     let content = html! {
         section #status {
@@ -77,5 +77,5 @@ pub(super) fn problem(problem: &ProblemDetails, root: &'static str) -> Markup {
             p { a href=(root) { "Back to the page of this host" } }
         }
     };
-    page(PageLocation::Below(root), title, "/metrics", &content)
+    page(PageLocation::Below(root), title, telemetry_path, &content)
 }

@@ -211,7 +211,7 @@ impl OverviewData {
             title: format!("Score, last {}", self.view.range.title),
             description: format!(
                 "Highest score {highest:.2}; 1 is unusual{alert_level}; {} shaded. The table of episodes lists all.",
-                match history.totals.episodes {
+                match history.episodes.len() {
                     1 => "1 episode is".to_owned(),
                     count => format!("{count} episodes are"),
                 }
