@@ -271,7 +271,7 @@ impl Sources {
         let rows = SOURCES.iter().filter(|row| on(row.name));
         let open = |row: &SourceInfo| {
             // What hangs in one source takes no thread of another.
-            let settings = SourceSettings { blocking: BlockingReads::default(), ..settings.clone() };
+            let settings = SourceSettings { blocking: settings.blocking.separate(), ..settings.clone() };
             let source = (row.open)(&settings);
             EnabledSource::new(row.name, source)
         };

@@ -1,6 +1,9 @@
 //! The other end of a connection.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
 
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +19,8 @@ pub(super) enum ClientOrigin {
 pub(super) struct ConnectionPeer {
     /// Where it comes from.
     pub(super) origin: ClientOrigin,
-    /// Whether the connection is encrypted.
-    pub(super) tls: bool,
+    /// With which settings the connection was encrypted; `None` for plain HTTP.
+    pub(super) tls: Option<Arc<ServerConfig>>,
     /// The name in its certificate, if a known authority signed that.
     pub(super) certificate: Option<String>,
 }

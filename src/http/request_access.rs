@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hyper::header::{HOST, HeaderName, HeaderValue, ORIGIN};
+use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue, ORIGIN};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 
 use super::authentication::AuthenticatedUser;
@@ -26,7 +26,8 @@ pub(super) enum Caller {
 /// Finds out who sends a request. `is_health` tells that it is for a route that a probe asks, which has no password.
 ///
 /// # Errors
-/// 429 beyond the rate limit; 401, 429 or 503 where a password is needed.
+/// 429 beyond the rate limit; 421 on a connection that is older than stricter settings; 401, 429 or 503 where a password is
+/// needed.
 pub(super) async fn authenticate(
     security: &WebSecurity,
     peer: &ConnectionPeer,
@@ -38,6 +39,7 @@ pub(super) async fn authenticate(
         return Ok(Caller::Network(None));
     }
     let active = take_token(security)?;
+    check_handshake(&active, peer)?;
     security.take_client_token(&active, address.ip()).map_err(|wait| {
         let what = "too many requests: a client may send 100 a second; set rate_limit for another limit";
         ProblemDetails::too_many_requests(what, wait)
@@ -48,6 +50,25 @@ pub(super) async fn authenticate(
     }
     let user = security.authenticator().user(users, address.ip(), headers).await?;
     Ok(Caller::Network(Some(user)))
+}
+
+/// Whether the handshake of this connection is enough for a web configuration that may be younger. One that verifies clients
+/// has other authorities or names after each change.
+///
+/// # Errors
+/// 421, after which a client opens another connection (RFC 9110, section 15.5.20).
+fn check_handshake(active: &ActiveConfig, peer: &ConnectionPeer) -> Result<(), ProblemDetails> {
+    let is_enough = match (&active.tls, &peer.tls) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(now), Some(then)) => !now.verifies_clients || Arc::ptr_eq(&now.server, then),
+    };
+    if is_enough {
+        return Ok(());
+    }
+    let detail = "web.config_file has changed since this connection was opened; open another one";
+    let problem = ProblemDetails::new(StatusCode::MISDIRECTED_REQUEST, detail);
+    Err(problem.with(CONNECTION, HeaderValue::from_static("close")))
 }
 
 /// Takes a token of the rate limit.
@@ -116,7 +137,7 @@ mod tests {
         let security = WebSecurity::open(settings).unwrap();
         let ask = async |address: &str, is_health| {
             let origin = ClientOrigin::Network(SocketAddr::new(address.parse().unwrap(), 1));
-            let peer = ConnectionPeer { origin, tls: false, certificate: None };
+            let peer = ConnectionPeer { origin, tls: None, certificate: None };
             authenticate(&security, &peer, is_health, &HeaderMap::new()).await.is_ok()
         };
         let (fast, other, loopback) = ("192.0.2.1", "192.0.2.2", "::ffff:127.0.0.1");

@@ -77,7 +77,7 @@ fn begin<B>(request: &Request<B>, route: Option<&str>, peer: &ConnectionPeer) ->
         http.request.method_original = (method() == OTHER).then(|| short(request.method().as_str())),
         http.route = route,
         http.response.status_code = Empty,
-        url.scheme = if peer.tls { "https" } else { "http" },
+        url.scheme = if peer.tls.is_some() { "https" } else { "http" },
         url.path = short(request.uri().path()),
         network.protocol.version = version(request.version()),
         client.address = address.map(|it| tracing::field::display(it.ip())),

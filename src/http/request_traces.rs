@@ -101,7 +101,7 @@ mod tests {
                 "control" => ClientOrigin::Control,
                 it => ClientOrigin::Network(it.parse().unwrap()),
             };
-            let peer = ConnectionPeer { origin, tls: false, certificate: None };
+            let peer = ConnectionPeer { origin, tls: None, certificate: None };
             traces(&["10.0.0.0/8", "2001:db8::/32"]).join(&Span::none(), &peer, &HeaderMap::new());
             assert_eq!(JOINED.get() == 1, expect, "{client}");
         };

@@ -85,7 +85,7 @@ impl Listener for tokio::net::TcpListener {
     ) -> io::Result<()> {
         let active = connection.state.security().active();
         let Some(tls) = &active.tls else {
-            return connection.http1(stream, ConnectionPeer { origin, tls: false, certificate: None }).await;
+            return connection.http1(stream, ConnectionPeer { origin, tls: None, certificate: None }).await;
         };
         let shaken = tokio::select! {
             shaken = timeout(REQUEST, handshake(stream, tls)) => shaken?,
@@ -99,7 +99,7 @@ impl Listener for tokio::net::TcpListener {
         let end = stream.get_ref().1;
         let certificate = end.peer_certificates().filter(|_| tls.verifies_clients).and_then(<[_]>::first);
         let certificate = certificate.map(|it| tls::subject_name(it).unwrap_or_default());
-        let peer = ConnectionPeer { origin, tls: true, certificate };
+        let peer = ConnectionPeer { origin, tls: Some(Arc::clone(&tls.server)), certificate };
         match tls::chose_http2(end) {
             true => connection.http2(stream, peer).await,
             false => connection.http1(stream, peer).await,
@@ -119,7 +119,7 @@ impl Listener for ControlSocket {
         origin: ClientOrigin,
         connection: ConnectionContext,
     ) -> io::Result<()> {
-        connection.http1(stream, ConnectionPeer { origin, tls: false, certificate: None }).await
+        connection.http1(stream, ConnectionPeer { origin, tls: None, certificate: None }).await
     }
 }
 

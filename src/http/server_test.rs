@@ -24,7 +24,7 @@ fn connection(is_http2: bool) -> DuplexStream {
         let (state, activity) = (Arc::new(fuzzing::app_state().unwrap()), Arc::default());
         let connection = ConnectionContext { state, watcher: graceful.watcher(), stopping, activity };
         let origin = ClientOrigin::Network(SocketAddr::from(([127, 0, 0, 1], 1)));
-        let peer = ConnectionPeer { origin, tls: is_http2, certificate: None };
+        let peer = ConnectionPeer { origin, tls: None, certificate: None };
         match is_http2 {
             true => connection.http2(stream, peer).await,
             false => connection.http1(stream, peer).await,
@@ -48,7 +48,7 @@ impl Listener for MemoryListener {
         origin: ClientOrigin,
         connection: ConnectionContext,
     ) -> io::Result<()> {
-        connection.http1(stream, ConnectionPeer { origin, tls: false, certificate: None }).await
+        connection.http1(stream, ConnectionPeer { origin, tls: None, certificate: None }).await
     }
 }
 

@@ -226,6 +226,7 @@ mod tests {
             let running = scope.spawn(|| run(&settings, &stream, &counts, &stop));
             let sender = UnixDatagram::unbound().unwrap();
             while sender.send_to(b"<11>Oct 11 22:14:15 app[1]: broken\n", &path).is_err() {
+                assert!(!running.is_finished(), "a socket cannot be opened");
                 std::thread::yield_now();
             }
             let sender = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -48,6 +48,8 @@ pub(super) const FIRST_WAIT: Duration = Duration::from_millis(250);
 #[derive(Clone)]
 pub struct BlockingReads {
     shared: Arc<SharedReadQueue>,
+    /// Least time of each wait.
+    patience: Duration,
     /// Ends the thread when the last reader is gone.
     _owner: Arc<ThreadOwner>,
 }
@@ -83,7 +85,7 @@ impl Default for BlockingReads {
         let shared = Arc::<SharedReadQueue>::default();
         let affordable = open_files::descriptors_max() / DESCRIPTORS_PER_STUCK;
         shared.queue().stuck_max = affordable.clamp(1, STUCK_MAX);
-        Self { _owner: Arc::new(ThreadOwner(Arc::clone(&shared))), shared }
+        Self { _owner: Arc::new(ThreadOwner(Arc::clone(&shared))), patience: Duration::ZERO, shared }
     }
 }
 
@@ -101,6 +103,17 @@ impl fmt::Debug for BlockingReads {
 }
 
 impl BlockingReads {
+    /// A thread whose readers wait at least this long for answers: for a reading that must be complete, however busy the
+    /// machine is.
+    pub fn with_patience(patience: Duration) -> Self {
+        Self { patience, ..Self::default() }
+    }
+
+    /// Another thread with the same patience.
+    pub(super) fn separate(&self) -> Self {
+        Self::with_patience(self.patience)
+    }
+
     /// With room for this many stuck paths, and so for as many that are read.
     #[cfg(test)]
     pub(super) fn with_stuck_max(stuck_max: usize) -> Self {
@@ -324,7 +337,7 @@ impl<T: Send + 'static> BlockingReader<T> {
         let is_busy = |queue: &mut ReadQueue| {
             queue.pending.iter().any(|it| it.0 == self.number && !queue.stuck.contains(it))
         };
-        drop(self.reads.shared.done.wait_timeout_while(queue, most, is_busy));
+        drop(self.reads.shared.done.wait_timeout_while(queue, most.max(self.reads.patience), is_busy));
     }
 }
 

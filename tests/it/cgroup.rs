@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use hostnorm::reading::{Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::signal::ReadingPair;
-use hostnorm::sources::{self, CgroupSettings, RootPaths, SourceSettings, Sources};
+use hostnorm::sources::{self, BlockingReads, CgroupSettings, RootPaths, SourceSettings, Sources};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -132,7 +132,9 @@ impl CgroupHost {
     }
 
     pub(crate) fn open_with_window(&self, cgroup: CgroupSettings, window: usize) -> Sources {
-        let settings = SourceSettings { roots: self.roots(), cgroup, window, ..SourceSettings::default() };
+        let blocking = BlockingReads::with_patience(crate::sources::PATIENCE);
+        let settings =
+            SourceSettings { roots: self.roots(), cgroup, window, blocking, ..SourceSettings::default() };
         Sources::open(&settings, |it| it == "cgroup")
     }
 

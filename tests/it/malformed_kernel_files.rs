@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use hostnorm::metric::{CounterResetCause, GAIN_MAX, MetricType, fits};
 use hostnorm::reading::{MetricSample, Reading, Timestamp};
-use hostnorm::sources::{RootPaths, SOURCES, SourceInfo, SourceSettings, Sources};
+use hostnorm::sources::{BlockingReads, RootPaths, SOURCES, SourceInfo, SourceSettings, Sources};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -304,7 +304,8 @@ fn open(tree: &Path, on: impl Fn(&str) -> bool) -> Sources {
         rootfs: tree.into(),
         ..RootPaths::default()
     };
-    Sources::open(&SourceSettings { roots, ..SourceSettings::default() }, on)
+    let blocking = BlockingReads::with_patience(crate::sources::PATIENCE);
+    Sources::open(&SourceSettings { roots, blocking, ..SourceSettings::default() }, on)
 }
 
 fn read(tree: &Path) -> Reading {

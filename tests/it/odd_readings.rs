@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hostnorm::reading::{MetricSample, Reading, Timestamp};
 use hostnorm::signal::ReadingPair;
-use hostnorm::sources::{self, RootPaths, SourceSettings, Sources};
+use hostnorm::sources::{self, BlockingReads, RootPaths, SourceSettings, Sources};
 use tempfile::TempDir;
 
 use crate::captured_tree::{copy, fixtures};
@@ -51,7 +51,9 @@ impl Tree {
     }
 
     fn read(&self, source: &str) -> Reading {
-        self.open(source).read_all(Timestamp(1.0))
+        let blocking = BlockingReads::with_patience(crate::sources::PATIENCE);
+        let settings = SourceSettings { blocking, ..SourceSettings::default() };
+        self.open_with(settings, source).read_all(Timestamp(1.0))
     }
 }
 

@@ -5,13 +5,17 @@ use crate::captured_tree;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use hostnorm::metric::MetricType;
 use hostnorm::reading::{MetricSample, Reading, Subject, SubjectKind, Timestamp};
 use hostnorm::signal::{ReadingPair, Signal};
-use hostnorm::sources::{self, RootPaths, SOURCES, SourceSettings, Sources};
+use hostnorm::sources::{self, BlockingReads, RootPaths, SOURCES, SourceSettings, Sources};
 
 use captured_tree::{copy, fixtures};
+
+/// A reading is complete although the threads that read beside the loop are late on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 fn settings(tree: &Path) -> SourceSettings {
     let roots = RootPaths {
@@ -20,7 +24,8 @@ fn settings(tree: &Path) -> SourceSettings {
         rootfs: tree.into(),
         ..RootPaths::default()
     };
-    SourceSettings { roots, deploy_marker: "/proc/uptime".into(), ..SourceSettings::default() }
+    let blocking = BlockingReads::with_patience(PATIENCE);
+    SourceSettings { roots, blocking, deploy_marker: "/proc/uptime".into(), ..SourceSettings::default() }
 }
 
 /// Reads until the filesystems have answered, usually at once.

@@ -53,7 +53,7 @@ def test_restart(tools):
             until("learning is off", 30, lambda: value(page(program), "hostnorm_learning_enabled") == 0)
             ask("learn", "on")
             assert "there is nothing to forget" in ask("forget", "--from=-1h", "--to=-30m", code=1)
-            ask("forget", "--from=-20s", "--to=-2s")
+            ask("forget", "--from=-5s", "--to=-2s")
             ask("train", "--now")
             until("a second model", 30, lambda: ask("models", "list").count("Z ") >= 2)
             until("a shadow or its end", 30, lambda: tried(program))

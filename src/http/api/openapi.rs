@@ -70,7 +70,7 @@ fn described(route: &Route, operation: &ApiOperation, generator: &mut SchemaGene
     if operation.success == 200 && route.method == Method::GET {
         responses.insert("304".into(), json!({"description": "the client has this response: If-None-Match"}));
     }
-    for status in [400_u16, 401, 429, 503].iter().chain(of_body).chain(operation.errors) {
+    for status in [400_u16, 401, 421, 429, 503].iter().chain(of_body).chain(operation.errors) {
         let problem = json!({"schema": {"$ref": "#/components/schemas/Problem"}});
         responses.insert(
             status.to_string(),
@@ -122,6 +122,7 @@ fn parameter(it: &ApiParameter) -> Value {
 fn error(status: u16) -> String {
     match status {
         400 => "a parameter or the body is malformed".into(),
+        421 => "web.config_file has changed since the connection was opened".into(),
         401 => "web.config_file asks for a user name and a password".into(),
         403 => "this route needs the control socket, or web.enable_admin_api and authentication, or a setting that its description names".into(),
         404 => "no such subject, signal, episode or model".into(),

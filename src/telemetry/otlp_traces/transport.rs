@@ -262,7 +262,7 @@ mod tests {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let reason = Arc::new(TransportError::default());
         let url = format!("http://{closed}/");
-        let settings = OtlpSettings { timeout: HumanDuration::millis(100), ..OtlpSettings::default() };
+        let settings = OtlpSettings { timeout: HumanDuration::minutes(1), ..OtlpSettings::default() };
         let exporter = exporter(&settings, &url, &TlsFiles::default(), &reason).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let error = runtime.block_on(exporter.export(Vec::new())).unwrap_err().to_string();

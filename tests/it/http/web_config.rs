@@ -297,6 +297,31 @@ fn certificates_are_renewed_and_a_broken_file_changes_nothing() {
 }
 
 #[test]
+fn a_stricter_file_counts_for_open_connections() {
+    let authority = Authority::new("authority");
+    let certificate = authority.client("prometheus", 2100);
+    let files = WebFiles::new(&authority.server("one"), &authority, "# Plain HTTP.\n");
+    let server = server_with(&files);
+    let mut plain = server.client();
+    assert_eq!(plain.ask("GET", "/metrics", "").status, 200);
+    let verify = format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n");
+    let status = |identity: Option<&Identity>| {
+        connect(server.addresses[0], client_config(&authority, identity)).ask("GET", "/metrics", "").status
+    };
+    files.write("web.yml", TLS);
+    until("TLS takes effect", || refusal(server.addresses[0], client_config(&authority, None)).is_none());
+    let refused = plain.ask("GET", "/metrics", "");
+    assert_eq!(refused.status, 421, "{}", refused.text());
+    let mut encrypted = connect(server.addresses[0], client_config(&authority, None));
+    assert_eq!(encrypted.ask("GET", "/metrics", "").status, 200);
+    files.write("web.yml", &verify);
+    until("clients are verified", || refusal(server.addresses[0], client_config(&authority, None)).is_some());
+    assert_eq!(encrypted.ask("GET", "/metrics", "").status, 421);
+    assert_eq!(status(Some(&certificate)), 200);
+    server.stop();
+}
+
+#[test]
 fn a_file_that_is_written_in_pieces_lets_nobody_in() {
     let authority = Authority::new("authority");
     let files = WebFiles::new(&authority.server("one"), &authority, &alice());
