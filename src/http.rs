@@ -43,6 +43,8 @@ mod metrics;
 mod metric_families;
 mod openmetrics_to_text;
 mod page;
+mod client_quota;
+mod large_responses;
 mod event_stream_limit;
 mod events;
 mod request_span;
@@ -65,6 +67,7 @@ pub use event_stream_limit::{
     EVENT_STREAMS_MAX, EVENT_STREAMS_PER_CLIENT_MAX, EventStreamLimit, LOCAL_EVENT_STREAMS_MAX,
 };
 pub use health_client::{HealthError, HealthTransport, health, health_on_socket};
+pub use large_responses::LargeResponses;
 pub use listen::{ListenError, bind};
 pub use message::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
 pub use metrics::{BuildInfo, ExpositionOptions, METRICS, SUBJECT_SERIES_MAX};

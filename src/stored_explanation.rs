@@ -1,16 +1,19 @@
 //! Gathers the stored data of a time range, and explains it.
 
+mod thinned_points;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::explanation::{
-    self, EpisodeRecord, ExplainedTime, Explanation, MissingScore, SignalValues, SubjectEvidence,
+    self, DayRanges, EpisodeRecord, ExplainedTime, Explanation, MissingScore, SignalValues, SubjectEvidence,
 };
 use crate::reading::{Subject, SubjectKind, Timestamp};
 use crate::report::{Assessment, Report};
 use crate::signal::Signal;
 use crate::sources;
 use crate::store::{PointRow, StoreError, StoreReader, TimeRange};
+use thinned_points::ThinnedPoints;
 
 /// Length of the reference before the range, in seconds.
 const REFERENCE_SECONDS: f64 = 86_400.0;
@@ -20,6 +23,10 @@ const POINT_SECONDS_MAX: f64 = 3_600.0;
 const LATE_SHARE: f64 = 1.1;
 /// Seconds after which the point of a reading is stored, at least.
 const STORED_SECONDS: f64 = 60.0;
+/// Most points in memory, shared by the subjects; of more, those with the highest scores are kept.
+const POINTS_MAX: usize = 40_000;
+/// Most episodes of a range, and most earlier ones of a subject; the newest are kept.
+const EPISODES_MAX: usize = 1_000;
 /// Largest number of subjects explained.
 pub const SUBJECTS_MAX: usize = 20;
 
@@ -37,17 +44,20 @@ pub fn explain(
     now: Timestamp,
 ) -> Result<Explanation, StoreError> {
     let current = newest.filter(|it| is_in_range(it, range, now));
-    let episodes = episodes(reader, range)?;
-    let (subjects, skipped) = subjects(&episodes, current, only, range);
-    let facts = facts_of_each(reader, &episodes, &subjects, at, range)?;
+    let recent = recent_episodes(reader, range)?;
+    let (subjects, skipped) = subjects(&recent, current, only, range);
+    let found = points_of_each(reader, &subjects, range)?;
     let mut explained = Vec::new();
-    for (subject, facts) in subjects.into_iter().zip(facts) {
+    // One after the other, so that the earlier episodes of one subject only are in memory.
+    for (subject, StoredPoints { mut evidence, point_seconds }) in subjects.into_iter().zip(found) {
+        evidence.at = at;
+        add_episodes(reader, &subject, &recent, range, &mut evidence)?;
         let current = current.and_then(|it| Some((it.reading.at, it.assessments.get(&subject)?)));
-        let time = explained_time(current, range, now, facts.point_seconds);
+        let time = explained_time(current, range, now, point_seconds);
         let stored_after = (2.0 * time.point_seconds).max(STORED_SECONDS);
         let missing = missing_score(newest, &subject, range, now, Some(stored_after));
-        let facts = SubjectEvidence { current, missing, time: Some(time), ..facts.evidence };
-        explained.push(explanation::explain(&subject, facts));
+        let evidence = SubjectEvidence { current, missing, time: Some(time), ..evidence };
+        explained.push(explanation::explain(&subject, evidence));
     }
     Ok(Explanation::new([range.from, range.to], explained, skipped, SUBJECTS_MAX))
 }
@@ -138,86 +148,107 @@ pub fn explain_current(
     Explanation::new([range.from, range.to], explained.collect(), 0, SUBJECTS_MAX)
 }
 
-/// All episodes that began before the end of a range, the oldest first.
-///
-/// # Errors
-/// If the store cannot be read.
-pub fn episodes(reader: &StoreReader, range: TimeRange) -> Result<Vec<EpisodeRecord>, StoreError> {
-    reader.episodes(TimeRange { from: TimeRange::ALL.from, to: range.to })
+/// The newest episodes in a range, or shortly before it.
+fn recent_episodes(reader: &StoreReader, range: TimeRange) -> Result<Vec<EpisodeRecord>, StoreError> {
+    let from = Timestamp(range.from.0 - explanation::NEARBY_SECONDS);
+    reader.episodes(None, TimeRange { from, to: range.to }, EPISODES_MAX)
 }
 
-/// The stored data of a subject in a range; `at` is the instant asked about, if it is not the whole range, and `episodes` are
-/// those of [`episodes`].
+/// What the store knows of a subject in a range; `at` is the instant asked about, if it is not the whole range.
 ///
 /// # Errors
 /// If the store cannot be read.
-pub fn facts(
+pub fn evidence(
     reader: &StoreReader,
-    episodes: &[EpisodeRecord],
     subject: &Subject,
     at: Option<Timestamp>,
     range: TimeRange,
 ) -> Result<SubjectEvidence<'static>, StoreError> {
-    let mut facts = facts_of_each(reader, episodes, std::slice::from_ref(subject), at, range)?;
-    Ok(facts.pop().map(|it| it.evidence).unwrap_or_default())
+    let mut evidence = SubjectEvidence { at, ..points(reader, subject, range)? };
+    add_episodes(reader, subject, &recent_episodes(reader, range)?, range, &mut evidence)?;
+    Ok(evidence)
 }
 
-/// The stored data of a subject.
-struct StoredFacts {
+/// The points of a subject in a range, without episodes.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn points(
+    reader: &StoreReader,
+    subject: &Subject,
+    range: TimeRange,
+) -> Result<SubjectEvidence<'static>, StoreError> {
+    let mut found = points_of_each(reader, std::slice::from_ref(subject), range)?;
+    Ok(found.pop().map(|it| it.evidence).unwrap_or_default())
+}
+
+/// The stored points of a subject.
+struct StoredPoints {
     evidence: SubjectEvidence<'static>,
     /// Usual time from one of its points to the next, in seconds; 0 if unknown.
     point_seconds: f64,
 }
 
 /// The same of several subjects, in their order.
-fn facts_of_each(
+fn points_of_each(
     reader: &StoreReader,
-    episodes: &[EpisodeRecord],
     subjects: &[Subject],
-    at: Option<Timestamp>,
     range: TimeRange,
-) -> Result<Vec<StoredFacts>, StoreError> {
+) -> Result<Vec<StoredPoints>, StoreError> {
     let mut orders: Vec<_> = subjects.iter().map(|it| SignalOrder::of(it.kind())).collect();
     let mut spacings: Vec<_> = subjects.iter().map(|_| PointSpacing::default()).collect();
-    let empty = || SubjectEvidence { at, ..SubjectEvidence::default() };
-    let mut facts: Vec<_> = subjects.iter().map(|_| empty()).collect();
+    let mut references: Vec<_> = subjects.iter().map(|_| DayRanges::default()).collect();
+    let points_max = POINTS_MAX / subjects.len().max(1);
+    let mut all: Vec<_> = subjects.iter().map(|_| ThinnedPoints::new(points_max)).collect();
     let before = Timestamp(range.from.0 - REFERENCE_SECONDS);
     let around = TimeRange { from: before, to: Timestamp(range.to.0 + POINT_SECONDS_MAX) };
     reader.points_of_each::<StoreError>(around, subjects, |idx, point| {
-        let (order, facts, spacing) = (&mut orders[idx], &mut facts[idx], &mut spacings[idx]);
+        let (order, points, spacing) = (&mut orders[idx], &mut all[idx], &mut spacings[idx]);
         if point.at > range.to {
             // A point has its time at its end: of a range without one, it is the next, if that began before the range ended.
             let began = point.at.0 - LATE_SHARE * spacing.seconds();
-            if !facts.points.is_empty() || range.to.0 <= began {
+            if !points.is_empty() || range.to.0 <= began {
                 return Ok(());
             }
         } else {
             spacing.push(point.at);
         }
         if point.at >= range.from {
-            facts.scores.extend(point.score.map(|score| (point.at, score)));
-            let values = order.values(&point).collect();
-            facts.points.push(SignalValues { at: point.at, values });
+            points.push(point.score, SignalValues { at: point.at, values: order.values(&point).collect() });
         } else if !point.in_episode {
-            facts.reference.add(order.values(&point));
+            references[idx].add(order.values(&point));
         }
         Ok(())
     })?;
-    for ((subject, facts), order) in subjects.iter().zip(&mut facts).zip(orders) {
-        facts.signals = order.signals;
-        let of_subject = episodes.iter().filter(|it| it.subject().as_ref() == Some(subject)).cloned();
-        facts.earlier = of_subject.collect();
-        let in_range = |it: &&EpisodeRecord| it.last_instant() >= range.from.0;
-        facts.episodes = facts.earlier.iter().filter(in_range).cloned().collect();
-        if let Some(kind) = explanation::nearby_kinds(subject.kind().name()) {
-            let near = |it: &&EpisodeRecord| it.began >= range.from.0 - explanation::NEARBY_SECONDS;
-            facts.others =
-                episodes.iter().filter(|it| it.kind == kind.name()).filter(near).cloned().collect();
+    let rest = references.into_iter().zip(orders).zip(spacings);
+    let found = all.into_iter().zip(rest).map(|(points, ((reference, order), mut spacing))| {
+        let (scores, points) = points.into_parts();
+        let signals = order.signals;
+        StoredPoints {
+            evidence: SubjectEvidence { scores, signals, points, reference, ..SubjectEvidence::default() },
+            point_seconds: spacing.seconds(),
         }
-        add_scenes(reader, subject, at, &mut facts.episodes)?;
+    });
+    Ok(found.collect())
+}
+
+/// Adds the episodes of a subject to its evidence; `recent` are those of [`recent_episodes`].
+fn add_episodes(
+    reader: &StoreReader,
+    subject: &Subject,
+    recent: &[EpisodeRecord],
+    range: TimeRange,
+    evidence: &mut SubjectEvidence<'_>,
+) -> Result<(), StoreError> {
+    let until = TimeRange { from: TimeRange::ALL.from, to: range.to };
+    evidence.earlier = reader.episodes(Some(subject), until, EPISODES_MAX)?;
+    let in_range = |it: &&EpisodeRecord| it.last_instant() >= range.from.0;
+    evidence.episodes = evidence.earlier.iter().filter(in_range).cloned().collect();
+    if let Some(kind) = explanation::nearby_kinds(subject.kind().name()) {
+        let near = |it: &&EpisodeRecord| it.began >= range.from.0 - explanation::NEARBY_SECONDS;
+        evidence.others = recent.iter().filter(|it| it.kind == kind.name()).filter(near).cloned().collect();
     }
-    let with_spacing = facts.into_iter().zip(&mut spacings);
-    Ok(with_spacing.map(|(evidence, it)| StoredFacts { evidence, point_seconds: it.seconds() }).collect())
+    add_scenes(reader, subject, evidence.at, &mut evidence.episodes)
 }
 
 /// The usual time from one point to the next.

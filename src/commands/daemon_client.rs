@@ -9,7 +9,7 @@ use crate::cli::{CommandExit, GlobalOptions};
 use crate::clock;
 use crate::control_command::{CommandRefusal, ControlCommand, ControlReply};
 use crate::http::{self, ControlClientError};
-use crate::store::{self, StoreLocation, StoreWrite};
+use crate::store::{self, StoreWrite};
 
 /// No daemon listens at the socket of these settings.
 pub(super) struct DaemonNotRunning {
@@ -129,7 +129,7 @@ fn on_socket<T>(
         None => "no control socket in these settings; pass the --config.file or --storage.path of the running hostnorm, or set web.control_socket"
             .to_owned(),
     };
-    let directory = if let StoreLocation::Directory(directory) = place { Some(directory) } else { None };
+    let directory = place.directory().map(Path::to_owned);
     Ok(Err(DaemonNotRunning { reason, directory, is_without_socket }))
 }
 

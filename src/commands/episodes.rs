@@ -21,7 +21,7 @@ pub fn run(
         Ok(range) => range,
         Err(exit) => return exit,
     };
-    match reader.episodes(range) {
+    match reader.episodes(None, range, usize::MAX) {
         Err(error) => CommandExit::failure(reader.locate(error).to_string()),
         Ok(episodes) if options.json => {
             CommandExit::success(serde_json::to_string_pretty(&episodes).unwrap_or_default())

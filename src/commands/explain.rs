@@ -116,15 +116,17 @@ fn explain(
 ) -> Result<Option<EpisodeExplanation>, StoreError> {
     let Some(episode) = reader.episode(subject, second)? else { return Ok(None) };
     let reproduction = reproduce::reproduce(reader, config, &episode)?;
-    let episodes = reader.episodes(TimeRange::ALL)?;
-    let nearby = explanation::nearby_episodes(&episode, &episodes);
-    let similar = explanation::similar_episodes(&episode, episodes);
-    let began = Some(Timestamp(episode.began));
+    let near = explanation::NEARBY_SECONDS;
+    let near = TimeRange { from: Timestamp(episode.began - near), to: Timestamp(episode.began + near) };
+    let nearby = explanation::nearby_episodes(&episode, &reader.episodes(None, near, usize::MAX)?);
+    let earlier = TimeRange { from: TimeRange::ALL.from, to: Timestamp(episode.began) };
+    let earlier = reader.episodes(Some(subject), earlier, usize::MAX)?;
+    let similar = explanation::similar_episodes(&episode, earlier);
     let range = TimeRange {
         from: Timestamp(episode.began - AROUND_SECONDS),
         to: Timestamp(episode.last_instant() + AROUND_SECONDS),
     };
-    let facts = stored_explanation::facts(reader, &[], subject, began, range)?;
+    let facts = stored_explanation::points(reader, subject, range)?;
     let out_of_range =
         explanation::find_out_of_range_signals(&facts.signals, &facts.points, &facts.reference);
     Ok(Some(EpisodeExplanation { episode, reproduction, out_of_range, similar, nearby }))

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::event_stream_limit::EventStreamLimit;
+use super::large_responses::LargeResponses;
 use super::rendered_report::RenderedReportCache;
 use super::request_traces::RequestTraces;
 use super::store_reads::StoreReads;
@@ -42,6 +43,8 @@ pub struct AppState {
     pub reload: Option<ReloadRequests>,
     /// Origins whose pages may read responses; `*` is every origin.
     pub cors_origins: Vec<String>,
+    /// Limits the memory of responses.
+    pub large_responses: LargeResponses,
     /// The open streams of events.
     pub event_streams: EventStreamLimit,
     /// Which requests get a span, and whose trace they are part of.

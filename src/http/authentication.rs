@@ -10,7 +10,6 @@ mod verified_logins;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +19,8 @@ use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
-use super::client_buckets::ClientBuckets;
+use super::client_buckets::{ClientBuckets, remote_client};
+use super::client_quota::{ClientQuota, QuotaLimits};
 use super::message::{ProblemDetails, blocking};
 use super::web_config::{COST_MIN, PasswordHash};
 use bcrypt_work::BcryptRun;
@@ -32,6 +32,8 @@ const FAILED_MAX: u32 = 10;
 const FAILED_PAUSE: Duration = Duration::from_secs(6);
 /// Most logins that wait for bcrypt's work; those beyond are refused.
 const WAITING_MAX: usize = 16;
+/// The same of one client. Those from loopback, where a proxy may forward many clients, have only the limit of all.
+const WAITING_PER_CLIENT_MAX: usize = 4;
 
 /// A client that proved who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +49,7 @@ pub(super) enum AuthenticatedUser {
 pub(super) struct Authenticator {
     verified: VerifiedLogins,
     failed: Mutex<ClientBuckets>,
-    waiting: AtomicUsize,
+    waiting: ClientQuota,
     /// Held while bcrypt works: it takes a processor for a tenth of a second and more.
     working: Arc<tokio::sync::Mutex<()>>,
     /// Runs bcrypt on a password; tests count the runs.
@@ -59,7 +61,11 @@ impl Default for Authenticator {
         Self {
             verified: VerifiedLogins::default(),
             failed: Mutex::new(ClientBuckets::new(FAILED_PAUSE, FAILED_MAX)),
-            waiting: AtomicUsize::new(0),
+            waiting: ClientQuota::new(QuotaLimits {
+                all: WAITING_MAX,
+                client: WAITING_PER_CLIENT_MAX,
+                local: WAITING_MAX,
+            }),
             working: Arc::default(),
             bcrypt: |run, password| run.run(password),
         }
@@ -94,7 +100,7 @@ impl Authenticator {
             return Ok(AuthenticatedUser::Password(login.user));
         }
         self.failed_logins(|it| it.check(address, Instant::now())).map_err(too_many)?;
-        let _waiting = Waiting::enter(&self.waiting)?;
+        let _waiting = self.waiting.acquire(remote_client(address), 1).map_err(|_| busy())?;
         let working = Arc::clone(&self.working).lock_owned().await;
         // Others from the same address may have failed while this one waited.
         self.failed_logins(|it| it.check(address, Instant::now())).map_err(too_many)?;
@@ -134,26 +140,9 @@ impl Login {
     }
 }
 
-/// A place among those that wait; given back when it is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn enter(waiting: &'a AtomicUsize) -> Result<Self, ProblemDetails> {
-        let place = Self(waiting);
-        match waiting.fetch_add(1, Ordering::Relaxed) {
-            0..WAITING_MAX => Ok(place),
-            _ => {
-                let detail = "too many logins are being checked; try again in a second";
-                Err(ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail).with(RETRY_AFTER, 1))
-            }
-        }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+fn busy() -> ProblemDetails {
+    let detail = "too many logins are being checked; try again in a second";
+    ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail).with(RETRY_AFTER, 1)
 }
 
 fn unauthorized(detail: &str) -> ProblemDetails {

@@ -19,7 +19,7 @@ use super::api::{KIND, SUBJECT, subject};
 use super::api_operation::ApiOperation;
 use super::app_state::AppState;
 use super::client_context::ClientContext;
-use super::event_stream_limit::StreamPermit;
+use super::client_quota::QuotaPermit;
 use super::message::{ProblemDetails, Request, Response, with};
 use super::page::StateSummary;
 use crate::reading::Subject;
@@ -50,7 +50,7 @@ struct EventSource {
     ended: watch::Receiver<bool>,
     /// The next event is sent no earlier.
     next: Instant,
-    _permit: StreamPermit,
+    _permit: QuotaPermit,
 }
 
 pub(super) async fn events(state: &AppState, request: Request) -> Result<Response, ProblemDetails> {

@@ -16,6 +16,7 @@ use super::app_state::AppState;
 use super::authentication;
 use super::cors::{self, CrossOrigin};
 use super::event_stream_limit::EventStreamLimit;
+use super::large_responses::LargeResponses;
 use super::message::Request;
 use super::query_arguments::QueryArguments;
 use super::request_traces::RequestTraces;
@@ -78,6 +79,7 @@ pub(super) fn app_state() -> Option<AppState> {
         store: None,
         reload: None,
         cors_origins: vec!["https://grafana.example".into()],
+        large_responses: LargeResponses::default(),
         event_streams: EventStreamLimit::default(),
         store_reads: StoreReads::default(),
         request_traces: RequestTraces::off(),

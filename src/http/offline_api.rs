@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::event_stream_limit::EventStreamLimit;
+use super::large_responses::LargeResponses;
 use super::metrics::ExpositionOptions;
 use super::rendered_report::RenderedReportCache;
 use super::request_traces::RequestTraces;
@@ -41,6 +42,7 @@ pub fn get_stored(directory: &Path, now: fn() -> Timestamp, resource: &str) -> R
         store_reads: StoreReads::default(),
         reload: None,
         cors_origins: Vec::new(),
+        large_responses: LargeResponses::default(),
         event_streams: EventStreamLimit::default(),
         request_traces: RequestTraces::off(),
     };

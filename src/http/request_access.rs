@@ -1,5 +1,6 @@
 //! Who may send a request: rate limit, authentication, and the access that a route asks for.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue, ORIGIN};
@@ -38,18 +39,35 @@ pub(super) async fn authenticate(
     if is_health && security.settings().health_auth_exempt {
         return Ok(Caller::Network(None));
     }
-    let active = take_token(security)?;
+    let active = take_tokens(security, address.ip())?;
     check_handshake(&active, peer)?;
-    security.take_client_token(&active, address.ip()).map_err(|wait| {
-        let what = "too many requests: a client may send 100 a second; set rate_limit for another limit";
-        ProblemDetails::too_many_requests(what, wait)
-    })?;
     let users = &active.config.users;
     if users.is_empty() {
         return Ok(Caller::Network(peer.certificate.clone().map(AuthenticatedUser::Certificate)));
     }
     let user = security.authenticator().user(users, address.ip(), headers).await?;
     Ok(Caller::Network(Some(user)))
+}
+
+/// Takes a token of the rate limit, and one of this client.
+fn take_tokens(security: &WebSecurity, address: IpAddr) -> Result<Arc<ActiveConfig>, ProblemDetails> {
+    let active = take_token(security)?;
+    security.take_client_token(&active, address).map_err(|wait| {
+        let what = "too many requests: a client may send 100 a second; set rate_limit for another limit";
+        ProblemDetails::too_many_requests(what, wait)
+    })?;
+    Ok(active)
+}
+
+/// Whether a preflight request, which has no password, is answered.
+///
+/// # Errors
+/// 429 beyond the rate limit.
+pub(super) fn admit_preflight(security: &WebSecurity, peer: &ConnectionPeer) -> Result<(), ProblemDetails> {
+    match peer.origin {
+        ClientOrigin::Control => Ok(()),
+        ClientOrigin::Network(address) => take_tokens(security, address.ip()).map(drop),
+    }
 }
 
 /// Whether the handshake of this connection is enough for a web configuration that may be younger. One that verifies clients
@@ -148,6 +166,11 @@ mod tests {
         assert!(ask(other, false).await && ask(loopback, false).await);
         tokio::time::sleep(Duration::from_millis(10)).await;
         assert!(ask(fast, false).await && !ask(fast, false).await);
+        let preflight = |address: &str| {
+            let origin = ClientOrigin::Network(SocketAddr::new(address.parse().unwrap(), 1));
+            admit_preflight(&security, &ConnectionPeer { origin, tls: None, certificate: None }).is_ok()
+        };
+        assert!(!preflight(fast) && preflight(other), "a preflight request counts, too");
     }
 
     fn check(

@@ -101,7 +101,8 @@ async fn respond_to(
         false => CrossOrigin::Read,
     };
     if let Some(response) = cors::preflight(origins, allowed_here, request.method(), request.headers()) {
-        return response;
+        let admitted = request_access::admit_preflight(&state.security, peer);
+        return admitted.map_or_else(Response::from, |()| response);
     }
     let (method, origin) = (request.method().clone(), request.headers().get(ORIGIN).cloned());
     let mut response = handle(state, peer, rows, request, body).await.unwrap_or_else(Response::from);
@@ -124,7 +125,14 @@ async fn handle(
     request.headers_mut().remove(AUTHORIZATION);
     // Before the login, a page would show the name of the host to anybody.
     let caller = caller?;
+    let address = client.address;
     let answered = client.scope(handle_from(state, &caller, rows, request, body)).await;
+    // All clients share the bytes of the metrics.
+    let is_shared = rows.first().is_some_and(|it| it.pattern == TELEMETRY_PATH);
+    let answered = match answered {
+        Ok(response) if !is_shared => state.large_responses.admit(address, response),
+        answered => answered,
+    };
     match (answered, rows.first().and_then(|it| page::root(it.pattern))) {
         (Err(problem), Some(root)) => Ok(page::problem(problem, root, &state.telemetry_path)),
         (answered, _) => answered,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring as provider};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::ServerSessionMemoryCache;
+use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache};
 use rustls::{CipherSuite, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 
 use super::web_config::{Curve, TlsSettings};
@@ -68,10 +68,17 @@ impl ServerTls {
             .with_single_cert(certificates, key)
             .map_err(|error| format!("cert_file and key_file do not fit together: {error}"))?;
         server.ignore_client_order = settings.prefer_server_cipher_suites;
-        server.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
+        let verifies_clients = settings.client_auth.verifies();
+        if verifies_clients {
+            // A session that is resumed would let in a certificate that has expired since.
+            server.session_storage = Arc::new(NoServerSessionStorage {});
+            server.send_tls13_tickets = 0;
+        } else {
+            server.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
+        }
         let protocols = [http2.then_some(HTTP2), Some(HTTP1)];
         server.alpn_protocols = protocols.into_iter().flatten().map(<[u8]>::to_vec).collect();
-        Ok(Self { server: Arc::new(server), verifies_clients: settings.client_auth.verifies(), ignored })
+        Ok(Self { server: Arc::new(server), verifies_clients, ignored })
     }
 }
 

@@ -178,11 +178,16 @@ fn query<A: DeserializeOwned + Serialize>(mut arguments: ToolArguments) -> Resul
 
 /// The query for a forecast of [`FORECAST_VALUES`] values.
 fn forecast_query(arguments: ToolArguments) -> Result<String, String> {
-    let horizon =
-        arguments.get("horizon").and_then(Value::as_str).filter(|it| !it.is_empty()).unwrap_or("1h");
+    let horizon = match arguments.get("horizon") {
+        None | Some(Value::Null) => "1h".to_owned(),
+        Some(Value::String(it)) if it.is_empty() => "1h".to_owned(),
+        Some(Value::String(it)) => it.clone(),
+        Some(it) => it.to_string(),
+    };
     // The API says what is wrong with a horizon that is malformed.
-    let step = horizon.parse::<HumanDuration>().ok().map(|it| it.as_seconds() / FORECAST_VALUES);
-    let step = step.map(|it| format!("&step={}", HumanDuration::nearest(it.max(1.0)))).unwrap_or_default();
+    let horizon = horizon.parse::<HumanDuration>().ok().map(HumanDuration::as_seconds);
+    let step = horizon.map(|it| HumanDuration::nearest((it / FORECAST_VALUES).max(it.min(1.0))));
+    let step = step.map(|it| format!("&step={it}")).unwrap_or_default();
     Ok(query::<ForecastArguments>(arguments)? + &step)
 }
 
@@ -283,6 +288,9 @@ mod tests {
         };
         check(&json!({"metric": "cpu"}), "?metric=cpu&step=5m");
         check(&json!({"metric": "cpu", "horizon": "6h"}), "?horizon=6h&metric=cpu&step=30m");
+        check(&json!({"metric": "cpu", "horizon": "5s"}), "?horizon=5s&metric=cpu&step=1s");
+        check(&json!({"metric": "cpu", "horizon": "500ms"}), "?horizon=500ms&metric=cpu&step=500ms");
+        check(&json!({"metric": "cpu", "horizon": 3600}), "?horizon=3600&metric=cpu");
         check(
             &json!({"metric": "cpu", "subject": "web", "kind": "pod"}),
             "?kind=pod&metric=cpu&subject=web&step=5m",

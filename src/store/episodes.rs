@@ -238,7 +238,11 @@ pub(super) const EPISODES: &str = "SELECT kind, subject, began, ended, last_seen
                         retained_from, retained_to, culprits, '[]', circumstances, verdict, verdict_at, templates, severity, \
                         lasted FROM episodes";
 
-/// The same with the scenes.
+/// Selects the episodes of a subject, or of all without one, that overlap a time range.
+pub(super) const EPISODES_IN_RANGE: &str = "WHERE (?1 IS NULL OR kind = ?1 AND subject = ?2) \
+                        AND coalesce(ended, last_seen) >= ?3 AND began <= ?4";
+
+/// The same columns with the scenes.
 pub(super) const EPISODES_WITH_SCENES: &str = "SELECT kind, subject, began, ended, last_seen, outcome, peak, causes, \
                         description, model, retained_from, retained_to, culprits, scenes, circumstances, verdict, verdict_at, templates, severity, \
                         lasted FROM episodes";

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::block;
 use super::data_dir::FILE;
-use super::episodes::{EPISODES, EPISODES_WITH_SCENES, episode, episodes_with_verdict};
+use super::episodes::{EPISODES, EPISODES_IN_RANGE, EPISODES_WITH_SCENES, episode, episodes_with_verdict};
 use super::error::StoreError;
 use super::row_types::{
     BEGINNING, BaselineRow, LEARNING, LogPositionRow, LogStateRow, MarkerRow, ModelRow, RECORDED,
@@ -107,30 +107,39 @@ impl StoreReader {
         Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 
-    /// The episodes that overlap a time range, oldest first, without their scenes.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn episodes(&self, between: TimeRange) -> Result<Vec<EpisodeRecord>, StoreError> {
-        let (from, to) = between.bounds();
-        let mut statement = self.0.prepare(&format!(
-            "{EPISODES} WHERE coalesce(ended, last_seen) >= ?1 AND began <= ?2 ORDER BY began, id"
-        ))?;
-        Ok(statement.query_map([from, to], episode)?.collect::<Result<_, _>>()?)
-    }
-
-    /// The episodes of a subject that overlap a time range, oldest first, without their scenes.
+    /// The newest episodes that overlap a time range, at most `newest`, of one subject or of all; oldest first, without their
+    /// scenes.
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub fn episodes_of(&self, of: &Subject, between: TimeRange) -> Result<Vec<EpisodeRecord>, StoreError> {
+    pub fn episodes(
+        &self,
+        of: Option<&Subject>,
+        between: TimeRange,
+        newest: usize,
+    ) -> Result<Vec<EpisodeRecord>, StoreError> {
         let (from, to) = between.bounds();
-        let mut statement = self.0.prepare(&format!(
-            "{EPISODES} WHERE kind = ?1 AND subject = ?2 AND coalesce(ended, last_seen) >= ?3 AND began <= ?4 \
-             ORDER BY began, id"
-        ))?;
-        let of = params![of.kind().name(), of.name(), from, to];
-        Ok(statement.query_map(of, episode)?.collect::<Result<_, _>>()?)
+        let of = of.map(|it| (it.kind().name(), it.name())).unzip();
+        let newest = i64::try_from(newest).unwrap_or(i64::MAX);
+        let mut statement = self
+            .0
+            .prepare(&format!("{EPISODES} {EPISODES_IN_RANGE} ORDER BY began DESC, id DESC LIMIT ?5"))?;
+        let rows = statement.query_map(params![of.0, of.1, from, to, newest], episode)?;
+        let mut found = rows.collect::<Result<Vec<_>, _>>()?;
+        found.reverse();
+        Ok(found)
+    }
+
+    /// Number of episodes that overlap a time range, of one subject or of all.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn episode_count(&self, of: Option<&Subject>, between: TimeRange) -> Result<usize, StoreError> {
+        let (from, to) = between.bounds();
+        let of = of.map(|it| (it.kind().name(), it.name())).unzip();
+        let sql = format!("SELECT count(*) FROM episodes {EPISODES_IN_RANGE}");
+        let count: i64 = self.0.query_row(&sql, params![of.0, of.1, from, to], |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or_default())
     }
 
     /// The episodes that were open at the last commit, without their scenes.

@@ -68,6 +68,16 @@ pub enum StoreLocation {
     Directory(PathBuf),
 }
 
+impl StoreLocation {
+    /// The directory, if there is one.
+    pub fn directory(&self) -> Option<&Path> {
+        match self {
+            Self::Directory(path) => Some(path),
+            Self::Off | Self::Unknown => None,
+        }
+    }
+}
+
 impl StoreSettings {
     /// The location, given environment variables and the state directory of the package, if it exists.
     ///

@@ -138,7 +138,7 @@ fn an_anomaly_under_a_clock_that_was_ahead_is_over_once() {
                 assert!(later.highest < 0.7, "{what}: {}", later.highest);
             }
             let reader = StoreReader::open(host.directory.path()).unwrap();
-            let episodes = reader.episodes(TimeRange::ALL).unwrap();
+            let episodes = reader.episodes(None, TimeRange::ALL, usize::MAX).unwrap();
             let [stored] = &episodes[..] else { panic!("{what}: {episodes:?}") };
             assert_eq!((stored.outcome.as_str(), stored.lasted), ("ended", Some(episode.lasted)), "{what}");
         }

@@ -210,7 +210,8 @@ fn an_episode_does_not_wait_for_the_next_commit() {
     let mut store = open_with(directory.path(), &rarely);
     let since = START + 1.0;
     let outcomes = || -> Vec<String> {
-        let episodes = StoreReader::open(directory.path()).and_then(|it| it.episodes(TimeRange::ALL));
+        let episodes =
+            StoreReader::open(directory.path()).and_then(|it| it.episodes(None, TimeRange::ALL, usize::MAX));
         episodes.unwrap_or_default().into_iter().map(|it| it.outcome).collect()
     };
     store.append(&judged(1, 1.5, Some(since), Some(EpisodeTransition::Started)));
@@ -278,7 +279,7 @@ fn points_scores_and_episodes_are_rows() {
         })
         .unwrap();
     assert_eq!(scores, [(0.25, 0.25, false), (3.0, 3.0, true), (0.5, 0.25, false), (0.25, 0.25, false)]);
-    let episodes = reader.episodes(TimeRange::ALL).unwrap();
+    let episodes = reader.episodes(None, TimeRange::ALL, usize::MAX).unwrap();
     let [episode] = &episodes[..] else { panic!("{episodes:?}") };
     assert_eq!((episode.began, episode.ended, episode.peak), (since, Some(START + 20.0), 3.0));
     assert_eq!((episode.outcome.as_str(), episode.model.as_deref()), ("ended", Some("20261121T000002Z")));
@@ -290,7 +291,8 @@ fn points_scores_and_episodes_are_rows() {
     assert_eq!(reader.snapshot("test").unwrap().map(|it| it.row), Some(retrained));
     assert_eq!(reader.snapshot("other").unwrap(), None);
     let before = TimeRange { from: TimeRange::ALL.from, to: Timestamp(START) };
-    assert_eq!(reader.episodes(before).unwrap(), []);
+    assert_eq!(reader.episodes(None, before, usize::MAX).unwrap(), []);
+    assert_eq!(reader.episode_count(None, before).unwrap(), 0);
 }
 
 /// The clock was ahead by ten years, and was set right before the snapshot.
@@ -330,6 +332,32 @@ fn readings_after_a_snapshot_are_those_stored_after_it() {
 }
 
 #[test]
+fn the_newest_episodes_are_read_and_all_are_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    for number in 0..3_u32 {
+        let since = START + 10.0 * f64::from(number);
+        store.append(&judged(10 * number, 1.5, Some(since), Some(EpisodeTransition::Started)));
+        let ended = Episode { since: Timestamp(since), peak: 1.5, lasted: 5.0 };
+        store.append(&judged(10 * number + 5, 0.5, None, Some(EpisodeTransition::Ended(ended))));
+    }
+    store.close();
+    let reader = StoreReader::open(directory.path()).unwrap();
+    for (of, newest, expected) in [
+        (None, usize::MAX, &[0.0, 10.0, 20.0][..]),
+        (Some(&Subject::Host), 2, &[10.0, 20.0]),
+        (None, 0, &[]),
+        (Some(&Subject::Service("web".into())), 2, &[]),
+    ] {
+        let found = reader.episodes(of, TimeRange::ALL, newest).unwrap();
+        assert_eq!(found.iter().map(|it| it.began - START).collect::<Vec<_>>(), expected, "{of:?}, {newest}");
+    }
+    assert_eq!(reader.episode_count(None, TimeRange::ALL).unwrap(), 3);
+    let last = TimeRange { from: Timestamp(START + 16.0), to: Timestamp(START + 20.0) };
+    assert_eq!(reader.episode_count(Some(&Subject::Host), last).unwrap(), 1);
+}
+
+#[test]
 fn the_scenes_of_an_episode_come_with_it_alone() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
@@ -351,7 +379,7 @@ fn the_scenes_of_an_episode_come_with_it_alone() {
     store.append(&judged(3, 2.5, Some(since), None));
     store.close();
     let reader = StoreReader::open(directory.path()).unwrap();
-    let [listed] = <[_; 1]>::try_from(reader.episodes(TimeRange::ALL).unwrap()).unwrap();
+    let [listed] = <[_; 1]>::try_from(reader.episodes(None, TimeRange::ALL, usize::MAX).unwrap()).unwrap();
     assert_eq!((&listed.culprits, listed.scenes.len()), (&scene.culprits, 0));
     let whole = reader.episode(&Subject::Host, Timestamp(since)).unwrap().unwrap();
     assert_eq!((&whole.culprits, &whole.scenes), (&scene.culprits, &scene.scenes));
@@ -372,7 +400,8 @@ fn an_episode_goes_on_after_a_restart_or_is_called_interrupted() {
         let mut store = open(directory.path());
         store.append(&judged(6, 1.2, after, None));
         store.close();
-        let episodes = StoreReader::open(directory.path()).unwrap().episodes(TimeRange::ALL).unwrap();
+        let episodes =
+            StoreReader::open(directory.path()).unwrap().episodes(None, TimeRange::ALL, usize::MAX).unwrap();
         assert_eq!(episodes[0].outcome, outcome);
         assert_eq!(episodes[0].ended.is_some(), outcome == "interrupted");
     }
@@ -415,7 +444,8 @@ fn an_episode_is_as_long_as_its_readings_whatever_the_clock_says() {
             }
         }
         store.close();
-        let episodes = StoreReader::open(directory.path()).unwrap().episodes(TimeRange::ALL).unwrap();
+        let episodes =
+            StoreReader::open(directory.path()).unwrap().episodes(None, TimeRange::ALL, usize::MAX).unwrap();
         let [episode] = &episodes[..] else { panic!("{episodes:?}") };
         assert_eq!((episode.outcome.as_str(), episode.lasted), (outcome, Some(lasted)));
         assert_eq!(episode.duration_text(), format!("{lasted:.0}s"), "{end} {outcome}");

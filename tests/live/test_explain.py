@@ -1,6 +1,7 @@
 """The flight recorder: a fault is recorded, and explain reproduces its scores bit for bit, even after a crash."""
 
 import json
+import re
 import subprocess
 import tempfile
 
@@ -49,7 +50,7 @@ def test_explain(tools):
         if not reproduced or not reproduced.get("equal") or reproduced["points"] < 5 or reproduced["skipped"]:
             pytest.fail(f"explain {episode}: {code}\n{out}{err}")
         text = said(binary, "explain", episode, place, *settings)[1]
-        if "bit for bit" not in text or "of the score" not in text:
+        if "bit for bit" not in text or "of the score" not in text or not re.search(r"^model +\d{8}T\d{6}Z$", text, re.M):
             pytest.fail(f"not explained for people:\n{text}")
         code, _, err = said(binary, "explain", episode, place, *settings, "--threshold=4")
         if code != 1 or "scores differ" not in err:

@@ -103,10 +103,7 @@ fn refuse_to_overwrite(options: &TrainFrom, place: &StoreLocation) -> Result<(),
     };
     let others = [options.mapping.as_deref(), options.options.file.as_deref()];
     overwrite_check::refuse(output, history.into_iter().chain(others.into_iter().flatten()))?;
-    match place {
-        StoreLocation::Directory(directory) => overwrite_check::refuse_in_store(output, directory),
-        StoreLocation::Off | StoreLocation::Unknown => Ok(()),
-    }
+    place.directory().map_or(Ok(()), |directory| overwrite_check::refuse_in_store(output, directory))
 }
 
 /// Trains on all points as a check. The next start trains again, in a tenth of a second.

@@ -48,14 +48,14 @@ pub(super) async fn list(state: &AppState, request: Request) -> Result<Response,
         range.from = TimeRange::ALL.from;
     }
     let only = subject_if_given(state, query).await?;
-    let read = read_store(state, move |reader| match &only {
-        Some(only) => reader.episodes_of(only, range),
-        None => reader.episodes(range),
+    let read = read_store(state, move |reader| {
+        let episodes = reader.episodes(only.as_ref(), range, EPISODES_MAX)?;
+        Ok((episodes, reader.episode_count(only.as_ref(), range)?))
     });
-    let mut episodes = read.await?;
+    let (mut episodes, count) = read.await?;
     episodes.reverse();
-    let skipped = episodes.len().saturating_sub(EPISODES_MAX);
-    episodes.truncate(EPISODES_MAX);
+    // One may have begun between the two reads.
+    let skipped = count.saturating_sub(episodes.len());
     json(StatusCode::OK, &EpisodeList { episodes, skipped })
 }
 
@@ -88,9 +88,8 @@ pub(in crate::http) async fn episode_facts(
     let read = read_store(state, move |reader| {
         let Some(episode) = reader.episode(&subject, second)? else { return Ok(None) };
         let range = time_around(&episode, now);
-        let episodes = stored_explanation::episodes(reader, range)?;
         let at = Some(Timestamp(episode.began));
-        let mut facts = stored_explanation::facts(reader, &episodes, &subject, at, range)?;
+        let mut facts = stored_explanation::evidence(reader, &subject, at, range)?;
         // Neighbors within the range have pages of their own.
         facts.episodes.retain(|it| it.id == episode.id);
         Ok(Some((episode, subject, facts)))

@@ -1,7 +1,7 @@
 //! Logins, right and wrong.
 
 use std::net::Ipv4Addr;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::http::web_config::WebConfig;
@@ -150,6 +150,26 @@ async fn who_goes_away_before_the_answer_guesses_no_faster() {
     }
     let problem = authenticator.user(&users, HERE, &basic("alice", "wrong")).await.unwrap_err();
     assert_eq!(problem.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn logins_of_one_client_that_wait_leave_places_for_others() {
+    let (authenticator, users) = (Arc::new(Authenticator::default()), users(&[("alice", "right")]));
+    let users = Arc::new(users);
+    let one_works = Arc::clone(&authenticator.working).lock_owned().await;
+    let ask = |client: u8| {
+        let (own, users) = (Arc::clone(&authenticator), Arc::clone(&users));
+        let client = IpAddr::from([192, 0, 2, client]);
+        tokio::spawn(async move { own.user(&users, client, &basic("alice", "right")).await })
+    };
+    let waiting: Vec<_> = (0..WAITING_PER_CLIENT_MAX).map(|_| ask(1)).collect();
+    let refused = ask(1).await.unwrap().unwrap_err();
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    let other = ask(2);
+    drop(one_works);
+    for it in waiting.into_iter().chain([other]) {
+        assert!(it.await.unwrap().is_ok());
+    }
 }
 
 #[test]

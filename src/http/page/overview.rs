@@ -53,7 +53,7 @@ pub(in crate::http) async fn overview(
     let view = PageQuery::of(&request.query)?;
     let view = PageQuery { subject: subject(state, &request.query).await?, ..view };
     let report = state.reports.borrow().clone();
-    let Some(report) = report.filter(|it| it.assessments.contains_key(&view.subject)) else {
+    let Some(report) = report else {
         let content = nothing_yet(&view, request.is_admin);
         return Ok(document(
             StatusCode::OK,
@@ -89,7 +89,8 @@ async fn history(
 }
 
 fn nothing_yet(view: &PageQuery, is_admin: bool) -> Markup {
-    let head = StateSection { view, summary: None, open_since: None, has_history: false, is_admin };
+    let head =
+        StateSection { view, summary: None, is_past: false, open_since: None, has_history: false, is_admin };
     html! {
         (head.markup())
         div #details {}
@@ -139,13 +140,14 @@ impl OverviewData {
         let Some((assessment, summary)) =
             self.assessment().zip(StateSummary::of(&self.report, &self.view.subject))
         else {
-            return nothing_yet(&self.view, self.is_admin);
+            return self.past();
         };
         let chosen = signal_charts::chosen(assessment);
         let causes = if summary.is_anomaly { causes(assessment) } else { Vec::new() };
         let head = StateSection {
             view: &self.view,
             summary: Some(&summary),
+            is_past: false,
             open_since: assessment.episode.map(|it| it.since),
             has_history: self.history.is_ok(),
             is_admin: self.is_admin,
@@ -153,20 +155,14 @@ impl OverviewData {
         html! {
             (head.markup())
             div #details {
-                (self.score(assessment))
+                (self.score(Some(assessment)))
                 @if !causes.is_empty() {
                     section aria-labelledby="causes" { h2 #causes { "Causes" } (page_tables::causes(&causes)) }
                 }
                 @if !chosen.is_empty() { (self.chosen(&chosen, summary.is_anomaly)) }
                 @if let Some(forecast) = forecasts::section(&self.forecasts, assessment) { (forecast) }
                 @if self.report.assessments.len() > 1 { (self.subjects()) }
-                @if let Ok(history) = &self.history {
-                    section aria-labelledby="episodes" {
-                        h2 #episodes { "Episodes" }
-                        @if history.episodes.is_empty() { p.note { "None so far." } }
-                        @else { (page_tables::episodes(&history.episodes, history.episodes_left_out, "./")) }
-                    }
-                }
+                (self.episodes())
                 @if let Some(details) = &assessment.details {
                     section aria-labelledby="detectors" { h2 #detectors { "Detectors" } (page_tables::detectors(details)) }
                 }
@@ -175,7 +171,38 @@ impl OverviewData {
         }
     }
 
-    fn score(&self, assessment: &Assessment) -> Markup {
+    /// The page of a subject that is gone: its scores and episodes.
+    fn past(&self) -> Markup {
+        let head = StateSection {
+            view: &self.view,
+            summary: None,
+            is_past: true,
+            open_since: None,
+            has_history: self.history.is_ok(),
+            is_admin: self.is_admin,
+        };
+        html! {
+            (head.markup())
+            div #details {
+                (self.score(None))
+                (self.episodes())
+            }
+        }
+    }
+
+    fn episodes(&self) -> Markup {
+        html! {
+            @if let Ok(history) = &self.history {
+                section aria-labelledby="episodes" {
+                    h2 #episodes { "Episodes" }
+                    @if history.episodes.is_empty() { p.note { "None so far." } }
+                    @else { (page_tables::episodes(&history.episodes, history.episodes_left_out, "./")) }
+                }
+            }
+        }
+    }
+
+    fn score(&self, assessment: Option<&Assessment>) -> Markup {
         let view = |range| PageQuery { range, ..self.view.clone() };
         html! {
             section aria-labelledby="score-heading" {
@@ -196,14 +223,14 @@ impl OverviewData {
         }
     }
 
-    fn score_chart(&self, history: &SubjectHistory, assessment: &Assessment) -> Markup {
+    fn score_chart(&self, history: &SubjectHistory, assessment: Option<&Assessment>) -> Markup {
         let TimeRange { from, to } = self.range;
         let span = |began: f64, ended: f64| (ended >= from.0 && began <= to.0).then_some([began, ended]);
         let episodes = history.episodes.iter();
         let episodes = episodes.filter_map(|it| span(it.began, it.ended.unwrap_or(to.0)));
         let highest = history.totals.highest_score.unwrap_or_default();
         let alert_level = assessment
-            .alert
+            .and_then(|it| it.alert)
             .map(|it| format!(", {} is worth an alert now", level(it.level)))
             .unwrap_or_default();
         let chart = Chart {

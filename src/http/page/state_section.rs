@@ -14,8 +14,10 @@ use crate::reading::{Subject, Timestamp};
 #[derive(Debug)]
 pub(super) struct StateSection<'a> {
     pub(super) view: &'a PageQuery,
-    /// The state; absent before the first reading.
+    /// The state; absent before the first reading, and for a subject that is gone.
     pub(super) summary: Option<&'a StateSummary>,
+    /// Whether the subject has no current state because it is gone.
+    pub(super) is_past: bool,
     /// The start of the open episode; absent without one.
     pub(super) open_since: Option<Timestamp>,
     /// Whether the past is known, and so the page of the episode.
@@ -27,9 +29,13 @@ pub(super) struct StateSection<'a> {
 impl StateSection<'_> {
     pub(super) fn markup(&self) -> Markup {
         let name = episode_text::name(&self.view.subject);
-        let state = self.summary.map_or("learning", |it| it.state);
-        let sentence = self.summary.map(|it| it.sentence.clone());
-        let sentence = sentence.unwrap_or_else(|| format!("There is no reading of {name} yet"));
+        let (state, sentence) = match self.summary {
+            Some(it) => (it.state, it.sentence.clone()),
+            None if self.is_past => {
+                ("gone", format!("{name} has no current readings; this page shows its past"))
+            }
+            None => ("learning", format!("There is no reading of {name} yet")),
+        };
         html! {
             section #status data-state=(state) data-refresh=(self.view.range.refresh_seconds)
                 data-events={ "events?" (self.view.subject_query()) } {

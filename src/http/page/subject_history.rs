@@ -140,11 +140,11 @@ impl SubjectHistory {
         subject: &Subject,
         range: TimeRange,
     ) -> Result<(), StoreError> {
-        self.episodes = reader.episodes_of(subject, TimeRange::ALL)?;
-        self.totals.episodes = self.episodes.iter().filter(|it| overlaps(it, range)).count();
+        self.episodes = reader.episodes(Some(subject), TimeRange::ALL, EPISODES_MAX)?;
         self.episodes.reverse();
-        self.episodes_left_out = self.episodes.len().saturating_sub(EPISODES_MAX);
-        self.episodes.truncate(EPISODES_MAX);
+        self.totals.episodes = reader.episode_count(Some(subject), range)?;
+        let all = reader.episode_count(Some(subject), TimeRange::ALL)?;
+        self.episodes_left_out = all.saturating_sub(self.episodes.len());
         Ok(())
     }
 }
@@ -155,11 +155,6 @@ impl HistoryTotals {
         self.in_episode += u64::from(in_episode);
         self.highest_score = self.highest_score.into_iter().chain(score).reduce(f64::max);
     }
-}
-
-/// Whether an episode overlaps a range.
-fn overlaps(episode: &EpisodeRecord, range: TimeRange) -> bool {
-    episode.last_instant() >= range.from.0 && episode.began <= range.to.0
 }
 
 #[cfg(test)]

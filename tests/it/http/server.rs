@@ -104,6 +104,7 @@ impl Server {
             store,
             reload: None,
             cors_origins: vec!["https://grafana.example".to_owned()],
+            large_responses: http::LargeResponses::default(),
             event_streams: http::EventStreamLimit::default(),
             store_reads: http::StoreReads::default(),
             request_traces: http::RequestTraces::off(),

@@ -110,7 +110,13 @@ fn a_subject_that_is_gone_is_found_in_the_store() {
         let status = if is_started { 404 } else { 503 };
         assert_eq!(ask("/api/v1/detect?subject=s3.service").status, status);
         let page = ask("/?subject=s3.service");
-        assert!(page.status == 200 && page.text().contains("There is no reading of service s3.service yet"));
+        assert_eq!(page.status, 200);
+        let expected = match is_started {
+            false => "There is no reading of service s3.service yet",
+            true => "service s3.service has no current readings; this page shows its past",
+        };
+        assert!(page.text().contains(expected), "{}", page.text());
+        assert_eq!(page.text().contains("score-chart"), is_started, "{}", page.text());
         server.reports.send_replace(Some(Arc::new(report(1))));
     }
     server.stop();

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
 
 use super::certificates::{Authority, Identity, WebFiles};
 use super::client::{Answer, Client};
@@ -197,6 +197,26 @@ fn client_certificates() {
     ] {
         let said = refused(&settings);
         assert_eq!(said.each_ref().map(Option::is_some), expect, "{settings}: {said:?}");
+    }
+}
+
+/// A session that is resumed has no certificate to verify, which may have expired since.
+#[test]
+fn client_certificates_are_verified_on_each_connection() {
+    let authority = Authority::new("authority");
+    let certificate = authority.client("prometheus", 2100);
+    let verified = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n";
+    for (settings, second) in [(verified, HandshakeKind::Full), ("", HandshakeKind::Resumed)] {
+        let text = format!("{TLS}{settings}");
+        let server = server_with(&WebFiles::new(&authority.server("one"), &authority, &text));
+        let config = client_config(&authority, Some(&certificate));
+        let handshakes = [(); 2].map(|()| {
+            let mut client = connect(server.addresses[0], config.clone());
+            assert_eq!(client.ask("GET", "/-/healthy", "").status, 200);
+            client.stream.conn.handshake_kind().unwrap()
+        });
+        server.stop();
+        assert_eq!(handshakes, [HandshakeKind::Full, second], "{settings}");
     }
 }
 
