@@ -27,6 +27,7 @@ fn settings() -> ReplaySettings {
         threshold: 2.5,
         alert_level: 2.0,
         budget: AlertBudget::default(),
+        alert_on_recurrence: false,
         smoothing: 1.0,
         detectors: Default::default(),
         resolve: EpisodeEndRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },

@@ -33,7 +33,7 @@ fn history() -> BucketHistory {
     let settings = scorer::ScorerSettings {
         point_seconds: seconds,
         threshold: 2.5,
-        alert: AlertStartRule { level: alert::LEVEL, budget: AlertBudget::OFF },
+        alert: AlertStartRule { level: alert::LEVEL, budget: AlertBudget::OFF, on_recurrence: false },
         detectors: Default::default(),
         resolve,
         smoothing: 1.0,

@@ -36,6 +36,8 @@ pub struct AlertStartRule {
     pub level: f64,
     /// Accepted number of alerts; with enough history, the level is derived from it.
     pub budget: AlertBudget,
+    /// Whether an episode whose like is known, from the first week or from earlier days, is an alert, too.
+    pub on_recurrence: bool,
 }
 
 /// One reading of a subject, as the decision sees it.
@@ -158,7 +160,8 @@ mod tests {
 
     use super::*;
 
-    const RULE: AlertStartRule = AlertStartRule { level: 2.0, budget: AlertBudget::OFF };
+    const RULE: AlertStartRule =
+        AlertStartRule { level: 2.0, budget: AlertBudget::OFF, on_recurrence: false };
 
     fn input(score: f64) -> AlertInput {
         AlertInput {

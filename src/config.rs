@@ -118,6 +118,8 @@ pub struct DetectionSettings {
     pub alert_level: f64,
     /// Accepted number of alerts; adjusts the alert level.
     pub budget: AlertBudget,
+    /// Whether an episode whose like is known from the past is an alert, too.
+    pub alert_on_recurrence: bool,
     /// What decides whether there is an anomaly.
     pub decide: AnomalyDecisionRule,
     /// Whether each detector counts, by name; contains each row of [`DETECTORS`].
@@ -250,6 +252,7 @@ impl Default for DetectionSettings {
             threshold: scorer::THRESHOLD,
             alert_level: alert::LEVEL,
             budget: AlertBudget::OFF,
+            alert_on_recurrence: false,
             decide: AnomalyDecisionRule::Score,
             detectors: DETECTORS.each().into_iter().map(|it| (it.name.to_owned(), OnOff::On)).collect(),
             forest: ForestSettings { trees: 100, sample_size: 256 },

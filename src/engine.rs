@@ -6,29 +6,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::alert::{self, AlertStartRule};
-use crate::alert_budget::AlertBudget;
 use crate::cost_limit::{self, OptionalFeature};
 use crate::counter_reset::{MonotonicCounters, WrongLimit};
 use crate::detect::baseline::BaselineStatistics;
-use crate::detect::detector_settings::DetectorSettings;
 use crate::detect::eif::ForestModel;
 use crate::detect::seasonal::{BucketHistory, SeasonalFits};
 use crate::drift::DriftReference;
-use crate::episode::EpisodeEndRule;
 use crate::forecast::{ForecastPoint, ForecastTimes, TimeUntilFull};
-use crate::grace::{GraceDurations, GraceTrigger, GraceWatcher};
+use crate::grace::{GraceTrigger, GraceWatcher};
 use crate::impact::ImpactFormula;
 use crate::maintenance;
 use crate::model_registry::ShadowTally;
 use crate::reading::{Reading, Subject, SubjectKind, Timestamp};
 use crate::report::{EpisodeCircumstances, Report};
-use crate::scorer::{self, ScoreHold};
 use crate::selftest::SelftestInput;
 use crate::signal::{ReadingPair, Signal};
 use crate::silence;
-use crate::time_zone::TimeZone;
 
+mod engine_settings;
 mod subject_kind_state;
 mod subject_lifecycle;
 mod counter_offsets;
@@ -41,6 +36,7 @@ mod verdict;
 mod warm_start;
 
 pub use due_training::TrainingObstacle;
+pub use engine_settings::EngineSettings;
 pub use snapshot::SnapshotMismatch;
 pub use subject::{HISTORY_ROWS_MAX, SUBJECT_BYTES_MAX};
 pub use subject_kind_state::PRIORS_MIN;
@@ -58,90 +54,6 @@ pub const SUBJECTS_MAX: usize = 512;
 
 /// Seconds between two self-tests.
 pub const TEST_SECONDS: f64 = 3_600.0;
-
-/// Settings of the engine.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EngineSettings {
-    /// Seconds between two readings.
-    pub interval: f64,
-    /// Number of readings that a point averages.
-    pub window: usize,
-    /// Seconds of learning before the first score.
-    pub warmup: f64,
-    /// Seconds for which the highest score stays exposed, so that no scrape misses a spike.
-    pub score_hold: f64,
-    /// Threshold on the raw scale of the joint score.
-    pub threshold: f64,
-    /// The score from which an episode is an alert.
-    pub alert_level: f64,
-    /// Accepted number of alerts; with enough history, the alert level is derived from it.
-    pub budget: AlertBudget,
-    /// Length of each grace period.
-    pub grace: GraceDurations,
-    /// Which detectors count, and what decides.
-    pub detectors: DetectorSettings,
-    /// When an episode ends.
-    pub resolve: EpisodeEndRule,
-    /// Half-life of the smoothed score, in readings.
-    pub smoothing: f64,
-    /// Half-life of learned statistics, in seconds.
-    pub half_life: f64,
-    /// Weight with which a point inside an episode is learned, between 0 and 1.
-    pub anomaly_learning_weight: f64,
-    /// Seconds between two trainings of the forest.
-    pub retrain_interval: f64,
-    /// Seconds without a reading after which a subject of a changing population is evicted.
-    pub evict_after: f64,
-    /// Whether drift also starts a training.
-    pub retrain_on_drift: bool,
-    /// The zone of times of day and week.
-    pub time_zone: TimeZone,
-}
-
-impl Default for EngineSettings {
-    fn default() -> Self {
-        Self {
-            interval: 1.0,
-            window: 30,
-            warmup: 600.0,
-            score_hold: 60.0,
-            threshold: scorer::THRESHOLD,
-            alert_level: alert::LEVEL,
-            budget: AlertBudget::OFF,
-            grace: GraceDurations::default(),
-            detectors: DetectorSettings::default(),
-            resolve: EpisodeEndRule { below: 0.7, seconds: 30.0, accept_after: 6.0 * 3_600.0 },
-            smoothing: 1.0,
-            half_life: 7.0 * 86_400.0,
-            anomaly_learning_weight: 1.0,
-            retrain_interval: 86_400.0,
-            evict_after: 900.0,
-            retrain_on_drift: true,
-            time_zone: TimeZone::default(),
-        }
-    }
-}
-
-impl EngineSettings {
-    /// Length of a window, in seconds.
-    fn point_seconds(&self) -> f64 {
-        self.interval * self.window as f64
-    }
-
-    fn scorer(&self) -> scorer::ScorerSettings {
-        scorer::ScorerSettings {
-            point_seconds: self.point_seconds(),
-            threshold: self.threshold,
-            alert: AlertStartRule { level: self.alert_level, budget: self.budget },
-            detectors: self.detectors,
-            resolve: self.resolve,
-            smoothing: self.smoothing,
-            score_hold: ScoreHold::Seconds(self.score_hold),
-            anomaly_learning_weight: self.anomaly_learning_weight,
-            exclude_episodes_from_short_memory: true,
-        }
-    }
-}
 
 /// The state of all subjects.
 #[derive(Debug)]

@@ -39,6 +39,8 @@ pub struct ReplaySettings {
     pub alert_level: f64,
     /// Accepted number of alerts; with enough history, the alert level is derived from it.
     pub budget: AlertBudget,
+    /// Whether an episode whose like is known from the past is an alert, too.
+    pub alert_on_recurrence: bool,
     /// Which detectors count, and what decides.
     pub detectors: DetectorSettings,
     /// When an episode ends.
@@ -64,7 +66,11 @@ impl ReplaySettings {
         scorer::ScorerSettings {
             point_seconds: self.every,
             threshold: self.threshold,
-            alert: AlertStartRule { level: self.alert_level, budget: self.budget },
+            alert: AlertStartRule {
+                level: self.alert_level,
+                budget: self.budget,
+                on_recurrence: self.alert_on_recurrence,
+            },
             detectors: self.detectors,
             resolve: self.resolve,
             smoothing: self.smoothing,

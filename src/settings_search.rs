@@ -334,6 +334,7 @@ mod tests {
             threshold: crate::scorer::THRESHOLD,
             alert_level: crate::alert::LEVEL,
             budget: crate::alert_budget::AlertBudget::OFF,
+            alert_on_recurrence: false,
             detectors: Default::default(),
             resolve: crate::episode::EpisodeEndRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
             smoothing: 1.0,

@@ -56,6 +56,7 @@ pub fn settings(detection: &DetectionSettings, every: f64) -> ReplaySettings {
         threshold: detection.threshold,
         alert_level: detection.alert_level,
         budget: detection.budget,
+        alert_on_recurrence: detection.alert_on_recurrence,
         detectors: detection.detector_settings(),
         resolve: super::release(detection),
         smoothing: detection.smoothing,

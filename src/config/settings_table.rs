@@ -40,6 +40,11 @@ static SETTINGS: &[Setting] = &[
         "Accepted alerts per subject, such as 1 per week. After three days, hostnorm adjusts the alert level to this number, between half and twice alert_level",
     ),
     row(
+        "alert_on_recurrence",
+        SettingType::Bool,
+        "Alert on anomalies that are like the first week or no larger than on earlier days, too. By default, such an anomaly is no alert, as a nightly backup",
+    ),
+    row(
         "decide",
         SettingType::OneOf(&AnomalyDecisionRule::NAMES),
         "How hostnorm decides whether there is an anomaly. score: by the score. vote: while more than half of the voting detectors (zscore, baseline, eif, seasonal) vote for it",

@@ -37,6 +37,7 @@ impl Scorer {
             in_episode: self.tracker.episode().is_some(),
             in_grace: self.tracker.in_grace(),
             usual: match (self.is_usual, self.is_recurrent) {
+                _ if settings.alert.on_recurrence => None,
                 (true, _) => Some(WithheldReason::FirstWeek),
                 (false, true) => Some(WithheldReason::EarlierDays),
                 (false, false) => None,

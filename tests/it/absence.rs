@@ -16,6 +16,7 @@ fn settings(budget: &str) -> ReplaySettings {
         threshold: 2.5,
         alert_level: 2.0,
         budget: budget.parse::<AlertBudget>().unwrap(),
+        alert_on_recurrence: false,
         detectors: Default::default(),
         resolve: EpisodeEndRule { below: 0.7, seconds: 30.0, accept_after: 21_600.0 },
         smoothing: 1.0,

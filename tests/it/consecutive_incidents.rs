@@ -19,7 +19,7 @@ fn settings() -> ScorerSettings {
     ScorerSettings {
         point_seconds: POINT_SECONDS,
         threshold: live.threshold,
-        alert: AlertStartRule { level: alert::LEVEL, budget: AlertBudget::OFF },
+        alert: AlertStartRule { level: alert::LEVEL, budget: AlertBudget::OFF, on_recurrence: false },
         detectors: Default::default(),
         resolve: live.resolve,
         smoothing: 1.0,

@@ -33,6 +33,7 @@ pub(crate) fn settings(seed: u64, anomaly_learning_weight: f64) -> ReplaySetting
         threshold: live.threshold,
         alert_level: live.alert_level,
         budget: AlertBudget::OFF,
+        alert_on_recurrence: false,
         detectors: Default::default(),
         resolve: live.resolve,
         smoothing: live.smoothing,

@@ -9,7 +9,7 @@ use hostnorm::alert_budget::AlertBudget;
 use hostnorm::detect::DetectorParameters;
 use hostnorm::engine::EngineSettings;
 use hostnorm::reading::Timestamp;
-use hostnorm::replay::Replay;
+use hostnorm::replay::{Replay, ReplaySettings};
 use hostnorm::scorer::{ScoreHold, Scorer, ScorerSettings, StepOptions};
 use hostnorm::simulate::{COLUMNS, HostKind, SimulatedMachine, WIDTH};
 use hostnorm::training::{self, TrainingSettings};
@@ -31,12 +31,14 @@ struct Quiet {
 
 /// Rows of a minute; the first week is learned only.
 fn by_the_minute(kind: HostKind, seed: u64, days: usize, learned: usize) -> Quiet {
-    let mut machine = SimulatedMachine::of(kind, seed, START, 60.0);
+    let settings = fault_detection::settings(seed, EngineSettings::default().anomaly_learning_weight);
+    by_the_minute_with(&settings, kind, days, learned)
+}
+
+fn by_the_minute_with(settings: &ReplaySettings, kind: HostKind, days: usize, learned: usize) -> Quiet {
+    let mut machine = SimulatedMachine::of(kind, settings.seed, START, 60.0);
     let floors = COLUMNS.iter().map(|it| it.floor).collect();
-    let mut replay = Replay::new(
-        floors,
-        &fault_detection::settings(seed, EngineSettings::default().anomaly_learning_weight),
-    );
+    let mut replay = Replay::new(floors, settings);
     let (mut found, mut before) = (Quiet { alerts: 0, episodes: 0, excursions: 0.0 }, (false, false));
     for row in 0..days * DAY {
         let values = machine.step();
@@ -59,7 +61,7 @@ fn by_the_second(kind: HostKind, seed: u64, days: usize, learned: usize) -> Quie
         point_seconds: 30.0,
         threshold: live.threshold,
         detectors: Default::default(),
-        alert: AlertStartRule { level: alert::LEVEL, budget: AlertBudget::OFF },
+        alert: AlertStartRule { level: alert::LEVEL, budget: AlertBudget::OFF, on_recurrence: false },
         resolve: live.resolve,
         smoothing: live.smoothing,
         score_hold: ScoreHold::Seconds(live.score_hold),
@@ -143,6 +145,21 @@ fn ten_weeks_of_each_kind_of_host_have_few_false_alerts() {
         let alerts: usize = found.iter().map(|it| it.alerts).sum();
         assert!(alerts <= most, "{kind:?}: {}", sum(&found));
     }
+}
+
+#[test]
+#[ignore = "takes half a minute; ./check runs it"]
+fn jobs_that_recur_are_alerts_if_the_settings_say_so() {
+    let alerts = [false, true].map(|alert_on_recurrence| {
+        let of = |seed: u64| {
+            let usual = fault_detection::settings(seed, EngineSettings::default().anomaly_learning_weight);
+            let settings = ReplaySettings { alert_on_recurrence, ..usual };
+            by_the_minute_with(&settings, HostKind::Database, 14, 7).alerts
+        };
+        (0..3).map(of).sum::<usize>()
+    });
+    eprintln!("alerts of three databases in a week: {alerts:?}");
+    assert!(alerts[0] == 0 && alerts[1] >= 3, "{alerts:?}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn settings() -> ScorerSettings {
     ScorerSettings {
         point_seconds: POINT_SECONDS,
         threshold: 2.5,
-        alert: AlertStartRule { level: alert::LEVEL, budget: AlertBudget::OFF },
+        alert: AlertStartRule { level: alert::LEVEL, budget: AlertBudget::OFF, on_recurrence: false },
         detectors: Default::default(),
         resolve,
         smoothing: 1.0,

@@ -45,6 +45,7 @@ fn engine_settings(config: &Config) -> engine::EngineSettings {
         threshold: detection.threshold,
         alert_level: detection.alert_level,
         budget: detection.budget,
+        alert_on_recurrence: detection.alert_on_recurrence,
         grace: GraceDurations {
             deploy: config.context.deploy_grace.as_seconds(),
             ..GraceDurations::default()
