@@ -28,7 +28,7 @@ const POINTS_MAX: usize = 40_000;
 /// Most episodes of a range, and most earlier ones of a subject; the newest are kept.
 const EPISODES_MAX: usize = 1_000;
 /// Largest number of subjects explained.
-pub const SUBJECTS_MAX: usize = 20;
+pub const SUBJECTS_MAX: usize = 10;
 
 /// Explains the host and the other subjects that were unusual in a range, or only one subject; the unusual ones first. `at`
 /// is the instant asked about, if it is not the whole range; `newest` is the newest report before `now`, in the range or not.
