@@ -130,7 +130,7 @@ pub static DETECTORS: PerDetector<DetectorInfo> = PerDetector {
     },
     novelty: DetectorInfo {
         name: "novelty",
-        help: "Share of the signals whose recent changes are unlike those of the last 18 six-hour periods; one begins every three hours",
+        help: "Share of the signals whose recent changes are unlike those of the last 18 periods. A period lasts six hours, and one begins every three hours",
         votes: false,
         selective: false,
     },

@@ -38,7 +38,7 @@ const WHOLES: [WholeSeconds; 4] = [
         name: "memory",
         default: "20",
         max: 50,
-        help: "Share of the available memory to allocate, in percent; at most 2 GiB",
+        help: "Part of the available memory to allocate, never more than 2 GiB, in percent",
     },
     WholeSeconds {
         name: "disk",

@@ -81,9 +81,9 @@ false episodes, and the delay. An event is found during the event or within five
 outside of the events and of the 30 rows after each. No threshold is chosen with hindsight. Scores from files need the \
 columns is_anomaly and alert of hostnorm replay --all.
 
---robustness puts defects into the test part only, with random numbers from the seed of the settings. noise N adds Gaussian noise, \
-whose standard deviation is N times the range of each signal in the training part. missing N removes a share of all \
-cells. outliers N makes a share of all cells ten times as large. In another run, one signal is missing from the middle \
+--robustness puts defects into the test part only, with random numbers from the seed of the settings. In the row noise N of the output, Gaussian noise was added, \
+whose standard deviation is N times the range of each signal in the training part. In the row missing N, the share N of all \
+cells was removed. In the row outliers N, the share N of all cells was made ten times as large. In another run, one signal is missing from the middle \
 row on. In the last run, the clock is set forward by one hour after the first third of the rows, and set back after the \
 second third. The difference from the unchanged rows is shown in parentheses.";
 
@@ -116,7 +116,7 @@ pub(super) fn command() -> clap::Command {
             switch("alerts")
                 .conflicts_with_all(["compare", "robustness", "per-series"])
                 .help("Show events found, false alerts and delay of each level, as hostnorm decides with its settings"),
-            arg("set", "NAME").requires("data").help("Only this set of the directory [default: all]"),
+            arg("set", "NAME").requires("data").help("Only the series of this set, such as smd [default: all]"),
             arg("per-day", "ROWS")
                 .value_parser(value_parser!(f64))
                 .conflicts_with_all(["every", "data"])

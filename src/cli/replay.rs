@@ -66,12 +66,12 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .about("Score a CSV file row by row, as on a live host")
         .long_about(
             "Score a CSV file row by row, as on a live host: a score depends only on the history and on earlier rows. A \
-             score of 1 is unusual. A score at the alert level, 2 by default, is worth an alert. If any column has a \
-             noise floor, the table counts as a new host: the alert level is 1.33 at the start of the history, and 2 after \
-             two weeks.\n\n\
+             score of 1 is unusual. A score at the alert level, 2 by default, is worth an alert.\n\n\
              Tables are CSV, plain or compressed with gzip or xz; see hostnorm validate --help. History and input have the \
              same columns in the same order. Rows are in order of time, and the input is later than the history. A column with the name \
-             of a signal of hostnorm, such as cpu_busy_ratio, has the noise floor of that signal; other columns have none.\n\n\
+             of a signal of hostnorm, such as cpu_busy_ratio, has the noise floor of that signal; other columns have none. \
+             With such a column, the table counts as a new host: the alert level is 1.33 at the start of the history, and 2 after \
+             two weeks.\n\n\
              The output has one row per input row, with the columns score and top. top has the indices of the signals, \
              counted from 0 and separated by ;. The signal with the largest deviation comes first. For the first 31 rows, \
              counted from the start of the history, score is NaN and top is empty. --all adds is_anomaly and alert (0 or \

@@ -18,7 +18,7 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
     clap::Command::new("top")
         .about("Watch the running hostnorm: score, signals with their ranges, recent anomalies")
         .long_about(
-            "Show state, score, unusual level, detectors, signals with their normal ranges, and recent anomalies, refreshed each \
+            "Show state, score, detectors, signals with their normal ranges, and recent anomalies, refreshed each \
              second. Signals outside of their normal range come first, marked with !. Stop with q or Ctrl-C.\n\n\
              If standard output is not a terminal, the state is printed once.",
         )

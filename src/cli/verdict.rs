@@ -28,8 +28,8 @@ pub(super) fn reject(settings: &[Setting]) -> clap::Command {
 
 pub(super) fn confirm(settings: &[Setting]) -> clap::Command {
     command(settings, "confirm", "Confirm an anomaly: mark it as real").long_about(
-        "Confirm an anomaly: mark it as real. Scores like that of a confirmed anomaly are never discounted, even if they are like that \
-         of a rejected anomaly, too.",
+        "Confirm an anomaly: mark it as real. An anomaly like a confirmed one is never discounted, even if it \
+         is also like a rejected one.",
     )
 }
 

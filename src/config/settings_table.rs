@@ -22,7 +22,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "warmup",
         SettingType::Duration,
-        "Learning time before the first score. It is at least one window; the first score needs three windows or, with the history of another host or server, one",
+        "Learning time before the first score. The minimum is one window. The first score also needs three windows, even if the warm-up is shorter; with the history of another host or of a server, one",
     ),
     row(
         "threshold",
@@ -132,7 +132,7 @@ static SETTINGS: &[Setting] = &[
     row(
         "web.enable_lifecycle",
         SettingType::Bool,
-        "Let clients that may send commands reload the settings with POST /-/reload",
+        "Accept POST /-/reload, which reloads the settings, from clients that may send commands",
     ),
     row(
         "web.cors_origins",

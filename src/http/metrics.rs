@@ -48,7 +48,7 @@ static ALERT: Metric = Metric::gauge(
 .by(&["kind", "subject"]);
 static THRESHOLD: Metric = Metric::gauge(
     "anomaly_threshold",
-    "Raw score at which each level begins; the label level is unusual or alert. Do not compare it with anomaly_score, which is divided by the value of level unusual. Few points, as in the first hours, raise both values. The first two weeks of a host raise that of level unusual only. A budget moves the value of level alert",
+    "Raw score at which each level begins; the label level is unusual or alert. Do not compare it with anomaly_score, which is divided by the value of level unusual. Both values are higher in the first hours, which have few points. In the first two weeks, the value of level unusual is higher, and that of level alert is not. A budget moves the value of level alert",
 )
 .by(&["kind", "subject", "level"]);
 static READY: Metric =
@@ -96,7 +96,7 @@ static CONTRIBUTION: Metric = Metric::gauge(
 .by(&["kind", "subject", "signal", "direction"]);
 static ABSENT: Metric = Metric::gauge(
     "anomaly_absent_signal",
-    "Signals that stopped changing (flat_line), stopped counting (stopped) or disappeared (vanished); always 1",
+    "Signals that stopped changing (flat_line), fell to 0 and stayed there (stopped) or disappeared (vanished); always 1",
 )
 .by(&["kind", "subject", "signal", "absence"]);
 static BUDGET_SPENT: Metric = Metric::gauge(

@@ -50,12 +50,18 @@ static NOT_LOOKED_AT: Metric = Metric::counter(
     "Lines that were counted, but not examined for severity and template, because there were too many within a second",
 )
 .of_process();
-static MEAN_LENGTH: Metric =
-    Metric::gauge("hostnorm_log_line_length_bytes", "Mean length of the last lines, in bytes");
+static MEAN_LENGTH: Metric = Metric::gauge(
+    "hostnorm_log_line_length_bytes",
+    "Mean length of the lines of about the last 30 seconds, in bytes",
+);
 static ERROR_SHARE: Metric =
-    Metric::gauge("hostnorm_log_error_ratio", "Share of errors among the last lines").within(0.0, 1.0);
-static WARNING_SHARE: Metric =
-    Metric::gauge("hostnorm_log_warning_ratio", "Share of warnings among the last lines").within(0.0, 1.0);
+    Metric::gauge("hostnorm_log_error_ratio", "Share of errors among the lines of about the last 30 seconds")
+        .within(0.0, 1.0);
+static WARNING_SHARE: Metric = Metric::gauge(
+    "hostnorm_log_warning_ratio",
+    "Share of warnings among the lines of about the last 30 seconds",
+)
+.within(0.0, 1.0);
 static UNIQUE_MESSAGES: Metric =
     Metric::gauge("hostnorm_log_unique_messages", "Different messages within the last minute, at most 2,000");
 static UNIQUE_TEMPLATES: Metric =
@@ -63,7 +69,7 @@ static UNIQUE_TEMPLATES: Metric =
 static TEMPLATES: Metric = Metric::gauge("hostnorm_log_templates", "Templates that are known, at most 1,000");
 static ENTROPY: Metric = Metric::gauge(
     "hostnorm_log_template_entropy_bits",
-    "Entropy of the templates of the last lines, in bits",
+    "Entropy of the templates of the lines of about the last 30 seconds, in bits",
 );
 static SILENCE: Metric =
     Metric::gauge("hostnorm_log_silence_seconds", "Time since the last line, in seconds");
@@ -78,7 +84,7 @@ static ERROR_BURST: Metric = Metric::gauge(
 
 static WARNING_RISE: Metric = Metric::gauge(
     "hostnorm_log_rising_warnings",
-    "Warnings since they became far more frequent than in the last hours, 0 if they did not",
+    "Number of warnings since warnings became far more frequent than in the last hours, else 0",
 );
 
 pub(super) static METRICS: &[&Metric] = &[

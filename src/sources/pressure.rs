@@ -62,7 +62,7 @@ pub(super) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Host,
         name: "pressure_cpu_ratio",
         title: "CPU pressure",
-        help: "Share of time in which at least one task waited for CPU, without waiting for the CPU limit of its own container, pod or service",
+        help: "Share of time in which at least one task waited for CPU; waiting for the CPU limit of its own container, pod or service does not count",
         unit: SignalUnit::Ratio,
         // Two jobs that share a CPU for three seconds of a window are normal.
         floor: 0.10,

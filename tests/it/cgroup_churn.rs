@@ -50,6 +50,7 @@ fn pod(workload: usize, generation: usize) -> (String, String) {
 }
 
 #[test]
+#[ignore = "takes half a minute; ./check runs it"]
 fn fifty_pods_replaced_a_minute_for_an_hour() {
     let host = CgroupHost::new(Version::V2);
     let settings = EngineSettings { warmup: 120.0, evict_after: 300.0, ..EngineSettings::default() };

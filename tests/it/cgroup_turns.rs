@@ -99,6 +99,7 @@ fn the_cheap_files_of_few_groups_are_read_at_each_reading() {
 }
 
 #[test]
+#[ignore = "takes ten seconds or more; ./check runs it"]
 fn most_files_of_idle_groups_are_read_at_each_third_turn() {
     let (counts, oldest) = files_read(200, 21, true, IO_STAT);
     assert_eq!(counts[0], 200 * 11);
@@ -111,6 +112,7 @@ fn most_files_of_idle_groups_are_read_at_each_third_turn() {
 
 /// The kernel has no name for some devices: paths of NVMe multipath, disks of ZFS.
 #[test]
+#[ignore = "takes ten seconds or more; ./check runs it"]
 fn odd_lines_cost_no_further_readings() {
     let line = "(unknown) rbytes=0 wbytes=0 rios=6\n";
     let (counts, oldest) = files_read(200, 9, false, &format!("{IO_STAT}{line}"));

@@ -74,6 +74,7 @@ fn files(dir: &Path) -> usize {
 const LITTLE: &str = "--cpu 20 --memory 1 --disk 8 --http-rps 20 --warmup 12s";
 
 #[test]
+#[ignore = "takes half a minute; ./check runs it"]
 fn each_second_is_printed_and_then_a_summary() {
     let mut demo = Demo::start(&format!("{LITTLE} --for 5s"));
     let mut lines = demo.until("-- load");
@@ -89,6 +90,7 @@ fn each_second_is_printed_and_then_a_summary() {
 }
 
 #[test]
+#[ignore = "takes half a minute; ./check runs it"]
 fn a_signal_ends_it_and_leaves_nothing_behind() {
     // They run at the same time.
     let demos = [Signal::TERM, Signal::INT, Signal::KILL]

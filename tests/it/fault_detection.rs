@@ -176,6 +176,7 @@ fn check(seeds: u64, (anomaly_learning_weight, episodes_max, alerts_max): (f64, 
 }
 
 #[test]
+#[ignore = "takes ten seconds or more; ./check runs it"]
 fn faults_of_every_kind_are_found_and_little_else() {
     QUARANTINES.into_iter().for_each(|it| check(4, it));
 }

@@ -123,6 +123,7 @@ fn rows(dir: &Path, entry: &ManifestEntry) -> Vec<TableRow> {
 /// Nine of ten values lie in the interval, give or take, on hosts that nobody simulated, anomalies included. All sets are
 /// judged instead of the excerpt with `QUALITY_DATA`.
 #[test]
+#[ignore = "takes ten seconds or more; ./check runs it"]
 fn intervals_hold_on_labeled_hosts() {
     let excerpt = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/quality");
     let dir = std::env::var_os("QUALITY_DATA").map_or_else(excerpt, PathBuf::from);
@@ -303,6 +304,7 @@ fn check_quiet(name: &str, days: f64, used: impl Fn(&mut Disk, f64) -> f64) {
 }
 
 #[test]
+#[ignore = "takes half a minute; ./check runs it"]
 fn a_flat_disk_raises_no_alarm() {
     for level in [0.2, 0.6, 0.95] {
         check_quiet("flat", 5.0, |disk, _| level + disk.noise(0.001));
@@ -315,6 +317,7 @@ fn a_flat_disk_raises_no_alarm() {
 }
 
 #[test]
+#[ignore = "takes half a minute; ./check runs it"]
 fn rotated_logs_raise_no_alarm() {
     for (hours, low, high) in
         [(0.25, 0.6, 0.9), (1.0, 0.2, 0.95), (3.0, 0.5, 0.95), (12.0, 0.5, 0.9), (24.0, 0.2, 0.95)]
@@ -328,6 +331,7 @@ fn rotated_logs_raise_no_alarm() {
 }
 
 #[test]
+#[ignore = "takes ten seconds or more; ./check runs it"]
 fn nightly_backups_raise_no_alarm() {
     for (copying, kept) in [(1.0, 4.0), (2.0, 0.5), (3.0, 10.0)] {
         check_quiet(&format!("{copying} h"), 8.0, |disk, now| {

@@ -135,11 +135,13 @@ fn check(event: &Event, width: usize, least: f64, most: f64) {
 }
 
 #[test]
+#[ignore = "takes ten seconds or more; ./check runs it"]
 fn events_of_a_signal_alone_are_found_and_stay_found() {
     EVENTS.iter().for_each(|it| check(it, 1, 0.8, 1.0));
 }
 
 #[test]
+#[ignore = "takes half a minute; ./check runs it"]
 fn events_of_one_of_six_signals_are_found_and_stay_found() {
     for event in &EVENTS {
         // Below the bar of 0.8: among five other signals, an hour's ramp takes its first quarter to differ from noise.

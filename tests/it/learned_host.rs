@@ -340,6 +340,7 @@ fn a_suspend_is_no_anomaly() {
 }
 
 #[test]
+#[ignore = "takes half a minute; ./check runs it"]
 fn a_clock_step_is_no_anomaly() {
     for timing in [Timing::On, Timing::Off] {
         for seconds in [-3600.0, -5.0, -0.4, 2.0, 8.0, 3600.0_f64] {
@@ -357,6 +358,7 @@ fn a_clock_step_is_no_anomaly() {
 
 /// On a host that is no longer new, thresholds are lower, and a small step is no reason for grace.
 #[test]
+#[ignore = "takes half a minute; ./check runs it"]
 fn clock_steps_of_a_host_learned_for_an_hour_are_no_anomaly() {
     for seconds in [-0.4, 3600.0] {
         check_learned(3_600, Timing::On, |after, shown, _| {
@@ -408,6 +410,7 @@ fn impossible_counts_are_no_anomaly() {
 const LEAPS: [u64; 4] = [1_000_000_000, 1_000_000_000, 1_000_000, 5_000_000_000_000];
 
 #[test]
+#[ignore = "takes ten seconds or more; ./check runs it"]
 fn counters_of_a_group_that_leap_or_are_zero_once_are_no_anomaly() {
     for (place, leap) in LEAPS.into_iter().enumerate() {
         check(|after, shown, _| {
@@ -515,6 +518,7 @@ fn gains(now: [u64; 3], then: [u64; 3]) -> [u64; 3] {
 }
 
 #[test]
+#[ignore = "takes ten seconds or more; ./check runs it"]
 fn resets_and_zeros_of_memory_pressure_and_tasks_are_no_anomaly() {
     for reset in FILE_RESETS {
         let mut then: Option<Shown> = None;

@@ -240,6 +240,7 @@ fn check_faults(seeds: u64) {
 }
 
 #[test]
+#[ignore = "takes ten seconds or more; ./check runs it"]
 fn faults_of_a_log_are_found() {
     check_faults(1);
 }

@@ -374,6 +374,7 @@ fn what_a_file_lacks_is_counted() {
 }
 
 #[test]
+#[ignore = "takes ten seconds or more; ./check runs it"]
 fn files_may_be_empty_truncated_or_doubled() {
     let tree = Tree::new();
     for (file, readers) in FILES {

@@ -88,6 +88,7 @@ fn seconds_to_episode(pauses: &[usize], run: usize) -> Option<usize> {
 }
 
 #[test]
+#[ignore = "takes ten seconds or more; ./check runs it"]
 fn a_loop_of_restarts_is_an_anomaly_and_an_update_is_not() {
     let mut wrong = Vec::new();
     // The pauses double from ten seconds to five minutes.

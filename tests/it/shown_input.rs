@@ -79,6 +79,7 @@ fn yaml(setting: &Setting, value: &str) -> String {
 }
 
 #[test]
+#[ignore = "takes half a minute; ./check runs it"]
 fn no_setting_repeats_the_secret_of_an_address() {
     for setting in settings().iter().filter(|it| it.key != ATTRIBUTES) {
         for address in addresses() {
@@ -209,6 +210,7 @@ fn unknown_keys_are_named_without_their_values() {
 }
 
 #[test]
+#[ignore = "takes half a minute; ./check runs it"]
 fn no_command_repeats_a_secret() {
     let dir = tempfile::tempdir().unwrap();
     for address in addresses() {
@@ -445,6 +447,7 @@ proptest! {
 
     /// Secrets as they are made, in each place of an address, in the settings that have one.
     #[test]
+    #[ignore = "takes ten seconds or more; ./check runs it"]
     fn no_address_shows_its_secret(secret in "[A-Za-z0-9!$'()*+,;:@/_~.-]{6,20}", place in 0_usize..3) {
         // Whatever stands in the rest of the output by itself.
         prop_assume!(secret.chars().filter(char::is_ascii_alphanumeric).count() >= 6);

@@ -405,6 +405,7 @@ fn an_export_overwrites_nothing_that_is_read() {
 }
 
 #[test]
+#[ignore = "takes ten seconds or more; ./check runs it"]
 fn a_store_that_cannot_be_read_is_named_with_a_remedy() {
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("store");

@@ -23,6 +23,7 @@ fn machine() -> tempfile::TempDir {
 }
 
 #[test]
+#[ignore = "takes ten seconds or more; ./check runs it"]
 fn a_search_is_a_table_and_a_settings_file() {
     let dir = machine();
     let search = |args: &str| run(dir.path(), &format!("train --search --history h.csv {args}"));

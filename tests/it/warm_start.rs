@@ -85,6 +85,7 @@ fn check(every: f64, days: usize, faults: usize, [mean_max, most_max]: [f64; 2])
 }
 
 #[test]
+#[ignore = "takes ten seconds or more; ./check runs it"]
 fn a_warmed_engine_scores_like_the_original() {
     // All points are learned.
     check(60.0, 5, 6, [0.001, 0.02]);

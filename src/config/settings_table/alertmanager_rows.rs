@@ -7,7 +7,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     row(
         "alertmanager.url",
         SettingType::Text,
-        "Alertmanager to ask for silences of this host, such as http://localhost:9093, with its path prefix if it has one, but without /api/v2. An anomaly during a silence is marked. It is not learned, unless the silence says expected, for example in its comment. Empty for none",
+        "Alertmanager to ask for silences of this host, such as http://localhost:9093, with its path prefix if it has one, but without /api/v2. An anomaly during a silence is marked. It is not learned, unless the comment of the silence has the word expected, or the silence has an annotation or a matcher of this name. Empty for none",
     ),
     row("alertmanager.interval", SettingType::Duration, "Time between two requests for silences, 1s to 5m"),
     row(

@@ -26,7 +26,7 @@ pub(super) static EPISODE_INFO_DROPPED: Metric = Metric::gauge(
 );
 pub(super) static CULPRIT_INFO: Metric = Metric::gauge(
     "anomaly_culprit_info",
-    "Up to three processes, containers or services whose use of a deviating resource grew most over their usual use in the current episode; always 1, absent if nobody stands out. A process has a series with culprit_kind process, and its container or service has one, too. If no process has most of the growth, only the latter exists. The label rank is 1 to 3: first those named at the start of the episode, from the largest growth to the smallest, then later ones",
+    "Up to three processes, containers or services whose use of a deviating resource grew most over their usual use in the current episode; always 1, absent if nobody stands out. A process has a series with culprit_kind process, and its container or service has one, too. If no process has half of the growth of its container or service, only the container or service has a series. The label rank is 1 to 3: first those named at the start of the episode, from the largest growth to the smallest, then later ones",
 )
 .by(&["kind", "subject", "resource", "culprit_kind", "culprit", "rank"]);
 pub(super) static IMPACT: Metric = Metric::gauge(
@@ -46,7 +46,7 @@ pub(super) static SEVERITY_INFO: Metric = Metric::gauge(
 .by(&["kind", "subject", "severity"]);
 pub(super) static ALERT_WITHHELD_INFO: Metric = Metric::gauge(
     "anomaly_alert_withheld_info",
-    "Why the anomaly is no alert although its score or impact would make it one: the subject was often like this in its first_week, or on earlier_days (on a new host, twice before), or it is in maintenance; always 1",
+    "Why the anomaly is no alert although its score or impact would make it one: the label reason is first_week (the subject was often like this in its first week), earlier_days (it was like this on earlier days or, on a new host, twice before) or maintenance; always 1",
 )
 .by(&["kind", "subject", "reason"]);
 

@@ -34,7 +34,7 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Log,
         name: "log_line_length_bytes",
         title: "line length",
-        help: "Mean length of the last lines",
+        help: "Mean length of the lines of about the last 30 seconds",
         unit: SignalUnit::Bytes,
         // Less than a longer path.
         floor: 40.0,
@@ -56,7 +56,7 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Log,
         name: "log_error_ratio",
         title: "share of errors",
-        help: "Share of errors among the last lines; reduced while there are few lines",
+        help: "Share of errors among the lines of about the last 30 seconds; reduced while there are few lines",
         unit: SignalUnit::Ratio,
         // Below, the rate tells more.
         floor: 0.05,
@@ -89,7 +89,7 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Log,
         name: "log_warning_ratio",
         title: "share of warnings",
-        help: "Share of warnings among the last lines; reduced while there are few lines",
+        help: "Share of warnings among the lines of about the last 30 seconds; reduced while there are few lines",
         unit: SignalUnit::Ratio,
         // Warnings matter less than errors.
         floor: 0.1,
@@ -100,7 +100,7 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Log,
         name: "log_rising_warnings",
         title: "rise of warnings",
-        help: "Warnings since they became far more frequent than in the last hours, 0 if they did not",
+        help: "Number of warnings since warnings became far more frequent than in the last hours, else 0",
         unit: SignalUnit::Count,
         // It is 0 while the rate is usual, so a rise of a few seconds is far from normal.
         floor: 0.3,
@@ -166,7 +166,7 @@ pub(in crate::sources) static SIGNALS: &[Signal] = &[
         kind: SubjectKind::Log,
         name: "log_template_entropy_bits",
         title: "variety of templates",
-        help: "Entropy of the templates of the last lines in bits; reduced while there are few lines",
+        help: "Entropy of the templates of the lines of about the last 30 seconds, in bits; reduced while there are few lines",
         unit: SignalUnit::Bits,
         // The mix of lines varies by itself.
         floor: 0.5,

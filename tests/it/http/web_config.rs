@@ -342,6 +342,7 @@ fn a_stricter_file_counts_for_open_connections() {
 }
 
 #[test]
+#[ignore = "takes ten seconds or more; ./check runs it"]
 fn a_file_that_is_written_in_pieces_lets_nobody_in() {
     let authority = Authority::new("authority");
     let files = WebFiles::new(&authority.server("one"), &authority, &alice());

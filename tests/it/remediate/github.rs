@@ -248,6 +248,7 @@ fn nothing_is_opened_while_more_issues_are_open_than_are_listed() {
 }
 
 #[test]
+#[ignore = "takes ten seconds or more; ./check runs it"]
 fn issues_are_listed_once_for_a_notification_of_ten_thousand() {
     // Two responses are lost, after which all are listed again.
     let github = Github::new(|idx, request, answer| match request.first.split(' ').next() {
