@@ -79,7 +79,7 @@ impl AlertmanagerSettings {
     pub fn target(&self) -> TargetLabels {
         let name = host_name().unwrap_or_default();
         // The settings were checked.
-        TargetLabels::new(&self.labels, &name).unwrap_or_default()
+        TargetLabels::new(&self.alert_labels, &name).unwrap_or_default()
     }
 }
 
@@ -123,7 +123,7 @@ impl AlertmanagerClient {
                 SilenceApplicability::Unknown(label) => self.say(label, |label| {
                     tracing::info!(
                         label,
-                        "silences with this label are ignored, because its value for this host is unknown; set alertmanager.labels"
+                        "silences with this label are ignored, because its value for this host is unknown; set alertmanager.alert_labels"
                     );
                 }),
             }

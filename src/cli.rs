@@ -58,7 +58,7 @@ pub use exit::CommandExit;
 pub use explain::{ExplainArgs, ExplainTarget};
 pub use export::{ColumnLayout, ExportArgs, ExportTable};
 pub use forget::ForgetArgs;
-pub use learn::LearnArgs;
+pub use learn::LearningSwitchArgs;
 pub use maintenance::{MaintenanceAction, MaintenanceArgs};
 pub use models::{ModelsAction, ModelsArgs};
 pub use remediate::RemediateArgs;
@@ -105,7 +105,7 @@ pub enum CliCommand {
     /// Forgets a time range.
     Forget(ForgetArgs),
     /// Enables or pauses learning.
-    Learn(LearnArgs),
+    Learn(LearningSwitchArgs),
     /// Starts or stops maintenance, or shows the windows.
     Maintenance(MaintenanceArgs),
     /// Shows the state of the running hostnorm.

@@ -24,7 +24,7 @@ pub struct AlertmanagerSettings {
     /// Time between two requests.
     pub interval: HumanDuration,
     /// Labels of this host's alerts, each `name=value`.
-    pub labels: Vec<String>,
+    pub alert_labels: Vec<String>,
     /// Credentials, TLS options and headers; their keys stand beside the others.
     #[serde(flatten)]
     pub connection: ServerConnection,
@@ -35,7 +35,7 @@ impl Default for AlertmanagerSettings {
         Self {
             url: AddressText::default(),
             interval: HumanDuration::minutes(1),
-            labels: Vec::new(),
+            alert_labels: Vec::new(),
             connection: ServerConnection::default(),
         }
     }
@@ -79,12 +79,12 @@ impl AlertmanagerSettings {
                 format!("{} is out of range; expected {INTERVAL_MIN} to {INTERVAL_MAX}", self.interval);
             return Some(("alertmanager.interval", text));
         }
-        if self.labels.len() > TARGET_LABELS_MAX {
-            let text = format!("{} labels; expected at most {TARGET_LABELS_MAX}", self.labels.len());
-            return Some(("alertmanager.labels", text));
+        if self.alert_labels.len() > TARGET_LABELS_MAX {
+            let text = format!("{} labels; expected at most {TARGET_LABELS_MAX}", self.alert_labels.len());
+            return Some(("alertmanager.alert_labels", text));
         }
-        let labels = TargetLabels::new(&self.labels, "").err();
-        labels.map(|error| ("alertmanager.labels", error.to_string()))
+        let labels = TargetLabels::new(&self.alert_labels, "").err();
+        labels.map(|error| ("alertmanager.alert_labels", error.to_string()))
     }
 }
 
@@ -120,8 +120,11 @@ mod tests {
         for url in ["am:9093", "http://", "ftp://am", "http://am:9093/?x=1", "http://u:p@am:9093"] {
             check(settings(url), Some("alertmanager.url"));
         }
-        let labels = vec!["instance".to_owned()];
-        check(AlertmanagerSettings { labels, ..settings("http://am") }, Some("alertmanager.labels"));
+        let alert_labels = vec!["instance".to_owned()];
+        check(
+            AlertmanagerSettings { alert_labels, ..settings("http://am") },
+            Some("alertmanager.alert_labels"),
+        );
         let interval = HumanDuration::minutes(6);
         check(AlertmanagerSettings { interval, ..settings("http://am") }, Some("alertmanager.interval"));
     }

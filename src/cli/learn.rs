@@ -7,7 +7,7 @@ use crate::config::Setting;
 
 /// Arguments of `learn`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LearnArgs {
+pub struct LearningSwitchArgs {
     /// Settings, for store and daemon.
     pub options: GlobalOptions,
     /// Whether to learn.
@@ -28,7 +28,11 @@ pub(super) fn command(settings: &[Setting]) -> clap::Command {
         .args(store_args::socket(settings))
 }
 
-pub(super) fn options(matches: &ArgMatches, options: GlobalOptions, settings: &[Setting]) -> LearnArgs {
+pub(super) fn options(
+    matches: &ArgMatches,
+    options: GlobalOptions,
+    settings: &[Setting],
+) -> LearningSwitchArgs {
     let on = matches.get_one::<String>("switch").is_some_and(|it| it == "on");
-    LearnArgs { options: store_args::socket_options(matches, options, settings), on }
+    LearningSwitchArgs { options: store_args::socket_options(matches, options, settings), on }
 }

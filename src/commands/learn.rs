@@ -3,13 +3,16 @@
 use std::ffi::OsString;
 
 use super::daemon_client;
-use crate::cli::{CommandExit, LearnArgs};
+use crate::cli::{CommandExit, LearningSwitchArgs};
 use crate::clock;
 use crate::control_command::ControlCommand;
 use crate::store::{LEARNING, MarkerRow, StoreWrite};
 
 /// Enables or pauses learning. Exit code 0 once that is done, or stored for the next start.
-pub fn run(options: &LearnArgs, environment: impl IntoIterator<Item = (OsString, OsString)>) -> CommandExit {
+pub fn run(
+    options: &LearningSwitchArgs,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> CommandExit {
     let command = ControlCommand::Learn { on: options.on };
     let text = if options.on { "on" } else { "off" };
     let marker = MarkerRow { at: clock::now(), kind: LEARNING.into(), text: text.into() };

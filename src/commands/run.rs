@@ -213,7 +213,7 @@ fn with_listeners(new: Option<Config>, config: &Config) -> Result<Option<Renewed
 /// Spans of requests, if traces are sent.
 fn request_traces(settings: &OtlpSettings) -> RequestTraces {
     if settings.is_on() {
-        RequestTraces::new(settings.trusted_peers(), otlp_traces::join_trace)
+        RequestTraces::new(settings.continue_traces_of(), otlp_traces::join_trace)
     } else {
         RequestTraces::off()
     }

@@ -44,7 +44,7 @@ fn silence(matchers: &[(&str, &str)]) -> serde_json::Value {
 
 fn settings(url: &str) -> AlertmanagerSettings {
     let labels = vec!["instance=web-1:9100".into()];
-    AlertmanagerSettings { url: url.into(), labels, ..AlertmanagerSettings::default() }
+    AlertmanagerSettings { url: url.into(), alert_labels: labels, ..AlertmanagerSettings::default() }
 }
 
 #[test]

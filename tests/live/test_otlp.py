@@ -75,7 +75,7 @@ def exemplars(page):
 
 
 def spans_sent(page):
-    return value(page, "hostnorm_otlp_spans_total", outcome="sent") or 0
+    return value(page, "hostnorm_otlp_exported_spans_total", outcome="sent") or 0
 
 
 def check(what, fine, *shown):
@@ -189,7 +189,7 @@ def test_otlp(tools, folder, protocol):
     check("a training has an outcome", train["is"]["hostnorm.outcome"] in ("done", "refused"), train)
     check("exemplars only where they belong", "trace_id" not in text and 'hostnorm_tick_duration_seconds_bucket{le="+Inf"}' in text)
     for outcome in ("failed", "dropped"):
-        check("nothing is lost", value(text, "hostnorm_otlp_spans_total", outcome=outcome) == 0, outcome)
+        check("nothing is lost", value(text, "hostnorm_otlp_exported_spans_total", outcome=outcome) == 0, outcome)
     # 50 at once and ten a second have a span.
     check("a flood of requests has few spans", FLOOD - 51 - 10 * lasted <= untraced <= FLOOD, (untraced, lasted))
     check("nothing to complain about", "cannot be sent" not in log, log)

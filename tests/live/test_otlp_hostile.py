@@ -163,7 +163,7 @@ class Case:
             yield f"the end took {self.took:.2f} s"
         if self.arrives is None:
             return
-        sent, failed, dropped = (value(self.text, "hostnorm_otlp_spans_total", outcome=it) for it in ("sent", "failed", "dropped"))
+        sent, failed, dropped = (value(self.text, "hostnorm_otlp_exported_spans_total", outcome=it) for it in ("sent", "failed", "dropped"))
         if bool(sent) != self.arrives:
             yield f"{sent:.0f} spans arrived"
         if not self.arrives and not failed + dropped:

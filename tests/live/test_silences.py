@@ -46,7 +46,7 @@ def expire(manager, silence_id):
 def test_silences(start):
     manager = start.alertmanager(alertmanager_config(start.folder, start.receivers()))
     program = start.hostnorm(
-        "--interval=100ms", f"--alertmanager.url={manager.url}", INTERVAL, "--alertmanager.labels=instance=web-1:9100"
+        "--interval=100ms", f"--alertmanager.url={manager.url}", INTERVAL, "--alertmanager.alert-labels=instance=web-1:9100"
     )
     silenced = lambda expected: metric(program, "hostnorm_silenced", kind="host", expected=expected)
     until("Alertmanager is asked", 20, lambda: metric(program, "hostnorm_alertmanager_up") == 1)

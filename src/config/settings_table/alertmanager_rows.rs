@@ -11,7 +11,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     ),
     row("alertmanager.interval", SettingType::Duration, "Time between two requests for silences, 1s to 5m"),
     row(
-        "alertmanager.labels",
+        "alertmanager.alert_labels",
         SettingType::TextList,
         "Labels that Prometheus adds to the alerts of this host, such as instance=web-1:19797. By default, job is hostnorm, and instance is the name of this host with any port. hostnorm also knows the labels alertname, severity, kind, subject and expected. It ignores silences with a matcher for any other label",
     ),

@@ -83,7 +83,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         "Trace context accepted from a scrape's headers: tracecontext (W3C), baggage (ignored) or none (OTEL_PROPAGATORS)",
     ),
     row(
-        "otlp.trusted_peers",
+        "otlp.continue_traces_of",
         SettingType::TextList,
         "Addresses and networks, such as 10.0.0.0/8, of clients whose trace context is accepted. A request of another client starts a new trace",
     ),

@@ -58,7 +58,7 @@ pub struct OtlpSettings {
     /// Header formats for the trace context of scrapes.
     pub propagators: Vec<String>,
     /// Networks whose clients may pass a trace context, such as `10.0.0.0/8`.
-    pub trusted_peers: Vec<String>,
+    pub continue_traces_of: Vec<String>,
     /// Largest number of waiting spans, including the current batch.
     pub queue_size: u64,
     /// Time between two batches.
@@ -126,7 +126,7 @@ impl Default for OtlpSettings {
             service_name: "hostnorm".into(),
             resource_attributes: Vec::new(),
             propagators: vec!["tracecontext".into(), "baggage".into()],
-            trusted_peers: vec!["127.0.0.0/8".into(), "::1".into()],
+            continue_traces_of: vec!["127.0.0.0/8".into(), "::1".into()],
             queue_size: 2048,
             schedule_delay: HumanDuration::seconds(5),
         }
@@ -153,11 +153,11 @@ impl OtlpSettings {
     }
 
     /// Networks whose clients may pass a trace context; none if that is disabled. Invalid ones were reported before.
-    pub fn trusted_peers(&self) -> Vec<IpNet> {
+    pub fn continue_traces_of(&self) -> Vec<IpNet> {
         if !self.propagators.iter().any(|it| it == "tracecontext") {
             return Vec::new();
         }
-        self.trusted_peers.iter().filter_map(|it| network(it)).collect()
+        self.continue_traces_of.iter().filter_map(|it| network(it)).collect()
     }
 
     /// Names and values of the headers; invalid ones were reported before.
@@ -198,9 +198,9 @@ impl OtlpSettings {
             let sentence = format!("{it:?} is unknown; expected one of {}", known.join(", "));
             found.push(("otlp.propagators", sentence));
         }
-        if let Some(it) = self.trusted_peers.iter().find(|it| network(it).is_none()) {
+        if let Some(it) = self.continue_traces_of.iter().find(|it| network(it).is_none()) {
             let sentence = format!("{it:?} is not an address or a network such as 10.0.0.0/8");
-            found.push(("otlp.trusted_peers", sentence));
+            found.push(("otlp.continue_traces_of", sentence));
         }
         if !(0.0..=1.0).contains(&self.sampler_arg) {
             found
@@ -314,13 +314,16 @@ mod tests {
             &["otlp.propagators: \"b3\" is unknown; expected one of tracecontext, baggage, none"],
         );
         check(
-            |it| it.trusted_peers = vec!["10.0.0.0/8".into(), "192.0.2.1".into(), "2001:db8::/32".into()],
+            |it| {
+                it.continue_traces_of = vec!["10.0.0.0/8".into(), "192.0.2.1".into(), "2001:db8::/32".into()]
+            },
             &[],
         );
         for peer in ["prometheus", "10.0.0.0/33", ""] {
-            let found =
-                format!("otlp.trusted_peers: {peer:?} is not an address or a network such as 10.0.0.0/8");
-            check(|it| it.trusted_peers = vec![peer.into()], &[&found]);
+            let found = format!(
+                "otlp.continue_traces_of: {peer:?} is not an address or a network such as 10.0.0.0/8"
+            );
+            check(|it| it.continue_traces_of = vec![peer.into()], &[&found]);
         }
         check(|it| it.sampler_arg = f64::NAN, &["otlp.sampler_arg: NaN is out of range; expected 0 to 1"]);
         check(|it| it.queue_size = 0, &["otlp.queue_size: 0 is out of range; expected 1 to 65536 spans"]);

@@ -6,7 +6,7 @@ use crate::metric::Metric;
 use crate::reading::{MetricLabels, SubjectValues};
 
 static SPANS: Metric = Metric::counter(
-    "hostnorm_otlp_spans_total",
+    "hostnorm_otlp_exported_spans_total",
     "Spans by outcome: sent, failed (not accepted by the OTLP endpoint) or dropped (queue full); absent if traces are off",
 )
 .by(&["outcome"]);

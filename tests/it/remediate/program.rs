@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// Longest wait for what must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Time between two looks at the metrics.
+const POLL_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) struct Program {
     child: Child,
@@ -87,6 +89,8 @@ impl Program {
         let start = Instant::now();
         while !is_true(self) {
             assert!(start.elapsed() < PATIENCE, "not in time: {what}\n{}", self.log());
+            // Each look is a connection: without a pause, tests use up the ports of the loopback device.
+            std::thread::sleep(POLL_PAUSE);
         }
     }
 
