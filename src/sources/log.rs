@@ -62,8 +62,10 @@ static WARNING_SHARE: Metric = Metric::gauge(
     "Share of warnings among the lines of about the last 30 seconds",
 )
 .within(0.0, 1.0);
-static UNIQUE_MESSAGES: Metric =
-    Metric::gauge("hostnorm_log_unique_messages", "Different messages within the last minute, at most 2,000");
+static UNIQUE_MESSAGES: Metric = Metric::gauge(
+    "hostnorm_log_unique_messages",
+    "Different messages (lines without time and prefix) within the last minute, at most 2,000",
+);
 static UNIQUE_TEMPLATES: Metric =
     Metric::gauge("hostnorm_log_unique_templates", "Different templates within the last minute");
 static TEMPLATES: Metric = Metric::gauge("hostnorm_log_templates", "Templates that are known, at most 1,000");

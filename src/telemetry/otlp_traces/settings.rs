@@ -315,7 +315,7 @@ mod tests {
         );
         check(
             |it| {
-                it.continue_traces_of = vec!["10.0.0.0/8".into(), "192.0.2.1".into(), "2001:db8::/32".into()]
+                it.continue_traces_of = vec!["10.0.0.0/8".into(), "192.0.2.1".into(), "2001:db8::/32".into()];
             },
             &[],
         );
