@@ -204,7 +204,7 @@ def test_page_with_history(start, tools, folder):
     with browsers:
         browser = browsers.enter_context(chromium(tools.chromium, tools.chromedriver, height=1480, host=HOST))
         plain = browsers.enter_context(chromium(tools.chromium, tools.chromedriver, host=HOST, scripts=False))
-        before_the_first_reading(browser, plain, program, log, lambda it: settings.write_text(with_log if it else without_log))
+        while_a_subject_is_gone(browser, plain, program, log, lambda it: settings.write_text(with_log if it else without_log))
         browser.get(by_name(program))
         until("history and subjects", 60, lambda: text(browser, "#score-chart-title") and text(browser, "#subjects"))
         assert visible(browser, "#actions > form button")
@@ -215,28 +215,28 @@ def test_page_with_history(start, tools, folder):
         without_scripts(plain, by_name(program))
 
 
-def before_the_first_reading(browser, plain, program, log, log_is_read):
-    """A page that was opened too early fills by itself, after a restart of the server, too."""
+def while_a_subject_is_gone(browser, plain, program, log, log_is_read):
+    """A page of a subject that is gone shows its past, and its present by itself when it is back, after a restart, too."""
     path = "/?kind=log&subject=app"
-    early = "There is no reading of log app yet"
+    gone = "log app has no current readings; this page shows its past"
 
     def restart(is_read):
         log_is_read(is_read)
         program.process.send_signal(signal.SIGHUP)
 
     restart(False)
-    until("the log is gone", 30, lambda: early in fetch(f"{program.url}{path}", headers=BASIC)[2])
+    until("the log is gone", 30, lambda: gone in fetch(f"{program.url}{path}", headers=BASIC)[2])
     for it in (browser, plain):
         it.get(by_name(program, LOGIN) + path)
-        assert text(it, "#sentence") == early
+        assert text(it, "#sentence") == gone
     browser.execute_script("window.isFirstLoad = true")
-    checked(browser, "before the first reading")
+    checked(browser, "without current readings")
     restart(True)
     with log.open("a") as file:
         file.write("a log without a new line has no reading\n")
     until("the page shows a reading", 30, lambda: text(browser, "#at").startswith("20") and text(browser, "#values"))
     until("the connection is back", 30, lambda: not visible(browser, "#connection"))
-    assert text(browser, "#sentence") != early and is_first_load(browser)
+    assert text(browser, "#sentence") != gone and is_first_load(browser)
     # The server was away for a moment.
     said(browser)
 
