@@ -47,8 +47,10 @@ def test_restart(tools):
             assert all("0.4 to 0.5 is typical" in it for it in (ask("models", "list"), ask("models", "show", known)))
             ask("models", "rollback", code=1)
             ask("models", "promote", "nothing", code=1)
-            # On a busy machine an anomaly may be under way.
-            ask("accept", code=0 if value(page(program), "is_anomaly", kind="host") == 1 else 1)
+            # On a busy machine an anomaly may be under way, and may start or end at this moment.
+            done = subprocess.run([tools.hostnorm, "accept", place], capture_output=True, text=True, check=False)
+            said = {0: "accepted: the current state of host", 1: "there is no anomaly to accept"}
+            assert said[done.returncode] in done.stdout + done.stderr, done
             ask("learn", "off")
             until("learning is off", 30, lambda: value(page(program), "hostnorm_learning_enabled") == 0)
             ask("learn", "on")
